@@ -1,0 +1,38 @@
+//! Why a kernel program gave up on a record: one counter per CPU, [`Kind`](crate::Kind) and
+//! reason, so nothing is lost in silence.
+
+/// Why a record did not reach the daemon. Numbers are part of the ABI.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub enum LossReason {
+    /// The ring had no room.
+    RingFull = 0,
+    /// Per-CPU scratch memory was missing (never expected).
+    NoScratch = 1,
+    /// Kernel memory that must be readable was not.
+    KernelRead = 2,
+    /// State kept between two hooks of one event was evicted.
+    StateEvicted = 3,
+}
+
+impl LossReason {
+    /// All reasons, in number order.
+    pub const ALL: [Self; 4] =
+        [Self::RingFull, Self::NoScratch, Self::KernelRead, Self::StateEvicted];
+
+    /// Lower-case name, as in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RingFull => "ring_full",
+            Self::NoScratch => "no_scratch",
+            Self::KernelRead => "kernel_read",
+            Self::StateEvicted => "state_evicted",
+        }
+    }
+}
+
+/// Counters of one reason for one kind: index into the per-CPU loss array is
+/// `kind * LOSS_STRIDE + reason`.
+pub const LOSS_STRIDE: u32 = 4;
+/// Entries of the loss array, and of the per-CPU array of records kept (indexed by kind).
+pub const KINDS_MAX: u32 = 32;

@@ -1,0 +1,49 @@
+//! Bodies of network records.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// A `connect`. Addresses are those of the socket after the call; for a failed call the remote
+/// address is what was passed. Slots: `Passed` holds the name for `AF_UNIX`, and `Cwd`.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C)]
+pub struct Connect {
+    /// 0 or a negative errno.
+    pub ret: i64,
+    /// Remote address, network byte order; IPv4 in the first four bytes.
+    pub remote: [u8; 16],
+    /// Local address, likewise.
+    pub local: [u8; 16],
+    /// Descriptor, or -1 when unknown.
+    pub fd: i32,
+    /// Address family of the socket, `AF_*`.
+    pub family: u16,
+    /// Socket type, `SOCK_*`.
+    pub kind: u16,
+    /// Protocol, `IPPROTO_*`.
+    pub protocol: u16,
+    /// Remote port, host byte order.
+    pub remote_port: u16,
+    /// Local port, host byte order.
+    pub local_port: u16,
+    /// Family in the passed address, `AF_*`.
+    pub passed_family: u16,
+}
+
+/// A `socket` call.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C)]
+pub struct Socket {
+    /// File descriptor, or a negative errno.
+    pub ret: i64,
+    /// `AF_*`.
+    pub domain: u32,
+    /// `SOCK_*` with flags.
+    pub kind: u32,
+    /// Protocol.
+    pub protocol: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<Connect>() == 56);
+const _: () = assert!(size_of::<Socket>() == 24);

@@ -1,0 +1,10 @@
+//! The daemon as a library: everything but argument parsing. Start at [`cli`].
+
+pub mod cli;
+pub mod config;
+pub mod container;
+pub mod metrics;
+pub mod output;
+pub mod probe;
+pub mod process;
+pub mod record;

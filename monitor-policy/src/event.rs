@@ -1,0 +1,52 @@
+//! What evaluation asks of an event.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// Which reading of a path an evaluation uses (see ARCHITECTURE.md, two views).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum View {
+    /// The path as the program passed it, made absolute and cleaned lexically.
+    Passed,
+    /// The path as the kernel resolved it.
+    Resolved,
+}
+
+/// The value of a field in one event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Text; bytes, since the kernel promises no encoding.
+    Text(Cow<'a, [u8]>),
+    /// An unsigned number, a port, a time or a duration in ns.
+    Unsigned(u64),
+    /// A signed number or duration.
+    Signed(i64),
+    /// A ratio.
+    Float(f64),
+    /// A flag.
+    Bool(bool),
+    /// An address.
+    Address(IpAddr),
+    /// A list field, or all ancestors behind an unindexed ancestor field, nearest first.
+    List(Vec<Value<'a>>),
+}
+
+/// An event as the policy sees it: fields by name, each asked for at most once per view.
+///
+/// The daemon implements this over a record, its process and its container; `eval` over a flat
+/// JSON map.
+pub trait Event {
+    /// The event's type.
+    fn event_type(&self) -> crate::EventType;
+
+    /// Whether [`View::Resolved`] differs from [`View::Passed`] for this event.
+    fn has_resolved_view(&self) -> bool;
+
+    /// The value of a field, `None` when the event has none. For an unindexed ancestor field, the
+    /// list of all ancestors' values (parent first).
+    fn value(&self, field: &crate::FieldRef, view: View) -> Option<Value<'_>>;
+
+    /// Whether the address behind a `fd.*ip.name` field is one of those that `name` resolves to.
+    /// `None` when the field has no value or the name is not known (yet).
+    fn has_name(&self, field: &crate::FieldRef, name: &str) -> Option<bool>;
+}

@@ -1,0 +1,302 @@
+//! Parameters of the call: `evt.arg.NAME`, `evt.rawarg.NAME`, `evt.args`.
+//!
+//! Names and their order are those of Falco's event table.
+
+use std::borrow::Cow;
+
+use monitor_common::process::ExeFlags;
+use monitor_common::{Kind, Slot};
+use monitor_policy::{Value, View, text};
+
+use super::{Event, fd};
+use crate::record::Body;
+
+/// `AT_FDCWD`.
+const AT_FDCWD: i32 = -100;
+const AF_UNIX: u16 = 1;
+
+/// A parameter: its number or text, and how the number reads.
+enum Parameter<'e> {
+    /// Bytes as they are.
+    Text(Cow<'e, [u8]>),
+    /// A number that reads as text, such as flags or an errno.
+    Named(Value<'e>, Cow<'e, [u8]>),
+}
+
+impl<'e> Parameter<'e> {
+    fn unsigned(value: u64) -> Self {
+        Self::Named(Value::Unsigned(value), Cow::Owned(value.to_string().into_bytes()))
+    }
+
+    fn signed(value: i64) -> Self {
+        Self::Named(Value::Signed(value), Cow::Owned(value.to_string().into_bytes()))
+    }
+
+    fn named(value: u64, text: impl Into<String>) -> Self {
+        Self::Named(Value::Unsigned(value), Cow::Owned(text.into().into_bytes()))
+    }
+
+    fn errno(result: i64) -> Self {
+        let text = text::errno(result).into_owned().into_bytes();
+        Self::Named(Value::Signed(result), Cow::Owned(text))
+    }
+}
+
+/// Names of the event's parameters.
+pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
+    match event.event_type.name() {
+        "execve" | "execveat" => &[
+            "res", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "env", "tty", "vpgid",
+            "loginuid", "flags", "cap_inheritable", "cap_permitted", "cap_effective", "exe_ino",
+            "exe_ino_ctime", "exe_ino_mtime", "uid", "trusted_exepath", "pgid", "gid", "filename",
+        ],
+        "clone" => &["res", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "uid", "gid", "vtid", "vpid"],
+        "procexit" => &["status", "ret", "sig"],
+        "open" => &["fd", "name", "flags", "mode", "dev", "ino"],
+        "openat" | "openat2" => &["fd", "dirfd", "name", "flags", "mode", "dev", "ino"],
+        "creat" => &["fd", "name", "mode", "dev", "ino", "creat_flags"],
+        "connect" => &["res", "tuple", "fd", "addr"],
+        "socket" => &["fd", "domain", "type", "proto"],
+        "symlink" => &["res", "target", "linkpath"],
+        "symlinkat" => &["res", "target", "linkdirfd", "linkpath"],
+        "link" => &["res", "oldpath", "newpath"],
+        "linkat" => &["res", "olddir", "oldpath", "newdir", "newpath", "flags"],
+        "ptrace" => &["res", "addr", "data", "request", "pid"],
+        _ => &[],
+    }
+}
+
+/// A parameter as text; `None` when the event's type has none of that name.
+pub(super) fn text<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Cow<'e, [u8]>> {
+    let text = match parameter(event, name, view)? {
+        Parameter::Text(text) | Parameter::Named(_, text) => text,
+    };
+    // An empty parameter reads so in Falco.
+    Some(if text.is_empty() { Cow::Borrowed(b"<NA>") } else { text })
+}
+
+/// A parameter with its own type.
+pub(super) fn raw<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Value<'e>> {
+    Some(match parameter(event, name, view)? {
+        Parameter::Text(text) => Value::Text(text),
+        Parameter::Named(value, _) => value,
+    })
+}
+
+/// All parameters as `name=value`, joined by blanks.
+pub(super) fn all(event: &Event<'_>, view: View) -> Vec<u8> {
+    let mut line = Vec::new();
+    for name in names(event) {
+        let Some(value) = text(event, name, view) else { continue };
+        if !line.is_empty() {
+            line.push(b' ');
+        }
+        line.extend_from_slice(name.as_bytes());
+        line.push(b'=');
+        line.extend_from_slice(&value);
+    }
+    line
+}
+
+fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e>> {
+    if !names(event).contains(&name) {
+        return None;
+    }
+    match event.record.kind() {
+        Kind::Exec => execution(event, name).or_else(|| task(event, name)),
+        Kind::Fork => task(event, name),
+        Kind::Exit => exit(event, name),
+        Kind::Open => open(event, name, view),
+        Kind::Connect | Kind::Socket => network(event, name),
+        Kind::Symlink | Kind::Link => link(event, name, view),
+        Kind::Ptrace => ptrace(event, name),
+        Kind::CgroupMkdir | Kind::CgroupRmdir | Kind::CgroupAttach => None,
+    }
+}
+
+fn task<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
+    let task = event.record.task();
+    let process = event.process();
+    Some(match name {
+        "res" => Parameter::errno(event.result()?),
+        "exe" => Parameter::Text(process.image.argv0().into()),
+        "args" => Parameter::Text(super::process::arguments(process).into()),
+        "tid" => Parameter::named(task.tid.into(), String::from_utf8_lossy(event.comm())),
+        "pid" => Parameter::named(task.pid.into(), String::from_utf8_lossy(process.name())),
+        "ptid" => match event.ancestor(1) {
+            Some(parent) => {
+                Parameter::named(task.ppid.into(), String::from_utf8_lossy(parent.name()))
+            }
+            None => Parameter::unsigned(task.ppid.into()),
+        },
+        "cwd" => Parameter::Text(super::process::directory(event).into()),
+        "comm" => Parameter::Text(event.comm().into()),
+        "tty" => Parameter::unsigned(task.tty.into()),
+        "vpgid" => Parameter::unsigned(task.vpgid.into()),
+        "pgid" => Parameter::unsigned(task.pgid.into()),
+        "vpid" => Parameter::unsigned(task.vpid.into()),
+        "vtid" => Parameter::unsigned(task.vtid.into()),
+        "loginuid" if task.loginuid == u32::MAX => Parameter::named(u64::from(u32::MAX), "<NONE>"),
+        "uid" | "loginuid" => {
+            let id = if name == "uid" { task.euid } else { task.loginuid };
+            Parameter::named(id.into(), super::user::name_or_na(event, id))
+        }
+        "gid" => Parameter::named(task.egid.into(), super::user::group_or_na(event, task.egid)),
+        "cap_inheritable" => capabilities(task.cap_inheritable),
+        "cap_permitted" => capabilities(task.cap_permitted),
+        "cap_effective" => capabilities(task.cap_effective),
+        _ => return None,
+    })
+}
+
+fn capabilities<'e>(set: u64) -> Parameter<'e> {
+    Parameter::named(set, text::capabilities(set))
+}
+
+fn execution<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
+    let Body::Exec(body) = event.record.body() else { return None };
+    let image = &event.process().image;
+    Some(match name {
+        "filename" => Parameter::Text(event.record.string(Slot::Passed).into()),
+        "trusted_exepath" => Parameter::Text((&*image.exe).into()),
+        "env" => Parameter::Text(super::process::environment(event.process()).into()),
+        "flags" => Parameter::named(body.exe_flags.into(), exe_flags(body.exe_flags)),
+        "exe_ino" => Parameter::unsigned(body.inode),
+        "exe_ino_ctime" => Parameter::unsigned(body.ctime),
+        "exe_ino_mtime" => Parameter::unsigned(body.mtime),
+        _ => return None,
+    })
+}
+
+fn exe_flags(flags: u32) -> String {
+    let names = [
+        (ExeFlags::WRITABLE, "EXE_WRITABLE"),
+        (ExeFlags::UPPER_LAYER, "EXE_UPPER_LAYER"),
+        (ExeFlags::MEMFD, "EXE_FROM_MEMFD"),
+        (ExeFlags::LOWER_LAYER, "EXE_LOWER_LAYER"),
+    ];
+    let set: Vec<&str> =
+        names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect();
+    if set.is_empty() { String::from("0") } else { set.join("|") }
+}
+
+fn exit<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
+    let Body::Exit(body) = event.record.body() else { return None };
+    Some(match name {
+        "status" => Parameter::signed(body.status.into()),
+        "ret" => Parameter::signed(i64::from(body.status >> 8 & 0xff)),
+        "sig" => {
+            let signal = body.status & 0x7f;
+            Parameter::named(signal as u64, text::signal(signal))
+        }
+        _ => return None,
+    })
+}
+
+fn open<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e>> {
+    let Body::Open(body) = event.record.body() else { return None };
+    Some(match name {
+        "fd" => descriptor(event, body.ret, view),
+        "dirfd" => directory_descriptor(body.dirfd, event.record.string(Slot::Base)),
+        "name" => Parameter::Text(event.paths.main(view).into()),
+        "flags" | "creat_flags" => {
+            let mut text = text::open_flags(body.flags);
+            for (bit, word) in fd::layer_words(body) {
+                if bit {
+                    text.push('|');
+                    text.push_str(word);
+                }
+            }
+            Parameter::named(body.flags.into(), text)
+        }
+        "mode" => Parameter::named(body.create_mode.into(), text::mode(body.create_mode)),
+        "dev" => Parameter::unsigned(fd::device(body.dev).into()),
+        "ino" => Parameter::unsigned(body.inode),
+        _ => return None,
+    })
+}
+
+fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
+    Some(match (event.record.body(), name) {
+        (Body::Connect(body), "res") => Parameter::errno(body.ret),
+        (Body::Connect(body), "fd") => descriptor(event, body.fd.into(), View::Passed),
+        (Body::Connect(body), "tuple") if body.passed_family == AF_UNIX => {
+            let path = event.record.string(Slot::Passed);
+            Parameter::Text([&b"0->0 "[..], path].concat().into())
+        }
+        (Body::Connect(_), "tuple") => Parameter::Text(fd::name(event, View::Passed)?),
+        (Body::Connect(body), "addr") if body.passed_family == AF_UNIX => {
+            Parameter::Text(event.record.string(Slot::Passed).into())
+        }
+        (Body::Connect(_), "addr") => {
+            let socket = fd::tuple(event)?.server?;
+            Parameter::Text(socket.to_string().into_bytes().into())
+        }
+        (Body::Socket(body), "fd") => descriptor(event, body.ret, View::Passed),
+        (Body::Socket(body), "domain") => {
+            Parameter::named(body.domain.into(), text::socket_domain(body.domain))
+        }
+        (Body::Socket(body), "type") => {
+            Parameter::named(body.kind.into(), text::socket_type(body.kind))
+        }
+        (Body::Socket(body), "proto") => Parameter::unsigned(body.protocol.into()),
+        _ => return None,
+    })
+}
+
+fn link<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e>> {
+    let (Body::Symlink(body) | Body::Link(body)) = event.record.body() else { return None };
+    Some(match name {
+        "res" => Parameter::errno(body.ret),
+        "linkpath" | "newpath" => Parameter::Text(event.paths.main(view).into()),
+        "target" | "oldpath" => Parameter::Text(event.paths.target(view).into()),
+        "linkdirfd" | "newdir" => {
+            directory_descriptor(body.dirfd, event.record.string(Slot::Base))
+        }
+        "olddir" => {
+            directory_descriptor(body.target_dirfd, event.record.string(Slot::TargetBase))
+        }
+        "flags" => Parameter::unsigned(body.flags.into()),
+        _ => return None,
+    })
+}
+
+fn ptrace<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
+    let Body::Ptrace(body) = event.record.body() else { return None };
+    Some(match name {
+        "res" => Parameter::errno(body.ret),
+        "request" => Parameter::named(body.request, text::ptrace_request(body.request)),
+        "pid" => Parameter::signed(body.target.into()),
+        "addr" => Parameter::named(body.addr, format!("{:X}", body.addr)),
+        "data" => Parameter::named(body.data, format!("{:X}", body.data)),
+        _ => return None,
+    })
+}
+
+/// `<f>/path`, or the errno of a call that gave no descriptor.
+fn descriptor<'e>(event: &Event<'_>, number: i64, view: View) -> Parameter<'e> {
+    if number < 0 {
+        return Parameter::errno(number);
+    }
+    let mut text = number.to_string().into_bytes();
+    if let Some(kind) = fd::typechar(event) {
+        text.extend_from_slice(&[b'(', b'<', kind as u8, b'>']);
+        text.extend_from_slice(&fd::name(event, view).unwrap_or_default());
+        text.push(b')');
+    }
+    Parameter::Named(Value::Signed(number), text.into())
+}
+
+fn directory_descriptor<'e>(number: i32, path: &[u8]) -> Parameter<'e> {
+    let raw = Value::Signed(number.into());
+    if number == AT_FDCWD {
+        return Parameter::Named(raw, Cow::Borrowed(b"AT_FDCWD"));
+    }
+    let mut text = number.to_string().into_bytes();
+    if !path.is_empty() {
+        text.extend_from_slice(b"(<d>");
+        text.extend_from_slice(path);
+        text.push(b')');
+    }
+    Parameter::Named(raw, text.into())
+}

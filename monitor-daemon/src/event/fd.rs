@@ -1,0 +1,324 @@
+//! `fd.*` and `fs.path.*`: the file or socket an event is about.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use monitor_common::file::Open;
+use monitor_common::network::Connect;
+use monitor_common::process::ExeFlags;
+use monitor_common::{Kind, Slot};
+use monitor_policy::{Field, FieldRef, Value, View};
+
+use super::{Event, path};
+use crate::record::Body;
+
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const AF_NETLINK: u16 = 16;
+const O_DIRECTORY: u32 = 0o200_000;
+const EINPROGRESS: i64 = -115;
+
+/// Both ends of a connection as far as they are known. The connecting process is the client.
+pub(super) struct Tuple {
+    pub(super) client: Option<SocketAddr>,
+    pub(super) server: Option<SocketAddr>,
+}
+
+pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
+    match event.record.kind() {
+        Kind::Open | Kind::Connect | Kind::Socket => descriptor(event, field, view)
+            .or_else(|| file(event, field, view))
+            .or_else(|| socket(event, field)),
+        Kind::Symlink | Kind::Link => links(event, field, view),
+        _ => None,
+    }
+    .or_else(|| match field.field {
+        Field::FsPathName if event.record.kind() == Kind::Open && succeeded(event) => {
+            Some(Value::Text(event.paths.main(view).into()))
+        }
+        Field::FsPathNameraw if event.record.kind() == Kind::Open && succeeded(event) => {
+            Some(Value::Text(event.record.string(Slot::Passed).into()))
+        }
+        _ => None,
+    })
+}
+
+/// The address behind a `fd.*ip.name` field.
+pub(super) fn named_address(event: &Event<'_>, field: &FieldRef) -> Option<IpAddr> {
+    let Tuple { client, server } = tuple(event)?;
+    let end = match field.field {
+        Field::FdCipName | Field::FdLipName => client,
+        Field::FdSipName | Field::FdRipName => server,
+        _ => return None,
+    };
+    Some(end?.ip())
+}
+
+/// Falco's one-letter kind of the descriptor; `None` when the event has none.
+pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
+    match event.record.body() {
+        Body::Open(body) if body.flags & O_DIRECTORY != 0 && body.ret >= 0 => Some('d'),
+        Body::Open(_) => Some('f'),
+        Body::Connect(body) => Some(socket_typechar(family(body))),
+        Body::Socket(body) if body.ret >= 0 => Some(socket_typechar(body.domain as u16)),
+        _ => None,
+    }
+}
+
+/// `fd.name`.
+pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>> {
+    match event.record.body() {
+        Body::Open(_) => Some(Cow::Borrowed(event.paths.main(view))),
+        Body::Connect(body) if body.passed_family == AF_UNIX || body.family == AF_UNIX => {
+            Some(Cow::Borrowed(event.record.string(Slot::Passed)))
+        }
+        Body::Connect(_) => {
+            let text = match tuple(event)? {
+                Tuple { client: Some(client), server: Some(server) } => {
+                    format!("{}->{}", plain(client), plain(server))
+                }
+                Tuple { client: None, server: Some(server) } => plain(server),
+                _ => String::new(),
+            };
+            Some(Cow::Owned(text.into_bytes()))
+        }
+        Body::Socket(_) => Some(Cow::Borrowed(b"")),
+        _ => None,
+    }
+}
+
+/// Addresses of a connection; IPv4 in IPv6 form reads as IPv4.
+pub(super) fn tuple(event: &Event<'_>) -> Option<Tuple> {
+    let Body::Connect(body) = event.record.body() else { return None };
+    let end = |bytes: &[u8; 16], port: u16| {
+        let address = match body_family(body) {
+            AF_INET => {
+                let [a, b, c, d, ..] = *bytes;
+                IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+            }
+            AF_INET6 => IpAddr::V6(Ipv6Addr::from(*bytes)).to_canonical(),
+            _ => return None,
+        };
+        Some(SocketAddr::new(address, port))
+    };
+    let server = end(&body.remote, body.remote_port);
+    // A socket that never got a local address has port 0.
+    let client = if body.local_port == 0 { None } else { end(&body.local, body.local_port) };
+    Some(Tuple { client, server })
+}
+
+/// Which layer of an overlay the opened file lies in, as words of `evt.arg.flags`.
+pub(super) fn layer_words(body: &Open) -> [(bool, &'static str); 3] {
+    const FMODE_CREATED: u32 = 0x10_0000;
+    [
+        (body.file_mode & FMODE_CREATED != 0, "O_F_CREATED"),
+        (body.layer & ExeFlags::UPPER_LAYER != 0, "FD_UPPER_LAYER"),
+        (body.layer & ExeFlags::LOWER_LAYER != 0, "FD_LOWER_LAYER"),
+    ]
+}
+
+/// A device number as `stat(2)` encodes it, from the kernel's own form.
+pub(super) const fn device(kernel: u32) -> u32 {
+    let (major, minor) = (kernel >> 20, kernel & 0xf_ffff);
+    (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
+}
+
+fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
+    Some(match field.field {
+        Field::FdNum => Value::Signed(match event.record.body() {
+            Body::Open(body) => body.ret.max(-1),
+            Body::Socket(body) => body.ret.max(-1),
+            Body::Connect(body) => body.fd.into(),
+            _ => return None,
+        }),
+        Field::FdTypechar => {
+            let letter = typechar(event)?;
+            Value::Text(letter.to_string().into_bytes().into())
+        }
+        Field::FdType => {
+            // A failed open made no descriptor whose type could be told.
+            if event.record.kind() == Kind::Open && !succeeded(event) {
+                return None;
+            }
+            word(type_name(typechar(event)?)?)
+        }
+        Field::FdName => Value::Text(name(event, view)?),
+        Field::FdUid => {
+            let number = event.result().filter(|_| event.record.kind() != Kind::Connect)?;
+            Value::Text(format!("{}{number}", event.record.task().tid).into_bytes().into())
+        }
+        Field::FdContainername => in_container(event, &name(event, view)?),
+        Field::FdContainerdirectory => in_container(event, directory(event, view)?),
+        _ => return None,
+    })
+}
+
+fn file<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
+    let Body::Open(body) = event.record.body() else { return None };
+    let opened = || (body.ret >= 0).then_some(());
+    Some(match field.field {
+        Field::FdNameraw => Value::Text(match event.record.string(Slot::Passed) {
+            b"" => event.paths.main(view).into(),
+            passed => passed.into(),
+        }),
+        Field::FdDirectory => Value::Text(directory(event, view)?.into()),
+        Field::FdFilename => {
+            opened()?;
+            if typechar(event) == Some('d') {
+                return None;
+            }
+            Value::Text(path::basename(event.paths.main(view)).into())
+        }
+        Field::FdDev => Value::Signed(opened().map(|()| device(body.dev))?.into()),
+        Field::FdDevMajor => Value::Signed(opened().map(|()| body.dev >> 20)?.into()),
+        Field::FdDevMinor => Value::Signed(opened().map(|()| body.dev & 0xf_ffff)?.into()),
+        Field::FdIno => Value::Signed(opened().map(|()| body.inode)? as i64),
+        Field::FdIsUpperLayer => Value::Bool(body.layer & ExeFlags::UPPER_LAYER != 0),
+        Field::FdIsLowerLayer => Value::Bool(body.layer & ExeFlags::LOWER_LAYER != 0),
+        _ => return None,
+    })
+}
+
+fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
+    match field.field {
+        Field::FdL4proto => return Some(word(protocol(event)?)),
+        Field::FdSockfamily => {
+            return Some(word(match typechar(event)? {
+                '4' | '6' => "ip",
+                'u' => "unix",
+                _ => return None,
+            }));
+        }
+        Field::FdIsServer => return Some(Value::Bool(false)),
+        Field::FdConnected => {
+            let Body::Connect(body) = event.record.body() else { return None };
+            return Some(Value::Bool(body.ret >= 0 || body.ret == EINPROGRESS));
+        }
+        Field::FdNameChanged => return Some(Value::Bool(false)),
+        _ => {}
+    }
+    let Tuple { client, server } = tuple(event)?;
+    let address = |end: Option<SocketAddr>| Some(Value::Address(end?.ip()));
+    let port = |end: Option<SocketAddr>| Some(Value::Unsigned(end?.port().into()));
+    match field.field {
+        Field::FdCip | Field::FdLip | Field::FdCnet | Field::FdLnet => address(client),
+        Field::FdSip | Field::FdRip | Field::FdSnet | Field::FdRnet => address(server),
+        Field::FdCport | Field::FdLport => port(client),
+        Field::FdSport | Field::FdRport => port(server),
+        Field::FdIp | Field::FdNet => both(client, server, address),
+        Field::FdPort | Field::FdProto => both(client, server, port),
+        Field::FdCipName | Field::FdLipName => host(event, client),
+        Field::FdSipName | Field::FdRipName => host(event, server),
+        _ => None,
+    }
+}
+
+fn links<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
+    if !succeeded(event) {
+        return None;
+    }
+    let name = || Value::Text(event.paths.main(view).into());
+    let target = || Value::Text(event.paths.target(view).into());
+    let name_raw = || Value::Text(event.record.string(Slot::Passed).into());
+    let target_raw = || Value::Text(event.record.string(Slot::Target).into());
+    Some(match field.field {
+        Field::FsPathName | Field::FsPathSource => name(),
+        Field::FsPathNameraw | Field::FsPathSourceraw => name_raw(),
+        Field::FsPathTarget => target(),
+        Field::FsPathTargetraw => target_raw(),
+        _ => return None,
+    })
+}
+
+fn directory<'e>(event: &'e Event<'_>, view: View) -> Option<&'e [u8]> {
+    let path = event.paths.main(view);
+    match typechar(event)? {
+        'f' => Some(path::parent(path)),
+        'd' => Some(path),
+        _ => None,
+    }
+}
+
+fn in_container(event: &Event<'_>, path: &[u8]) -> Value<'static> {
+    let id = event.container().map_or("", |container| container.short_id());
+    Value::Text([id.as_bytes(), b":", path].concat().into())
+}
+
+fn host<'e>(event: &'e Event<'_>, end: Option<SocketAddr>) -> Option<Value<'e>> {
+    let name = event.world.names.name_of(end?.ip())?;
+    Some(Value::Text(name.as_bytes().into()))
+}
+
+fn both<'e>(
+    client: Option<SocketAddr>,
+    server: Option<SocketAddr>,
+    of: impl Fn(Option<SocketAddr>) -> Option<Value<'e>>,
+) -> Option<Value<'e>> {
+    let ends: Vec<Value<'e>> = [of(client), of(server)].into_iter().flatten().collect();
+    (!ends.is_empty()).then_some(Value::List(ends))
+}
+
+fn protocol(event: &Event<'_>) -> Option<&'static str> {
+    const SOCK_TYPE_MASK: u32 = 0xf;
+    let (family, kind, protocol) = match event.record.body() {
+        Body::Connect(body) => (family(body), u32::from(body.kind), u32::from(body.protocol)),
+        Body::Socket(body) => (body.domain as u16, body.kind & SOCK_TYPE_MASK, body.protocol),
+        _ => return None,
+    };
+    if family != AF_INET && family != AF_INET6 {
+        return Some("<NA>");
+    }
+    Some(match (kind, protocol) {
+        (1, 0 | 6 | 262) => "tcp",
+        (2, 0 | 17) => "udp",
+        (_, 1 | 58) => "icmp",
+        (3, _) => "raw",
+        _ => "<NA>",
+    })
+}
+
+/// Family of the connection: IPv4 in IPv6 form counts as IPv4.
+fn family(body: &Connect) -> u16 {
+    let family = body_family(body);
+    let mapped = family == AF_INET6 && Ipv6Addr::from(body.remote).to_ipv4_mapped().is_some();
+    if mapped { AF_INET } else { family }
+}
+
+const fn body_family(body: &Connect) -> u16 {
+    if body.family == 0 { body.passed_family } else { body.family }
+}
+
+const fn socket_typechar(family: u16) -> char {
+    match family {
+        AF_INET => '4',
+        AF_INET6 => '6',
+        AF_UNIX => 'u',
+        AF_NETLINK => 'n',
+        _ => 'X',
+    }
+}
+
+const fn type_name(typechar: char) -> Option<&'static str> {
+    Some(match typechar {
+        'f' => "file",
+        'd' => "directory",
+        '4' => "ipv4",
+        '6' => "ipv6",
+        'u' => "unix",
+        'n' => "netlink",
+        _ => return None,
+    })
+}
+
+fn plain(end: SocketAddr) -> String {
+    format!("{}:{}", end.ip(), end.port())
+}
+
+fn word(text: &'static str) -> Value<'static> {
+    Value::Text(Cow::Borrowed(text.as_bytes()))
+}
+
+fn succeeded(event: &Event<'_>) -> bool {
+    event.result().is_some_and(|result| result >= 0)
+}

@@ -1,0 +1,110 @@
+//! The two readings of a path: as passed, and as the kernel resolved it.
+//!
+//! As passed means made absolute from the working directory or the descriptor's directory and
+//! cleaned of `.`, `..` and `//` without looking at the disk: what Falco shows. A rule that holds
+//! in either reading fires.
+
+use std::borrow::Cow;
+
+use monitor_common::Slot;
+use monitor_policy::{View, text};
+
+use crate::record::{Body, Record};
+
+/// Paths of one event, per view.
+#[derive(Debug, Default)]
+pub(super) struct Paths<'a> {
+    /// The path acted on; for links the new name.
+    main: TwoViews<'a>,
+    /// Target of a link.
+    target: TwoViews<'a>,
+}
+
+#[derive(Debug, Default)]
+struct TwoViews<'a> {
+    passed: Cow<'a, [u8]>,
+    /// `None` when it does not differ.
+    resolved: Option<Cow<'a, [u8]>>,
+}
+
+impl TwoViews<'_> {
+    fn get(&self, view: View) -> &[u8] {
+        match (view, &self.resolved) {
+            (View::Resolved, Some(resolved)) => resolved,
+            _ => &self.passed,
+        }
+    }
+}
+
+impl<'a> Paths<'a> {
+    pub(super) fn of(record: &Record<'a>) -> Self {
+        match record.body() {
+            Body::Open(_) => Self { main: main(record), target: TwoViews::default() },
+            Body::Link(_) => {
+                let target = absolute(record, Slot::TargetBase, Slot::Target);
+                Self { main: main(record), target: TwoViews { passed: target, resolved: None } }
+            }
+            Body::Symlink(_) => symlink(record),
+            _ => Self::default(),
+        }
+    }
+
+    /// Whether any path reads differently in the two views.
+    pub(super) fn differ(&self) -> bool {
+        self.main.resolved.is_some() || self.target.resolved.is_some()
+    }
+
+    pub(super) fn main(&self, view: View) -> &[u8] {
+        self.main.get(view)
+    }
+
+    pub(super) fn target(&self, view: View) -> &[u8] {
+        self.target.get(view)
+    }
+}
+
+/// A symlink's target is text until somebody follows it. As passed it is that text; the resolved
+/// view reads it from where the link lies.
+fn symlink<'a>(record: &Record<'a>) -> Paths<'a> {
+    let main = main(record);
+    let target = record.string(Slot::Target);
+    let directory = parent(main.get(View::Resolved));
+    let followed = text::clean_path(directory, target);
+    let resolved = (followed != target).then_some(Cow::Owned(followed));
+    Paths { main, target: TwoViews { passed: Cow::Borrowed(target), resolved } }
+}
+
+fn main<'a>(record: &Record<'a>) -> TwoViews<'a> {
+    let resolved = record.string(Slot::Resolved);
+    let passed = absolute(record, Slot::Base, Slot::Passed);
+    if passed.is_empty() {
+        return TwoViews { passed: Cow::Borrowed(resolved), resolved: None };
+    }
+    let differs = !resolved.is_empty() && resolved != &*passed;
+    TwoViews { resolved: differs.then_some(Cow::Borrowed(resolved)), passed }
+}
+
+/// The passed path made absolute; empty when nothing was passed or it could not be read.
+fn absolute<'a>(record: &Record<'a>, base: Slot, path: Slot) -> Cow<'a, [u8]> {
+    let path = record.string(path);
+    let base = record.string(base);
+    if path.is_empty() {
+        return Cow::Borrowed(base);
+    }
+    let start = if base.is_empty() { record.string(Slot::Cwd) } else { base };
+    Cow::Owned(text::clean_path(start, path))
+}
+
+/// Everything before the last `/`; `/` itself for files in the root.
+pub(super) fn parent(path: &[u8]) -> &[u8] {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        None => b"",
+        Some(0) => b"/",
+        Some(end) => path.get(..end).unwrap_or_default(),
+    }
+}
+
+/// Everything after the last `/`.
+pub(super) fn basename(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}

@@ -87,16 +87,27 @@ impl<'a> Record<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let (header, rest) = take::<Header>(bytes, bytes.len())?;
         if header.len as usize != bytes.len() {
-            return Err(DecodeError::Length { stated: header.len, found: bytes.len() });
+            return Err(DecodeError::Length {
+                stated: header.len,
+                found: bytes.len(),
+            });
         }
         let number = header.kind;
         let kind = Kind::from_number(number).ok_or(DecodeError::UnknownKind { number })?;
         let (body, strings) = parse_body(kind, rest, bytes.len())?;
         let stated = header.strings.iter().map(|len| u64::from(*len)).sum();
         if stated != strings.len() as u64 {
-            return Err(DecodeError::Strings { stated, found: strings.len() });
+            return Err(DecodeError::Strings {
+                stated,
+                found: strings.len(),
+            });
         }
-        Ok(Self { header, kind, body, strings })
+        Ok(Self {
+            header,
+            kind,
+            body,
+            strings,
+        })
     }
 
     /// What every kind has.
@@ -179,7 +190,11 @@ mod tests {
     use zerocopy::{FromZeros, IntoBytes};
 
     fn fork(strings: [u32; SLOTS], text: &[u8]) -> Vec<u8> {
-        let body = Fork { caller_pid: 7, caller_tid: 8, caller_start: 9 };
+        let body = Fork {
+            caller_pid: 7,
+            caller_tid: 8,
+            caller_start: 9,
+        };
         let mut header = Header::new_zeroed();
         header.len = (size_of::<Header>() + size_of::<Fork>() + text.len()) as u32;
         header.kind = Kind::Fork as u16;
@@ -200,7 +215,10 @@ mod tests {
         assert_eq!(record.string(Slot::Passed), b"");
         assert_eq!(record.string(Slot::Cwd), b"/cwd");
         assert_eq!(record.string(Slot::TargetBase), b"xy");
-        assert!(matches!(record.body(), Body::Fork(Fork { caller_tid: 8, .. })));
+        assert!(matches!(
+            record.body(),
+            Body::Fork(Fork { caller_tid: 8, .. })
+        ));
     }
 
     #[test]
@@ -212,7 +230,10 @@ mod tests {
             (good[..20].to_vec(), DecodeError::Short { found: 20 }),
             (
                 good[..found - 1].to_vec(),
-                DecodeError::Length { stated: found as u32, found: found - 1 },
+                DecodeError::Length {
+                    stated: found as u32,
+                    found: found - 1,
+                },
             ),
             (
                 patch(good.clone(), 4, &99u16.to_le_bytes()),
@@ -222,7 +243,13 @@ mod tests {
                 patch(good.clone(), 4, &(Kind::Exec as u16).to_le_bytes()),
                 DecodeError::Short { found },
             ),
-            (huge, DecodeError::Strings { stated: u64::from(u32::MAX), found: 1 }),
+            (
+                huge,
+                DecodeError::Strings {
+                    stated: u64::from(u32::MAX),
+                    found: 1,
+                },
+            ),
         ];
         for (bytes, expected) in cases {
             assert_eq!(Record::parse(&bytes).unwrap_err(), expected);

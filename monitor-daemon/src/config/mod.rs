@@ -1,0 +1,155 @@
+//! The daemon's configuration: what can run.
+//!
+//! One YAML file, `/etc/monitor/monitor.yaml` unless `--config` names another. Every key may be
+//! left out. What the user wrote is a [`raw::RawConfig`]; a [`Config`] has been checked, so
+//! nothing in it can fail later except what only the machine can tell (a missing file, a port in
+//! use). Policies themselves are read elsewhere ([`crate::cli`]).
+
+mod error;
+mod raw;
+mod value;
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use monitor_policy::Priority;
+
+pub use error::ConfigError;
+pub use value::{RingBytes, RuleMatching, StdoutFormat};
+
+/// Where the configuration is when nobody says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/monitor/monitor.yaml";
+
+/// A configuration that can run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// `policies`: rules files and folders, in load order. Empty: the policies built into the
+    /// binary.
+    pub policies: Vec<PathBuf>,
+    /// `rule_matching`: whether the first matching rule ends the search (`first`, as Falco does)
+    /// or every matching rule alerts (`all`).
+    pub rule_matching: RuleMatching,
+    /// `priority`: rules less severe than this are dropped at load. Default `debug`.
+    pub minimum_priority: Priority,
+    /// `append_suggested_output`: whether container and pod fields are appended to every rule's
+    /// output. Default `true`.
+    pub append_suggested_output: bool,
+    /// `alerts`: where alerts go.
+    pub alerts: Alerts,
+    /// `json`: which optional properties a JSON alert has.
+    pub json: JsonProperties,
+    /// `time_format_iso_8601`: print times as `2026-01-31T12:00:00.000000001+0000` instead of the
+    /// local time of day. Default `false`.
+    pub time_format_iso_8601: bool,
+    /// `hostname`: name of this host in alerts; the kernel's node name when absent.
+    pub hostname: Option<String>,
+    /// `metrics`: the Prometheus endpoint; `None` when off.
+    pub metrics: Option<SocketAddr>,
+    /// `docker`: the container runtime's API.
+    pub docker: Docker,
+    /// `rings`: sizes of the kernel's event buffers.
+    pub rings: Rings,
+    /// `accept_blind`: start even when a loaded rule needs an event kind that nothing on this
+    /// kernel provides. Default `false`.
+    pub accept_blind: bool,
+}
+
+/// Where alerts go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Alerts {
+    /// `alerts.stdout`: `text` (default), `json` or `off`.
+    pub stdout: StdoutFormat,
+    /// `alerts.file`: JSON lines are appended here. Reopened when the file was rotated away.
+    pub file: Option<PathBuf>,
+    /// `alerts.queue_bytes`: bytes of alerts each output may hold back while it is slow or
+    /// failing. Default 8 MiB, at least 64 KiB.
+    pub queue_bytes: usize,
+}
+
+/// Optional properties of a JSON alert; the names and defaults are Falco's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent switches of the user's"
+)]
+pub struct JsonProperties {
+    /// `json.include_output_property`: `output`, the text with time and priority. Default `true`.
+    pub output: bool,
+    /// `json.include_output_fields_property`: `output_fields`, typed values. Default `true`.
+    pub output_fields: bool,
+    /// `json.include_tags_property`: `tags` of the rule, sorted. Default `true`.
+    pub tags: bool,
+    /// `json.include_message_property`: `message`, the text without prefix. Default `false`.
+    pub message: bool,
+}
+
+impl Default for JsonProperties {
+    fn default() -> Self {
+        Self {
+            output: true,
+            output_fields: true,
+            tags: true,
+            message: false,
+        }
+    }
+}
+
+/// The container runtime's API.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Docker {
+    /// `docker.socket`: path of the API's socket. Default `/var/run/docker.sock`.
+    pub socket: PathBuf,
+    /// `docker.metadata_wait_ms`: how long an alert waits for its container's name and image.
+    /// Default 500 ms, at most 10 s.
+    pub metadata_wait: Duration,
+}
+
+/// Sizes of the kernel's event buffers, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rings {
+    /// `rings.lifecycle_bytes`: exec, fork, exit and cgroup events. Default 4 MiB.
+    pub lifecycle: RingBytes,
+    /// `rings.bulk_bytes`: file and network events. Default 8 MiB.
+    pub bulk: RingBytes,
+}
+
+impl Config {
+    /// Reads `path`, or without one [`DEFAULT_PATH`], whose absence means the defaults.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read (a named file must exist), or its text is not a configuration.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let file = path.unwrap_or_else(|| Path::new(DEFAULT_PATH));
+        match std::fs::read_to_string(file) {
+            Ok(text) => Self::parse(file, &text),
+            Err(error) if path.is_none() && error.kind() == ErrorKind::NotFound => {
+                Ok(Self::default())
+            }
+            Err(source) => Err(ConfigError::Read {
+                file: file.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// Checks `text`; `file` is named in errors.
+    ///
+    /// # Errors
+    ///
+    /// The text is not a configuration; the error says where and what to write instead.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        raw::RawConfig::parse(file, text)?.check(file)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        raw::RawConfig::default().into_config(Some(raw::DEFAULT_METRICS))
+    }
+}
+
+#[cfg(test)]
+mod tests;

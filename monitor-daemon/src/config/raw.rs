@@ -1,0 +1,200 @@
+//! What the user wrote: every key optional, unknown keys refused, cross-checks not yet done.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use monitor_policy::Priority;
+use serde::Deserialize;
+
+use super::error::ConfigError;
+use super::value::{Bounded, Listen, RingBytes, RuleMatching, Severity, StdoutFormat, scalar};
+use super::{Alerts, Config, Docker, JsonProperties, Rings};
+
+/// Where metrics are served by default; the port is OpenTelemetry's for a Prometheus exporter.
+pub(super) const DEFAULT_METRICS: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+const DEFAULT_DOCKER_SOCKET: &str = "/var/run/docker.sock";
+const DEFAULT_METADATA_WAIT_MS: u64 = 500;
+const DEFAULT_QUEUE_BYTES: u64 = 8 << 20;
+const DEFAULT_LIFECYCLE: RingBytes = RingBytes::power(22);
+const DEFAULT_BULK: RingBytes = RingBytes::power(23);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+pub(super) struct RawConfig {
+    policies: Vec<PathBuf>,
+    #[serde(deserialize_with = "scalar")]
+    rule_matching: Option<RuleMatching>,
+    #[serde(deserialize_with = "scalar")]
+    priority: Option<Severity>,
+    append_suggested_output: Option<bool>,
+    alerts: RawAlerts,
+    json: RawJson,
+    time_format_iso_8601: bool,
+    hostname: Option<String>,
+    metrics: RawMetrics,
+    docker: RawDocker,
+    rings: RawRings,
+    accept_blind: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+struct RawAlerts {
+    #[serde(deserialize_with = "scalar")]
+    stdout: Option<StdoutFormat>,
+    file: Option<PathBuf>,
+    #[serde(deserialize_with = "scalar")]
+    queue_bytes: Option<Bounded<65_536, 1_073_741_824>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+struct RawJson {
+    include_output_property: Option<bool>,
+    include_output_fields_property: Option<bool>,
+    include_tags_property: Option<bool>,
+    include_message_property: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+struct RawMetrics {
+    #[serde(deserialize_with = "scalar")]
+    listen: Option<Listen>,
+    allow_remote: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+struct RawDocker {
+    socket: Option<PathBuf>,
+    #[serde(deserialize_with = "scalar")]
+    metadata_wait_ms: Option<Bounded<0, 10_000>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+struct RawRings {
+    #[serde(deserialize_with = "scalar")]
+    lifecycle_bytes: Option<RingBytes>,
+    #[serde(deserialize_with = "scalar")]
+    bulk_bytes: Option<RingBytes>,
+}
+
+impl RawConfig {
+    /// Reads `text`; a file of comments only is the defaults.
+    pub(super) fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        serde_yaml::from_str::<Option<Self>>(text)
+            .map(Option::unwrap_or_default)
+            .map_err(|error| ConfigError::from_yaml(file, &error))
+    }
+
+    /// Does the checks that need more than one key.
+    pub(super) fn check(self, file: &Path) -> Result<Config, ConfigError> {
+        let metrics = self
+            .metrics
+            .address()
+            .map_err(|address| ConfigError::NotLoopback {
+                file: file.to_owned(),
+                address,
+            })?;
+        if self
+            .hostname
+            .as_deref()
+            .is_some_and(|name| name.trim().is_empty())
+        {
+            return Err(ConfigError::EmptyHostname {
+                file: file.to_owned(),
+            });
+        }
+        Ok(self.into_config(metrics))
+    }
+
+    pub(super) fn into_config(self, metrics: Option<SocketAddr>) -> Config {
+        let Self {
+            policies,
+            rule_matching,
+            priority,
+            append_suggested_output,
+            alerts,
+            json,
+            time_format_iso_8601,
+            hostname,
+            metrics: _,
+            docker,
+            rings,
+            accept_blind,
+        } = self;
+        Config {
+            policies,
+            rule_matching: rule_matching.unwrap_or_default(),
+            minimum_priority: priority.map_or(Priority::Debug, |severity| severity.0),
+            append_suggested_output: append_suggested_output.unwrap_or(true),
+            alerts: alerts.into_alerts(),
+            json: json.into_properties(),
+            time_format_iso_8601,
+            hostname,
+            metrics,
+            docker: docker.into_docker(),
+            rings: Rings {
+                lifecycle: rings.lifecycle_bytes.unwrap_or(DEFAULT_LIFECYCLE),
+                bulk: rings.bulk_bytes.unwrap_or(DEFAULT_BULK),
+            },
+            accept_blind,
+        }
+    }
+}
+
+impl RawAlerts {
+    fn into_alerts(self) -> Alerts {
+        let bytes = self
+            .queue_bytes
+            .map_or(DEFAULT_QUEUE_BYTES, |bounded| bounded.0);
+        Alerts {
+            stdout: self.stdout.unwrap_or_default(),
+            file: self.file,
+            queue_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+impl RawJson {
+    fn into_properties(self) -> JsonProperties {
+        let default = JsonProperties::default();
+        JsonProperties {
+            output: self.include_output_property.unwrap_or(default.output),
+            output_fields: self
+                .include_output_fields_property
+                .unwrap_or(default.output_fields),
+            tags: self.include_tags_property.unwrap_or(default.tags),
+            message: self.include_message_property.unwrap_or(default.message),
+        }
+    }
+}
+
+impl RawMetrics {
+    /// The address to listen on; the error is one that others could reach without being allowed.
+    fn address(&self) -> Result<Option<SocketAddr>, SocketAddr> {
+        match self.listen.unwrap_or(Listen::Address(DEFAULT_METRICS)) {
+            Listen::Off => Ok(None),
+            Listen::Address(address) if address.ip().is_loopback() || self.allow_remote => {
+                Ok(Some(address))
+            }
+            Listen::Address(address) => Err(address),
+        }
+    }
+}
+
+impl RawDocker {
+    fn into_docker(self) -> Docker {
+        let wait = self
+            .metadata_wait_ms
+            .map_or(DEFAULT_METADATA_WAIT_MS, |bounded| bounded.0);
+        Docker {
+            socket: self.socket.unwrap_or_else(|| DEFAULT_DOCKER_SOCKET.into()),
+            metadata_wait: Duration::from_millis(wait),
+        }
+    }
+}

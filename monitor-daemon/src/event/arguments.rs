@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use monitor_common::process::ExeFlags;
 use monitor_common::{Kind, Slot};
-use monitor_policy::{Value, View, text};
+use monitor_policy::text::{self, ExeState};
+use monitor_policy::{Value, View};
 
 use super::{Event, fd};
 use crate::record::Body;
@@ -169,15 +170,15 @@ fn execution<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
 }
 
 fn exe_flags(flags: u32) -> String {
-    let names = [
-        (ExeFlags::WRITABLE, "EXE_WRITABLE"),
-        (ExeFlags::UPPER_LAYER, "EXE_UPPER_LAYER"),
-        (ExeFlags::MEMFD, "EXE_FROM_MEMFD"),
-        (ExeFlags::LOWER_LAYER, "EXE_LOWER_LAYER"),
+    let states = [
+        (ExeFlags::WRITABLE, ExeState::Writable),
+        (ExeFlags::UPPER_LAYER, ExeState::UpperLayer),
+        (ExeFlags::MEMFD, ExeState::FromMemfd),
+        (ExeFlags::LOWER_LAYER, ExeState::LowerLayer),
     ];
-    let set: Vec<&str> =
-        names.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect();
-    if set.is_empty() { String::from("0") } else { set.join("|") }
+    let set: Vec<ExeState> =
+        states.into_iter().filter(|(bit, _)| flags & bit != 0).map(|(_, state)| state).collect();
+    text::exe_flags(&set)
 }
 
 fn exit<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
@@ -200,13 +201,7 @@ fn open<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e
         "dirfd" => directory_descriptor(body.dirfd, event.record.string(Slot::Base)),
         "name" => Parameter::Text(event.paths.main(view).into()),
         "flags" | "creat_flags" => {
-            let mut text = text::open_flags(body.flags);
-            for (bit, word) in fd::layer_words(body) {
-                if bit {
-                    text.push('|');
-                    text.push_str(word);
-                }
-            }
+            let text = text::open_flags_with(body.flags, &fd::states(body));
             Parameter::named(body.flags.into(), text)
         }
         "mode" => Parameter::named(body.create_mode.into(), text::mode(body.create_mode)),

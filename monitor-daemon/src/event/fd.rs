@@ -7,6 +7,7 @@ use monitor_common::file::Open;
 use monitor_common::network::Connect;
 use monitor_common::process::ExeFlags;
 use monitor_common::{Kind, Slot};
+use monitor_policy::text::OpenState;
 use monitor_policy::{Field, FieldRef, Value, View};
 
 use super::{Event, path};
@@ -18,6 +19,8 @@ const AF_INET6: u16 = 10;
 const AF_NETLINK: u16 = 16;
 const O_DIRECTORY: u32 = 0o200_000;
 const EINPROGRESS: i64 = -115;
+/// `FMODE_CREATED`: the open made the file.
+pub(super) const FMODE_CREATED: u32 = 0x10_0000;
 
 /// Both ends of a connection as far as they are known. The connecting process is the client.
 pub(super) struct Tuple {
@@ -108,14 +111,14 @@ pub(super) fn tuple(event: &Event<'_>) -> Option<Tuple> {
     Some(Tuple { client, server })
 }
 
-/// Which layer of an overlay the opened file lies in, as words of `evt.arg.flags`.
-pub(super) fn layer_words(body: &Open) -> [(bool, &'static str); 3] {
-    const FMODE_CREATED: u32 = 0x10_0000;
-    [
-        (body.file_mode & FMODE_CREATED != 0, "O_F_CREATED"),
-        (body.layer & ExeFlags::UPPER_LAYER != 0, "FD_UPPER_LAYER"),
-        (body.layer & ExeFlags::LOWER_LAYER != 0, "FD_LOWER_LAYER"),
-    ]
+/// What is known of an opened file beyond the flags it was opened with.
+pub(super) fn states(body: &Open) -> Vec<OpenState> {
+    let states = [
+        (body.file_mode & FMODE_CREATED != 0, OpenState::Created),
+        (body.layer & ExeFlags::UPPER_LAYER != 0, OpenState::UpperLayer),
+        (body.layer & ExeFlags::LOWER_LAYER != 0, OpenState::LowerLayer),
+    ];
+    states.into_iter().filter(|(holds, _)| *holds).map(|(_, state)| state).collect()
 }
 
 /// A device number as `stat(2)` encodes it, from the kernel's own form.

@@ -3,12 +3,11 @@
 use monitor_common::Kind;
 use monitor_policy::{Field, FieldArg, FieldRef, Value, View, text};
 
+use super::fd::FMODE_CREATED;
 use super::{Event, arguments};
 use crate::output::time;
 use crate::record::Body;
 
-/// `FMODE_CREATED`: the open made the file.
-const FMODE_CREATED: u32 = 0x10_0000;
 const O_ACCMODE: u32 = 3;
 const O_CREAT: u32 = 0o100;
 const O_TMPFILE: u32 = 0o20_000_000;

@@ -1,0 +1,17 @@
+//! The two clocks: records carry `CLOCK_BOOTTIME`, people read `CLOCK_REALTIME`.
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+/// `CLOCK_BOOTTIME`, ns.
+pub fn boot_ns() -> u64 {
+    ns(clock_gettime(ClockId::Boottime))
+}
+
+/// What to add to a boot time to get ns since the epoch. Changes when the wall clock is set.
+pub fn boot_to_epoch_ns() -> u64 {
+    ns(clock_gettime(ClockId::Realtime)).saturating_sub(boot_ns())
+}
+
+fn ns(time: Timespec) -> u64 {
+    (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
+}

@@ -1,0 +1,206 @@
+//! What is known of the host: processes, and which container each belongs to.
+//!
+//! Records change it, and each record gets its actor from it. The only I/O is a look at `/proc`
+//! for a process that no record told of, and at the cgroup tree for a cgroup that none told of.
+
+use std::sync::Arc;
+
+use monitor_common::cgroup::Cgroup;
+use monitor_common::process::{Exec, Fork};
+use monitor_common::{Slot, Task};
+use monitor_policy::EnvironmentNames;
+
+use crate::container::index::{Index, Lookup};
+use crate::container::{Container, scan};
+use crate::process::snapshot::{self, SnapshotProcess};
+use crate::process::{Image, Process, ProcessKey, Table};
+use crate::record::{Body, Record};
+
+/// Shortest time between two scans of the cgroup tree, ns.
+const RESCAN_NS: u64 = 1_000_000_000;
+
+/// Processes and containers.
+#[derive(Debug)]
+pub struct Host {
+    /// All processes.
+    pub table: Table,
+    /// All containers.
+    pub index: Index,
+    /// How often a record spoke of a process that nothing else had told of.
+    pub unknown_processes: u64,
+    reader: snapshot::Reader,
+    cgroup_root: Option<scan::UnifiedRoot>,
+    environment: EnvironmentNames,
+    scanned: u64,
+}
+
+impl Host {
+    /// An empty host. `environment` says which variables of a process are kept.
+    pub fn new(
+        table: Table,
+        index: Index,
+        cgroup_root: Option<scan::UnifiedRoot>,
+        environment: EnvironmentNames,
+    ) -> Self {
+        let root = cgroup_root.as_ref().map(|root| root.path().to_owned());
+        let reader = snapshot::Reader::new("/proc", root);
+        Self { table, index, unknown_processes: 0, reader, cgroup_root, environment, scanned: 0 }
+    }
+
+    /// Fills tables from what already runs. Call it once the probes are attached and before the
+    /// first record: what changes meanwhile is in the rings.
+    pub fn snapshot(&mut self, now: u64) {
+        self.scan_cgroups(now);
+        for process in self.reader.scan() {
+            self.found(process);
+        }
+    }
+
+    /// Applies a record, and says who acted: for a fork the child, for an exec the new program.
+    pub fn apply(&mut self, record: &Record<'_>) -> Arc<Process> {
+        let task = record.task();
+        match record.body() {
+            Body::Fork(fork) => self.forked(task, fork),
+            Body::Exec(exec) if exec.ret == 0 => self.executed(record, exec),
+            Body::CgroupMkdir(cgroup) => {
+                let path = record.string(Slot::Resolved);
+                self.index.cgroup_made(cgroup.id, path, record.header().time);
+                self.actor(task)
+            }
+            Body::CgroupRmdir(cgroup) => {
+                self.index.cgroup_removed(cgroup.id, record.header().time);
+                self.actor(task)
+            }
+            Body::CgroupAttach(cgroup) => {
+                self.attached(cgroup);
+                self.actor(task)
+            }
+            _ => self.actor(task),
+        }
+    }
+
+    /// The container a process belongs to; `None` on the host.
+    pub fn container(&mut self, process: &Process, now: u64) -> Option<Arc<Container>> {
+        match self.index.lookup(process.origin_cgroup) {
+            Lookup::Host => None,
+            Lookup::Container(container) => Some(container),
+            Lookup::UnknownCgroup => {
+                if now.saturating_sub(self.scanned) < RESCAN_NS {
+                    return None;
+                }
+                self.scan_cgroups(now);
+                match self.index.lookup(process.origin_cgroup) {
+                    Lookup::Container(container) => Some(container),
+                    Lookup::Host | Lookup::UnknownCgroup => None,
+                }
+            }
+        }
+    }
+
+    fn scan_cgroups(&mut self, now: u64) {
+        self.scanned = now;
+        if let Some(root) = &self.cgroup_root {
+            let cgroups = root.cgroups();
+            self.index.snapshot(cgroups, now);
+        }
+    }
+
+    fn actor(&mut self, task: &Task) -> Arc<Process> {
+        let process = match self.table.seen(task) {
+            Some(process) => process,
+            None => self.discover(task),
+        };
+        self.settle(process, task.cgroup)
+    }
+
+    /// A process that no record told of: `/proc` may still know it, else the record is all.
+    fn discover(&mut self, task: &Task) -> Arc<Process> {
+        self.unknown_processes += 1;
+        let found = self.reader.read(task.pid);
+        match found.filter(|found| snapshot::same_start(found.task.start, task.start)) {
+            Some(found) => self.found(found),
+            None => {
+                let parent = Some(ProcessKey::parent_of(task));
+                let process = Process::new(*task, Arc::default(), Arc::default(), parent);
+                self.table.found(process)
+            }
+        }
+    }
+
+    fn found(&mut self, found: SnapshotProcess) -> Arc<Process> {
+        let image = Image {
+            exe: found.exe.unwrap_or_default().into_boxed_slice(),
+            args: found.args.into_boxed_slice(),
+            environment: keep(&self.environment, &found.env),
+            exe_flags: found.exe_flags,
+            ..Image::default()
+        };
+        let parent = Some(ProcessKey::parent_of(&found.task));
+        let cwd = Arc::from(found.cwd);
+        self.table.found(Process::new(found.task, Arc::new(image), cwd, parent))
+    }
+
+    fn forked(&mut self, task: &Task, fork: &Fork) -> Arc<Process> {
+        let caller = ProcessKey::new(fork.caller_pid, fork.caller_start);
+        let child = self.table.forked(task, caller);
+        self.settle(child, task.cgroup)
+    }
+
+    fn executed(&mut self, record: &Record<'_>, exec: &Exec) -> Arc<Process> {
+        let task = record.task();
+        let image = Image {
+            exe: record.string(Slot::Resolved).into(),
+            args: record.string(Slot::Args).into(),
+            environment: keep(&self.environment, record.string(Slot::Env)),
+            exe_flags: exec.exe_flags,
+            inode: exec.inode,
+            ctime: exec.ctime,
+            mtime: exec.mtime,
+        };
+        let process = self.table.executed(task, image, record.string(Slot::Cwd));
+        self.settle(process, task.cgroup)
+    }
+
+    fn attached(&mut self, cgroup: &Cgroup) {
+        let key = ProcessKey::new(cgroup.target_pid, cgroup.target_start);
+        if let Some(process) = self.table.get(key).cloned() {
+            self.settle(process, cgroup.id);
+        }
+    }
+
+    /// Notes the cgroup a process is in now, and decides which one names its container.
+    fn settle(&mut self, process: Arc<Process>, cgroup: u64) -> Arc<Process> {
+        if process.cgroup == cgroup || cgroup == 0 {
+            return process;
+        }
+        let origin = self.origin(process.origin_cgroup, cgroup);
+        self.table.moved(process.key(), cgroup, origin).unwrap_or(process)
+    }
+
+    /// A process of the host belongs wherever it is put. One of a container stays that
+    /// container's, unless it is put into a container made below it.
+    fn origin(&self, before: u64, now: u64) -> u64 {
+        match (self.index.lookup(before), self.index.lookup(now)) {
+            (Lookup::Container(_), Lookup::Container(_)) if self.index.is_below(now, before) => now,
+            (Lookup::Container(_), _) => before,
+            _ => now,
+        }
+    }
+}
+
+/// The entries of an environment block that policies read.
+fn keep(wanted: &EnvironmentNames, block: &[u8]) -> Box<[u8]> {
+    if wanted.whole {
+        return block.into();
+    }
+    let named = |entry: &&[u8]| {
+        let name = entry.split(|byte| *byte == b'=').next().unwrap_or_default();
+        std::str::from_utf8(name).is_ok_and(|name| wanted.names.contains(name))
+    };
+    let mut kept = Vec::new();
+    for entry in block.split(|byte| *byte == 0).filter(named) {
+        kept.extend_from_slice(entry);
+        kept.push(0);
+    }
+    kept.into_boxed_slice()
+}

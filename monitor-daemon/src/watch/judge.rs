@@ -1,0 +1,87 @@
+//! From an event to alerts: evaluates the policy and builds what it prints.
+
+use std::time::Instant;
+
+use monitor_common::Kind;
+use monitor_policy::{Event as _, EventSet, EventType, Match, Policy, Scratch};
+use prometheus::IntCounter;
+use prometheus::local::LocalHistogram;
+
+use crate::event::{Event, event_types};
+use crate::metrics::Metrics;
+use crate::output::Alert;
+
+/// The loaded policy with its counters.
+#[derive(Debug)]
+pub struct Judge {
+    policy: Policy,
+    scratch: Scratch,
+    matches: Vec<IntCounter>,
+    evaluation: LocalHistogram,
+    hostname: String,
+}
+
+impl Judge {
+    /// Judges by `policy`.
+    pub fn new(policy: Policy, metrics: &Metrics, hostname: String) -> Self {
+        let counter = |rule: &monitor_policy::Rule| metrics.rule(&rule.name, rule.priority);
+        let matches = policy.rules().iter().map(counter).collect();
+        let evaluation = metrics.evaluation.local();
+        Self { policy, scratch: Scratch::default(), matches, evaluation, hostname }
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Whether some rule can match this event.
+    pub fn wants(&self, event: EventType) -> bool {
+        self.policy.event_types().contains(event)
+    }
+
+    /// Kinds of records that some rule needs.
+    pub fn kinds(policy: &Policy) -> Vec<Kind> {
+        let wanted: &EventSet = policy.event_types();
+        let needs = |kind: &Kind| {
+            let mut types = event_types(*kind).iter().filter_map(|name| EventType::from_name(name));
+            types.any(|event| wanted.contains(event))
+        };
+        Kind::ALL.into_iter().filter(needs).collect()
+    }
+
+    /// Tries the rules on an event and hands each alert to `emit`.
+    pub fn judge(&mut self, event: &Event<'_>, mut emit: impl FnMut(Alert)) {
+        let started = Instant::now();
+        let matches: Vec<Match> = self.policy.evaluate(event, &mut self.scratch).to_vec();
+        self.evaluation.observe(started.elapsed().as_secs_f64());
+        for found in matches {
+            if let Some(counter) = self.matches.get(found.rule) {
+                counter.inc();
+            }
+            if let Some(alert) = self.alert(event, found) {
+                emit(alert);
+            }
+        }
+    }
+
+    /// Publishes what was measured since the last call.
+    pub fn flush(&mut self) {
+        self.evaluation.flush();
+    }
+
+    fn alert(&self, event: &Event<'_>, found: Match) -> Option<Alert> {
+        let rule = self.policy.rules().get(found.rule)?;
+        let output = self.policy.format(found.rule, event, found.view);
+        Some(Alert {
+            rule: rule.name.clone(),
+            priority: rule.priority,
+            source: rule.source.clone(),
+            tags: rule.tags.iter().cloned().collect(),
+            time: event.time(),
+            hostname: self.hostname.clone(),
+            message: output.text,
+            fields: output.fields,
+        })
+    }
+}

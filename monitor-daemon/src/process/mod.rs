@@ -1,1 +1,3 @@
-//! (being written)
+//! Processes: those that already ran ([`snapshot`]) and those that the records tell of.
+
+pub mod snapshot;

@@ -1,0 +1,434 @@
+//! Container ids in cgroup paths.
+//!
+//! Pure: bytes in, ids out, any bytes allowed. Only names that a container runtime gives are
+//! accepted, each delimited exactly, because everything else on a host is a host process: the
+//! runtimes' own helpers (`libpod-conmon-…`, `crio-conmon-…`), pod slices, services, sessions.
+//!
+//! A name alone cannot prove who made a cgroup: a user may name a systemd scope as he likes. So
+//! each id says whose it is ([`Owner`]), and the index joins it only with metadata of a runtime
+//! of that owner.
+
+/// Length of the ids of all runtimes but `BuildKit` and LXC.
+const ID_LEN: usize = 64;
+/// Length of the ids of `BuildKit`'s steps.
+const BUILD_ID_LEN: usize = 25;
+
+/// The program that runs a container.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Runtime {
+    /// Docker.
+    Docker,
+    /// containerd, alone or under Kubernetes.
+    Containerd,
+    /// CRI-O.
+    Crio,
+    /// Podman.
+    Podman,
+    /// A step of an image build by `BuildKit`.
+    BuildKit,
+    /// LXC.
+    Lxc,
+}
+
+impl Runtime {
+    /// Lower-case name, as the field `container.type` gives it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Containerd => "containerd",
+            Self::Crio => "cri-o",
+            Self::Podman => "podman",
+            Self::BuildKit => "buildkit",
+            Self::Lxc => "lxc",
+        }
+    }
+}
+
+/// Whose cgroup it is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Owner {
+    /// The system's: only root can have made it.
+    System,
+    /// It lies below `user.slice`: a user, rootless runtimes among them, can have made it.
+    User,
+}
+
+/// A container named in a cgroup path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CgroupContainer<'a> {
+    /// The runtime's full id: 64 hex digits for most (`BuildKit`: 25 letters and digits, LXC: the
+    /// name).
+    pub id: &'a str,
+    /// Who runs it, as far as the path tells. A bare id below `kubepods` is taken for
+    /// containerd's, any other bare id for Docker's.
+    pub runtime: Runtime,
+    /// Who can have made the cgroup.
+    pub owner: Owner,
+}
+
+/// All containers that `path` (below the root of the hierarchy) lies in, outermost first.
+pub fn containers(path: &[u8]) -> impl Iterator<Item = CgroupContainer<'_>> {
+    let mut above = Above::default();
+    path.split(|byte| *byte == b'/')
+        .filter(|component| !component.is_empty())
+        .filter_map(move |component| {
+            let found = above.container(component);
+            above.enter(component);
+            found
+        })
+}
+
+/// The innermost container that `path` lies in; `None` for a host cgroup.
+pub fn identify(path: &[u8]) -> Option<CgroupContainer<'_>> {
+    containers(path).last()
+}
+
+/// What the components passed so far say about the next one.
+#[derive(Default)]
+struct Above<'a> {
+    depth: usize,
+    parent: Option<&'a [u8]>,
+    kubepods: bool,
+    user: bool,
+}
+
+impl<'a> Above<'a> {
+    fn enter(&mut self, component: &'a [u8]) {
+        self.kubepods |= component.starts_with(b"kubepods");
+        self.user |= self.parent.is_none() && component == b"user.slice";
+        self.parent = Some(component);
+        self.depth += 1;
+    }
+
+    fn container(&self, component: &'a [u8]) -> Option<CgroupContainer<'a>> {
+        let (id, runtime) = self
+            .bare(component)
+            .or_else(|| prefixed(component))
+            .or_else(|| colon_separated(component))
+            .or_else(|| self.build(component))
+            .or_else(|| self.lxc(component))?;
+        let id = std::str::from_utf8(id).ok()?;
+        let owner = if self.user {
+            Owner::User
+        } else {
+            Owner::System
+        };
+        Some(CgroupContainer { id, runtime, owner })
+    }
+
+    /// `/docker/ID`, `/kubepods/…/ID`, `/any-cgroup-parent/ID`. Below `user.slice` anybody can
+    /// make a directory, so there only a runtime's own parent counts.
+    fn bare(&self, component: &'a [u8]) -> Option<(&'a [u8], Runtime)> {
+        let id = hex_id(component)?;
+        match self.parent {
+            _ if self.kubepods => Some((id, Runtime::Containerd)),
+            Some(b"docker") => Some((id, Runtime::Docker)),
+            Some(b"libpod_parent") => Some((id, Runtime::Podman)),
+            Some(b"default" | b"k8s.io") if !self.user => Some((id, Runtime::Containerd)),
+            _ => (!self.user).then_some((id, Runtime::Docker)),
+        }
+    }
+
+    /// `/docker/buildkit/ID`, `buildkit-ID.scope`.
+    fn build(&self, component: &'a [u8]) -> Option<(&'a [u8], Runtime)> {
+        let id = match self.parent {
+            Some(b"buildkit") => component,
+            _ => component
+                .strip_prefix(b"buildkit-")?
+                .strip_suffix(b".scope")?,
+        };
+        let exact = id.len() == BUILD_ID_LEN
+            && id
+                .iter()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        exact.then_some((id, Runtime::BuildKit))
+    }
+
+    /// `/lxc/NAME`, `/lxc.payload/NAME`, `/lxc.payload.NAME`, at the top only.
+    /// (`lxc.monitor.NAME` is a host process.)
+    fn lxc(&self, component: &'a [u8]) -> Option<(&'a [u8], Runtime)> {
+        let name = match (self.depth, self.parent) {
+            (0, _) => component.strip_prefix(b"lxc.payload.")?,
+            (1, Some(b"lxc" | b"lxc.payload")) => component,
+            _ => return None,
+        };
+        let plausible = !name.is_empty()
+            && name
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));
+        plausible.then_some((name, Runtime::Lxc))
+    }
+}
+
+/// `PREFIX-ID.scope` of the systemd drivers; CRI-O and Podman also without `.scope`.
+fn prefixed(component: &[u8]) -> Option<(&[u8], Runtime)> {
+    const SCOPES: [(&[u8], Runtime); 5] = [
+        (b"docker-", Runtime::Docker),
+        (b"cri-containerd-", Runtime::Containerd),
+        (b"nerdctl-", Runtime::Containerd),
+        (b"crio-", Runtime::Crio),
+        (b"libpod-", Runtime::Podman),
+    ];
+    const PLAIN: [(&[u8], Runtime); 3] = [
+        (b"crio-", Runtime::Crio),
+        (b"libpod-", Runtime::Podman),
+        (b"libpod-payload-", Runtime::Podman),
+    ];
+    let (name, table) = match component.strip_suffix(b".scope") {
+        Some(name) => (name, SCOPES.as_slice()),
+        None => (component, PLAIN.as_slice()),
+    };
+    table
+        .iter()
+        .find_map(|(prefix, runtime)| Some((hex_id(name.strip_prefix(*prefix)?)?, *runtime)))
+}
+
+/// `SLICE:cri-containerd:ID`: what a runtime makes of a systemd cgroup path when it uses the
+/// cgroupfs driver itself.
+fn colon_separated(component: &[u8]) -> Option<(&[u8], Runtime)> {
+    let mut parts = component.rsplit(|byte| *byte == b':');
+    let id = hex_id(parts.next()?)?;
+    let runtime = match parts.next()? {
+        b"cri-containerd" | b"nerdctl" => Runtime::Containerd,
+        b"crio" => Runtime::Crio,
+        b"docker" => Runtime::Docker,
+        b"libpod" => Runtime::Podman,
+        _ => return None,
+    };
+    parts.next()?.ends_with(b".slice").then_some((id, runtime))
+}
+
+fn hex_id(name: &[u8]) -> Option<&[u8]> {
+    let exact = name.len() == ID_LEN
+        && name
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    exact.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const A: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const B: &str = "b3123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde";
+    const STEP: &str = "v7u1rmjwwvrkoyy6lrhhs3sdo";
+
+    /// `A`, `B` and `STEP` in `path` stand for ids.
+    fn expand(path: &str) -> String {
+        path.replace("{A}", A)
+            .replace("{B}", B)
+            .replace("{STEP}", STEP)
+    }
+
+    #[test]
+    fn names_of_runtimes_are_containers() {
+        use Owner::{System, User};
+        use Runtime::{BuildKit, Containerd, Crio, Docker, Lxc, Podman};
+        for (path, id, runtime, owner) in [
+            ("/docker/{A}", A, Docker, System),
+            ("/docker/{A}/init.scope", A, Docker, System),
+            ("/docker/{A}/system.slice/sshd.service", A, Docker, System),
+            ("/jobs/batch/{A}", A, Docker, System),
+            ("/{A}", A, Docker, System),
+            (
+                "/ecs/0123456789abcdef0123456789abcdef/{A}",
+                A,
+                Docker,
+                System,
+            ),
+            ("/system.slice/docker-{A}.scope", A, Docker, System),
+            (
+                "/my.slice/my-jobs.slice/docker-{A}.scope/deep/er",
+                A,
+                Docker,
+                System,
+            ),
+            (
+                "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-{A}.scope",
+                A,
+                Docker,
+                User,
+            ),
+            ("/docker/{A}/docker/{B}", B, Docker, System),
+            (
+                "/system.slice/docker-{A}.scope/kubelet/kubepods/besteffort/podx/{B}",
+                B,
+                Containerd,
+                System,
+            ),
+            (
+                "/kubepods/burstable/pod4c0c3b5c-1b4c-4b4e-8b4e-1b4c4b4e8b4e/{A}",
+                A,
+                Containerd,
+                System,
+            ),
+            (
+                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podx.slice/cri-containerd-{A}.scope",
+                A,
+                Containerd,
+                System,
+            ),
+            (
+                "/system.slice/containerd.service/kubepods-burstable-podx.slice:cri-containerd:{A}",
+                A,
+                Containerd,
+                System,
+            ),
+            (
+                "/kubepods.slice/kubepods-podx.slice/docker-{A}.scope",
+                A,
+                Docker,
+                System,
+            ),
+            (
+                "/kubepods.slice/kubepods-podx.slice/crio-{A}.scope/container",
+                A,
+                Crio,
+                System,
+            ),
+            ("/kubepods/podx/crio-{A}", A, Crio, System),
+            ("/default/{A}", A, Containerd, System),
+            ("/system.slice/nerdctl-{A}.scope", A, Containerd, System),
+            (
+                "/machine.slice/libpod-{A}.scope/container",
+                A,
+                Podman,
+                System,
+            ),
+            (
+                "/machine.slice/machine-libpod_pod_{B}.slice/libpod-{A}.scope",
+                A,
+                Podman,
+                System,
+            ),
+            ("/libpod_parent/{A}", A, Podman, System),
+            ("/libpod_parent/libpod-{A}", A, Podman, System),
+            (
+                "/system.slice/web.service/libpod-payload-{A}",
+                A,
+                Podman,
+                System,
+            ),
+            (
+                "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{A}.scope/container",
+                A,
+                Podman,
+                User,
+            ),
+            ("/docker/buildkit/{STEP}", STEP, BuildKit, System),
+            (
+                "/system.slice/buildkit-{STEP}.scope",
+                STEP,
+                BuildKit,
+                System,
+            ),
+            ("/lxc/web", "web", Lxc, System),
+            ("/lxc.payload.web/init.scope", "web", Lxc, System),
+            ("/lxc.payload/web-1", "web-1", Lxc, System),
+        ] {
+            let path = expand(path);
+            let found = identify(path.as_bytes());
+            assert_eq!(
+                found,
+                Some(CgroupContainer { id, runtime, owner }),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn everything_else_is_the_host() {
+        for path in [
+            "",
+            "/",
+            "//",
+            "/init.scope",
+            "/system.slice/docker.service",
+            "/system.slice/containerd.service",
+            "/system.slice/docker.socket",
+            "/docker",
+            "/docker/buildkit",
+            "/user.slice/user-1000.slice/session-1.scope",
+            // A user can make these: no runtime does.
+            "/user.slice/foo-{A}",
+            "/user.slice/foo-{A}.scope",
+            "/user.slice/user-1000.slice/user@1000.service/{A}",
+            "/user.slice/user-1000.slice/user@1000.service/app.slice/{A}",
+            "/user.slice/user-1000.slice/user@1000.service/app.slice/run-{A}.scope",
+            "/system.slice/foo-{A}.scope",
+            "/system.slice/my-docker-{A}.scope",
+            "/system.slice/docker-{A}.service",
+            "/system.slice/docker-{A}.slice",
+            "/system.slice/docker-{A}",
+            // Not delimited exactly.
+            "/docker/{A}0",
+            "/docker/0{A}",
+            "/docker/{A}.scope",
+            "/docker/{A}-x",
+            "/docker/0123456789ab",
+            "/docker/0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF",
+            "/docker/g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "/system.slice/docker-{A}0.scope",
+            "/system.slice/docker-{A}.scope.scope",
+            "/system.slice/docker-{A}.scope ",
+            "/system.slice/docker-.scope",
+            "/system.slice/docker-0123456789ab.scope",
+            // Helpers that run on the host, and groups of containers.
+            "/machine.slice/libpod-conmon-{A}.scope",
+            "/kubepods.slice/crio-conmon-{A}.scope",
+            "/kubepods/podx/crio-conmon-{A}",
+            "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podx.slice",
+            "/kubepods/burstable/pod4c0c3b5c-1b4c-4b4e-8b4e-1b4c4b4e8b4e",
+            "/machine.slice/machine-libpod_pod_{A}.slice",
+            "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope",
+            "/lxc.monitor.web",
+            "/lxc",
+            "/lxc.payload",
+            "/lxc.payload.",
+            "/home/lxc.payload.web",
+            "/home/lxc/web",
+            "/system.slice/x:evil:{A}",
+            "/system.slice/x:cri-containerd:{A}",
+            "/system.slice/cri-containerd:{A}",
+            "/docker/buildkit/short",
+            "/docker/buildkit/V7U1RMJWWVRKOYY6LRHHS3SDO",
+        ] {
+            let path = expand(path);
+            assert_eq!(identify(path.as_bytes()), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn nested_containers_come_outermost_first() {
+        let path = expand("/docker/{A}/docker/{B}/init.scope");
+        let ids: Vec<_> = containers(path.as_bytes()).map(|found| found.id).collect();
+        assert_eq!(ids, [A, B]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_at_most_ids_that_stand_in_them(path: Vec<u8>) {
+            for found in containers(&path) {
+                prop_assert!(path.windows(found.id.len()).any(|part| part == found.id.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn pieces_of_real_paths_never_panic(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "/", "docker", "docker-", A, B, ".scope", ":", "cri-containerd", "kubepods",
+                    "user.slice", "lxc.payload.", "buildkit", STEP, "-", "\u{e4}",
+                ]),
+                0..12,
+            )
+        ) {
+            let path = parts.concat();
+            for found in containers(path.as_bytes()) {
+                prop_assert!(path.contains(found.id));
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! One container in the index: its current value, its cgroups, and when it may be forgotten.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::super::cgroup_path::{Owner, Runtime};
+use super::super::{Container, Metadata, State, Unknown};
+
+/// Two runtimes of different owners may bear the same id only if one of them lies.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Key {
+    pub(super) owner: Owner,
+    pub(super) id: Arc<str>,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) container: Arc<Container>,
+    /// Its cgroups that exist; the first is its own.
+    pub(super) cgroups: VecDeque<u64>,
+    /// Since when it is gone.
+    pub(super) gone: Option<u64>,
+    /// Docker told of it since it was last connected.
+    pub(super) told: bool,
+    /// Version of the index at its last change.
+    pub(super) changed: u64,
+}
+
+impl Entry {
+    pub(super) fn new(container: Container, changed: u64) -> Self {
+        Self {
+            container: Arc::new(container),
+            cgroups: VecDeque::new(),
+            gone: None,
+            told: false,
+            changed,
+        }
+    }
+
+    pub(super) fn set_state(&mut self, state: State) {
+        let container = Container {
+            state,
+            ..Container::clone(&self.container)
+        };
+        self.container = Arc::new(container);
+    }
+
+    /// Docker knows it, so Docker runs it.
+    pub(super) fn know(&mut self, metadata: Arc<Metadata>) {
+        let runtime = Runtime::Docker;
+        let state = State::Known(metadata);
+        self.container = Arc::new(Container {
+            runtime,
+            state,
+            ..Container::clone(&self.container)
+        });
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        !self.cgroups.is_empty()
+    }
+
+    pub(super) fn leave(&mut self, cgroup: u64, now: u64) {
+        self.cgroups.retain(|id| *id != cgroup);
+        self.died(now);
+    }
+
+    /// Its process is gone: unless a cgroup is still there, the grace time begins.
+    pub(super) fn died(&mut self, now: u64) {
+        if !self.is_live() {
+            self.gone.get_or_insert(now);
+        }
+    }
+
+    /// It was removed: whatever cgroup is still noted, its removal was missed.
+    pub(super) fn removed(&mut self, now: u64) {
+        self.gone.get_or_insert(now);
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(super) fn size(&self) -> usize {
+        const CGROUP: usize = 96;
+        let fixed = size_of::<Self>() + size_of::<Container>() + 2 * self.container.id.len();
+        let metadata = self.container.metadata().map_or(0, Metadata::size);
+        fixed + metadata + self.cgroups.len() * CGROUP
+    }
+
+    /// What is evicted first comes first: gone ones by time, then those without a cgroup, then
+    /// those whose eviction frees metadata, the longest unchanged first.
+    pub(super) fn worth(&self) -> (u8, u64) {
+        let evicted = self.container.state == State::Unknown(Unknown::Evicted);
+        match self.gone {
+            Some(since) => (0, since),
+            None if !self.is_live() => (1, self.changed),
+            None if !evicted => (2, self.changed),
+            None => (3, self.changed),
+        }
+    }
+}

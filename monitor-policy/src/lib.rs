@@ -1,16 +1,29 @@
 //! The Falco rule language.
 //!
-//! Pure: no I/O, no clock, no threads. Text goes in, a compiled [`Policy`](crate) comes out; an
-//! [`Event`] goes in, the rules that match come out.
+//! Pure: no I/O, no clock, no threads. Text goes in ([`load`]), a compiled [`Policy`] comes out;
+//! an [`Event`] goes in ([`Policy::evaluate`]), the rules that match come out
+//! ([`Policy::format`] says what they print).
 #![forbid(unsafe_code)]
 
+mod condition;
+mod diagnostic;
 mod event;
+mod event_type;
+mod field;
+mod flat;
+mod load;
+mod policy;
+mod priority;
+mod report;
+pub mod text;
 
+pub use condition::Condition;
+pub use diagnostic::{Code, Diagnostic, Item, Severity};
 pub use event::{Event, Value, View};
-
-/// (being written)
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct EventType(pub u16);
-/// (being written)
-#[derive(Clone, Debug)]
-pub struct FieldRef;
+pub use event_type::{EventSet, EventType};
+pub use field::{Field, FieldArg, FieldDefinition, FieldFlags, FieldKind, FieldRef};
+pub use flat::{FlatEvent, FlatEventError};
+pub use load::{Loaded, Matching, Options, RulesFile, SuggestedOutput, load};
+pub use policy::{EnvironmentNames, Match, Output, Policy, Rule, Scratch};
+pub use priority::Priority;
+pub use report::{Color, FileReport};

@@ -1,0 +1,199 @@
+//! What Prometheus sees of the daemon.
+//!
+//! Counters of hot paths are handles resolved once ([`Metrics::rule`], [`Metrics::output`], the
+//! public fields); what other parts count themselves (kernel losses, caches) is copied into a
+//! [`Snapshot`] about once a second and turned into metrics when scraped. Labels are bounded:
+//! kinds, reasons, CPUs, providers, rules and outputs, never a pid or a path.
+
+mod server;
+mod snapshot;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use monitor_policy::Priority;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Encoder, Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+pub use server::{ServeError, Server};
+use snapshot::SnapshotCollector;
+pub use snapshot::{Cache, ContainerCache, Loss, Provider, Snapshot};
+
+/// From a kernel event to its alert written out: 100 µs to 10 s.
+const LATENCY_BUCKETS: [f64; 16] = [
+    1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+/// One event against all rules: 250 ns to 16 ms.
+const EVALUATION_BUCKETS: [f64; 9] = [
+    2.5e-7, 1e-6, 4e-6, 1.6e-5, 6.4e-5, 2.56e-4, 1e-3, 4e-3, 1.6e-2,
+];
+
+/// All metrics of one daemon.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Records whose bytes were not a record.
+    pub decode_errors: IntCounter,
+    /// Seconds to evaluate one event against all rules. A loop should keep a
+    /// [`local`](Histogram::local) copy and flush it once a batch.
+    pub evaluation: Histogram,
+    /// Rules loaded and enabled.
+    pub rules_loaded: IntGauge,
+    rule_matches: IntCounterVec,
+    alerts: IntCounterVec,
+    alerts_lost: IntCounterVec,
+    write_errors: IntCounterVec,
+    queue_bytes: IntGaugeVec,
+    latency: HistogramVec,
+    snapshot: Arc<Mutex<Snapshot>>,
+}
+
+/// Handles of one alert output.
+#[derive(Clone, Debug)]
+pub struct OutputMetrics {
+    /// Alerts written.
+    pub written: IntCounter,
+    /// Alerts refused because the queue was full.
+    pub lost_queue_full: IntCounter,
+    /// Alerts given up because the daemon stopped while the output was failing.
+    pub lost_shutdown: IntCounter,
+    /// Writes that failed, and will be tried again where that makes sense.
+    pub write_errors: IntCounter,
+    /// Bytes waiting.
+    pub queue_bytes: IntGauge,
+    /// Seconds from the kernel event to the alert written.
+    pub latency: Histogram,
+}
+
+impl Metrics {
+    /// Registers everything.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice: a metric's name or label is malformed, which the tests would show.
+    pub fn new() -> Result<Self, Error> {
+        let registry = Registry::new();
+        let snapshot = Arc::new(Mutex::new(Snapshot::default()));
+        registry.register(Box::new(SnapshotCollector::new(Arc::clone(&snapshot))?))?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        build_info(&registry)?;
+        let counter = |name, help| register(&registry, IntCounter::new(name, help)?);
+        let counters = |name, help, labels: &[&str]| {
+            register(
+                &registry,
+                IntCounterVec::new(Opts::new(name, help), labels)?,
+            )
+        };
+        let latency = HistogramOpts::new(
+            "monitor_alert_latency_seconds",
+            "Time from the kernel event to the alert written.",
+        );
+        let evaluation = HistogramOpts::new(
+            "monitor_evaluation_seconds",
+            "Time to evaluate one event against all rules.",
+        );
+        Ok(Self {
+            decode_errors: counter(
+                "monitor_decode_errors_total",
+                "Records from the kernel that could not be decoded.",
+            )?,
+            evaluation: register(
+                &registry,
+                Histogram::with_opts(evaluation.buckets(EVALUATION_BUCKETS.to_vec()))?,
+            )?,
+            rules_loaded: register(
+                &registry,
+                IntGauge::new("monitor_rules_loaded", "Rules loaded and enabled.")?,
+            )?,
+            rule_matches: counters(
+                "monitor_rule_matches_total",
+                "Events that a rule matched.",
+                &["rule", "priority"],
+            )?,
+            alerts: counters("monitor_alerts_total", "Alerts written.", &["output"])?,
+            alerts_lost: counters(
+                "monitor_alerts_lost_total",
+                "Alerts that could not be delivered.",
+                &["output", "reason"],
+            )?,
+            write_errors: counters(
+                "monitor_alert_write_errors_total",
+                "Failed attempts to write alerts.",
+                &["output"],
+            )?,
+            queue_bytes: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new("monitor_alert_queue_bytes", "Alerts waiting to be written."),
+                    &["output"],
+                )?,
+            )?,
+            latency: register(
+                &registry,
+                HistogramVec::new(latency.buckets(LATENCY_BUCKETS.to_vec()), &["output"])?,
+            )?,
+            snapshot,
+            registry,
+        })
+    }
+
+    /// The match counter of a rule; ask once, at load.
+    pub fn rule(&self, name: &str, priority: Priority) -> IntCounter {
+        self.rule_matches
+            .with_label_values(&[name, &priority.to_string()])
+    }
+
+    /// The handles of an alert output, such as `stdout`; ask once.
+    pub fn output(&self, name: &str) -> OutputMetrics {
+        OutputMetrics {
+            written: self.alerts.with_label_values(&[name]),
+            lost_queue_full: self.alerts_lost.with_label_values(&[name, "queue_full"]),
+            lost_shutdown: self.alerts_lost.with_label_values(&[name, "shutdown"]),
+            write_errors: self.write_errors.with_label_values(&[name]),
+            queue_bytes: self.queue_bytes.with_label_values(&[name]),
+            latency: self.latency.with_label_values(&[name]),
+        }
+    }
+
+    /// The figures other parts count; held for a moment only, by the loop once a second and by a
+    /// scrape.
+    pub fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
+        lock(&self.snapshot)
+    }
+
+    /// Everything in Prometheus' text format.
+    ///
+    /// # Errors
+    ///
+    /// A metric is inconsistent, which the tests would show.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+/// A poisoned lock only means that another thread panicked between two assignments of figures.
+fn lock(snapshot: &Mutex<Snapshot>) -> MutexGuard<'_, Snapshot> {
+    snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn build_info(registry: &Registry) -> Result<(), Error> {
+    let options = Opts::new("monitor_build_info", "Version of the daemon; always 1.")
+        .const_label("version", env!("CARGO_PKG_VERSION"));
+    register(registry, IntGauge::with_opts(options)?)?.set(1);
+    Ok(())
+}
+
+fn register<C>(registry: &Registry, collector: C) -> Result<C, Error>
+where
+    C: prometheus::core::Collector + Clone + 'static,
+{
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+#[cfg(test)]
+mod tests;

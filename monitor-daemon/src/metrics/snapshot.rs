@@ -1,0 +1,289 @@
+//! Figures that other parts count themselves, copied here and exported when scraped.
+
+use std::sync::{Arc, Mutex};
+
+use monitor_common::Kind;
+use monitor_common::loss::LossReason;
+use prometheus::Error;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+
+use super::lock;
+
+/// The figures.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Records that reached the daemon, since start.
+    pub kept: Vec<(Kind, u64)>,
+    /// Records that did not, since start.
+    pub lost: Vec<Loss>,
+    /// What serves each event kind.
+    pub providers: Vec<Provider>,
+    /// The container index.
+    pub containers: ContainerCache,
+    /// Whether the Docker API answers.
+    pub docker_up: bool,
+    /// The process table.
+    pub processes: Cache,
+}
+
+/// Records lost for one cause on one CPU.
+#[derive(Clone, Copy, Debug)]
+pub struct Loss {
+    /// What was lost.
+    pub kind: Kind,
+    /// Why.
+    pub reason: LossReason,
+    /// Where.
+    pub cpu: u32,
+    /// How many, since start.
+    pub count: u64,
+}
+
+/// What serves an event kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Provider {
+    /// The event kind.
+    pub kind: Kind,
+    /// Its provider; `None` when the daemon is blind for this kind.
+    pub provider: Option<&'static str>,
+    /// `object` or `syscall`, empty when there is no provider.
+    pub tier: &'static str,
+}
+
+/// A bounded cache.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cache {
+    /// Entries now.
+    pub entries: u64,
+    /// Approximate bytes now.
+    pub bytes: u64,
+    /// Entries thrown out for lack of room, since start.
+    pub evictions: u64,
+}
+
+/// The container index.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ContainerCache {
+    /// Its size.
+    pub cache: Cache,
+    /// Containers known by id only, still being inspected.
+    pub pending: u64,
+}
+
+impl Snapshot {
+    /// Records kept, of all kinds.
+    pub fn kept_total(&self) -> u64 {
+        self.kept.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Records lost, of all kinds, for all reasons, on all CPUs.
+    pub fn lost_total(&self) -> u64 {
+        self.lost.iter().map(|loss| loss.count).sum()
+    }
+}
+
+/// Exports a shared snapshot.
+pub(super) struct SnapshotCollector {
+    snapshot: Arc<Mutex<Snapshot>>,
+    descriptions: Vec<Desc>,
+}
+
+/// Name, help and type of a family; the families below use them in this order.
+type Family = (&'static str, &'static str, MetricType);
+
+const KEPT: Family = (
+    "monitor_records_kept_total",
+    "Records that the kernel side kept and the daemon received.",
+    MetricType::COUNTER,
+);
+const LOST: Family = (
+    "monitor_records_lost_total",
+    "Records lost between hook and daemon.",
+    MetricType::COUNTER,
+);
+const PROVIDER: Family = (
+    "monitor_provider",
+    "What serves an event kind: 1, or 0 when nothing does and the daemon is blind for it.",
+    MetricType::GAUGE,
+);
+const CONTAINERS: Family = (
+    "monitor_container_cache_entries",
+    "Containers known.",
+    MetricType::GAUGE,
+);
+const CONTAINERS_PENDING: Family = (
+    "monitor_container_cache_pending",
+    "Containers whose metadata has not come yet.",
+    MetricType::GAUGE,
+);
+const CONTAINERS_BYTES: Family = (
+    "monitor_container_cache_bytes",
+    "Approximate memory of the container cache.",
+    MetricType::GAUGE,
+);
+const CONTAINERS_EVICTED: Family = (
+    "monitor_container_cache_evictions_total",
+    "Containers forgotten for lack of room.",
+    MetricType::COUNTER,
+);
+const DOCKER_UP: Family = (
+    "monitor_docker_up",
+    "Whether the Docker API answers.",
+    MetricType::GAUGE,
+);
+const PROCESSES: Family = (
+    "monitor_process_table_entries",
+    "Processes known.",
+    MetricType::GAUGE,
+);
+const PROCESSES_BYTES: Family = (
+    "monitor_process_table_bytes",
+    "Approximate memory of the process table.",
+    MetricType::GAUGE,
+);
+const PROCESSES_EVICTED: Family = (
+    "monitor_process_table_evictions_total",
+    "Processes forgotten for lack of room.",
+    MetricType::COUNTER,
+);
+const FAMILIES: [Family; 11] = [
+    KEPT,
+    LOST,
+    PROVIDER,
+    CONTAINERS,
+    CONTAINERS_PENDING,
+    CONTAINERS_BYTES,
+    CONTAINERS_EVICTED,
+    DOCKER_UP,
+    PROCESSES,
+    PROCESSES_BYTES,
+    PROCESSES_EVICTED,
+];
+
+impl SnapshotCollector {
+    pub(super) fn new(snapshot: Arc<Mutex<Snapshot>>) -> Result<Self, Error> {
+        let describe = |(name, help, _): &Family| {
+            Desc::new(
+                (*name).to_owned(),
+                (*help).to_owned(),
+                Vec::new(),
+                Default::default(),
+            )
+        };
+        let descriptions = FAMILIES.iter().map(describe).collect::<Result<_, _>>()?;
+        Ok(Self {
+            snapshot,
+            descriptions,
+        })
+    }
+}
+
+impl Collector for SnapshotCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let Snapshot {
+            kept,
+            lost,
+            providers,
+            containers,
+            docker_up,
+            processes,
+        } = lock(&self.snapshot).clone();
+        let ContainerCache { cache, pending } = containers;
+        let labelled = [
+            family(
+                KEPT,
+                kept.iter()
+                    .map(|(kind, count)| sample(KEPT, &[("kind", kind.name())], *count)),
+            ),
+            family(LOST, lost.iter().map(loss_sample)),
+            family(PROVIDER, providers.iter().map(provider_sample)),
+        ];
+        let plain = [
+            (CONTAINERS, cache.entries),
+            (CONTAINERS_PENDING, pending),
+            (CONTAINERS_BYTES, cache.bytes),
+            (CONTAINERS_EVICTED, cache.evictions),
+            (DOCKER_UP, u64::from(docker_up)),
+            (PROCESSES, processes.entries),
+            (PROCESSES_BYTES, processes.bytes),
+            (PROCESSES_EVICTED, processes.evictions),
+        ];
+        let plain = plain.map(|(about, value)| family(about, [sample(about, &[], value)]));
+        // A family without samples is not valid exposition.
+        labelled
+            .into_iter()
+            .chain(plain)
+            .filter(|family| !family.get_metric().is_empty())
+            .collect()
+    }
+}
+
+fn loss_sample(loss: &Loss) -> Metric {
+    let Loss {
+        kind,
+        reason,
+        cpu,
+        count,
+    } = loss;
+    let cpu = cpu.to_string();
+    sample(
+        LOST,
+        &[
+            ("cpu", &cpu),
+            ("kind", kind.name()),
+            ("reason", reason.name()),
+        ],
+        *count,
+    )
+}
+
+fn provider_sample(provider: &Provider) -> Metric {
+    let Provider {
+        kind,
+        provider,
+        tier,
+    } = provider;
+    let labels = [
+        ("kind", kind.name()),
+        ("provider", provider.unwrap_or("none")),
+        ("tier", tier),
+    ];
+    sample(PROVIDER, &labels, u64::from(provider.is_some()))
+}
+
+fn sample((_, _, family_type): Family, labels: &[(&str, &str)], value: u64) -> Metric {
+    let labels = labels.iter().map(|(name, value)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    });
+    let mut metric = Metric::from_label(labels.collect());
+    if family_type == MetricType::COUNTER {
+        let mut counter = Counter::default();
+        counter.set_value(value as f64);
+        metric.set_counter(counter);
+    } else {
+        let mut gauge = Gauge::default();
+        gauge.set_value(value as f64);
+        metric.set_gauge(gauge);
+    }
+    metric
+}
+
+fn family(
+    (name, help, family_type): Family,
+    samples: impl IntoIterator<Item = Metric>,
+) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(family_type);
+    family.set_metric(samples.into_iter().collect());
+    family
+}

@@ -1,0 +1,146 @@
+//! Names, labels and values as a scraper reads them, and promtool's opinion.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use monitor_common::Kind;
+use monitor_common::loss::LossReason;
+use monitor_policy::Priority;
+
+use super::{Cache, ContainerCache, Loss, Metrics, Provider, Snapshot};
+
+fn filled() -> Metrics {
+    let metrics = Metrics::new().unwrap();
+    metrics.decode_errors.inc();
+    metrics.evaluation.observe(2e-6);
+    metrics.rules_loaded.set(3);
+    metrics
+        .rule("Terminal shell in container", Priority::Notice)
+        .inc_by(2);
+    let output = metrics.output("stdout");
+    output.written.inc();
+    output.lost_queue_full.inc_by(4);
+    output.latency.observe(0.0007);
+    *metrics.snapshot() = Snapshot {
+        kept: vec![(Kind::Exec, 7), (Kind::Open, 90)],
+        lost: vec![Loss {
+            kind: Kind::Open,
+            reason: LossReason::RingFull,
+            cpu: 1,
+            count: 5,
+        }],
+        providers: vec![
+            Provider {
+                kind: Kind::Exec,
+                provider: Some("sched_process_exec"),
+                tier: "object",
+            },
+            Provider {
+                kind: Kind::Ptrace,
+                provider: None,
+                tier: "",
+            },
+        ],
+        containers: ContainerCache {
+            cache: Cache {
+                entries: 2,
+                bytes: 4096,
+                evictions: 1,
+            },
+            pending: 1,
+        },
+        docker_up: true,
+        processes: Cache {
+            entries: 120,
+            bytes: 65_536,
+            evictions: 0,
+        },
+    };
+    metrics
+}
+
+fn text(metrics: &Metrics) -> String {
+    String::from_utf8(metrics.encode().unwrap()).unwrap()
+}
+
+#[test]
+fn a_scrape_shows_every_figure() {
+    let text = text(&filled());
+    let version = format!(
+        "monitor_build_info{{version=\"{}\"}} 1",
+        env!("CARGO_PKG_VERSION")
+    );
+    let expected = [
+        version.as_str(),
+        "monitor_decode_errors_total 1",
+        "monitor_evaluation_seconds_bucket{le=\"0.000004\"} 1",
+        "monitor_rules_loaded 3",
+        "monitor_rule_matches_total{priority=\"Notice\",rule=\"Terminal shell in container\"} 2",
+        "monitor_alerts_total{output=\"stdout\"} 1",
+        "monitor_alerts_lost_total{output=\"stdout\",reason=\"queue_full\"} 4",
+        "monitor_alert_latency_seconds_bucket{output=\"stdout\",le=\"0.0005\"} 0",
+        "monitor_alert_latency_seconds_bucket{output=\"stdout\",le=\"0.001\"} 1",
+        "monitor_records_kept_total{kind=\"exec\"} 7",
+        "monitor_records_kept_total{kind=\"open\"} 90",
+        "monitor_records_lost_total{cpu=\"1\",kind=\"open\",reason=\"ring_full\"} 5",
+        "monitor_provider{kind=\"exec\",provider=\"sched_process_exec\",tier=\"object\"} 1",
+        "monitor_provider{kind=\"ptrace\",provider=\"none\",tier=\"\"} 0",
+        "monitor_container_cache_entries 2",
+        "monitor_container_cache_pending 1",
+        "monitor_container_cache_bytes 4096",
+        "monitor_container_cache_evictions_total 1",
+        "monitor_docker_up 1",
+        "monitor_process_table_entries 120",
+    ];
+    for line in expected {
+        assert!(
+            text.lines().any(|found| found == line),
+            "no `{line}` in\n{text}"
+        );
+    }
+    assert!(text.contains("\nprocess_resident_memory_bytes "), "{text}");
+}
+
+#[test]
+fn totals_are_sums() {
+    let metrics = filled();
+    assert_eq!(metrics.snapshot().kept_total(), 97);
+    assert_eq!(metrics.snapshot().lost_total(), 5);
+}
+
+#[test]
+fn promtool_finds_nothing_to_complain_about() {
+    for metrics in [Metrics::new().unwrap(), filled()] {
+        let spawned = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut promtool = match spawned {
+            Ok(child) => child,
+            Err(error) => {
+                assert!(
+                    std::env::var("CI").as_deref() != Ok("true"),
+                    "promtool: {error}"
+                );
+                println!("SKIP: promtool is not installed ({error})");
+                return;
+            }
+        };
+        promtool
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(text(&metrics).as_bytes())
+            .unwrap();
+        let output = promtool.wait_with_output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&said)
+        );
+        assert_eq!(String::from_utf8_lossy(&said), "");
+    }
+}

@@ -82,16 +82,18 @@ impl Host {
     /// The container a process belongs to; `None` on the host.
     pub fn container(&mut self, process: &Process, now: u64) -> Option<Arc<Container>> {
         match self.index.lookup(process.origin_cgroup) {
-            Lookup::Host => None,
             Lookup::Container(container) => Some(container),
+            Lookup::Host | Lookup::Lost => None,
+            Lookup::UnknownCgroup if now.saturating_sub(self.scanned) < RESCAN_NS => None,
             Lookup::UnknownCgroup => {
-                if now.saturating_sub(self.scanned) < RESCAN_NS {
-                    return None;
-                }
                 self.scan_cgroups(now);
                 match self.index.lookup(process.origin_cgroup) {
                     Lookup::Container(container) => Some(container),
-                    Lookup::Host | Lookup::UnknownCgroup => None,
+                    Lookup::Host | Lookup::Lost => None,
+                    Lookup::UnknownCgroup => {
+                        self.index.cgroup_lost(process.origin_cgroup, now);
+                        None
+                    }
                 }
             }
         }
@@ -177,14 +179,11 @@ impl Host {
         self.table.moved(process.key(), cgroup, origin).unwrap_or(process)
     }
 
-    /// A process of the host belongs wherever it is put. One of a container stays that
-    /// container's, unless it is put into a container made below it.
-    fn origin(&self, before: u64, now: u64) -> u64 {
-        match (self.index.lookup(before), self.index.lookup(now)) {
-            (Lookup::Container(_), Lookup::Container(_)) if self.index.is_below(now, before) => now,
-            (Lookup::Container(_), _) => before,
-            _ => now,
-        }
+    /// A process of the host belongs wherever it is put; one of a container stays that
+    /// container's. (Containers made inside of it are told apart by the index, from the cgroup's
+    /// path, and start from host processes too.)
+    fn origin(&mut self, before: u64, now: u64) -> u64 {
+        if matches!(self.index.lookup(before), Lookup::Container(_)) { before } else { now }
     }
 }
 

@@ -1,0 +1,165 @@
+//! The one loop that owns all state.
+//!
+//! Whatever can wake it is records in a ring or an [`Input`]. It reads records in order of time,
+//! applies them to the [`Host`], puts events aside that wait for metadata, and hands the rest to
+//! the [`Judge`]. It never waits for anybody: Docker, name resolution, outputs and scrapes run in
+//! other threads behind bounded queues.
+
+mod clock;
+mod host;
+mod judge;
+mod services;
+mod state;
+mod waiting;
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use monitor_common::Kind;
+use monitor_policy::Policy;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
+
+use crate::config::Config;
+use crate::container::Update;
+use crate::metrics::Metrics;
+use crate::names::NameTable;
+use crate::output::Outputs;
+use crate::probe::{ProbeError, Probes, Request, Tiers};
+use state::State;
+
+pub use judge::Judge;
+
+/// Records handled before the loop looks at its other inputs again.
+const BATCH: usize = 1024;
+/// How often counters are published and old state is dropped.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What can wake the loop, other than records.
+#[derive(Debug)]
+pub enum Input {
+    /// The container runtime said something.
+    Container(Update),
+    /// Names that rules mention were resolved anew.
+    Names(Arc<NameTable>),
+}
+
+/// The daemon cannot watch.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// No probes.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// A loaded rule needs what this kernel does not give.
+    #[error(
+        "rules need {} events, which nothing on this kernel provides; see `monitor-daemon doctor`, \
+         or set `accept_blind: true` to run without them",
+        kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+    )]
+    Blind {
+        /// The kinds without a provider.
+        kinds: Vec<Kind>,
+    },
+    /// The event loop could not be set up.
+    #[error("cannot set up the event loop: {0}")]
+    Runtime(#[from] std::io::Error),
+}
+
+/// Everything a run needs, checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// The configuration.
+    pub config: Config,
+    /// The rules.
+    pub policy: Policy,
+    /// Where alerts go; flushed and closed by the caller when [`run`] returns.
+    pub outputs: Outputs,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Watches until SIGTERM or SIGINT, then drains what the kernel has already recorded.
+pub fn run(settings: Settings) -> Result<(), WatchError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(watch(settings))
+}
+
+async fn watch(settings: Settings) -> Result<(), WatchError> {
+    let mut probes = Probes::load(&request(&settings))?;
+    refuse_blindness(&settings, &probes)?;
+    let names = settings.policy.host_names().map(str::to_owned).collect();
+    let (services, inputs) = services::start(&settings.config, names)?;
+    let mut state = State::new(settings, services);
+    state.begin(&probes);
+    state.say_ready();
+    let result = follow(&mut state, &mut probes, inputs).await;
+    state.finish(&mut probes);
+    result
+}
+
+async fn follow(
+    state: &mut State,
+    probes: &mut Probes,
+    mut inputs: Receiver<Input>,
+) -> Result<(), WatchError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let [lifecycle, bulk] = probes.rings().fds();
+    let lifecycle = AsyncFd::new(lifecycle.as_fd().try_clone_to_owned()?)?;
+    let bulk = AsyncFd::new(bulk.as_fd().try_clone_to_owned()?)?;
+    loop {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            Some(input) = inputs.recv() => state.input(input),
+            _ = tick.tick() => state.tick(probes),
+            ready = lifecycle.readable() => ready?.clear_ready(),
+            ready = bulk.readable() => ready?.clear_ready(),
+        }
+        // A ring wakes us once when it stops being empty, so it is emptied before the next wait.
+        while drain(state, probes) == BATCH {
+            while let Ok(input) = inputs.try_recv() {
+                state.input(input);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Handles at most [`BATCH`] records; how many it did.
+fn drain(state: &mut State, probes: &mut Probes) -> usize {
+    let mut handled = 0;
+    while handled < BATCH {
+        let Some(bytes) = probes.rings().next() else { break };
+        state.record(bytes);
+        handled += 1;
+    }
+    handled
+}
+
+fn request(settings: &Settings) -> Request {
+    let environment = settings.policy.environment_names();
+    Request {
+        kinds: Judge::kinds(&settings.policy),
+        environment: environment.whole || !environment.names.is_empty(),
+        lifecycle_ring_bytes: settings.config.rings.lifecycle.get(),
+        bulk_ring_bytes: settings.config.rings.bulk.get(),
+        tiers: Tiers::Auto,
+    }
+}
+
+fn refuse_blindness(settings: &Settings, probes: &Probes) -> Result<(), WatchError> {
+    let wanted = Judge::kinds(&settings.policy);
+    let unserved = probes.coverage().iter().filter(|kind| kind.provider.is_none());
+    let kinds: Vec<Kind> =
+        unserved.map(|coverage| coverage.kind).filter(|kind| wanted.contains(kind)).collect();
+    if kinds.is_empty() || settings.config.accept_blind {
+        return Ok(());
+    }
+    Err(WatchError::Blind { kinds })
+}

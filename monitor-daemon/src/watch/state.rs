@@ -1,0 +1,257 @@
+//! What the loop owns, and what each input does to it.
+
+use std::sync::Arc;
+
+use monitor_common::Kind;
+use monitor_policy::{Event as _, EventType};
+
+use super::host::Host;
+use super::judge::Judge;
+use super::services::Services;
+use super::waiting::{Deferred, Waiting};
+use super::{Input, Settings, clock};
+use crate::container::index::{self, Index};
+use crate::container::{Container, State as Metadata};
+use crate::event::{Actor, Event, World, event_types};
+use crate::metrics::{self, Metrics};
+use crate::names::NameTable;
+use crate::output::{Outputs, Status};
+use crate::probe::Probes;
+use crate::process::{Limits, Table};
+use crate::record::Record;
+use crate::users::Users;
+
+/// Bytes of events that may wait for metadata.
+const WAITING_BYTES: usize = 8 << 20;
+/// Ticks between two rounds of housekeeping.
+const HOUSEKEEPING: u64 = 10;
+
+/// The daemon's state.
+#[derive(Debug)]
+pub(super) struct State {
+    host: Host,
+    users: Users,
+    names: Arc<NameTable>,
+    judge: Judge,
+    waiting: Waiting,
+    services: Services,
+    outputs: Outputs,
+    metrics: Arc<Metrics>,
+    hostname: Arc<str>,
+    metadata_wait_ns: u64,
+    boot_to_epoch_ns: u64,
+    index_version: u64,
+    number: u64,
+    ticks: u64,
+}
+
+impl State {
+    pub(super) fn new(settings: Settings, services: Services) -> Self {
+        let Settings { config, policy, outputs, metrics } = settings;
+        let environment = policy.environment_names().clone();
+        let index = Index::new(index::Settings::default());
+        let host = Host::new(Table::new(Limits::default()), index, environment);
+        let hostname: Arc<str> = config.hostname.unwrap_or_else(hostname).into();
+        Self {
+            host,
+            users: Users::default(),
+            names: Arc::default(),
+            judge: Judge::new(policy, &metrics, Arc::clone(&hostname)),
+            waiting: Waiting::new(WAITING_BYTES),
+            services,
+            outputs,
+            metrics,
+            hostname,
+            metadata_wait_ns: config.docker.metadata_wait.as_nanos() as u64,
+            boot_to_epoch_ns: clock::boot_to_epoch_ns(),
+            index_version: 0,
+            number: 0,
+            ticks: 0,
+        }
+    }
+
+    /// Takes stock of what already runs. The probes are attached, so what changes meanwhile waits
+    /// in the rings.
+    pub(super) fn begin(&mut self, probes: &Probes) {
+        self.host.snapshot(clock::boot_ns());
+        self.request_metadata();
+        self.publish(probes);
+    }
+
+    pub(super) fn say_ready(&self) {
+        self.outputs.say("ready");
+    }
+
+    pub(super) fn input(&mut self, input: Input) {
+        match input {
+            Input::Container(update) => {
+                self.host.index.apply(update, clock::boot_ns());
+                self.request_metadata();
+                self.release_answered();
+            }
+            Input::Names(names) => self.names = names,
+        }
+    }
+
+    pub(super) fn tick(&mut self, probes: &Probes) {
+        self.release_overdue(clock::boot_ns());
+        self.ticks += 1;
+        if self.ticks % HOUSEKEEPING == 0 {
+            let now = clock::boot_ns();
+            self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
+            self.host.expire(now);
+            self.publish(probes);
+        }
+    }
+
+    /// Drains the rings and everything that waits.
+    pub(super) fn finish(&mut self, probes: &mut Probes) {
+        let until = clock::boot_ns();
+        while let Some(bytes) = probes.rings().next() {
+            let time = self.record(bytes);
+            if time.is_some_and(|time| time > until) {
+                break;
+            }
+        }
+        self.release_overdue(u64::MAX);
+        self.publish(probes);
+    }
+
+    /// Handles one record; the time it carries.
+    pub(super) fn record(&mut self, bytes: &[u8]) -> Option<u64> {
+        let Ok(record) = Record::parse(bytes) else {
+            self.metrics.decode_errors.inc();
+            return None;
+        };
+        let time = record.header().time;
+        let process = self.host.apply(&record);
+        if record.kind() == Kind::CgroupMkdir {
+            self.request_metadata();
+        }
+        if self.is_wanted(record.kind()) {
+            self.number += 1;
+            let container = self.host.container(&process, time);
+            self.consider(record, bytes, Actor::live(process), container);
+        }
+        if record.kind() == Kind::Exit {
+            self.host.table.exited(record.task(), time);
+        }
+        Some(time)
+    }
+
+    fn is_wanted(&self, kind: Kind) -> bool {
+        let mut types = event_types(kind).iter().filter_map(|name| EventType::from_name(name));
+        types.any(|event| self.judge.wants(event))
+    }
+
+    /// Judges an event now, or lets it wait for its container's metadata.
+    fn consider(
+        &mut self,
+        record: Record<'_>,
+        bytes: &[u8],
+        actor: Actor,
+        container: Option<Arc<Container>>,
+    ) {
+        let number = self.number;
+        if let Some(container) = &container
+            && (container.state == Metadata::Pending || self.waiting.has(&container.id))
+        {
+            let time = record.header().time;
+            let deferred = Deferred {
+                bytes: bytes.into(),
+                cgroup: actor.process().origin_cgroup,
+                actor: actor.kept(&self.host.table),
+                number,
+                deadline: time.saturating_add(self.metadata_wait_ns),
+            };
+            match self.waiting.push(&container.id, deferred) {
+                Ok(()) => {}
+                // No room to wait: judged on what is known.
+                Err(refused) => self.judge_deferred(&refused),
+            }
+            return;
+        }
+        self.judge(record, &actor, container.as_deref(), number);
+    }
+
+    fn judge_deferred(&mut self, event: &Deferred) {
+        if let Ok(record) = Record::parse(&event.bytes) {
+            let container = self.host.container(event.actor.process(), record.header().time);
+            self.judge(record, &event.actor, container.as_deref(), event.number);
+        }
+    }
+
+    fn judge(
+        &mut self,
+        record: Record<'_>,
+        actor: &Actor,
+        container: Option<&Container>,
+        number: u64,
+    ) {
+        let world = World {
+            table: &self.host.table,
+            users: &self.users,
+            names: &self.names,
+            hostname: &self.hostname,
+            boot_to_epoch_ns: self.boot_to_epoch_ns,
+        };
+        let Some(event) = Event::join(record, actor, container, world, number) else { return };
+        if self.judge.wants(event.event_type()) {
+            self.judge.judge(&event, |alert| self.outputs.push(alert));
+        }
+    }
+
+    /// Judges events whose container is known by now, or known to stay unknown.
+    fn release_answered(&mut self) {
+        if self.waiting.is_empty() || self.index_version == self.host.index.version() {
+            return;
+        }
+        self.index_version = self.host.index.version();
+        for container in self.waiting.containers() {
+            let pending = self.host.index.is_pending(&container);
+            if !pending {
+                self.release(&container);
+            }
+        }
+    }
+
+    fn release_overdue(&mut self, now: u64) {
+        for container in self.waiting.overdue(now) {
+            self.release(&container);
+        }
+    }
+
+    fn release(&mut self, container: &str) {
+        for event in self.waiting.release(container) {
+            self.judge_deferred(&event);
+        }
+    }
+
+    fn request_metadata(&mut self) {
+        let services = &self.services;
+        self.host.index.take_requests(|id| services.inspect(id));
+    }
+
+    fn publish(&mut self, probes: &Probes) {
+        self.judge.flush();
+        let stats = self.host.index.stats();
+        let mut snapshot = self.metrics.snapshot();
+        snapshot.kept = probes.kept();
+        snapshot.lost = probes.losses();
+        snapshot.providers = probes.coverage().iter().map(metrics::Provider::from).collect();
+        snapshot.docker_up = self.services.is_docker_up();
+        let status = Status {
+            at: std::time::Instant::now(),
+            kept: snapshot.kept_total(),
+            lost: snapshot.lost_total(),
+            containers: stats.running,
+            rules: self.judge.policy().rules().iter().filter(|rule| rule.enabled).count(),
+        };
+        drop(snapshot);
+        self.outputs.set_status(status);
+    }
+}
+
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

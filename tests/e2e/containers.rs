@@ -1,0 +1,233 @@
+//! Actions in containers of a real dockerd.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use monitor_tests::daemon::Daemon;
+use monitor_tests::docker::{Dockerd, Tree};
+use serde_json::{Value, json};
+
+use crate::world::{PATIENCE, World, assert_fields, text};
+
+const IMAGE: &str = "registry.example/team/box:v1";
+const REPOSITORY: &str = "registry.example/team/box";
+
+/// A dockerd with one image; `None`, with the reason printed, where it cannot run.
+fn dockerd() -> Result<Option<Dockerd>> {
+    let Some(docker) = Dockerd::start()? else { return Ok(None) };
+    docker.import(IMAGE, &Tree::busybox())?;
+    Ok(Some(docker))
+}
+
+/// What every alert of a container carries.
+fn is_in(alert: &Value, name: &str, id: &str) {
+    let fields = [
+        ("container.id", json!(id.get(..12))),
+        ("container.name", json!(name)),
+        ("container.image.repository", json!(REPOSITORY)),
+        ("container.image.tag", json!("v1")),
+        ("user.name", json!("root")),
+    ];
+    assert_fields(alert, &fields);
+}
+
+struct Box_<'d> {
+    docker: &'d Dockerd,
+    name: String,
+    id: String,
+}
+
+impl<'d> Box_<'d> {
+    /// A container that sleeps until it is removed.
+    fn start(docker: &'d Dockerd, name: &str, options: &[&str]) -> Result<Self> {
+        let mut arguments = vec!["run", "-d", "--network", "none", "--name", name];
+        arguments.extend(options);
+        arguments.extend([IMAGE, "sleep", "600"]);
+        let id = docker.cli(&arguments)?.trim().to_owned();
+        Ok(Self { docker, name: name.to_owned(), id })
+    }
+
+    fn sh(&self, script: &str) -> Result<()> {
+        self.docker.cli(&["exec", &self.name, "sh", "-c", script]).map(drop)
+    }
+}
+
+impl Drop for Box_<'_> {
+    fn drop(&mut self) {
+        // The dockerd's own end removes what this leaves.
+        let _removed = self.docker.cli(&["rm", "-f", &self.name]);
+    }
+}
+
+#[test]
+fn stable_rules_in_containers() -> Result<()> {
+    let Some(docker) = dockerd()? else { return Ok(()) };
+    let Some(world) = World::start(Some(docker.socket()))? else { return Ok(()) };
+    terminal_shell(&world, &docker)?;
+    dropped_binary(&world, &docker)?;
+    netcat(&world, &docker)?;
+    packet_socket(&world, &docker)?;
+    release_agent(&world, &docker)?;
+    host_is_never_a_container(&world, &docker)
+}
+
+fn terminal_shell(world: &World, docker: &Dockerd) -> Result<()> {
+    let rule = "Terminal shell in container";
+    let name = "e2e-terminal";
+    let run = ["run", "--rm", "-t", "--network", "none", "--name", name, IMAGE, "sh", "-c", "true"];
+    docker.cli(&run)?;
+    let alert = world.expect(rule, |fields| text(fields, "container.name") == name)?;
+    assert_fields(
+        &alert,
+        &[
+            ("proc.name", json!("sh")),
+            ("proc.cmdline", json!("sh -c true")),
+            ("container.image.repository", json!(REPOSITORY)),
+        ],
+    );
+    ensure!(alert["output_fields"]["proc.tty"] != json!(0), "{alert}");
+    world.expect_quiet(rule, || {
+        docker.cli(&["run", "--rm", "--network", "none", IMAGE, "sh", "-c", "true"]).map(drop)
+    })
+}
+
+fn dropped_binary(world: &World, docker: &Dockerd) -> Result<()> {
+    let rule = "Drop and execute new binary in container";
+    let sandbox = Box_::start(docker, "e2e-drop", &[])?;
+    sandbox.sh("cp /bin/busybox /tmp/dropped && exec -a true /tmp/dropped 2>/dev/null || \
+                cp /bin/busybox /tmp/true && /tmp/true")?;
+    let alert = world.expect(rule, |fields| text(fields, "proc.exepath") == "/tmp/true")?;
+    is_in(&alert, &sandbox.name, &sandbox.id);
+    assert_fields(&alert, &[("proc.pname", json!("sh"))]);
+    world.expect_quiet(rule, || sandbox.sh("true; /bin/busybox true"))
+}
+
+fn netcat(world: &World, docker: &Dockerd) -> Result<()> {
+    let rule = "Netcat Remote Code Execution in Container";
+    let sandbox = Box_::start(docker, "e2e-netcat", &[])?;
+    sandbox.sh("/bin/nc -w 1 127.0.0.1 9 -e /bin/sh; true")?;
+    let alert = world.expect(rule, |fields| text(fields, "proc.name") == "nc")?;
+    is_in(&alert, &sandbox.name, &sandbox.id);
+    world.expect_quiet(rule, || sandbox.sh("/bin/nc -w 1 127.0.0.1 9; true"))
+}
+
+fn packet_socket(world: &World, docker: &Dockerd) -> Result<()> {
+    let rule = "Packet socket created in container";
+    let sandbox = Box_::start(docker, "e2e-packet", &[])?;
+    sandbox.sh("/bin/arping -c 1 -w 1 -I lo 127.0.0.1; true")?;
+    let alert = world.expect(rule, |fields| text(fields, "proc.name") == "arping")?;
+    is_in(&alert, &sandbox.name, &sandbox.id);
+    world.expect_quiet(rule, || sandbox.sh("/bin/ping -c 1 127.0.0.1; true"))
+}
+
+fn release_agent(world: &World, docker: &Dockerd) -> Result<()> {
+    let rule = "Detect release_agent File Container Escapes";
+    let sandbox = Box_::start(docker, "e2e-escape", &["--cap-add", "SYS_ADMIN"])?;
+    sandbox.sh("echo /x > /tmp/release_agent")?;
+    let alert = world.expect(rule, |fields| text(fields, "fd.name") == "/tmp/release_agent")?;
+    is_in(&alert, &sandbox.name, &sandbox.id);
+    ensure!(text(&alert["output_fields"], "thread.cap_effective").contains("CAP_SYS_ADMIN"));
+    let plain = Box_::start(docker, "e2e-plain", &[])?;
+    world.expect_quiet(rule, || plain.sh("echo /x > /tmp/release_agent"))
+}
+
+/// Reads below a running container's own files from the host stay the host's.
+fn host_is_never_a_container(world: &World, docker: &Dockerd) -> Result<()> {
+    let sandbox = Box_::start(docker, "e2e-neighbour", &[])?;
+    let pid = docker.cli(&["inspect", "-f", "{{.State.Pid}}", &sandbox.name])?;
+    let reader = world.programs.copy("hostreader")?;
+    let mut cat = std::process::Command::new(reader);
+    std::os::unix::process::CommandExt::arg0(&mut cat, "cat");
+    crate::actions::run(cat.arg(format!("/proc/{}/root/etc/shadow", pid.trim())))?;
+    crate::actions::run(std::process::Command::new("true").env("container", "docker"))?;
+    let mut cat = std::process::Command::new(world.programs.copy("hostreader")?);
+    std::os::unix::process::CommandExt::arg0(&mut cat, "cat");
+    crate::actions::succeed(cat.arg("/etc/shadow"))?;
+    let rule = "Read sensitive file untrusted";
+    let alert = world.expect(rule, |fields| text(fields, "proc.name") == "hostreader")?;
+    assert_fields(&alert, &[("container.id", json!("host")), ("container.name", json!("host"))]);
+    Ok(())
+}
+
+#[test]
+fn the_first_exec_of_fifty_containers_has_name_and_image() -> Result<()> {
+    let Some(docker) = dockerd()? else { return Ok(()) };
+    let Some(world) = World::start(Some(docker.socket()))? else { return Ok(()) };
+    for number in 0..50 {
+        let name = format!("e2e-first-{number}");
+        // The first program of the container is itself the thing to detect.
+        let run = ["run", "--rm", "--network", "none", "--name", &name, IMAGE];
+        let find = ["find", "/etc", "-name", "id_rsa"];
+        docker.cli(&[&run[..], &find[..]].concat())?;
+    }
+    let rule = "Search Private Keys or Passwords";
+    for number in 0..50 {
+        let name = format!("e2e-first-{number}");
+        let alert = world
+            .expect(rule, |fields| text(fields, "container.name") == name)
+            .with_context(|| format!("container {number} of 50"))?;
+        assert_fields(
+            &alert,
+            &[
+                ("container.image.repository", json!(REPOSITORY)),
+                ("container.image.tag", json!("v1")),
+                ("proc.name", json!("find")),
+            ],
+        );
+    }
+    let all = world.daemon.alerts();
+    let firsts = all.iter().filter(|alert| {
+        alert["rule"] == rule && text(&alert["output_fields"], "proc.cmdline").contains("id_rsa")
+    });
+    ensure!(firsts.count() == 50, "one alert a container");
+    Ok(())
+}
+
+/// Containers that ran before the daemon are known, and a dockerd that goes away and comes back
+/// costs no detection.
+#[test]
+fn docker_may_come_and_go() -> Result<()> {
+    let Some(mut docker) = dockerd()? else { return Ok(()) };
+    let before = Box_::start(&docker, "e2e-before", &[])?;
+    let Some(world) = World::start(Some(docker.socket()))? else { return Ok(()) };
+    let rule = "Search Private Keys or Passwords";
+    before.sh("find /etc -name id_dsa")?;
+    let alert = world.expect(rule, |fields| text(fields, "proc.cmdline").contains("id_dsa"))?;
+    is_in(&alert, "e2e-before", &before.id);
+    drop(before);
+
+    docker.stop()?;
+    world.fence().context("with dockerd stopped")?;
+    docker.restart()?;
+    let deadline = std::time::Instant::now() + PATIENCE;
+    // The daemon reconnects within its back-off; until then names may be missing.
+    loop {
+        let mark = format!("id_ed25519-{:?}", deadline.elapsed());
+        let name = format!("e2e-after-{}", std::process::id());
+        let run = ["run", "--rm", "--network", "none", "--name", &name, IMAGE];
+        docker.cli(&[&run[..], &["find", "/etc", "-name", &mark]].concat())?;
+        let alert = world.expect(rule, |fields| text(fields, "proc.cmdline").contains(&mark))?;
+        if alert["output_fields"]["container.name"] == json!(name) {
+            return Ok(());
+        }
+        ensure!(std::time::Instant::now() < deadline, "metadata never caught up: {alert}");
+    }
+}
+
+/// Without any dockerd the daemon starts at once and detects.
+#[test]
+fn docker_may_be_absent() -> Result<()> {
+    let Some(world) = World::start(None)? else { return Ok(()) };
+    world.fence()
+}
+
+/// The daemon's end is clean and says so.
+#[test]
+fn a_signal_drains_and_stops() -> Result<()> {
+    let Some(world) = World::start(None)? else { return Ok(()) };
+    world.fence()?;
+    let daemon: Daemon = world.daemon;
+    let stopped = daemon.stop(Duration::from_secs(10))?;
+    ensure!(stopped.success(), "{stopped}");
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! The daemon from outside: upstream's stable rules on real actions, on this host and in
+//! containers of a real dockerd that the suite starts.
+//!
+//! Each case does a thing and expects its alert with the right fields, then does the same thing
+//! innocently and expects none. "None" is proved by a fence: an action whose alert must come, and
+//! alerts come in order.
+
+mod actions;
+mod containers;
+mod host;
+mod metrics;
+mod world;

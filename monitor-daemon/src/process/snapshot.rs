@@ -10,9 +10,18 @@ mod directory;
 mod parse;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
-use monitor_common::Task;
+use monitor_common::{ARGS_MAX, ENV_MAX, Task};
+use rustix::io::Errno;
+
+use directory::Directory;
+use parse::{Stat, Status};
+
+/// Most bytes read of a file that the kernel keeps small.
+const SMALL_FILE: usize = 64 * 1024;
 
 /// What `/proc` tells about one process.
 #[derive(Clone, Debug, Default)]
@@ -68,14 +77,175 @@ impl Reader {
 
     /// All processes, by rising pid. An unreadable `/proc` gives none.
     pub fn scan(&self) -> Vec<SnapshotProcess> {
-        let _ = (&self.proc_root, &self.cgroup_root);
-        Vec::new()
+        let mut cgroups = HashMap::new();
+        let mut found: Vec<_> = self
+            .pids()
+            .filter_map(|pid| self.process(pid, &mut cgroups))
+            .collect();
+        found.sort_unstable_by_key(|process| process.task.pid);
+        relate(&mut found);
+        found
     }
 
-    /// One process; `None` when it is gone. `pid_ns_start` stays 0 unless it is the namespace's
-    /// first process.
+    /// One process; `None` when it is gone. `pid_ns_start` stays 0 unless the process is the first
+    /// of its pid namespace.
     pub fn read(&self, pid: u32) -> Option<SnapshotProcess> {
-        let _ = pid;
-        None
+        let mut process = self.process(pid, &mut HashMap::new())?;
+        let task = &mut process.task;
+        if task.vpid == 1 {
+            task.pid_ns_start = task.start;
+        }
+        if let Some((stat, status)) = self.stat_and_status(task.ppid) {
+            task.parent_start = stat.start.saturating_mul(TICK);
+            task.vppid = status.vpid;
+        }
+        Some(process)
+    }
+
+    fn pids(&self) -> impl Iterator<Item = u32> {
+        let entries = std::fs::read_dir(&self.proc_root)
+            .into_iter()
+            .flatten()
+            .flatten();
+        entries.filter_map(|entry| parse::pid(entry.file_name().as_encoded_bytes()))
+    }
+
+    fn stat_and_status(&self, pid: u32) -> Option<(Stat, Status)> {
+        let directory = Directory::open(&self.proc_root, pid).ok()?;
+        stat_and_status(&directory)
+    }
+
+    fn process(&self, pid: u32, cgroups: &mut HashMap<Vec<u8>, u64>) -> Option<SnapshotProcess> {
+        let directory = Directory::open(&self.proc_root, pid).ok()?;
+        let (stat, status) = stat_and_status(&directory)?;
+        if stat.is_dead() {
+            return None;
+        }
+        let mut process = SnapshotProcess {
+            task: task(pid, &stat, &status),
+            cwd: present(directory.link("cwd"))?,
+            root: present(directory.link("root"))?,
+            cgroup_path: present(directory.head("cgroup", SMALL_FILE))
+                .and_then(|text| parse::unified_cgroup(&text).map(<[u8]>::to_vec))
+                .unwrap_or_default(),
+            ..SnapshotProcess::default()
+        };
+        facts(&directory, &mut process.task)?;
+        if !stat.is_kernel_thread() {
+            program(&directory, &mut process)?;
+        }
+        process.task.cgroup = self.cgroup_id(&process.cgroup_path, cgroups);
+        Some(process)
+    }
+
+    /// The inode of a cgroup's directory, which is its id; 0 when it cannot be told.
+    fn cgroup_id(&self, path: &[u8], known: &mut HashMap<Vec<u8>, u64>) -> u64 {
+        if let Some(id) = known.get(path) {
+            return *id;
+        }
+        // `/../…`: outside the daemon's own cgroup namespace, which its mount does not show.
+        let outside = path.is_empty() || path.starts_with(b"/..");
+        let Some(root) = self.cgroup_root.as_ref().filter(|_| !outside) else {
+            return 0;
+        };
+        let below = path.strip_prefix(b"/").unwrap_or(path);
+        let id =
+            rustix::fs::stat(root.join(OsStr::from_bytes(below))).map_or(0, |stat| stat.st_ino);
+        known.insert(path.to_vec(), id);
+        id
     }
 }
+
+fn stat_and_status(directory: &Directory) -> Option<(Stat, Status)> {
+    let stat = Stat::parse(&directory.head("stat", SMALL_FILE).ok()?)?;
+    Some((
+        stat,
+        Status::parse(&directory.head("status", SMALL_FILE).ok()?),
+    ))
+}
+
+fn task(pid: u32, stat: &Stat, status: &Status) -> Task {
+    Task {
+        start: stat.start.saturating_mul(TICK),
+        cap_permitted: status.cap_permitted,
+        cap_effective: status.cap_effective,
+        cap_inheritable: status.cap_inheritable,
+        pid,
+        tid: pid,
+        ppid: stat.ppid,
+        sid: stat.sid,
+        pgid: stat.pgid,
+        vpid: status.vpid,
+        vtid: status.vtid,
+        vsid: status.vsid,
+        vpgid: status.vpgid,
+        uid: status.uid,
+        gid: status.gid,
+        euid: status.euid,
+        egid: status.egid,
+        tty: stat.tty,
+        comm: stat.comm,
+        ..Task::default()
+    }
+}
+
+/// Audit ids and namespaces. `None` when the process is gone.
+fn facts(directory: &Directory, task: &mut Task) -> Option<()> {
+    let number = |name| {
+        let text = present(directory.head(name, SMALL_FILE))?;
+        // Absent in a kernel without audit.
+        Some(parse::lone_number(&text).unwrap_or(u32::MAX))
+    };
+    let namespace = |name| Some(parse::namespace(&present(directory.link(name))?));
+    task.loginuid = number("loginuid")?;
+    task.audit_session = number("sessionid")?;
+    task.mnt_ns = namespace("ns/mnt")?;
+    task.pid_ns = namespace("ns/pid")?;
+    task.net_ns = namespace("ns/net")?;
+    task.user_ns = namespace("ns/user")?;
+    Some(())
+}
+
+/// What a kernel thread does not have. `None` when the process is gone.
+fn program(directory: &Directory, process: &mut SnapshotProcess) -> Option<()> {
+    let link = present(directory.link("exe"))?;
+    let (exe, flags) = parse::executable(&link);
+    process.exe = Some(exe.to_vec());
+    process.exe_flags = flags;
+    let args = present(directory.head_and_tail("cmdline", ARGS_MAX))?;
+    process.args = args.bytes;
+    process.args_len = args.full_len;
+    process.env = present(directory.head("environ", ENV_MAX))?;
+    Some(())
+}
+
+/// Fills in what other processes of the same scan know: starts of the parent and of the first
+/// process of the pid namespace, and the parent's id in its namespace.
+fn relate(processes: &mut [SnapshotProcess]) {
+    let parents: HashMap<u32, (u64, u32)> = processes
+        .iter()
+        .map(|process| (process.task.pid, (process.task.start, process.task.vpid)))
+        .collect();
+    let inits: HashMap<u32, u64> = processes
+        .iter()
+        .filter(|process| process.task.vpid == 1)
+        .map(|process| (process.task.pid_ns, process.task.start))
+        .collect();
+    for process in processes {
+        let task = &mut process.task;
+        (task.parent_start, task.vppid) = parents.get(&task.ppid).copied().unwrap_or_default();
+        task.pid_ns_start = inits.get(&task.pid_ns).copied().unwrap_or_default();
+    }
+}
+
+/// `None` when the process is gone; what is there but cannot be read is empty.
+fn present<T: Default>(read: Result<T, Errno>) -> Option<T> {
+    match read {
+        Ok(value) => Some(value),
+        Err(Errno::SRCH) => None,
+        Err(_) => Some(T::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,8 @@ fn without_place(message: &str) -> String {
     }
 }
 
-/// Rewrites serde's `alerts: unknown field `x`, expected one of `a`, `b`` with the nearest key.
+/// Rewrites serde's message about an unknown or duplicate key, which quotes all valid ones, to one
+/// that names the nearest.
 fn explain(message: &str) -> String {
     if let Some((section, name)) = message.split_once("duplicate field ") {
         return format!("{section}{name} is given twice");

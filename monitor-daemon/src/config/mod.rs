@@ -14,10 +14,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use monitor_policy::Priority;
+use monitor_policy::Options;
 
 pub use error::ConfigError;
-pub use value::{RingBytes, RuleMatching, StdoutFormat};
+pub use value::{RingBytes, StdoutFormat};
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/monitor/monitor.yaml";
@@ -28,14 +28,11 @@ pub struct Config {
     /// `policies`: rules files and folders, in load order. Empty: the policies built into the
     /// binary.
     pub policies: Vec<PathBuf>,
-    /// `rule_matching`: whether the first matching rule ends the search (`first`, as Falco does)
-    /// or every matching rule alerts (`all`).
-    pub rule_matching: RuleMatching,
-    /// `priority`: rules less severe than this are dropped at load. Default `debug`.
-    pub minimum_priority: Priority,
-    /// `append_suggested_output`: whether container and pod fields are appended to every rule's
-    /// output. Default `true`.
-    pub append_suggested_output: bool,
+    /// How policies are loaded. `rule_matching`: whether the first matching rule ends the search
+    /// (`first`, as Falco does) or every matching rule alerts (`all`). `priority`: rules less
+    /// severe are dropped at load; default `debug`. `append_suggested_output`: whether container
+    /// and pod fields are appended to every rule's output; default `true`.
+    pub rules: Options,
     /// `alerts`: where alerts go.
     pub alerts: Alerts,
     /// `json`: which optional properties a JSON alert has.

@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use monitor_policy::Priority;
+use monitor_policy::{Options, SuggestedOutput};
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::value::{Bounded, Listen, RingBytes, RuleMatching, Severity, StdoutFormat, scalar};
+use super::value::{Bounded, Listen, MatchingName, PriorityName, RingBytes, StdoutFormat, scalar};
 use super::{Alerts, Config, Docker, JsonProperties, Rings};
 
 /// Where metrics are served by default; the port is OpenTelemetry's for a Prometheus exporter.
@@ -25,9 +25,9 @@ const DEFAULT_BULK: RingBytes = RingBytes::power(23);
 pub(super) struct RawConfig {
     policies: Vec<PathBuf>,
     #[serde(deserialize_with = "scalar")]
-    rule_matching: Option<RuleMatching>,
+    rule_matching: Option<MatchingName>,
     #[serde(deserialize_with = "scalar")]
-    priority: Option<Severity>,
+    priority: Option<PriorityName>,
     append_suggested_output: Option<bool>,
     alerts: RawAlerts,
     json: RawJson,
@@ -51,6 +51,10 @@ struct RawAlerts {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "keys with values")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names are Falco's, less `json_`"
+)]
 struct RawJson {
     include_output_property: Option<bool>,
     include_output_fields_property: Option<bool>,
@@ -127,11 +131,19 @@ impl RawConfig {
             rings,
             accept_blind,
         } = self;
+        let default = Options::default();
+        let rules = Options {
+            matching: rule_matching.map_or(default.matching, |name| name.0),
+            minimum_priority: priority.map_or(default.minimum_priority, |name| name.0),
+            suggested_output: match append_suggested_output {
+                None => default.suggested_output,
+                Some(true) => SuggestedOutput::Append,
+                Some(false) => SuggestedOutput::Omit,
+            },
+        };
         Config {
             policies,
-            rule_matching: rule_matching.unwrap_or_default(),
-            minimum_priority: priority.map_or(Priority::Debug, |severity| severity.0),
-            append_suggested_output: append_suggested_output.unwrap_or(true),
+            rules,
             alerts: alerts.into_alerts(),
             json: json.into_properties(),
             time_format_iso_8601,

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use monitor_policy::Priority;
+use monitor_policy::{Matching, Options, Priority, SuggestedOutput};
 
-use super::{Config, RuleMatching, StdoutFormat};
+use super::{Config, StdoutFormat};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(Path::new("m.yaml"), text).map_err(|error| error.to_string())
@@ -17,14 +17,12 @@ fn nothing_written_means_the_defaults() {
         assert_eq!(parse(text).unwrap(), Config::default(), "{text:?}");
     }
     let config = Config::default();
-    assert_eq!(config.rule_matching, RuleMatching::First);
-    assert_eq!(config.minimum_priority, Priority::Debug);
+    assert_eq!(config.rules, Options::default());
     assert_eq!(config.metrics.unwrap().to_string(), "127.0.0.1:9464");
     assert_eq!(config.docker.metadata_wait, Duration::from_millis(500));
     assert_eq!(config.alerts.queue_bytes, 8 << 20);
     assert_eq!(config.rings.lifecycle.bytes(), 4 << 20);
     assert_eq!(config.rings.bulk.bytes(), 8 << 20);
-    assert!(config.append_suggested_output);
     assert!(!config.accept_blind);
 }
 
@@ -53,9 +51,9 @@ accept_blind: true
         config.policies,
         ["/etc/monitor/policies", "/opt/site.yaml"].map(PathBuf::from)
     );
-    assert_eq!(config.rule_matching, RuleMatching::All);
-    assert_eq!(config.minimum_priority, Priority::Warning);
-    assert!(!config.append_suggested_output);
+    assert_eq!(config.rules.matching, Matching::All);
+    assert_eq!(config.rules.minimum_priority, Priority::Warning);
+    assert_eq!(config.rules.suggested_output, SuggestedOutput::Omit);
     assert_eq!(config.alerts.stdout, StdoutFormat::Json);
     assert_eq!(
         config.alerts.file.as_deref(),
@@ -92,77 +90,89 @@ fn metrics_can_be_off() {
     );
 }
 
+const WRONG_KEYS: &[(&str, &str)] = &[
+    (
+        "rule_matchin: all\n",
+        "m.yaml:1:1: unknown key `rule_matchin`; did you mean `rule_matching`?",
+    ),
+    (
+        "priority: debug\nmetrics:\n  listn: off\n",
+        "m.yaml:3:3: unknown key `listn` in `metrics`; did you mean `listen`?",
+    ),
+    (
+        "rings: {qqqq: 1}\n",
+        "m.yaml:1:9: unknown key `qqqq` in `rings`; valid keys are `lifecycle_bytes`, \
+             `bulk_bytes`",
+    ),
+    (
+        "priority: debug\npriority: alert\n",
+        "m.yaml:1:1: `priority` is given twice",
+    ),
+    (
+        "- a\n",
+        "m.yaml:1:1: invalid type: sequence, expected keys with values",
+    ),
+];
+
+const WRONG_VALUES: &[(&str, &str)] = &[
+    (
+        "rule_matching: any\n",
+        "m.yaml:1:16: rule_matching: expected `first` or `all`, not `any`",
+    ),
+    (
+        "priority: loud\n",
+        "m.yaml:1:11: priority: expected `emergency`, `alert`, `critical`, `error`, \
+             `warning`, `notice`, `informational` or `debug`, not `loud`",
+    ),
+    (
+        "alerts:\n  stdout: xml\n",
+        "m.yaml:2:11: alerts.stdout: expected `text`, `json` or `off`, not `xml`",
+    ),
+    (
+        "rings:\n  bulk_bytes: 100000\n",
+        "m.yaml:2:15: rings.bulk_bytes: expected a power of two from 65536 (64 KiB) to \
+             1073741824 (1 GiB), not `100000`",
+    ),
+    (
+        "docker:\n  metadata_wait_ms: 1h\n",
+        "m.yaml:2:21: docker.metadata_wait_ms: expected a whole number from 0 to 10000, not \
+             `1h`",
+    ),
+    (
+        "metrics:\n  listen: localhost\n",
+        "m.yaml:2:11: metrics.listen: expected an address with a port, such as `127.0.0.1:9464`, or \
+             `off`, not `localhost`",
+    ),
+    (
+        "metrics: {listen: '0.0.0.0:9464'}\n",
+        "m.yaml: `metrics.listen` is 0.0.0.0:9464, which other hosts can reach: use a \
+             loopback address such as 127.0.0.1:9464, or set `metrics.allow_remote: true`",
+    ),
+    (
+        "hostname: ' '\n",
+        "m.yaml: `hostname` is empty: give a name, or leave the key out",
+    ),
+    (
+        "accept_blind: maybe\n",
+        "m.yaml:1:15: accept_blind: invalid type: string \"maybe\", expected a boolean",
+    ),
+    (
+        "- a\n",
+        "m.yaml:1:1: invalid type: sequence, expected keys with values",
+    ),
+    (
+        "priority: debug\npriority: alert\n",
+        "m.yaml:1:1: `priority` is given twice",
+    ),
+    (
+        "policies: /etc/x\n",
+        "m.yaml:1:11: policies: invalid type: string \"/etc/x\", expected a sequence",
+    ),
+];
+
 #[test]
 fn errors_say_where_and_what_to_do() {
-    let cases = [
-        (
-            "rule_matchin: all\n",
-            "m.yaml:1:1: unknown key `rule_matchin`; did you mean `rule_matching`?",
-        ),
-        (
-            "priority: debug\nmetrics:\n  listn: off\n",
-            "m.yaml:3:3: unknown key `listn` in `metrics`; did you mean `listen`?",
-        ),
-        (
-            "rings: {qqqq: 1}\n",
-            "m.yaml:1:9: unknown key `qqqq` in `rings`; valid keys are `lifecycle_bytes`, \
-             `bulk_bytes`",
-        ),
-        (
-            "rule_matching: any\n",
-            "m.yaml:1:16: rule_matching: expected `first` or `all`, not `any`",
-        ),
-        (
-            "priority: loud\n",
-            "m.yaml:1:11: priority: expected `emergency`, `alert`, `critical`, `error`, \
-             `warning`, `notice`, `informational` or `debug`, not `loud`",
-        ),
-        (
-            "alerts:\n  stdout: xml\n",
-            "m.yaml:2:11: alerts.stdout: expected `text`, `json` or `off`, not `xml`",
-        ),
-        (
-            "rings:\n  bulk_bytes: 100000\n",
-            "m.yaml:2:15: rings.bulk_bytes: expected a power of two from 65536 (64 KiB) to \
-             1073741824 (1 GiB), not `100000`",
-        ),
-        (
-            "docker:\n  metadata_wait_ms: 1h\n",
-            "m.yaml:2:21: docker.metadata_wait_ms: expected a whole number from 0 to 10000, not \
-             `1h`",
-        ),
-        (
-            "metrics:\n  listen: localhost\n",
-            "m.yaml:2:11: metrics.listen: expected an address with a port, such as `127.0.0.1:9464`, or \
-             `off`, not `localhost`",
-        ),
-        (
-            "metrics: {listen: '0.0.0.0:9464'}\n",
-            "m.yaml: `metrics.listen` is 0.0.0.0:9464, which other hosts can reach: use a \
-             loopback address such as 127.0.0.1:9464, or set `metrics.allow_remote: true`",
-        ),
-        (
-            "hostname: ' '\n",
-            "m.yaml: `hostname` is empty: give a name, or leave the key out",
-        ),
-        (
-            "accept_blind: maybe\n",
-            "m.yaml:1:15: accept_blind: invalid type: string \"maybe\", expected a boolean",
-        ),
-        (
-            "- a\n",
-            "m.yaml:1:1: invalid type: sequence, expected keys with values",
-        ),
-        (
-            "priority: debug\npriority: alert\n",
-            "m.yaml:1:1: `priority` is given twice",
-        ),
-        (
-            "policies: /etc/x\n",
-            "m.yaml:1:11: policies: invalid type: string \"/etc/x\", expected a sequence",
-        ),
-    ];
-    for (text, expected) in cases {
+    for (text, expected) in [WRONG_KEYS, WRONG_VALUES].concat() {
         assert_eq!(parse(text).unwrap_err(), expected, "{text:?}");
     }
 }

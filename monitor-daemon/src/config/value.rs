@@ -6,29 +6,8 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use monitor_policy::{Matching, Priority};
 use serde::de::{self, Deserializer, Unexpected, Visitor};
-
-/// Which matching rules alert.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum RuleMatching {
-    /// The first in load order.
-    #[default]
-    First,
-    /// All.
-    All,
-}
-
-impl FromStr for RuleMatching {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "first" => Ok(Self::First),
-            "all" => Ok(Self::All),
-            _ => Err(format!("expected `first` or `all`, not `{text}`")),
-        }
-    }
-}
 
 /// What standard output gets.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -128,15 +107,31 @@ impl FromStr for Listen {
     }
 }
 
-/// A severity's name.
+/// `rule_matching`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Severity(pub(super) monitor_policy::Priority);
+pub(super) struct MatchingName(pub(super) Matching);
 
-impl FromStr for Severity {
+impl FromStr for MatchingName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| {
+        match text {
+            "first" => Ok(Self(Matching::First)),
+            "all" => Ok(Self(Matching::All)),
+            _ => Err(format!("expected `first` or `all`, not `{text}`")),
+        }
+    }
+}
+
+/// `priority`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PriorityName(pub(super) Priority);
+
+impl FromStr for PriorityName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Priority::from_name(text).map(Self).ok_or_else(|| {
             format!(
                 "expected `emergency`, `alert`, `critical`, `error`, `warning`, `notice`, \
                  `informational` or `debug`, not `{text}`"

@@ -5,6 +5,7 @@
 //! [`Snapshot`] about once a second and turned into metrics when scraped. Labels are bounded:
 //! kinds, reasons, CPUs, providers, rules and outputs, never a pid or a path.
 
+mod output;
 mod server;
 mod snapshot;
 
@@ -13,18 +14,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use monitor_policy::Priority;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Encoder, Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
+use output::OutputFamilies;
+pub use output::OutputMetrics;
 pub use server::{ServeError, Server};
 use snapshot::SnapshotCollector;
 pub use snapshot::{Cache, ContainerCache, Loss, Provider, Snapshot};
 
-/// From a kernel event to its alert written out: 100 µs to 10 s.
-const LATENCY_BUCKETS: [f64; 16] = [
-    1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
 /// One event against all rules: 250 ns to 16 ms.
 const EVALUATION_BUCKETS: [f64; 9] = [
     2.5e-7, 1e-6, 4e-6, 1.6e-5, 6.4e-5, 2.56e-4, 1e-3, 4e-3, 1.6e-2,
@@ -42,29 +41,8 @@ pub struct Metrics {
     /// Rules loaded and enabled.
     pub rules_loaded: IntGauge,
     rule_matches: IntCounterVec,
-    alerts: IntCounterVec,
-    alerts_lost: IntCounterVec,
-    write_errors: IntCounterVec,
-    queue_bytes: IntGaugeVec,
-    latency: HistogramVec,
+    outputs: OutputFamilies,
     snapshot: Arc<Mutex<Snapshot>>,
-}
-
-/// Handles of one alert output.
-#[derive(Clone, Debug)]
-pub struct OutputMetrics {
-    /// Alerts written.
-    pub written: IntCounter,
-    /// Alerts refused because the queue was full.
-    pub lost_queue_full: IntCounter,
-    /// Alerts given up because the daemon stopped while the output was failing.
-    pub lost_shutdown: IntCounter,
-    /// Writes that failed, and will be tried again where that makes sense.
-    pub write_errors: IntCounter,
-    /// Bytes waiting.
-    pub queue_bytes: IntGauge,
-    /// Seconds from the kernel event to the alert written.
-    pub latency: Histogram,
 }
 
 impl Metrics {
@@ -80,16 +58,6 @@ impl Metrics {
         registry.register(Box::new(ProcessCollector::for_self()))?;
         build_info(&registry)?;
         let counter = |name, help| register(&registry, IntCounter::new(name, help)?);
-        let counters = |name, help, labels: &[&str]| {
-            register(
-                &registry,
-                IntCounterVec::new(Opts::new(name, help), labels)?,
-            )
-        };
-        let latency = HistogramOpts::new(
-            "monitor_alert_latency_seconds",
-            "Time from the kernel event to the alert written.",
-        );
         let evaluation = HistogramOpts::new(
             "monitor_evaluation_seconds",
             "Time to evaluate one event against all rules.",
@@ -107,33 +75,14 @@ impl Metrics {
                 &registry,
                 IntGauge::new("monitor_rules_loaded", "Rules loaded and enabled.")?,
             )?,
-            rule_matches: counters(
-                "monitor_rule_matches_total",
-                "Events that a rule matched.",
-                &["rule", "priority"],
-            )?,
-            alerts: counters("monitor_alerts_total", "Alerts written.", &["output"])?,
-            alerts_lost: counters(
-                "monitor_alerts_lost_total",
-                "Alerts that could not be delivered.",
-                &["output", "reason"],
-            )?,
-            write_errors: counters(
-                "monitor_alert_write_errors_total",
-                "Failed attempts to write alerts.",
-                &["output"],
-            )?,
-            queue_bytes: register(
+            rule_matches: register(
                 &registry,
-                IntGaugeVec::new(
-                    Opts::new("monitor_alert_queue_bytes", "Alerts waiting to be written."),
-                    &["output"],
+                IntCounterVec::new(
+                    Opts::new("monitor_rule_matches_total", "Events that a rule matched."),
+                    &["rule", "priority"],
                 )?,
             )?,
-            latency: register(
-                &registry,
-                HistogramVec::new(latency.buckets(LATENCY_BUCKETS.to_vec()), &["output"])?,
-            )?,
+            outputs: OutputFamilies::new(&registry)?,
             snapshot,
             registry,
         })
@@ -147,14 +96,7 @@ impl Metrics {
 
     /// The handles of an alert output, such as `stdout`; ask once.
     pub fn output(&self, name: &str) -> OutputMetrics {
-        OutputMetrics {
-            written: self.alerts.with_label_values(&[name]),
-            lost_queue_full: self.alerts_lost.with_label_values(&[name, "queue_full"]),
-            lost_shutdown: self.alerts_lost.with_label_values(&[name, "shutdown"]),
-            write_errors: self.write_errors.with_label_values(&[name]),
-            queue_bytes: self.queue_bytes.with_label_values(&[name]),
-            latency: self.latency.with_label_values(&[name]),
-        }
+        self.outputs.output(name)
     }
 
     /// The figures other parts count; held for a moment only, by the loop once a second and by a

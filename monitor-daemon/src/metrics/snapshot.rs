@@ -1,5 +1,6 @@
 //! Figures that other parts count themselves, copied here and exported when scraped.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use monitor_common::Kind;
@@ -168,7 +169,7 @@ impl SnapshotCollector {
                 (*name).to_owned(),
                 (*help).to_owned(),
                 Vec::new(),
-                Default::default(),
+                HashMap::new(),
             )
         };
         let descriptions = FAMILIES.iter().map(describe).collect::<Result<_, _>>()?;

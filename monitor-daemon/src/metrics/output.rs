@@ -1,0 +1,88 @@
+//! Metrics of the alert outputs, by output.
+
+use prometheus::{
+    Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
+};
+
+use super::register;
+
+/// From a kernel event to its alert written out: 100 µs to 10 s.
+const LATENCY_BUCKETS: [f64; 16] = [
+    1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+/// Handles of one alert output.
+#[derive(Clone, Debug)]
+pub struct OutputMetrics {
+    /// Alerts written.
+    pub written: IntCounter,
+    /// Alerts refused because the queue was full.
+    pub lost_queue_full: IntCounter,
+    /// Alerts written to a pipe or terminal that is gone.
+    pub lost_write: IntCounter,
+    /// Alerts given up because the daemon stopped while the output was failing.
+    pub lost_shutdown: IntCounter,
+    /// Writes that failed, and will be tried again where that makes sense.
+    pub write_errors: IntCounter,
+    /// Bytes waiting.
+    pub queue_bytes: IntGauge,
+    /// Seconds from the kernel event to the alert written.
+    pub latency: Histogram,
+}
+
+/// The families that [`OutputMetrics`] are children of.
+#[derive(Debug)]
+pub(super) struct OutputFamilies {
+    alerts: IntCounterVec,
+    lost: IntCounterVec,
+    write_errors: IntCounterVec,
+    queue_bytes: IntGaugeVec,
+    latency: HistogramVec,
+}
+
+impl OutputFamilies {
+    pub(super) fn new(registry: &Registry) -> Result<Self, Error> {
+        let counters = |name, help, labels: &[&str]| {
+            register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+        };
+        let latency = HistogramOpts::new(
+            "monitor_alert_latency_seconds",
+            "Time from the kernel event to the alert written.",
+        );
+        let queue = Opts::new(
+            "monitor_alert_queue_bytes",
+            "Memory of alerts waiting to be written.",
+        );
+        Ok(Self {
+            alerts: counters("monitor_alerts_total", "Alerts written.", &["output"])?,
+            lost: counters(
+                "monitor_alerts_lost_total",
+                "Alerts that could not be delivered.",
+                &["output", "reason"],
+            )?,
+            write_errors: counters(
+                "monitor_alert_write_errors_total",
+                "Failed attempts to write alerts.",
+                &["output"],
+            )?,
+            queue_bytes: register(registry, IntGaugeVec::new(queue, &["output"])?)?,
+            latency: register(
+                registry,
+                HistogramVec::new(latency.buckets(LATENCY_BUCKETS.to_vec()), &["output"])?,
+            )?,
+        })
+    }
+
+    pub(super) fn output(&self, name: &str) -> OutputMetrics {
+        let lost = |reason| self.lost.with_label_values(&[name, reason]);
+        OutputMetrics {
+            written: self.alerts.with_label_values(&[name]),
+            lost_queue_full: lost("queue_full"),
+            lost_write: lost("write_failed"),
+            lost_shutdown: lost("shutdown"),
+            write_errors: self.write_errors.with_label_values(&[name]),
+            queue_bytes: self.queue_bytes.with_label_values(&[name]),
+            latency: self.latency.with_label_values(&[name]),
+        }
+    }
+}

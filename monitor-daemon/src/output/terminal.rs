@@ -1,0 +1,266 @@
+//! Standard output and standard error, written by one thread so that alerts, log lines and the
+//! status line never mix.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+use rustix::termios::tcgetwinsize;
+
+use super::alert::Alert;
+use super::json::JsonFormat;
+use super::pretty::{self, Colour};
+use super::queue::{Batch, Item, Queue};
+use super::status::Status;
+use super::time::TimeFormat;
+use super::{latency, text};
+use crate::metrics::OutputMetrics;
+
+/// Back to the start of the line, and clear it.
+const ERASE: &str = "\r\u{1b}[K";
+/// When a terminal does not tell.
+const DEFAULT_WIDTH: usize = 100;
+
+/// The form alerts have on standard output.
+#[derive(Clone, Debug)]
+pub(super) enum Form {
+    /// For human eyes.
+    Pretty(TimeFormat, Colour),
+    /// Falco's text lines.
+    Text(TimeFormat),
+    /// JSON lines.
+    Json(Box<JsonFormat>),
+}
+
+/// Writes batches from a queue until it is closed and drained.
+#[derive(Debug)]
+pub(super) struct TerminalWriter<O, E> {
+    pub(super) out: O,
+    pub(super) err: E,
+    pub(super) form: Form,
+    /// How a status line looks; `None` when standard error is no terminal.
+    pub(super) status: Option<Colour>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) metrics: OutputMetrics,
+    pub(super) screen: Screen,
+}
+
+/// What is at the bottom of the terminal.
+#[derive(Debug, Default)]
+pub(super) struct Screen {
+    line: Option<String>,
+    previous: Option<Status>,
+}
+
+/// Whether a stream is a terminal that may be coloured: `None` when it is no terminal.
+pub(super) fn colour(stream: &impl IsTerminal) -> Option<Colour> {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    stream
+        .is_terminal()
+        .then_some(if refused { Colour::Off } else { Colour::On })
+}
+
+impl<O: Write, E: Write> TerminalWriter<O, E> {
+    pub(super) fn run(mut self) {
+        loop {
+            let batch = self.queue.next();
+            let (bytes, closed) = (batch.bytes, batch.closed);
+            self.write(batch);
+            self.queue.release(bytes);
+            self.metrics.queue_bytes.set(self.queue.bytes() as i64);
+            if closed {
+                return self.erase();
+            }
+        }
+    }
+
+    /// Writes one batch. A stream that is gone is counted, and nothing more can be done: a closed
+    /// pipe stays closed.
+    fn write(&mut self, batch: Batch) {
+        if batch.items.is_empty() && batch.status.is_none() {
+            return;
+        }
+        self.erase();
+        let mut text = Vec::new();
+        let mut times = Vec::new();
+        for item in batch.items {
+            match item {
+                Item::Alert(alert) => {
+                    times.push(alert.time);
+                    self.render(&alert, &mut text);
+                }
+                Item::Line(line) => {
+                    self.flush_alerts(&mut text, &mut times);
+                    let _ = writeln!(self.err, "{line}").and_then(|()| self.err.flush());
+                }
+            }
+        }
+        self.flush_alerts(&mut text, &mut times);
+        self.draw(batch.status);
+    }
+
+    fn render(&self, alert: &Alert, buffer: &mut Vec<u8>) {
+        match &self.form {
+            Form::Pretty(time, colour) => {
+                buffer.extend_from_slice(pretty::alert(alert, time, width(), *colour).as_bytes());
+            }
+            Form::Text(time) => {
+                buffer.extend_from_slice(text::line(alert, time).as_bytes());
+                buffer.push(b'\n');
+            }
+            Form::Json(format) => {
+                if let Err(error) = format.write_line(alert, buffer) {
+                    tracing::error!(%error, rule = %alert.rule, "an alert has no JSON form");
+                }
+            }
+        }
+    }
+
+    fn flush_alerts(&mut self, text: &mut Vec<u8>, times: &mut Vec<u64>) {
+        if times.is_empty() {
+            return;
+        }
+        if self
+            .out
+            .write_all(text)
+            .and_then(|()| self.out.flush())
+            .is_ok()
+        {
+            self.metrics.written.inc_by(times.len() as u64);
+            for time in times.iter() {
+                self.metrics.latency.observe(latency(*time));
+            }
+        } else {
+            self.metrics.write_errors.inc();
+            self.metrics.lost_write.inc_by(times.len() as u64);
+        }
+        text.clear();
+        times.clear();
+    }
+
+    fn draw(&mut self, status: Option<Status>) {
+        let Some(colour) = self.status else { return };
+        if let Some(status) = status {
+            self.screen.line = Some(status.line(self.screen.previous.as_ref(), width(), colour));
+            self.screen.previous = Some(status);
+        }
+        if let Some(line) = &self.screen.line {
+            let _ = write!(self.err, "{ERASE}{line}").and_then(|()| self.err.flush());
+        }
+    }
+
+    fn erase(&mut self) {
+        if self.screen.line.is_some() {
+            let _ = write!(self.err, "{ERASE}").and_then(|()| self.err.flush());
+        }
+    }
+}
+
+/// Columns of the terminal, asked each time because windows are resized.
+fn width() -> usize {
+    let size = tcgetwinsize(io::stdout()).or_else(|_| tcgetwinsize(io::stderr()));
+    size.map_or(DEFAULT_WIDTH, |size| match size.ws_col {
+        0 => DEFAULT_WIDTH,
+        columns => usize::from(columns),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Instant;
+
+    use jiff::tz::TimeZone;
+
+    use super::super::alert::tests::sample;
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// Both streams of a terminal, in the order in which they were written.
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn writer<O: Write, E: Write>(out: O, err: E, metrics: &Metrics) -> TerminalWriter<O, E> {
+        TerminalWriter {
+            out,
+            err,
+            form: Form::Text(TimeFormat::TimeOfDay(TimeZone::UTC)),
+            status: Some(Colour::Off),
+            queue: Arc::new(Queue::new(1 << 20)),
+            metrics: metrics.output("stdout"),
+            screen: Screen::default(),
+        }
+    }
+
+    fn batch(items: Vec<Item>, status: Option<Status>) -> Batch {
+        Batch {
+            items,
+            status,
+            ..Batch::default()
+        }
+    }
+
+    #[test]
+    fn the_status_line_makes_room_for_alerts_and_comes_back() {
+        let shared = Shared::default();
+        let metrics = Metrics::new().unwrap();
+        let mut terminal = writer(shared.clone(), shared.clone(), &metrics);
+        let status = Status {
+            at: Instant::now(),
+            kept: 5,
+            lost: 0,
+            containers: 0,
+            rules: 2,
+        };
+        let alert = Alert {
+            output: "x".into(),
+            ..sample()
+        };
+        terminal.write(batch(vec![Item::Line("ready".into())], None));
+        terminal.write(batch(vec![], Some(status)));
+        terminal.write(batch(vec![Item::Alert(Arc::new(alert))], None));
+        terminal.queue.close();
+        terminal.run();
+        let line = "0 events/s  5 kept  0 lost  0 containers  2 rules";
+        assert_eq!(
+            String::from_utf8(shared.0.lock().unwrap().clone()).unwrap(),
+            format!(
+                "ready\n{ERASE}{line}{ERASE}12:00:00.000000001: Warning x\n{ERASE}{line}{ERASE}"
+            )
+        );
+        assert_eq!(metrics.output("stdout").written.get(), 1);
+        assert_eq!(metrics.output("stdout").latency.get_sample_count(), 1);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_counted() {
+        let metrics = Metrics::new().unwrap();
+        let mut terminal = writer(Closed, Shared::default(), &metrics);
+        terminal.write(batch(vec![Item::Alert(Arc::new(sample())); 3], None));
+        let counted = metrics.output("stdout");
+        assert_eq!((counted.written.get(), counted.lost_write.get()), (0, 3));
+        assert_eq!(counted.write_errors.get(), 1);
+    }
+}

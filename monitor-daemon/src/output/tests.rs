@@ -1,0 +1,82 @@
+//! The outputs together: threads, files, limits, the end.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::alert::tests::sample;
+use super::{Alert, Full, OutputSettings, Outputs};
+use crate::config::{Config, StdoutFormat};
+use crate::metrics::Metrics;
+
+fn settings(file: &Path) -> OutputSettings {
+    OutputSettings {
+        stdout: StdoutFormat::Off,
+        file: Some(file.to_owned()),
+        ..OutputSettings::from(&Config::default())
+    }
+}
+
+#[test]
+fn the_end_delivers_what_is_queued() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alerts.jsonl");
+    let metrics = Metrics::new().unwrap();
+    let mut outputs = Outputs::start(&settings(&file), &metrics).unwrap();
+    let queue = outputs.queue();
+    for index in 0..1000 {
+        queue
+            .push(Alert {
+                output: format!("number {index}"),
+                ..sample()
+            })
+            .unwrap();
+    }
+    assert_eq!(outputs.stop(Duration::from_secs(10)), 0);
+    let text = fs::read_to_string(&file).unwrap();
+    let outputs: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(outputs.len(), 1000);
+    assert!(
+        outputs[999]["output"]
+            .as_str()
+            .unwrap()
+            .ends_with(" number 999")
+    );
+    assert_eq!(metrics.output("file").written.get(), 1000);
+    assert_eq!(queue.push(sample()), Err(Full), "the outputs have stopped");
+    assert_eq!(metrics.output("file").lost_shutdown.get(), 1);
+}
+
+/// `/dev/full` fails every write as a full disk does.
+#[test]
+fn a_full_disk_costs_only_what_does_not_fit_the_queue_and_all_is_counted() {
+    let metrics = Metrics::new().unwrap();
+    let settings = OutputSettings {
+        queue_bytes: 3 * sample().size(),
+        ..settings(Path::new("/dev/full"))
+    };
+    let mut outputs = Outputs::start(&settings, &metrics).unwrap();
+    let queue = outputs.queue();
+    let refused = (0..10).filter(|_| queue.push(sample()).is_err()).count() as u64;
+    assert_eq!(refused, 7);
+    assert_eq!(outputs.stop(Duration::from_secs(10)), 3);
+    let counted = metrics.output("file");
+    assert_eq!(
+        (counted.lost_queue_full.get(), counted.lost_shutdown.get()),
+        (7, 3)
+    );
+    assert!(counted.write_errors.get() >= 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_an_error_at_start() {
+    let metrics = Metrics::new().unwrap();
+    let error = Outputs::start(&settings(Path::new("/nonexistent/a")), &metrics).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot open `/nonexistent/a` for alerts: No such file or directory (os error 2)"
+    );
+}

@@ -1,2 +1,82 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks: `cargo xtask <command>`.
+//!
+//! One command a file. Each leaves the tree in a state that the next can build on, prints the
+//! commands it runs, and does nothing that is already done. Depends on no other crate of the
+//! workspace, so that it runs where nothing else builds yet.
+
+mod build;
+mod run;
+mod setup;
+mod shell;
+mod test;
+mod vm;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::setup::Level;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Sets up, builds, runs and tests the project"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing for building, and with `--test` for testing
+    Setup {
+        /// What the machine shall be able to do
+        #[arg(long, value_enum, default_value_t = Level::Build)]
+        level: Level,
+    },
+    /// Build the kernel programs into target/bpf/monitor.o
+    BuildEbpf,
+    /// Build the kernel programs and the daemon
+    Build {
+        /// Leave target/debug/monitor-daemon instead of target/release/monitor-daemon
+        #[arg(long)]
+        debug: bool,
+    },
+    /// Set up, build, and watch this host live
+    Run {
+        /// Arguments of `monitor-daemon run`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Set up, build, and run all tests or the suites named
+    Test {
+        /// `tidy`, `unit`, or a test target of the `monitor-tests` crate
+        suites: Vec<String>,
+    },
+    /// Run a command in a virtual machine with another kernel
+    Vm(vm::Options),
+    /// All that continuous integration checks: every test, skipping nothing that must run
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Task::Setup { level } => setup::setup(level),
+        Task::BuildEbpf => build::build_ebpf(),
+        Task::Build { debug: false } => build::build(build::Profile::Release),
+        Task::Build { debug: true } => build::build(build::Profile::Debug),
+        Task::Run { arguments } => run::run(&arguments),
+        Task::Test { suites } => test::test(&suites),
+        Task::Vm(options) => vm::vm(&options),
+        Task::Ci => test::ci(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

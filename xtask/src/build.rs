@@ -1,0 +1,99 @@
+//! `build-ebpf` and `build`: the kernel programs with Debian's compiler, then the daemon, which
+//! embeds them, with the caller's.
+
+use std::ffi::OsString;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::setup::{self, DEBIAN_CARGO, DEBIAN_RUSTC};
+use crate::{shell, workspace};
+
+/// How the daemon is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As delivered.
+    Release,
+    /// Quick to build.
+    Debug,
+}
+
+/// Builds the kernel programs, then the daemon.
+pub(crate) fn build(profile: Profile) -> Result<()> {
+    build_ebpf()?;
+    let mut command = shell::cargo();
+    command.args(["build", "--locked", "--package", "monitor-daemon"]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    shell::run(&mut command)
+}
+
+/// Builds the kernel programs into `target/bpf/monitor.o`.
+///
+/// The file is only written when its content changes, so that the daemon is not built again for
+/// nothing.
+pub(crate) fn build_ebpf() -> Result<()> {
+    let folder = workspace::root().join("monitor-ebpf");
+    if !fs::exists(DEBIAN_CARGO)? || !fs::exists(DEBIAN_RUSTC)? {
+        bail!("Debian's compiler for the kernel programs is missing; run `cargo xtask setup`");
+    }
+    shell::run(debian_cargo()?.current_dir(&folder))?;
+    let built = folder.join("target/bpfel-unknown-none/release/monitor");
+    let built = fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
+    let object = workspace::bpf_object();
+    if fs::read(&object).is_ok_and(|present| present == built) {
+        return Ok(());
+    }
+    fs::create_dir_all(object.parent().context("the object has no folder")?)?;
+    fs::write(&object, built).with_context(|| format!("cannot write `{}`", object.display()))
+}
+
+fn debian_cargo() -> Result<Command> {
+    let mut command = shell::without_outer_cargo(DEBIAN_CARGO);
+    // Settings for the workspace's own compiler mean nothing to this one, or harm.
+    for (name, _) in std::env::vars_os() {
+        let foreign = name.to_str().is_some_and(|name| {
+            [
+                "CARGO_BUILD_",
+                "CARGO_TARGET_",
+                "CARGO_PROFILE_",
+                "RUSTUP_",
+                "RUSTC",
+                "RUSTFLAGS",
+            ]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        });
+        if foreign {
+            command.env_remove(name);
+        }
+    }
+    let flags = [
+        "--cfg=bpf_target_arch=\"x86_64\"",
+        "-Cdebuginfo=2",
+        "-Clink-arg=--btf",
+    ];
+    command
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--target",
+            "bpfel-unknown-none",
+        ])
+        .args(["-Z", "build-std=core"])
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+        .env("PATH", path_with_linker()?)
+        // Building `core` from source is not stable; this allows it in a stable compiler.
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTC", DEBIAN_RUSTC);
+    Ok(command)
+}
+
+fn path_with_linker() -> Result<OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(setup::bpf_linker()?).chain(std::env::split_paths(&path));
+    Ok(std::env::join_paths(folders)?)
+}

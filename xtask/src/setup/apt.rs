@@ -1,0 +1,220 @@
+//! Debian packages: which are missing, and installing them.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::shell;
+
+/// Something a Debian package provides.
+#[derive(Clone)]
+pub(super) struct Need {
+    package: Cow<'static, str>,
+    check: Check,
+}
+
+#[derive(Clone)]
+enum Check {
+    /// The package itself is installed.
+    Installed,
+    /// The package is installed in this version or a later one.
+    AtLeast(&'static str),
+    /// A program of this name exists, from whatever source.
+    Program(&'static str),
+}
+
+impl Need {
+    /// The package in any version.
+    pub(super) const fn package(name: &'static str) -> Self {
+        Self {
+            package: Cow::Borrowed(name),
+            check: Check::Installed,
+        }
+    }
+
+    /// The package in any version, for a name that is computed.
+    pub(super) fn named(name: String) -> Self {
+        Self {
+            package: Cow::Owned(name),
+            check: Check::Installed,
+        }
+    }
+
+    /// The package in `version` or later.
+    pub(super) const fn at_least(name: &'static str, version: &'static str) -> Self {
+        Self {
+            package: Cow::Borrowed(name),
+            check: Check::AtLeast(version),
+        }
+    }
+
+    /// A program that `package` brings where nobody else did. A machine may have Docker from
+    /// elsewhere, and Debian's package would push that out.
+    pub(super) const fn program(name: &'static str, package: &'static str) -> Self {
+        Self {
+            package: Cow::Borrowed(package),
+            check: Check::Program(name),
+        }
+    }
+}
+
+/// Installs the packages behind those `needs` that are not met.
+pub(super) fn install(needs: &[Need]) -> Result<()> {
+    let missing = missing(needs)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(" ");
+    if shell::find("apt-get").is_none() {
+        bail!("this machine has no apt-get; install what these Debian packages hold: {list}");
+    }
+    if !shell::is_root() {
+        bail!(
+            "packages are missing and only root can install them; run as root:\n    \
+             apt-get update\n    apt-get install --no-install-recommends {list}"
+        );
+    }
+    let fresh = !all_known(&missing)?;
+    if fresh {
+        update()?;
+    }
+    match shell::run(&mut install_command(&missing)) {
+        // Old package lists name files that the archive no longer has.
+        Err(_) if !fresh => {
+            update()?;
+            shell::run(&mut install_command(&missing))?;
+        }
+        other => other?,
+    }
+    let still = self::missing(needs)?;
+    if !still.is_empty() {
+        bail!("the package archive has no fitting version of: {still:?}");
+    }
+    Ok(())
+}
+
+/// Brings the package lists up to date.
+pub(super) fn update() -> Result<()> {
+    shell::run(&mut apt_get(&["update"]))
+}
+
+/// An `apt-get` command that asks nothing.
+pub(super) fn apt_get(arguments: &[&str]) -> Command {
+    let mut command = shell::without_outer_cargo("apt-get");
+    command
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+fn install_command(packages: &BTreeSet<String>) -> Command {
+    let mut command = apt_get(&["install", "--yes", "--no-remove", "--no-install-recommends"]);
+    command.args(packages);
+    command
+}
+
+fn missing(needs: &[Need]) -> Result<BTreeSet<String>> {
+    let installed = installed_versions(needs)?;
+    let mut missing = BTreeSet::new();
+    for need in needs {
+        let version = installed.get(need.package.as_ref());
+        let met = match (&need.check, version) {
+            (Check::Program(program), _) => shell::find(program).is_some(),
+            (_, None) => false,
+            (Check::Installed, Some(_)) => true,
+            (Check::AtLeast(wanted), Some(version)) => at_least(version, wanted),
+        };
+        if !met {
+            missing.insert(need.package.to_string());
+        }
+    }
+    Ok(missing)
+}
+
+fn installed_versions(needs: &[Need]) -> Result<HashMap<String, String>> {
+    let names = needs
+        .iter()
+        .filter(|need| !matches!(need.check, Check::Program(_)));
+    let names: Vec<_> = names.map(|need| need.package.as_ref()).collect();
+    if names.is_empty() || shell::find("dpkg-query").is_none() {
+        return Ok(HashMap::new());
+    }
+    // The exit status is not 0 as soon as one package is unknown; the others are printed.
+    let mut command = Command::new("dpkg-query");
+    command.args([
+        "--showformat=${db:Status-Status} ${Package} ${Version}\\n",
+        "--show",
+    ]);
+    command.args(names);
+    shell::announce(&command);
+    let output = command.output()?;
+    Ok(parse_versions(&String::from_utf8_lossy(&output.stdout)))
+}
+
+fn parse_versions(listing: &str) -> HashMap<String, String> {
+    listing
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            let (status, package, version) = (words.next()?, words.next()?, words.next()?);
+            (status == "installed").then(|| (package.to_owned(), version.to_owned()))
+        })
+        .collect()
+}
+
+/// Compares the leading numbers of a Debian version (`1.96.0+dfsg1-1`, `1:2.3`) with `wanted`.
+fn at_least(version: &str, wanted: &str) -> bool {
+    let upstream = version
+        .split_once(':')
+        .map_or(version, |(_, upstream)| upstream);
+    let numbers = |text: &str| -> Vec<u64> {
+        text.split(|c: char| !c.is_ascii_digit())
+            .map_while(|part| part.parse().ok())
+            .collect()
+    };
+    numbers(upstream) >= numbers(wanted)
+}
+
+/// Whether the package lists on this machine offer every one of `packages`, in any version.
+fn all_known(packages: &BTreeSet<String>) -> Result<bool> {
+    let listing = shell::query(Command::new("apt-cache").arg("policy").args(packages))?;
+    let listing = listing.unwrap_or_default();
+    let offered = listing.lines().filter(|line| {
+        line.trim()
+            .strip_prefix("Candidate: ")
+            .is_some_and(|version| version != "(none)")
+    });
+    Ok(offered.count() == packages.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_fully_installed_packages_count() {
+        let listing = "installed gcc 4:12.2.0-3\nconfig-files cpio 2.13\nnot-installed zstd \n";
+        let versions = parse_versions(listing);
+        assert_eq!(versions.len(), 1);
+        assert_eq!(versions["gcc"], "4:12.2.0-3");
+    }
+
+    #[test]
+    fn versions_compare_by_number() {
+        for (version, wanted, met) in [
+            ("1.96.0+dfsg1-1~deb12u2", "1.96", true),
+            ("1.85.0+dfsg3-1~deb12u3", "1.96", false),
+            ("1.100.0", "1.96", true),
+            ("1:2.0", "1.96", true),
+            ("2:1.0", "1.96", false),
+        ] {
+            assert_eq!(at_least(version, wanted), met, "{version} >= {wanted}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `setup`: makes a Debian machine able to build, and to test.
+//!
+//! Nothing is remembered between calls: what is there is looked at each time (package database,
+//! files, versions), what is missing is installed. Nothing is removed from the machine and no
+//! package that is new enough is touched.
+
+mod apt;
+mod kernel;
+mod linker;
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell;
+use apt::Need;
+
+pub(crate) use kernel::{DEFAULT as DEFAULT_KERNEL, install as guest_kernel};
+pub(crate) use linker::installed as bpf_linker;
+
+/// What the machine shall be able to do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Level {
+    /// Build the kernel programs and the daemon.
+    Build,
+    /// Build, and run every test: dockerd, virtual machines, Prometheus, lints.
+    Test,
+}
+
+/// The kernel programs' compiler: a stable rustc cannot build `core` for the BPF target from
+/// source that rustup serves without a nightly, Debian's can, and comes with the LLVM it uses.
+const BUILD: &[Need] = &[
+    Need::package("gcc"),
+    Need::package("libc6-dev"),
+    Need::at_least("rustc-web", "1.96"),
+    Need::at_least("cargo-web", "1.96"),
+    Need::at_least("rust-web-src", "1.96"),
+    Need::package("zlib1g-dev"),
+    Need::package("libzstd-dev"),
+    Need::package("libxml2-dev"),
+    Need::package("pkg-config"),
+];
+
+/// Programs where any installation will do, Debian's or another, and packages where it must be
+/// Debian's.
+const TEST: &[Need] = &[
+    Need::program("dockerd", "docker.io"),
+    Need::program("docker", "docker.io"),
+    Need::program("iptables", "iptables"),
+    Need::program("qemu-system-x86_64", "qemu-system-x86"),
+    Need::program("cpio", "cpio"),
+    Need::program("prometheus", "prometheus"),
+    Need::program("promtool", "prometheus"),
+    Need::package("busybox-static"),
+];
+
+/// Debian's compiler, by path: rustup's is first on the search path.
+pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+/// Debian's cargo, by path.
+pub(crate) const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+
+/// Installs what is missing for `level`.
+///
+/// # Errors
+///
+/// When something is missing and cannot be installed; the message says what to do by hand.
+pub(crate) fn setup(level: Level) -> Result<()> {
+    if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
+        bail!("only Linux on x86_64 is supported");
+    }
+    let wanted = if level >= Level::Test {
+        [BUILD, TEST].concat()
+    } else {
+        BUILD.to_vec()
+    };
+    apt::install(&wanted)?;
+    // Only the installed compiler knows its LLVM, so this is a second step.
+    let llvm = llvm_major()?;
+    apt::install(&[
+        Need::named(format!("llvm-{llvm}-dev")),
+        Need::named(format!("libpolly-{llvm}-dev")),
+    ])?;
+    linker::install(llvm)?;
+    if level >= Level::Test {
+        rustup_components()?;
+        kernel::install(kernel::DEFAULT)?;
+    }
+    Ok(())
+}
+
+/// The LLVM major version behind Debian's compiler; it moves with the distribution.
+fn llvm_major() -> Result<u32> {
+    let version = shell::query(shell::without_outer_cargo(DEBIAN_RUSTC).arg("-vV"))?
+        .with_context(|| format!("`{DEBIAN_RUSTC}` does not run"))?;
+    version
+        .lines()
+        .find_map(|line| line.strip_prefix("LLVM version: "))
+        .and_then(|version| version.split('.').next()?.trim().parse().ok())
+        .with_context(|| format!("`{DEBIAN_RUSTC} -vV` names no LLVM version"))
+}
+
+/// A minimal rustup profile lacks what the lint steps call.
+fn rustup_components() -> Result<()> {
+    let present = |program| match std::env::var_os("CARGO") {
+        Some(cargo) => std::path::Path::new(&cargo)
+            .with_file_name(program)
+            .is_file(),
+        None => shell::find(program).is_some(),
+    };
+    let missing: Vec<_> = [("clippy", "cargo-clippy"), ("rustfmt", "cargo-fmt")]
+        .into_iter()
+        .filter(|(_, program)| !present(*program))
+        .map(|(component, _)| component)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    shell::run(
+        shell::without_outer_cargo("rustup")
+            .args(["component", "add"])
+            .args(missing),
+    )
+}

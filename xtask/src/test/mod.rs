@@ -1,0 +1,140 @@
+//! `test` and `ci`: every check of the project, each command printed, one line of sums at the end.
+//!
+//! A suite is `tidy` (formatting, lints, file rules), `unit` (all crates but the outside tests) or
+//! one of the test targets of `monitor-tests`, found by asking cargo, so that a new target needs
+//! no change here.
+
+mod tally;
+mod tidy;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::build::{self, Profile};
+use crate::setup::{self, Level};
+use crate::shell;
+use tally::Tally;
+
+/// Suites whose tests share nothing on the host, so they may run side by side.
+const PARALLEL: [&str; 1] = ["conformance"];
+
+/// Runs the suites named, or all of them.
+pub(crate) fn test(suites: &[String]) -> Result<()> {
+    setup::setup(Level::Test)?;
+    let outside = outside_suites()?;
+    let known: Vec<&str> = ["tidy", "unit"]
+        .into_iter()
+        .chain(outside.iter().map(String::as_str))
+        .collect();
+    if let Some(unknown) = suites.iter().find(|suite| !known.contains(&suite.as_str())) {
+        bail!(
+            "no suite is called `{unknown}`; there are: {}",
+            known.join(", ")
+        );
+    }
+    let selected = |suite: &str| suites.is_empty() || suites.iter().any(|name| name == suite);
+    build::build(Profile::Release)?;
+
+    let mut tally = Tally::default();
+    if selected("tidy") {
+        tidy::check(&mut tally)?;
+    }
+    if selected("unit") {
+        let mut command = shell::cargo();
+        command.args([
+            "test",
+            "--locked",
+            "--workspace",
+            "--exclude",
+            "monitor-tests",
+        ]);
+        command.args(["--no-fail-fast", "--", "--show-output"]);
+        run_counted(&mut command, &mut tally)?;
+    }
+    for suite in outside.iter().filter(|suite| selected(suite)) {
+        let mut command = shell::cargo();
+        command.args([
+            "test",
+            "--locked",
+            "--package",
+            "monitor-tests",
+            "--test",
+            suite,
+        ]);
+        command.args(["--", "--show-output"]);
+        if !PARALLEL.contains(&suite.as_str()) {
+            command.arg("--test-threads=1");
+        }
+        run_counted(&mut command, &mut tally)?;
+    }
+    println!("{tally}");
+    if tally.failed > 0 {
+        bail!("{} of the checks failed", tally.failed);
+    }
+    Ok(())
+}
+
+/// Everything, with the demand that what must run does run.
+pub(crate) fn ci() -> Result<()> {
+    // The tests read this and fail where they would otherwise skip. Restarting is the safe way to
+    // set a variable for all that follows.
+    if std::env::var_os("CI").is_some_and(|value| value == "true") {
+        return test(&[]);
+    }
+    let this = std::env::current_exe().context("cannot find this program")?;
+    shell::run(Command::new(this).arg("test").env("CI", "true"))
+}
+
+/// The test targets of `monitor-tests`.
+fn outside_suites() -> Result<Vec<String>> {
+    let mut command = shell::cargo();
+    command.args(["metadata", "--locked", "--no-deps", "--format-version=1"]);
+    let metadata = shell::query(&mut command)?.context("`cargo metadata` failed")?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let packages = list(&metadata, "packages");
+    let package = packages
+        .iter()
+        .find(|package| text(package, "name") == Some("monitor-tests"))
+        .context("the workspace has no package monitor-tests")?;
+    let targets = list(package, "targets").iter();
+    let tests = targets.filter(|target| list(target, "kind").contains(&Value::from("test")));
+    Ok(tests
+        .filter_map(|target| text(target, "name").map(str::to_owned))
+        .collect())
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key).and_then(Value::as_str)
+}
+
+/// Runs a `cargo test`, passes its output on line by line, and adds its results up.
+fn run_counted(command: &mut Command, tally: &mut Tally) -> Result<()> {
+    shell::announce(command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let before = tally.failed;
+    let output = child.stdout.take().context("the tests have no output")?;
+    for line in BufReader::new(output).split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        println!("{line}");
+        tally.read(&line);
+    }
+    // Did not compile, or died in the middle: no line of results says so.
+    if !child.wait()?.success() && tally.failed == before {
+        println!("FAILED: `{}`", shell::line(command));
+        tally.failed += 1;
+    }
+    Ok(())
+}

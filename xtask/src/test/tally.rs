@@ -1,0 +1,86 @@
+//! Adding up results from what the tests print.
+
+use std::fmt;
+
+/// Sums over all suites.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) passed: u64,
+    pub(super) failed: u64,
+    pub(super) skipped: u64,
+}
+
+impl Tally {
+    /// Counts what `line` says: libtest's sums, or a test that prints `SKIP: <name>: <reason>`.
+    ///
+    /// libtest knows no skipping, so such a test counts as passed there; the skip takes it back.
+    pub(super) fn read(&mut self, line: &str) {
+        // With a single thread libtest starts the line: `test name ... SKIP: `.
+        if line.starts_with("SKIP: ") || line.contains(" ... SKIP: ") {
+            self.skipped += 1;
+            self.passed = self.passed.wrapping_sub(1);
+        }
+        let Some(result) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        let words: Vec<&str> = result.split([' ', ';', '.']).collect();
+        for pair in words.windows(2) {
+            let [count, what] = pair else { continue };
+            let Ok(count) = count.parse::<u64>() else {
+                continue;
+            };
+            match *what {
+                "passed" => self.passed = self.passed.wrapping_add(count),
+                "failed" => self.failed += count,
+                "ignored" => self.skipped += count,
+                _ => {}
+            }
+        }
+    }
+
+    /// Counts one check that is no libtest test.
+    pub(super) fn check(&mut self, name: &str, succeeded: bool) {
+        println!(
+            "check {name} ... {}",
+            if succeeded { "ok" } else { "FAILED" }
+        );
+        if succeeded {
+            self.passed = self.passed.wrapping_add(1);
+        } else {
+            self.failed += 1;
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            passed,
+            failed,
+            skipped,
+        } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds_up_what_libtest_and_skipping_tests_print() {
+        let mut tally = Tally::default();
+        for line in [
+            "test a ... ok",
+            "SKIP: b: no docker",
+            "test c ... SKIP: c: no kernel",
+            "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; \
+             finished in 0.10s",
+            "test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out; \
+             finished in 0.10s",
+        ] {
+            tally.read(line);
+        }
+        assert_eq!(tally.to_string(), "13 passed, 2 failed, 3 skipped");
+    }
+}

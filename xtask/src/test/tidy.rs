@@ -1,0 +1,115 @@
+//! `tidy`: formatting, lints, and the rules for files that no lint knows.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::tally::Tally;
+use crate::{shell, workspace};
+
+/// A longer source file is reported, not refused: some have a cause.
+const LONG: usize = 500;
+
+/// Runs every check and counts each as one test.
+pub(super) fn check(tally: &mut Tally) -> Result<()> {
+    let mut format = shell::cargo();
+    format.args(["fmt", "--all", "--check"]);
+    tally.check("format", succeeds(&mut format));
+    let mut format = shell::cargo();
+    let manifest = workspace::root().join("monitor-ebpf/Cargo.toml");
+    format
+        .args(["fmt", "--check", "--manifest-path"])
+        .arg(manifest);
+    tally.check("format of the kernel programs", succeeds(&mut format));
+    let mut lints = shell::cargo();
+    lints.args([
+        "clippy",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    tally.check("lints", succeeds(&mut lints));
+
+    let findings = findings()?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    tally.check("files", findings.is_empty());
+    Ok(())
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    shell::run(command)
+        .inspect_err(|error| eprintln!("error: {error:#}"))
+        .is_ok()
+}
+
+/// What is wrong with the files under version control.
+fn findings() -> Result<Vec<String>> {
+    let mut list = Command::new("git");
+    list.args(["ls-files", "-z"]).current_dir(workspace::root());
+    let Some(list) = shell::query(&mut list)? else {
+        println!("no git here: files are not checked");
+        return Ok(Vec::new());
+    };
+    let here = workspace::root().to_string_lossy();
+    let mut findings = Vec::new();
+    for name in list.split('\0').filter(|name| !name.is_empty()) {
+        let path = workspace::root().join(name);
+        // A file that was deleted and not committed yet, or a link.
+        if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+            continue;
+        }
+        let content = fs::read(&path).with_context(|| format!("cannot read `{name}`"))?;
+        if let Ok(text) = std::str::from_utf8(&content) {
+            findings.extend(findings_in(Path::new(name), text, &here));
+        }
+    }
+    Ok(findings)
+}
+
+fn findings_in(path: &Path, text: &str, here: &str) -> Vec<String> {
+    let name = path.display();
+    let mut findings = Vec::new();
+    if path.extension().is_some_and(|extension| extension == "rs") {
+        if !text.starts_with("//!") && !text.starts_with("#![") {
+            findings.push(format!("{name}:1: starts with no `//!` paragraph"));
+        }
+        let lines = text.lines().count();
+        if lines > LONG {
+            println!("{name}: {lines} lines; a file over {LONG} needs a cause");
+        }
+    }
+    for (number, line) in (1..).zip(text.lines()) {
+        // Such a path makes no sense on any other machine.
+        if line.contains(here) {
+            findings.push(format!(
+                "{name}:{number}: names the folder of this checkout"
+            ));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_file_opens_with_its_paragraph() {
+        let findings = findings_in(Path::new("a.rs"), "use std::fs;\n", "/x");
+        assert_eq!(findings, ["a.rs:1: starts with no `//!` paragraph"]);
+        assert!(findings_in(Path::new("a.rs"), "//! Ends worlds.\n", "/x").is_empty());
+    }
+
+    #[test]
+    fn paths_of_this_checkout_are_found() {
+        let findings = findings_in(Path::new("a.md"), "ok\ncd /src/here/x\n", "/src/here");
+        assert_eq!(findings, ["a.md:2: names the folder of this checkout"]);
+    }
+}

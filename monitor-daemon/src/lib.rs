@@ -3,8 +3,11 @@
 pub mod cli;
 pub mod config;
 pub mod container;
+pub mod event;
 pub mod metrics;
+pub mod names;
 pub mod output;
 pub mod probe;
 pub mod process;
 pub mod record;
+pub mod users;

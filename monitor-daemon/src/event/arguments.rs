@@ -26,11 +26,17 @@ enum Parameter<'e> {
 
 impl<'e> Parameter<'e> {
     fn unsigned(value: u64) -> Self {
-        Self::Named(Value::Unsigned(value), Cow::Owned(value.to_string().into_bytes()))
+        Self::Named(
+            Value::Unsigned(value),
+            Cow::Owned(value.to_string().into_bytes()),
+        )
     }
 
     fn signed(value: i64) -> Self {
-        Self::Named(Value::Signed(value), Cow::Owned(value.to_string().into_bytes()))
+        Self::Named(
+            Value::Signed(value),
+            Cow::Owned(value.to_string().into_bytes()),
+        )
     }
 
     fn named(value: u64, text: impl Into<String>) -> Self {
@@ -47,11 +53,34 @@ impl<'e> Parameter<'e> {
 pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
     match event.event_type.name() {
         "execve" | "execveat" => &[
-            "res", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "env", "tty", "vpgid",
-            "loginuid", "flags", "cap_inheritable", "cap_permitted", "cap_effective", "exe_ino",
-            "exe_ino_ctime", "exe_ino_mtime", "uid", "trusted_exepath", "pgid", "gid", "filename",
+            "res",
+            "exe",
+            "args",
+            "tid",
+            "pid",
+            "ptid",
+            "cwd",
+            "comm",
+            "env",
+            "tty",
+            "vpgid",
+            "loginuid",
+            "flags",
+            "cap_inheritable",
+            "cap_permitted",
+            "cap_effective",
+            "exe_ino",
+            "exe_ino_ctime",
+            "exe_ino_mtime",
+            "uid",
+            "trusted_exepath",
+            "pgid",
+            "gid",
+            "filename",
         ],
-        "clone" => &["res", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "uid", "gid", "vtid", "vpid"],
+        "clone" => &[
+            "res", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "uid", "gid", "vtid", "vpid",
+        ],
         "procexit" => &["status", "ret", "sig"],
         "open" => &["fd", "name", "flags", "mode", "dev", "ino"],
         "openat" | "openat2" => &["fd", "dirfd", "name", "flags", "mode", "dev", "ino"],
@@ -73,7 +102,11 @@ pub(super) fn text<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<C
         Parameter::Text(text) | Parameter::Named(_, text) => text,
     };
     // An empty parameter reads so in Falco.
-    Some(if text.is_empty() { Cow::Borrowed(b"<NA>") } else { text })
+    Some(if text.is_empty() {
+        Cow::Borrowed(b"<NA>")
+    } else {
+        text
+    })
 }
 
 /// A parameter with its own type.
@@ -88,7 +121,9 @@ pub(super) fn raw<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Va
 pub(super) fn all(event: &Event<'_>, view: View) -> Vec<u8> {
     let mut line = Vec::new();
     for name in names(event) {
-        let Some(value) = text(event, name, view) else { continue };
+        let Some(value) = text(event, name, view) else {
+            continue;
+        };
         if !line.is_empty() {
             line.push(b' ');
         }
@@ -139,7 +174,11 @@ fn task<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
         "vtid" => Parameter::unsigned(task.vtid.into()),
         "loginuid" if task.loginuid == u32::MAX => Parameter::named(u64::from(u32::MAX), "<NONE>"),
         "uid" | "loginuid" => {
-            let id = if name == "uid" { task.euid } else { task.loginuid };
+            let id = if name == "uid" {
+                task.euid
+            } else {
+                task.loginuid
+            };
             Parameter::named(id.into(), super::user::name_or_na(event, id))
         }
         "gid" => Parameter::named(task.egid.into(), super::user::group_or_na(event, task.egid)),
@@ -155,7 +194,9 @@ fn capabilities<'e>(set: u64) -> Parameter<'e> {
 }
 
 fn execution<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
-    let Body::Exec(body) = event.record.body() else { return None };
+    let Body::Exec(body) = event.record.body() else {
+        return None;
+    };
     let image = &event.process().image;
     Some(match name {
         "filename" => Parameter::Text(event.record.string(Slot::Passed).into()),
@@ -176,13 +217,18 @@ fn exe_flags(flags: u32) -> String {
         (ExeFlags::MEMFD, ExeState::FromMemfd),
         (ExeFlags::LOWER_LAYER, ExeState::LowerLayer),
     ];
-    let set: Vec<ExeState> =
-        states.into_iter().filter(|(bit, _)| flags & bit != 0).map(|(_, state)| state).collect();
+    let set: Vec<ExeState> = states
+        .into_iter()
+        .filter(|(bit, _)| flags & bit != 0)
+        .map(|(_, state)| state)
+        .collect();
     text::exe_flags(&set)
 }
 
 fn exit<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
-    let Body::Exit(body) = event.record.body() else { return None };
+    let Body::Exit(body) = event.record.body() else {
+        return None;
+    };
     Some(match name {
         "status" => Parameter::signed(body.status.into()),
         "ret" => Parameter::signed(i64::from(body.status >> 8 & 0xff)),
@@ -195,7 +241,9 @@ fn exit<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
 }
 
 fn open<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e>> {
-    let Body::Open(body) = event.record.body() else { return None };
+    let Body::Open(body) = event.record.body() else {
+        return None;
+    };
     Some(match name {
         "fd" => descriptor(event, body.ret, view),
         "dirfd" => directory_descriptor(body.dirfd, event.record.string(Slot::Base)),
@@ -240,24 +288,24 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
 }
 
 fn link<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e>> {
-    let (Body::Symlink(body) | Body::Link(body)) = event.record.body() else { return None };
+    let (Body::Symlink(body) | Body::Link(body)) = event.record.body() else {
+        return None;
+    };
     Some(match name {
         "res" => Parameter::errno(body.ret),
         "linkpath" | "newpath" => Parameter::Text(event.paths.main(view).into()),
         "target" | "oldpath" => Parameter::Text(event.paths.target(view).into()),
-        "linkdirfd" | "newdir" => {
-            directory_descriptor(body.dirfd, event.record.string(Slot::Base))
-        }
-        "olddir" => {
-            directory_descriptor(body.target_dirfd, event.record.string(Slot::TargetBase))
-        }
+        "linkdirfd" | "newdir" => directory_descriptor(body.dirfd, event.record.string(Slot::Base)),
+        "olddir" => directory_descriptor(body.target_dirfd, event.record.string(Slot::TargetBase)),
         "flags" => Parameter::unsigned(body.flags.into()),
         _ => return None,
     })
 }
 
 fn ptrace<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
-    let Body::Ptrace(body) = event.record.body() else { return None };
+    let Body::Ptrace(body) = event.record.body() else {
+        return None;
+    };
     Some(match name {
         "res" => Parameter::errno(body.ret),
         "request" => Parameter::named(body.request, text::ptrace_request(body.request)),

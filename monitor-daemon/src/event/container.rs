@@ -9,7 +9,9 @@ use super::Event;
 use crate::container::{Container, Metadata, Mount, Pod};
 
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
-    let Some(container) = event.container else { return on_host(field.field) };
+    let Some(container) = event.container else {
+        return on_host(field.field);
+    };
     from_cgroup(event, container, field.field).or_else(|| {
         let metadata = container.metadata()?;
         identity(metadata, field.field)
@@ -33,11 +35,7 @@ fn on_host(field: Field) -> Option<Value<'static>> {
     }
 }
 
-fn from_cgroup<'e>(
-    event: &Event<'_>,
-    container: &'e Container,
-    field: Field,
-) -> Option<Value<'e>> {
+fn from_cgroup<'e>(event: &Event<'_>, container: &'e Container, field: Field) -> Option<Value<'e>> {
     // The first process of the pid namespace is the container's, unless it shares the host's.
     let start = event.record.task().pid_ns_start;
     Some(match field {
@@ -82,8 +80,10 @@ fn labels<'e>(metadata: &'e Metadata, field: &FieldRef) -> Option<Value<'e>> {
     let labels = &metadata.labels;
     match (field.field, &field.arg) {
         (Field::ContainerLabels, _) => {
-            let all: Vec<String> =
-                labels.iter().map(|(key, value)| format!("{key}:{value}")).collect();
+            let all: Vec<String> = labels
+                .iter()
+                .map(|(key, value)| format!("{key}:{value}"))
+                .collect();
             Some(owned(all.join(", ")))
         }
         (Field::ContainerLabel, Some(FieldArg::Key(key))) => Some(borrowed(labels.get(&**key)?)),
@@ -110,7 +110,7 @@ fn mounts<'e>(metadata: &'e Metadata, field: &FieldRef) -> Option<Value<'e>> {
     match &field.arg {
         Some(FieldArg::Index(index)) => of(metadata.mounts.get(*index as usize)?),
         Some(FieldArg::Key(pattern)) => {
-            let fits = |mount: &&Mount| text::glob(pattern.as_bytes(), key(mount, field).as_bytes());
+            let fits = |mount: &&Mount| pattern.as_ref() == key(mount, field);
             of(metadata.mounts.iter().find(fits)?)
         }
         None => None,
@@ -120,11 +120,21 @@ fn mounts<'e>(metadata: &'e Metadata, field: &FieldRef) -> Option<Value<'e>> {
 /// What a mount is found by: the key of `container.mount.source` is a destination, that of all
 /// others a source.
 fn key<'m>(mount: &'m Mount, field: &FieldRef) -> &'m str {
-    if field.field == Field::ContainerMountSource { &mount.destination } else { &mount.source }
+    if field.field == Field::ContainerMountSource {
+        &mount.destination
+    } else {
+        &mount.source
+    }
 }
 
 fn describe(mount: &Mount) -> String {
-    let Mount { source, destination, mode, writable, propagation } = mount;
+    let Mount {
+        source,
+        destination,
+        mode,
+        writable,
+        propagation,
+    } = mount;
     format!("{source}:{destination}:{mode}:{writable}:{propagation}")
 }
 

@@ -78,10 +78,16 @@ pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>
         }
         Body::Connect(_) => {
             let text = match tuple(event)? {
-                Tuple { client: Some(client), server: Some(server) } => {
+                Tuple {
+                    client: Some(client),
+                    server: Some(server),
+                } => {
                     format!("{}->{}", plain(client), plain(server))
                 }
-                Tuple { client: None, server: Some(server) } => plain(server),
+                Tuple {
+                    client: None,
+                    server: Some(server),
+                } => plain(server),
                 _ => String::new(),
             };
             Some(Cow::Owned(text.into_bytes()))
@@ -93,7 +99,9 @@ pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>
 
 /// Addresses of a connection; IPv4 in IPv6 form reads as IPv4.
 pub(super) fn tuple(event: &Event<'_>) -> Option<Tuple> {
-    let Body::Connect(body) = event.record.body() else { return None };
+    let Body::Connect(body) = event.record.body() else {
+        return None;
+    };
     let end = |bytes: &[u8; 16], port: u16| {
         let address = match body_family(body) {
             AF_INET => {
@@ -107,7 +115,11 @@ pub(super) fn tuple(event: &Event<'_>) -> Option<Tuple> {
     };
     let server = end(&body.remote, body.remote_port);
     // A socket that never got a local address has port 0.
-    let client = if body.local_port == 0 { None } else { end(&body.local, body.local_port) };
+    let client = if body.local_port == 0 {
+        None
+    } else {
+        end(&body.local, body.local_port)
+    };
     Some(Tuple { client, server })
 }
 
@@ -115,10 +127,20 @@ pub(super) fn tuple(event: &Event<'_>) -> Option<Tuple> {
 pub(super) fn states(body: &Open) -> Vec<OpenState> {
     let states = [
         (body.file_mode & FMODE_CREATED != 0, OpenState::Created),
-        (body.layer & ExeFlags::UPPER_LAYER != 0, OpenState::UpperLayer),
-        (body.layer & ExeFlags::LOWER_LAYER != 0, OpenState::LowerLayer),
+        (
+            body.layer & ExeFlags::UPPER_LAYER != 0,
+            OpenState::UpperLayer,
+        ),
+        (
+            body.layer & ExeFlags::LOWER_LAYER != 0,
+            OpenState::LowerLayer,
+        ),
     ];
-    states.into_iter().filter(|(holds, _)| *holds).map(|(_, state)| state).collect()
+    states
+        .into_iter()
+        .filter(|(holds, _)| *holds)
+        .map(|(_, state)| state)
+        .collect()
 }
 
 /// A device number as `stat(2)` encodes it, from the kernel's own form.
@@ -148,8 +170,14 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
         }
         Field::FdName => Value::Text(name(event, view)?),
         Field::FdUid => {
-            let number = event.result().filter(|_| event.record.kind() != Kind::Connect)?;
-            Value::Text(format!("{}{number}", event.record.task().tid).into_bytes().into())
+            let number = event
+                .result()
+                .filter(|_| event.record.kind() != Kind::Connect)?;
+            Value::Text(
+                format!("{}{number}", event.record.task().tid)
+                    .into_bytes()
+                    .into(),
+            )
         }
         Field::FdContainername => in_container(event, &name(event, view)?),
         Field::FdContainerdirectory => in_container(event, directory(event, view)?),
@@ -158,7 +186,9 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
 }
 
 fn file<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
-    let Body::Open(body) = event.record.body() else { return None };
+    let Body::Open(body) = event.record.body() else {
+        return None;
+    };
     let opened = || (body.ret >= 0).then_some(());
     Some(match field.field {
         Field::FdNameraw => Value::Text(match event.record.string(Slot::Passed) {
@@ -195,7 +225,9 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         }
         Field::FdIsServer => return Some(Value::Bool(false)),
         Field::FdConnected => {
-            let Body::Connect(body) = event.record.body() else { return None };
+            let Body::Connect(body) = event.record.body() else {
+                return None;
+            };
             return Some(Value::Bool(body.ret >= 0 || body.ret == EINPROGRESS));
         }
         Field::FdNameChanged => return Some(Value::Bool(false)),
@@ -244,7 +276,9 @@ fn directory<'e>(event: &'e Event<'_>, view: View) -> Option<&'e [u8]> {
 }
 
 fn in_container(event: &Event<'_>, path: &[u8]) -> Value<'static> {
-    let id = event.container().map_or("", |container| container.short_id());
+    let id = event
+        .container()
+        .map_or("", |container| container.short_id());
     Value::Text([id.as_bytes(), b":", path].concat().into())
 }
 
@@ -266,7 +300,11 @@ fn protocol(event: &Event<'_>) -> Option<&'static str> {
     const SOCK_TYPE_MASK: u32 = 0xf;
     let (family, kind, protocol) = match event.record.body() {
         Body::Connect(body) => (family(body), u32::from(body.kind), u32::from(body.protocol)),
-        Body::Socket(body) => (body.domain as u16, body.kind & SOCK_TYPE_MASK, body.protocol),
+        Body::Socket(body) => (
+            body.domain as u16,
+            body.kind & SOCK_TYPE_MASK,
+            body.protocol,
+        ),
         _ => return None,
     };
     if family != AF_INET && family != AF_INET6 {
@@ -289,7 +327,11 @@ fn family(body: &Connect) -> u16 {
 }
 
 const fn body_family(body: &Connect) -> u16 {
-    if body.family == 0 { body.passed_family } else { body.family }
+    if body.family == 0 {
+        body.passed_family
+    } else {
+        body.family
+    }
 }
 
 const fn socket_typechar(family: u16) -> char {

@@ -4,8 +4,7 @@ use monitor_common::Kind;
 use monitor_policy::{Field, FieldArg, FieldRef, Value, View, text};
 
 use super::fd::FMODE_CREATED;
-use super::{Event, arguments};
-use crate::output::time;
+use super::{Event, arguments, when};
 use crate::record::Body;
 
 const O_ACCMODE: u32 = 3;
@@ -13,11 +12,7 @@ const O_CREAT: u32 = 0o100;
 const O_TMPFILE: u32 = 0o20_000_000;
 const EXECUTE_BITS: u32 = 0o111;
 
-pub(super) fn value<'e>(
-    event: &'e Event<'_>,
-    field: &FieldRef,
-    view: View,
-) -> Option<Value<'e>> {
+pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     moment(event, field)
         .or_else(|| outcome(event, field))
         .or_else(|| open(event, field))
@@ -29,11 +24,11 @@ fn moment(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static>> {
     let text = |text: String| Value::Text(text.into_bytes().into());
     Some(match field.field {
         Field::EvtNum => Value::Unsigned(event.number),
-        Field::EvtTime | Field::EvtOutputtime => text(time::local(now)),
-        Field::EvtTimeS => text(time::local_seconds(now)),
-        Field::EvtTimeIso8601 => text(time::iso8601_utc(now)),
-        Field::EvtDatetime => text(time::local_date(now)),
-        Field::EvtDatetimeS => text(time::local_date_seconds(now)),
+        Field::EvtTime | Field::EvtOutputtime => text(when::time(now)),
+        Field::EvtTimeS => text(when::seconds(now)),
+        Field::EvtTimeIso8601 => text(when::iso8601(now)),
+        Field::EvtDatetime => text(when::date(now)),
+        Field::EvtDatetimeS => text(when::date_seconds(now)),
         Field::EvtRawtime => Value::Unsigned(now),
         Field::EvtRawtimeS => Value::Unsigned(now / 1_000_000_000),
         Field::EvtRawtimeNs => Value::Unsigned(now % 1_000_000_000),
@@ -97,8 +92,7 @@ fn open(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static>> {
                 || (body.ret >= 0 && body.flags & O_TMPFILE == O_TMPFILE)
         }),
         Field::EvtIsOpenExec => body.is_some_and(|body| {
-            let creates =
-                creat || body.flags & O_CREAT != 0 || body.flags & O_TMPFILE == O_TMPFILE;
+            let creates = creat || body.flags & O_CREAT != 0 || body.flags & O_TMPFILE == O_TMPFILE;
             creates && body.create_mode & EXECUTE_BITS != 0
         }),
         _ => return None,

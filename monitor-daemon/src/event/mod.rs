@@ -11,6 +11,7 @@ mod meta;
 mod path;
 mod process;
 mod user;
+mod when;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,12 +19,15 @@ use std::sync::Arc;
 use monitor_common::{Flags, Kind};
 use monitor_policy::{EventType, FieldRef, Value, View};
 
-use crate::container::index::Container;
+use crate::container::Container;
 use crate::names::NameTable;
 use crate::process::{Process, Table, trim_nul};
 use crate::record::{Body, Record};
 use crate::users::Users;
 use path::Paths;
+
+#[cfg(test)]
+mod tests;
 
 /// What an event needs to know of the host beyond its own record.
 #[derive(Clone, Copy, Debug)]
@@ -59,13 +63,19 @@ pub struct Actor {
 impl Actor {
     /// The process as it is now.
     pub fn live(process: Arc<Process>) -> Self {
-        Self { process, lineage: Lineage::Live }
+        Self {
+            process,
+            lineage: Lineage::Live,
+        }
     }
 
     /// The same with its ancestors held, for an event that is evaluated later.
     pub fn kept(self, table: &Table) -> Self {
         let ancestors = table.ancestors(&self.process).cloned().collect();
-        Self { process: self.process, lineage: Lineage::Kept(ancestors) }
+        Self {
+            process: self.process,
+            lineage: Lineage::Kept(ancestors),
+        }
     }
 
     /// The process.
@@ -106,12 +116,23 @@ impl<'a> Event<'a> {
     ) -> Option<Self> {
         let event_type = EventType::from_name(type_name(&record)?)?;
         let paths = Paths::of(&record);
-        Some(Self { record, actor, container, world, event_type, number, paths })
+        Some(Self {
+            record,
+            actor,
+            container,
+            world,
+            event_type,
+            number,
+            paths,
+        })
     }
 
     /// Time of the event, ns since the epoch.
     pub fn time(&self) -> u64 {
-        self.record.header().time.saturating_add(self.world.boot_to_epoch_ns)
+        self.record
+            .header()
+            .time
+            .saturating_add(self.world.boot_to_epoch_ns)
     }
 
     /// The container, `None` on the host.
@@ -126,9 +147,12 @@ impl<'a> Event<'a> {
     /// Ancestors, parent first.
     fn ancestors(&self) -> Box<dyn Iterator<Item = &Process> + '_> {
         match &self.actor.lineage {
-            Lineage::Live => {
-                Box::new(self.world.table.ancestors(&self.actor.process).map(AsRef::as_ref))
-            }
+            Lineage::Live => Box::new(
+                self.world
+                    .table
+                    .ancestors(&self.actor.process)
+                    .map(AsRef::as_ref),
+            ),
             Lineage::Kept(ancestors) => Box::new(ancestors.iter().map(AsRef::as_ref)),
         }
     }

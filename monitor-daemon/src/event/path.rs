@@ -39,10 +39,19 @@ impl TwoViews<'_> {
 impl<'a> Paths<'a> {
     pub(super) fn of(record: &Record<'a>) -> Self {
         match record.body() {
-            Body::Open(_) => Self { main: main(record), target: TwoViews::default() },
+            Body::Open(_) => Self {
+                main: main(record),
+                target: TwoViews::default(),
+            },
             Body::Link(_) => {
                 let target = absolute(record, Slot::TargetBase, Slot::Target);
-                Self { main: main(record), target: TwoViews { passed: target, resolved: None } }
+                Self {
+                    main: main(record),
+                    target: TwoViews {
+                        passed: target,
+                        resolved: None,
+                    },
+                }
             }
             Body::Symlink(_) => symlink(record),
             _ => Self::default(),
@@ -71,17 +80,29 @@ fn symlink<'a>(record: &Record<'a>) -> Paths<'a> {
     let directory = parent(main.get(View::Resolved));
     let followed = text::clean_path(directory, target);
     let resolved = (followed != target).then_some(Cow::Owned(followed));
-    Paths { main, target: TwoViews { passed: Cow::Borrowed(target), resolved } }
+    Paths {
+        main,
+        target: TwoViews {
+            passed: Cow::Borrowed(target),
+            resolved,
+        },
+    }
 }
 
 fn main<'a>(record: &Record<'a>) -> TwoViews<'a> {
     let resolved = record.string(Slot::Resolved);
     let passed = absolute(record, Slot::Base, Slot::Passed);
     if passed.is_empty() {
-        return TwoViews { passed: Cow::Borrowed(resolved), resolved: None };
+        return TwoViews {
+            passed: Cow::Borrowed(resolved),
+            resolved: None,
+        };
     }
     let differs = !resolved.is_empty() && resolved != &*passed;
-    TwoViews { resolved: differs.then_some(Cow::Borrowed(resolved)), passed }
+    TwoViews {
+        resolved: differs.then_some(Cow::Borrowed(resolved)),
+        passed,
+    }
 }
 
 /// The passed path made absolute; empty when nothing was passed or it could not be read.
@@ -91,7 +112,11 @@ fn absolute<'a>(record: &Record<'a>, base: Slot, path: Slot) -> Cow<'a, [u8]> {
     if path.is_empty() {
         return Cow::Borrowed(base);
     }
-    let start = if base.is_empty() { record.string(Slot::Cwd) } else { base };
+    let start = if base.is_empty() {
+        record.string(Slot::Cwd)
+    } else {
+        base
+    };
     Cow::Owned(text::clean_path(start, path))
 }
 

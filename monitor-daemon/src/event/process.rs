@@ -9,8 +9,9 @@ use monitor_policy::{Field, FieldArg, FieldRef, Value, text};
 use super::Event;
 use crate::process::Process;
 
-const SHELLS: [&[u8]; 9] =
-    [b"ash", b"bash", b"csh", b"dash", b"fish", b"ksh", b"sh", b"tcsh", b"zsh"];
+const SHELLS: [&[u8]; 9] = [
+    b"ash", b"bash", b"csh", b"dash", b"fish", b"ksh", b"sh", b"tcsh", b"zsh",
+];
 
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
     own(event, field)
@@ -36,15 +37,16 @@ fn own<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
             Some(FieldArg::Key(_)) => return None,
         },
         Field::ProcCmdline => Value::Text(command_line(event)),
-        Field::ProcCmdnargs => {
-            Value::Unsigned(process.image.arguments().skip(1).count() as u64)
-        }
-        Field::ProcCmdlenargs => {
-            Value::Unsigned(process.image.arguments().skip(1).map(<[u8]>::len).sum::<usize>() as u64)
-        }
-        Field::ProcExeline => {
-            Value::Text(join(process.image.arguments()).into())
-        }
+        Field::ProcCmdnargs => Value::Unsigned(process.image.arguments().skip(1).count() as u64),
+        Field::ProcCmdlenargs => Value::Unsigned(
+            process
+                .image
+                .arguments()
+                .skip(1)
+                .map(<[u8]>::len)
+                .sum::<usize>() as u64,
+        ),
+        Field::ProcExeline => Value::Text(join(process.image.arguments()).into()),
         Field::ProcEnv => match &field.arg {
             None => Value::Text(environment(process).into()),
             Some(FieldArg::Key(name)) => {
@@ -66,16 +68,24 @@ fn own<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
 fn related<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
     let task = event.record.task();
     let leader = |pid: u32| {
-        if pid == task.pid { Some(event.process()) } else { event.world.table.by_pid(pid).map(AsRef::as_ref) }
+        if pid == task.pid {
+            Some(event.process())
+        } else {
+            event.world.table.by_pid(pid).map(AsRef::as_ref)
+        }
     };
     Some(match field.field {
         Field::ProcPexe => bytes(event.ancestor(1)?.image.argv0()),
         Field::ProcPexepath => present(&event.ancestor(1)?.image.exe)?,
         Field::ProcPname => bytes(event.ancestor(1)?.name()),
         Field::ProcPcmdline => bytes(event.ancestor(1)?.command_line()),
-        Field::ProcPpidDuration => {
-            Value::Unsigned(event.record.header().time.saturating_sub(event.ancestor(1)?.task.start))
-        }
+        Field::ProcPpidDuration => Value::Unsigned(
+            event
+                .record
+                .header()
+                .time
+                .saturating_sub(event.ancestor(1)?.task.start),
+        ),
         Field::ProcPpidTs => Value::Unsigned(epoch(event, event.ancestor(1)?.task.start)),
         Field::ProcPvpid => Value::Signed(task.vppid.into()),
         Field::ProcSname => bytes(leader(task.sid)?.name()),
@@ -118,9 +128,9 @@ fn ancestor<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
             Some(Value::Text(join(all.iter().map(Vec::as_slice)).into()))
         }
         (Field::ProcAenv, Some(FieldArg::Key(name))) => {
-            let values = event.ancestors().map(|process| {
-                bytes(process.image.variable(name.as_bytes()).unwrap_or_default())
-            });
+            let values = event
+                .ancestors()
+                .map(|process| bytes(process.image.variable(name.as_bytes()).unwrap_or_default()));
             Some(Value::List(values.collect()))
         }
         (

@@ -29,7 +29,10 @@ pub struct ProcessKey {
 impl ProcessKey {
     /// Identity from a pid and a start in `CLOCK_BOOTTIME` ns.
     pub const fn new(pid: u32, start_ns: u64) -> Self {
-        Self { pid, start_tick: start_ns / TICK_NS }
+        Self {
+            pid,
+            start_tick: start_ns / TICK_NS,
+        }
     }
 
     /// Identity of the process that `task` belongs to.
@@ -75,8 +78,7 @@ impl Image {
 
     /// The value of an environment variable.
     pub fn variable(&self, name: &[u8]) -> Option<&[u8]> {
-        terminated(&self.environment)
-            .find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
+        terminated(&self.environment).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
     }
 
     /// The environment's entries.
@@ -187,7 +189,11 @@ mod tests {
     use super::*;
 
     fn image(args: &[u8], environment: &[u8]) -> Image {
-        Image { args: args.into(), environment: environment.into(), ..Image::default() }
+        Image {
+            args: args.into(),
+            environment: environment.into(),
+            ..Image::default()
+        }
     }
 
     #[test]

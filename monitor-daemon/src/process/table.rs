@@ -22,7 +22,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 32 << 20, grace_ns: 5_000_000_000 }
+        Self {
+            bytes: 32 << 20,
+            grace_ns: 5_000_000_000,
+        }
     }
 }
 
@@ -49,7 +52,10 @@ pub struct Table {
 impl Table {
     /// An empty table.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+        Self {
+            limits,
+            ..Self::default()
+        }
     }
 
     /// The process with this identity.
@@ -146,7 +152,9 @@ impl Table {
         // Those with living children go to the back of the queue; each is looked at once a call.
         for _ in 0..self.exited.len() {
             let over = self.bytes > self.limits.bytes;
-            let Some(&(since, key)) = self.exited.front() else { return };
+            let Some(&(since, key)) = self.exited.front() else {
+                return;
+            };
             if !over && time.saturating_sub(since) < self.limits.grace_ns {
                 return;
             }
@@ -197,13 +205,19 @@ impl Table {
             slot.children += 1;
         }
         // Children that were found before their parent are counted now.
-        let slot = Slot { process: Arc::clone(&process), children: 0, exited: false };
+        let slot = Slot {
+            process: Arc::clone(&process),
+            children: 0,
+            exited: false,
+        };
         self.slots.insert(key, slot);
         process
     }
 
     fn remove(&mut self, key: ProcessKey) {
-        let Some(slot) = self.slots.remove(&key) else { return };
+        let Some(slot) = self.slots.remove(&key) else {
+            return;
+        };
         self.bytes = self.bytes.saturating_sub(slot.process.bytes());
         if self.by_pid.get(&key.pid) == Some(&key) {
             self.by_pid.remove(&key.pid);
@@ -226,11 +240,22 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn task(pid: u32, start: u64, ppid: u32, parent_start: u64) -> Task {
-        Task { pid, tid: pid, start, ppid, parent_start, cgroup: 7, ..Task::default() }
+        Task {
+            pid,
+            tid: pid,
+            start,
+            ppid,
+            parent_start,
+            cgroup: 7,
+            ..Task::default()
+        }
     }
 
     fn image(exe: &[u8]) -> Image {
-        Image { exe: exe.into(), ..Image::default() }
+        Image {
+            exe: exe.into(),
+            ..Image::default()
+        }
     }
 
     /// init → shell → child, each a second apart.
@@ -238,7 +263,11 @@ mod tests {
         let mut table = Table::new(Limits::default());
         table.executed(&task(1, SECOND, 0, 0), image(b"/init"), b"/");
         table.forked(&task(10, 2 * SECOND, 1, SECOND), ProcessKey::new(1, SECOND));
-        table.executed(&task(10, 2 * SECOND, 1, SECOND), image(b"/bin/sh"), b"/home");
+        table.executed(
+            &task(10, 2 * SECOND, 1, SECOND),
+            image(b"/bin/sh"),
+            b"/home",
+        );
         let shell = ProcessKey::new(10, 2 * SECOND);
         table.forked(&task(20, 3 * SECOND, 10, 2 * SECOND), shell);
         table
@@ -246,7 +275,10 @@ mod tests {
 
     fn lineage(table: &Table, pid: u32) -> Vec<u32> {
         let process = table.by_pid(pid).expect("known");
-        table.ancestors(process).map(|ancestor| ancestor.task.pid).collect()
+        table
+            .ancestors(process)
+            .map(|ancestor| ancestor.task.pid)
+            .collect()
     }
 
     #[test]
@@ -264,7 +296,10 @@ mod tests {
         table.exited(&task(10, 2 * SECOND, 1, SECOND), 4 * SECOND);
         table.executed(&task(10, 5 * SECOND, 1, SECOND), image(b"/bin/other"), b"/");
         assert_eq!(&*table.by_pid(10).expect("new").image.exe, b"/bin/other");
-        let parent = table.ancestors(table.by_pid(20).expect("child")).next().expect("parent");
+        let parent = table
+            .ancestors(table.by_pid(20).expect("child"))
+            .next()
+            .expect("parent");
         assert_eq!(&*parent.image.exe, b"/bin/sh");
     }
 
@@ -284,7 +319,10 @@ mod tests {
 
     #[test]
     fn the_budget_holds_against_an_endless_chain_of_orphans() {
-        let limits = Limits { bytes: 100_000, ..Limits::default() };
+        let limits = Limits {
+            bytes: 100_000,
+            ..Limits::default()
+        };
         let mut table = Table::new(limits);
         for pid in 1..5_000 {
             let start = u64::from(pid) * SECOND;
@@ -307,7 +345,11 @@ mod tests {
         renamed.comm[..2].copy_from_slice(b"ls");
         assert_eq!(table.seen(&renamed).expect("known").name(), b"ls");
         // Another thread's name is not the process's.
-        let thread = Task { tid: 21, comm: [b'x'; 16], ..renamed };
+        let thread = Task {
+            tid: 21,
+            comm: [b'x'; 16],
+            ..renamed
+        };
         assert_eq!(table.seen(&thread).expect("known").name(), b"ls");
 
         table.moved(ProcessKey::of(&renamed), 9, 7);

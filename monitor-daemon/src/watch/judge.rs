@@ -1,9 +1,10 @@
 //! From an event to alerts: evaluates the policy and builds what it prints.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use monitor_common::Kind;
-use monitor_policy::{Event as _, EventSet, EventType, Match, Policy, Scratch};
+use monitor_policy::{Event as _, EventSet, EventType, Match, Policy, Rule, Scratch};
 use prometheus::IntCounter;
 use prometheus::local::LocalHistogram;
 
@@ -11,23 +12,37 @@ use crate::event::{Event, event_types};
 use crate::metrics::Metrics;
 use crate::output::Alert;
 
+/// What all alerts of a rule share.
+#[derive(Debug)]
+struct Card {
+    matches: IntCounter,
+    rule: Arc<str>,
+    source: Arc<str>,
+    tags: Arc<[String]>,
+}
+
 /// The loaded policy with its counters.
 #[derive(Debug)]
 pub struct Judge {
     policy: Policy,
     scratch: Scratch,
-    matches: Vec<IntCounter>,
+    cards: Vec<Card>,
     evaluation: LocalHistogram,
-    hostname: String,
+    hostname: Arc<str>,
 }
 
 impl Judge {
     /// Judges by `policy`.
-    pub fn new(policy: Policy, metrics: &Metrics, hostname: String) -> Self {
-        let counter = |rule: &monitor_policy::Rule| metrics.rule(&rule.name, rule.priority);
-        let matches = policy.rules().iter().map(counter).collect();
+    pub fn new(policy: Policy, metrics: &Metrics, hostname: Arc<str>) -> Self {
+        let card = |rule: &Rule| Card {
+            matches: metrics.rule(&rule.name, rule.priority),
+            rule: rule.name.as_str().into(),
+            source: rule.source.as_str().into(),
+            tags: rule.tags.iter().cloned().collect(),
+        };
+        let cards = policy.rules().iter().map(card).collect();
         let evaluation = metrics.evaluation.local();
-        Self { policy, scratch: Scratch::default(), matches, evaluation, hostname }
+        Self { policy, scratch: Scratch::default(), cards, evaluation, hostname }
     }
 
     /// The policy.
@@ -56,9 +71,6 @@ impl Judge {
         let matches: Vec<Match> = self.policy.evaluate(event, &mut self.scratch).to_vec();
         self.evaluation.observe(started.elapsed().as_secs_f64());
         for found in matches {
-            if let Some(counter) = self.matches.get(found.rule) {
-                counter.inc();
-            }
             if let Some(alert) = self.alert(event, found) {
                 emit(alert);
             }
@@ -71,16 +83,18 @@ impl Judge {
     }
 
     fn alert(&self, event: &Event<'_>, found: Match) -> Option<Alert> {
+        let card = self.cards.get(found.rule)?;
         let rule = self.policy.rules().get(found.rule)?;
+        card.matches.inc();
         let output = self.policy.format(found.rule, event, found.view);
         Some(Alert {
-            rule: rule.name.clone(),
+            rule: Arc::clone(&card.rule),
             priority: rule.priority,
-            source: rule.source.clone(),
-            tags: rule.tags.iter().cloned().collect(),
+            source: Arc::clone(&card.source),
+            tags: Arc::clone(&card.tags),
             time: event.time(),
-            hostname: self.hostname.clone(),
-            message: output.text,
+            hostname: Arc::clone(&self.hostname),
+            output: output.text,
             fields: output.fields,
         })
     }

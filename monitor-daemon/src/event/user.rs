@@ -1,0 +1,53 @@
+//! `user.*` and `group.*`: the acting thread's effective ids, named by the container's own user
+//! database, or the host's.
+
+use monitor_policy::{Field, FieldRef, Value};
+
+use super::Event;
+use crate::users::Account;
+
+/// What Falco prints for an id without a name.
+const UNKNOWN: &str = "<NA>";
+
+pub(super) fn value(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static>> {
+    let task = event.record.task();
+    Some(match field.field {
+        Field::UserUid => Value::Unsigned(task.euid.into()),
+        Field::UserName => text(name_or_na(event, task.euid)),
+        Field::UserHomedir => text(account(event, task.euid)?.home.to_string()),
+        Field::UserShell => text(account(event, task.euid)?.shell.to_string()),
+        Field::UserLoginuid => Value::Signed(match task.loginuid {
+            u32::MAX => -1,
+            uid => uid.into(),
+        }),
+        Field::UserLoginname => text(name_or_na(event, task.loginuid)),
+        Field::GroupGid => Value::Unsigned(task.egid.into()),
+        Field::GroupName => text(group_or_na(event, task.egid)),
+        _ => return None,
+    })
+}
+
+pub(super) fn name_or_na(event: &Event<'_>, uid: u32) -> String {
+    account(event, uid).map_or_else(|| UNKNOWN.to_owned(), |account| account.name.to_string())
+}
+
+pub(super) fn group_or_na(event: &Event<'_>, gid: u32) -> String {
+    let scope = scope(event);
+    event
+        .world
+        .users
+        .group(scope, gid)
+        .map_or_else(|| UNKNOWN.to_owned(), |name| name.to_string())
+}
+
+fn account(event: &Event<'_>, uid: u32) -> Option<Account> {
+    event.world.users.user(scope(event), uid)
+}
+
+fn scope<'e>(event: &'e Event<'_>) -> Option<&'e str> {
+    event.container().map(|container| &*container.id)
+}
+
+fn text(text: String) -> Value<'static> {
+    Value::Text(text.into_bytes().into())
+}

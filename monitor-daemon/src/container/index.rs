@@ -170,7 +170,7 @@ impl Index {
             return;
         }
         let chain: Box<[Key]> = containers(path)
-            .map(|found| self.enter(found.owner, found.id, found.runtime, now))
+            .map(|found| self.enter(found.owner, found.id, found.runtime))
             .collect();
         if let Some(innermost) = chain.last() {
             self.attach(innermost, cgroup);
@@ -195,9 +195,8 @@ impl Index {
         let Some(innermost) = node.chain.as_ref().and_then(|chain| chain.last()) else {
             return;
         };
-        if let Some(entry) = self.entries.get_mut(innermost) {
-            entry.leave(cgroup, now);
-        }
+        let innermost = innermost.clone();
+        self.change(&innermost, |entry| entry.leave(cgroup, now));
     }
 
     /// The result of a scan that began at `began`: every cgroup that is there, as (id, path).
@@ -325,7 +324,7 @@ impl Index {
     }
 
     /// Makes sure that there is an entry for a container named in a cgroup path.
-    fn enter(&mut self, owner: Owner, id: &str, runtime: Runtime, now: u64) -> Key {
+    fn enter(&mut self, owner: Owner, id: &str, runtime: Runtime) -> Key {
         let key = Key {
             owner,
             id: id.into(),
@@ -341,15 +340,12 @@ impl Index {
         let id = Arc::clone(&key.id);
         self.insert(
             key.clone(),
-            Entry::new(
-                Container {
-                    id,
-                    runtime,
-                    owner,
-                    state,
-                },
-                now,
-            ),
+            Entry::new(Container {
+                id,
+                runtime,
+                owner,
+                state,
+            }),
         );
         key
     }
@@ -368,26 +364,32 @@ impl Index {
             && matches!(runtime, Runtime::Docker | Runtime::Containerd)
     }
 
-    fn insert(&mut self, key: Key, entry: Entry) {
-        self.bytes += entry.size();
-        if let Some(old) = self.entries.insert(key, entry) {
-            self.bytes = self.bytes.saturating_sub(old.size());
-        }
+    fn insert(&mut self, key: Key, mut entry: Entry) {
         self.version += 1;
+        entry.changed = self.version;
+        self.bytes += entry.size();
+        self.entries.insert(key, entry);
+    }
+
+    /// Changes an entry and keeps the books.
+    fn change<T>(&mut self, key: &Key, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        let entry = self.entries.get_mut(key)?;
+        let before = entry.size();
+        let result = change(entry);
+        self.bytes = self.bytes.saturating_sub(before) + entry.size();
+        Some(result)
     }
 
     /// Notes a cgroup as the container's; with too many, the oldest nested one is forgotten.
     fn attach(&mut self, key: &Key, cgroup: u64) {
-        let Some(entry) = self.entries.get_mut(key) else {
-            return;
-        };
-        let before = entry.size();
-        let over = entry.cgroups.len() >= CGROUPS_PER_CONTAINER;
-        // The first is the container's own.
-        let forgotten = if over { entry.cgroups.remove(1) } else { None };
-        entry.cgroups.push_back(cgroup);
-        self.bytes = self.bytes.saturating_sub(before) + entry.size();
-        if let Some(old) = forgotten {
+        let forgotten = self.change(key, |entry| {
+            let over = entry.cgroups.len() >= CGROUPS_PER_CONTAINER;
+            // The first is the container's own.
+            let forgotten = if over { entry.cgroups.remove(1) } else { None };
+            entry.cgroups.push_back(cgroup);
+            forgotten
+        });
+        if let Some(old) = forgotten.flatten() {
             self.cgroups.remove(&old);
             self.cgroups_dropped += 1;
         }
@@ -439,33 +441,21 @@ impl Index {
             owner,
             id: metadata.id.as_str().into(),
         };
-        let runs = metadata.pid.is_some();
-        let mut entry = self.entries.remove(&key).map_or_else(
-            || {
-                let id = Arc::clone(&key.id);
-                let state = State::Pending;
-                Entry::new(
-                    Container {
-                        id,
-                        runtime: Runtime::Docker,
-                        owner,
-                        state,
-                    },
-                    0,
-                )
-            },
-            |entry| {
-                self.bytes = self.bytes.saturating_sub(entry.size());
-                entry
-            },
-        );
-        entry.know(metadata);
-        entry.changed = self.version;
-        entry.told = true;
-        if runs {
-            entry.gone = None;
+        if !self.entries.contains_key(&key) {
+            let (id, runtime, state) = (Arc::clone(&key.id), Runtime::Docker, State::Pending);
+            self.insert(
+                key.clone(),
+                Entry::new(Container {
+                    id,
+                    runtime,
+                    owner,
+                    state,
+                }),
+            );
         }
-        self.insert(key, entry);
+        self.version += 1;
+        let version = self.version;
+        self.change(&key, |entry| entry.know(metadata, version));
     }
 
     fn not_found(&mut self, id: &Arc<str>) {
@@ -481,29 +471,30 @@ impl Index {
         let Some(owner) = self.settings.docker else {
             return;
         };
-        if let Some(entry) = self.entries.get_mut(&Key {
-            owner,
-            id: Arc::clone(id),
-        }) {
-            change(entry);
-        }
+        self.change(
+            &Key {
+                owner,
+                id: Arc::clone(id),
+            },
+            change,
+        );
     }
 
     fn keep_budget(&mut self) {
         while self.bytes > self.settings.budget {
-            let Some((key, _)) = self.entries.iter().min_by_key(|(_, entry)| entry.worth()) else {
+            let Some((key, entry)) = self.entries.iter().min_by_key(|(_, entry)| entry.worth())
+            else {
                 return;
             };
-            let key = key.clone();
+            let (key, only_metadata) = (key.clone(), entry.has_live_metadata());
             self.evicted += 1;
-            match self.entries.get_mut(&key) {
-                Some(entry) if entry.is_live() && entry.container.metadata().is_some() => {
-                    let before = entry.size();
-                    entry.set_state(State::Unknown(Unknown::Evicted));
-                    self.bytes = self.bytes.saturating_sub(before) + entry.size();
-                    self.version += 1;
-                }
-                _ => self.drop_entry(&key),
+            self.version += 1;
+            if only_metadata {
+                self.change(&key, |entry| {
+                    entry.set_state(State::Unknown(Unknown::Evicted))
+                });
+            } else {
+                self.drop_entry(&key);
             }
         }
     }

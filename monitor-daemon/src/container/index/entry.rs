@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::cgroup_path::{Owner, Runtime};
-use super::super::{Container, Metadata, State, Unknown};
+use super::super::{Container, Metadata, State};
 
 /// Two runtimes of different owners may bear the same id only if one of them lies.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -27,13 +27,13 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(container: Container, changed: u64) -> Self {
+    pub(super) fn new(container: Container) -> Self {
         Self {
             container: Arc::new(container),
             cgroups: VecDeque::new(),
             gone: None,
             told: false,
-            changed,
+            changed: 0,
         }
     }
 
@@ -46,7 +46,12 @@ impl Entry {
     }
 
     /// Docker knows it, so Docker runs it.
-    pub(super) fn know(&mut self, metadata: Arc<Metadata>) {
+    pub(super) fn know(&mut self, metadata: Arc<Metadata>, version: u64) {
+        self.changed = version;
+        self.told = true;
+        if metadata.pid.is_some() {
+            self.gone = None;
+        }
         let runtime = Runtime::Docker;
         let state = State::Known(metadata);
         self.container = Arc::new(Container {
@@ -85,14 +90,17 @@ impl Entry {
         fixed + metadata + self.cgroups.len() * CGROUP
     }
 
+    pub(super) fn has_live_metadata(&self) -> bool {
+        self.is_live() && self.container.metadata().is_some()
+    }
+
     /// What is evicted first comes first: gone ones by time, then those without a cgroup, then
     /// those whose eviction frees metadata, the longest unchanged first.
     pub(super) fn worth(&self) -> (u8, u64) {
-        let evicted = self.container.state == State::Unknown(Unknown::Evicted);
         match self.gone {
             Some(since) => (0, since),
             None if !self.is_live() => (1, self.changed),
-            None if !evicted => (2, self.changed),
+            None if self.has_live_metadata() => (2, self.changed),
             None => (3, self.changed),
         }
     }

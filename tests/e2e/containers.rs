@@ -1,10 +1,9 @@
 //! Actions in containers of a real dockerd.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
-use monitor_tests::daemon::Daemon;
-use monitor_tests::docker::{Dockerd, Tree};
+use monitor_tests::docker::Dockerd;
+use monitor_tests::tree::Tree;
+use monitor_tests::{daemon, docker, skip_if};
 use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, World, assert_fields, text};
@@ -12,11 +11,11 @@ use crate::world::{PATIENCE, World, assert_fields, text};
 const IMAGE: &str = "registry.example/team/box:v1";
 const REPOSITORY: &str = "registry.example/team/box";
 
-/// A dockerd with one image; `None`, with the reason printed, where it cannot run.
-fn dockerd() -> Result<Option<Dockerd>> {
-    let Some(docker) = Dockerd::start()? else { return Ok(None) };
-    docker.import(IMAGE, &Tree::busybox())?;
-    Ok(Some(docker))
+/// A dockerd with one image.
+fn dockerd() -> Result<Dockerd> {
+    let docker = Dockerd::start()?;
+    docker.import_image(IMAGE, &Tree::busybox()?)?;
+    Ok(docker)
 }
 
 /// What every alert of a container carries.
@@ -31,19 +30,19 @@ fn is_in(alert: &Value, name: &str, id: &str) {
     assert_fields(alert, &fields);
 }
 
-struct Box_<'d> {
+struct Sandbox<'d> {
     docker: &'d Dockerd,
     name: String,
     id: String,
 }
 
-impl<'d> Box_<'d> {
+impl<'d> Sandbox<'d> {
     /// A container that sleeps until it is removed.
     fn start(docker: &'d Dockerd, name: &str, options: &[&str]) -> Result<Self> {
         let mut arguments = vec!["run", "-d", "--network", "none", "--name", name];
         arguments.extend(options);
         arguments.extend([IMAGE, "sleep", "600"]);
-        let id = docker.cli(&arguments)?.trim().to_owned();
+        let id = docker.text(&arguments)?.trim().to_owned();
         Ok(Self { docker, name: name.to_owned(), id })
     }
 
@@ -52,7 +51,7 @@ impl<'d> Box_<'d> {
     }
 }
 
-impl Drop for Box_<'_> {
+impl Drop for Sandbox<'_> {
     fn drop(&mut self) {
         // The dockerd's own end removes what this leaves.
         let _removed = self.docker.cli(&["rm", "-f", &self.name]);
@@ -61,17 +60,19 @@ impl Drop for Box_<'_> {
 
 #[test]
 fn stable_rules_in_containers() -> Result<()> {
-    let Some(docker) = dockerd()? else { return Ok(()) };
-    let Some(world) = World::start(Some(docker.socket()))? else { return Ok(()) };
-    terminal_shell(&world, &docker)?;
-    dropped_binary(&world, &docker)?;
-    netcat(&world, &docker)?;
-    packet_socket(&world, &docker)?;
-    release_agent(&world, &docker)?;
-    host_is_never_a_container(&world, &docker)
+    skip_if!(daemon::obstacle());
+    skip_if!(docker::obstacle());
+    let docker = dockerd()?;
+    let mut world = World::start(Some(&docker))?;
+    terminal_shell(&mut world, &docker)?;
+    dropped_binary(&mut world, &docker)?;
+    netcat(&mut world, &docker)?;
+    packet_socket(&mut world, &docker)?;
+    release_agent(&mut world, &docker)?;
+    host_is_never_a_container(&mut world, &docker)
 }
 
-fn terminal_shell(world: &World, docker: &Dockerd) -> Result<()> {
+fn terminal_shell(world: &mut World, docker: &Dockerd) -> Result<()> {
     let rule = "Terminal shell in container";
     let name = "e2e-terminal";
     let run = ["run", "--rm", "-t", "--network", "none", "--name", name, IMAGE, "sh", "-c", "true"];
@@ -86,55 +87,55 @@ fn terminal_shell(world: &World, docker: &Dockerd) -> Result<()> {
         ],
     );
     ensure!(alert["output_fields"]["proc.tty"] != json!(0), "{alert}");
-    world.expect_quiet(rule, || {
+    world.expect_quiet(rule, |_| {
         docker.cli(&["run", "--rm", "--network", "none", IMAGE, "sh", "-c", "true"]).map(drop)
     })
 }
 
-fn dropped_binary(world: &World, docker: &Dockerd) -> Result<()> {
+fn dropped_binary(world: &mut World, docker: &Dockerd) -> Result<()> {
     let rule = "Drop and execute new binary in container";
-    let sandbox = Box_::start(docker, "e2e-drop", &[])?;
+    let sandbox = Sandbox::start(docker, "e2e-drop", &[])?;
     sandbox.sh("cp /bin/busybox /tmp/dropped && exec -a true /tmp/dropped 2>/dev/null || \
                 cp /bin/busybox /tmp/true && /tmp/true")?;
     let alert = world.expect(rule, |fields| text(fields, "proc.exepath") == "/tmp/true")?;
     is_in(&alert, &sandbox.name, &sandbox.id);
     assert_fields(&alert, &[("proc.pname", json!("sh"))]);
-    world.expect_quiet(rule, || sandbox.sh("true; /bin/busybox true"))
+    world.expect_quiet(rule, |_| sandbox.sh("true; /bin/busybox true"))
 }
 
-fn netcat(world: &World, docker: &Dockerd) -> Result<()> {
+fn netcat(world: &mut World, docker: &Dockerd) -> Result<()> {
     let rule = "Netcat Remote Code Execution in Container";
-    let sandbox = Box_::start(docker, "e2e-netcat", &[])?;
+    let sandbox = Sandbox::start(docker, "e2e-netcat", &[])?;
     sandbox.sh("/bin/nc -w 1 127.0.0.1 9 -e /bin/sh; true")?;
     let alert = world.expect(rule, |fields| text(fields, "proc.name") == "nc")?;
     is_in(&alert, &sandbox.name, &sandbox.id);
-    world.expect_quiet(rule, || sandbox.sh("/bin/nc -w 1 127.0.0.1 9; true"))
+    world.expect_quiet(rule, |_| sandbox.sh("/bin/nc -w 1 127.0.0.1 9; true"))
 }
 
-fn packet_socket(world: &World, docker: &Dockerd) -> Result<()> {
+fn packet_socket(world: &mut World, docker: &Dockerd) -> Result<()> {
     let rule = "Packet socket created in container";
-    let sandbox = Box_::start(docker, "e2e-packet", &[])?;
+    let sandbox = Sandbox::start(docker, "e2e-packet", &[])?;
     sandbox.sh("/bin/arping -c 1 -w 1 -I lo 127.0.0.1; true")?;
     let alert = world.expect(rule, |fields| text(fields, "proc.name") == "arping")?;
     is_in(&alert, &sandbox.name, &sandbox.id);
-    world.expect_quiet(rule, || sandbox.sh("/bin/ping -c 1 127.0.0.1; true"))
+    world.expect_quiet(rule, |_| sandbox.sh("/bin/ping -c 1 127.0.0.1; true"))
 }
 
-fn release_agent(world: &World, docker: &Dockerd) -> Result<()> {
+fn release_agent(world: &mut World, docker: &Dockerd) -> Result<()> {
     let rule = "Detect release_agent File Container Escapes";
-    let sandbox = Box_::start(docker, "e2e-escape", &["--cap-add", "SYS_ADMIN"])?;
+    let sandbox = Sandbox::start(docker, "e2e-escape", &["--cap-add", "SYS_ADMIN"])?;
     sandbox.sh("echo /x > /tmp/release_agent")?;
     let alert = world.expect(rule, |fields| text(fields, "fd.name") == "/tmp/release_agent")?;
     is_in(&alert, &sandbox.name, &sandbox.id);
     ensure!(text(&alert["output_fields"], "thread.cap_effective").contains("CAP_SYS_ADMIN"));
-    let plain = Box_::start(docker, "e2e-plain", &[])?;
-    world.expect_quiet(rule, || plain.sh("echo /x > /tmp/release_agent"))
+    let plain = Sandbox::start(docker, "e2e-plain", &[])?;
+    world.expect_quiet(rule, |_| plain.sh("echo /x > /tmp/release_agent"))
 }
 
 /// Reads below a running container's own files from the host stay the host's.
-fn host_is_never_a_container(world: &World, docker: &Dockerd) -> Result<()> {
-    let sandbox = Box_::start(docker, "e2e-neighbour", &[])?;
-    let pid = docker.cli(&["inspect", "-f", "{{.State.Pid}}", &sandbox.name])?;
+fn host_is_never_a_container(world: &mut World, docker: &Dockerd) -> Result<()> {
+    let sandbox = Sandbox::start(docker, "e2e-neighbour", &[])?;
+    let pid = docker.text(&["inspect", "-f", "{{.State.Pid}}", &sandbox.name])?;
     let reader = world.programs.copy("hostreader")?;
     let mut cat = std::process::Command::new(reader);
     std::os::unix::process::CommandExt::arg0(&mut cat, "cat");
@@ -151,8 +152,10 @@ fn host_is_never_a_container(world: &World, docker: &Dockerd) -> Result<()> {
 
 #[test]
 fn the_first_exec_of_fifty_containers_has_name_and_image() -> Result<()> {
-    let Some(docker) = dockerd()? else { return Ok(()) };
-    let Some(world) = World::start(Some(docker.socket()))? else { return Ok(()) };
+    skip_if!(daemon::obstacle());
+    skip_if!(docker::obstacle());
+    let docker = dockerd()?;
+    let mut world = World::start(Some(&docker))?;
     for number in 0..50 {
         let name = format!("e2e-first-{number}");
         // The first program of the container is itself the thing to detect.
@@ -187,9 +190,11 @@ fn the_first_exec_of_fifty_containers_has_name_and_image() -> Result<()> {
 /// costs no detection.
 #[test]
 fn docker_may_come_and_go() -> Result<()> {
-    let Some(mut docker) = dockerd()? else { return Ok(()) };
-    let before = Box_::start(&docker, "e2e-before", &[])?;
-    let Some(world) = World::start(Some(docker.socket()))? else { return Ok(()) };
+    skip_if!(daemon::obstacle());
+    skip_if!(docker::obstacle());
+    let mut docker = dockerd()?;
+    let before = Sandbox::start(&docker, "e2e-before", &[])?;
+    let mut world = World::start(Some(&docker))?;
     let rule = "Search Private Keys or Passwords";
     before.sh("find /etc -name id_dsa")?;
     let alert = world.expect(rule, |fields| text(fields, "proc.cmdline").contains("id_dsa"))?;
@@ -198,7 +203,7 @@ fn docker_may_come_and_go() -> Result<()> {
 
     docker.stop()?;
     world.fence().context("with dockerd stopped")?;
-    docker.restart()?;
+    docker.resume()?;
     let deadline = std::time::Instant::now() + PATIENCE;
     // The daemon reconnects within its back-off; until then names may be missing.
     loop {
@@ -217,17 +222,18 @@ fn docker_may_come_and_go() -> Result<()> {
 /// Without any dockerd the daemon starts at once and detects.
 #[test]
 fn docker_may_be_absent() -> Result<()> {
-    let Some(world) = World::start(None)? else { return Ok(()) };
+    skip_if!(daemon::obstacle());
+    let mut world = World::start(None)?;
     world.fence()
 }
 
 /// The daemon's end is clean and says so.
 #[test]
 fn a_signal_drains_and_stops() -> Result<()> {
-    let Some(world) = World::start(None)? else { return Ok(()) };
+    skip_if!(daemon::obstacle());
+    let mut world = World::start(None)?;
     world.fence()?;
-    let daemon: Daemon = world.daemon;
-    let stopped = daemon.stop(Duration::from_secs(10))?;
-    ensure!(stopped.success(), "{stopped}");
+    let alerts = world.daemon.stop()?;
+    ensure!(!alerts.is_empty(), "the fence's alert is in the file");
     Ok(())
 }

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use monitor_tests::daemon::Daemon;
-use monitor_tests::upstream;
+use monitor_tests::daemon::{Daemon, Mark, is_from};
+use monitor_tests::docker::Dockerd;
+use monitor_tests::paths;
 use serde_json::Value;
 
 use crate::actions::{Programs, run};
@@ -13,51 +14,74 @@ use crate::actions::{Programs, run};
 /// Longest an alert may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+const FENCE: &str = "e2e-fence-";
+
 pub(crate) struct World {
     pub(crate) daemon: Daemon,
     pub(crate) programs: Programs,
 }
 
 impl World {
-    /// Starts the daemon on the stable rules; `None`, with the reason printed, where it cannot run.
-    pub(crate) fn start(docker_socket: Option<&str>) -> Result<Option<Self>> {
-        let Some(rules) = upstream::rules("falco_rules.yaml") else { return Ok(None) };
-        let socket = docker_socket.unwrap_or("/nonexistent/docker.sock");
-        let config = format!("rule_matching: all\nmetrics: off\ndocker:\n  socket: {socket}\n");
-        let daemon = Daemon::builder().policy(&rules).config(&config).start()?;
-        Ok(Some(Self { daemon, programs: Programs::new()? }))
+    /// Starts the daemon on the stable rules.
+    pub(crate) fn start(docker: Option<&Dockerd>) -> Result<Self> {
+        let rules = paths::upstream_rules().context("upstream's rules are missing")?;
+        let programs = Programs::new()?;
+        let socket = docker.map_or_else(|| "/nonexistent/docker.sock".into(), Dockerd::socket);
+        let config = programs.folder().join("monitor.yaml");
+        let socket = socket.display();
+        let text = format!("rule_matching: all\nmetrics: off\ndocker:\n  socket: {socket}\n");
+        std::fs::write(&config, text)?;
+        let rules = rules.join("falco_rules.yaml");
+        let arguments = ["--config".as_ref(), config.as_os_str(), "--policy".as_ref(), rules.as_os_str()];
+        Ok(Self { daemon: Daemon::start(&arguments)?, programs })
     }
 
     /// The alert of `rule` that `fits`.
-    pub(crate) fn expect(&self, rule: &str, fits: impl Fn(&Value) -> bool) -> Result<Value> {
-        let wanted = |alert: &Value| alert["rule"] == rule && fits(&alert["output_fields"]);
-        self.daemon.wait_for(wanted, PATIENCE).with_context(|| format!("no alert of `{rule}`"))
+    pub(crate) fn expect(&mut self, rule: &str, fits: impl Fn(&Value) -> bool) -> Result<Value> {
+        self.expect_since(None, rule, fits)
+    }
+
+    /// The same among those behind `mark`.
+    pub(crate) fn expect_since(
+        &mut self,
+        mark: Option<Mark>,
+        rule: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let wanted = |alert: &Value| is_from(alert, rule) && fits(&alert["output_fields"]);
+        let what = format!("an alert of `{rule}`");
+        match mark {
+            Some(mark) => self.daemon.wait_for_since(mark, &what, PATIENCE, wanted),
+            None => self.daemon.wait_for(&what, PATIENCE, wanted),
+        }
     }
 
     /// Runs `innocent` and makes sure that `rule` says nothing of it.
     pub(crate) fn expect_quiet(
-        &self,
+        &mut self,
         rule: &str,
-        innocent: impl FnOnce() -> Result<()>,
+        innocent: impl FnOnce(&Programs) -> Result<()>,
     ) -> Result<()> {
-        let before = self.daemon.alerts().len();
-        innocent()?;
+        let mark = self.daemon.mark()?;
+        innocent(&self.programs)?;
         self.fence()?;
-        let alerts = self.daemon.alerts();
-        if let Some(alert) = alerts.iter().skip(before).find(|alert| alert["rule"] == rule) {
-            bail!("`{rule}` fired on an innocent action: {alert}");
+        let alerts = self.daemon.alerts_since(mark)?;
+        // The fence itself is a search for keys.
+        let loud = |alert: &&Value| is_from(alert, rule) && !alert.to_string().contains(FENCE);
+        match alerts.iter().find(loud) {
+            Some(alert) => bail!("`{rule}` fired on an innocent action: {alert}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Does something that alerts and waits for it: whatever happened before has been judged.
-    pub(crate) fn fence(&self) -> Result<()> {
+    pub(crate) fn fence(&mut self) -> Result<()> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let mark = format!("fence-{}-{number}", std::process::id());
+        let mark = format!("{FENCE}{}-{number}", std::process::id());
         let mut grep = std::process::Command::new("grep");
         run(grep.args(["BEGIN RSA PRIVATE", "/dev/null", &mark]))?;
-        let fits = |fields: &Value| text(fields, "proc.cmdline").contains(&mark);
+        let fits = |fields: &Value| text(fields, "proc.cmdline").ends_with(&mark);
         self.expect("Search Private Keys or Passwords", fits).map(drop)
     }
 }

@@ -3,8 +3,10 @@
 pub mod cli;
 pub mod config;
 pub mod container;
+pub mod default_policies;
 pub mod metrics;
 pub mod output;
 pub mod probe;
 pub mod process;
 pub mod record;
+pub mod watch;

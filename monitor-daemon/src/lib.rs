@@ -11,3 +11,4 @@ pub mod probe;
 pub mod process;
 pub mod record;
 pub mod users;
+pub mod watch;

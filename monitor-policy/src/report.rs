@@ -1,6 +1,6 @@
 //! The result of loading one rules file.
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 
 /// Whether a rendering uses terminal colours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +32,22 @@ impl FileReport {
             errors,
             warnings,
         }
+    }
+
+    /// The report of a file that could not be read; `reason` is the system's.
+    pub fn unreadable(name: &str, reason: &str) -> Self {
+        let found = Diagnostic {
+            code: Code::FileRead,
+            message: format!("cannot read the file: {reason}"),
+            help: None,
+            file: name.to_owned(),
+            line: 1,
+            column: 1,
+            offset: 0,
+            length: 1,
+            item: None,
+        };
+        Self::new(name, "", vec![found])
     }
 
     /// The name of the file.

@@ -1,4 +1,118 @@
-//! (being written)
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: what is asked for, by whom it is answered, and with which exit code it ends
+//! ([`error::Error`] has the table). One file a command.
+
+mod check;
+mod doctor;
+mod error;
+mod eval;
+mod policies;
+mod print;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  Watch this host with the built-in policies:
+    sudo monitor-daemon run
+  Watch with your Falco rules, and keep alerts as JSON lines:
+    sudo monitor-daemon run --policy /etc/falco/falco_rules.yaml --alerts /var/log/alerts.jsonl
+  See whether a rules file loads:
+    monitor-daemon check my_rules.yaml
+  See what this kernel lets us watch:
+    sudo monitor-daemon doctor
+
+Exit codes: 0 done, 1 a policy or its input is wrong, 2 the command line is wrong, 3 the machine
+lacks something (root, a kernel feature, a file), 4 the configuration is wrong, 70 a bug of ours.";
+
+/// Watches a container host from the kernel and alerts on what Falco-language policies describe.
+#[derive(Debug, Parser)]
+#[command(name = "monitor-daemon", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Check(check::Arguments),
+    Eval(eval::Arguments),
+    Doctor(doctor::Arguments),
+}
+
+/// How a command prints its result.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Does what the command line asks for.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Help and version come this way too, as errors with code 0.
+        Err(answer) => {
+            let _ = answer.print();
+            return ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(error::USAGE));
+        }
+    };
+    let result = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_parses_and_what_does_not() {
+        let cases = [
+            ("run", true),
+            ("run --config c.yaml --policy a --policy b --alerts -", true),
+            ("run --policy", false),
+            ("check a.yaml b.yaml --format json", true),
+            ("check", false),
+            ("check a.yaml --format xml", false),
+            ("eval --policy a.yaml b.yaml --events -", true),
+            (
+                "eval --policy a.yaml --events e.jsonl --all --format json",
+                true,
+            ),
+            ("eval --condition evt.type=open --events -", true),
+            ("eval --condition x --policy y --events -", false),
+            ("eval --events -", false),
+            ("eval --policy a.yaml", false),
+            ("doctor --format json", true),
+            ("", false),
+        ];
+        for (line, parses) in cases {
+            let words = ["monitor-daemon"]
+                .into_iter()
+                .chain(line.split_whitespace());
+            let result = Arguments::try_parse_from(words);
+            assert_eq!(result.is_ok(), parses, "{line}: {result:?}");
+        }
+    }
 }

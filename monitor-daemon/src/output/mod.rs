@@ -155,7 +155,7 @@ impl Outputs {
             form: form(settings, json),
             out: io::stdout(),
             err: io::stderr(),
-            status: terminal::colour(&io::stderr()),
+            status: Colour::of(&io::stderr()),
             queue: Arc::clone(&terminal),
             metrics: metrics.output("stdout"),
             screen: Screen::default(),
@@ -255,7 +255,7 @@ impl AlertQueue {
 }
 
 fn form(settings: &OutputSettings, json: JsonFormat) -> Form {
-    match (settings.stdout, terminal::colour(&io::stdout())) {
+    match (settings.stdout, Colour::of(&io::stdout())) {
         (StdoutFormat::Json, _) => Form::Json(Box::new(json)),
         (_, Some(colour)) => Form::Pretty(settings.time.clone(), colour),
         (_, None) => Form::Text(settings.time.clone()),

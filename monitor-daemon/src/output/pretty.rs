@@ -6,6 +6,7 @@
 //! pass for another alert.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal;
 
 use anstyle::{AnsiColor, Style};
 use monitor_policy::Priority;
@@ -28,6 +29,15 @@ pub enum Colour {
 }
 
 impl Colour {
+    /// What goes for a stream; `None` when it is no terminal.
+    pub fn of(stream: &impl IsTerminal) -> Option<Self> {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        stream
+            .is_terminal()
+            .then_some(if refused { Self::Off } else { Self::On })
+    }
+
     /// `text` in `style`, if colours are on.
     pub fn paint(self, style: Style, text: &str) -> String {
         match self {

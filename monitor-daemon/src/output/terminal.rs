@@ -1,7 +1,7 @@
 //! Standard output and standard error, written by one thread so that alerts, log lines and the
 //! status line never mix.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use rustix::termios::tcgetwinsize;
@@ -49,15 +49,6 @@ pub(super) struct TerminalWriter<O, E> {
 pub(super) struct Screen {
     line: Option<String>,
     previous: Option<Status>,
-}
-
-/// Whether a stream is a terminal that may be coloured: `None` when it is no terminal.
-pub(super) fn colour(stream: &impl IsTerminal) -> Option<Colour> {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    stream
-        .is_terminal()
-        .then_some(if refused { Colour::Off } else { Colour::On })
 }
 
 impl<O: Write, E: Write> TerminalWriter<O, E> {

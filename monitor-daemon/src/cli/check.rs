@@ -1,0 +1,96 @@
+//! `check`: do these rules files load, and what is wrong with them.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
+use monitor_policy::{FileReport, Options, RulesFile};
+
+use super::Format;
+use super::error::Error;
+use super::policies::{self, Source};
+use super::print::{color, print};
+
+const HELP: &str = "\
+Files are loaded together in the given order, as the daemon would: a later file may change what an
+earlier one defines, so give a file of overrides after the file it overrides.
+
+Examples:
+  monitor-daemon check my_rules.yaml
+  monitor-daemon check falco_rules.yaml falco_rules.local.yaml --format json";
+
+/// Say whether rules files load: errors and warnings with file, line and column.
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub(super) struct Arguments {
+    /// Rules files, or folders of them.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// How the result is printed; json: an array with one entry a file, in Falco's shape.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let reports = check(policies::read(&arguments.files)?);
+    match arguments.format {
+        Format::Text => print(&text(&reports))?,
+        Format::Json => {
+            let array: Vec<serde_json::Value> = reports.iter().map(FileReport::to_json).collect();
+            print(&format!("{}\n", serde_json::to_string_pretty(&array)?))?;
+        }
+    }
+    if reports.iter().all(FileReport::is_successful) {
+        Ok(())
+    } else {
+        Err(Error::Refused)
+    }
+}
+
+/// One report a file, in order; files that cannot be read are left out of the load.
+fn check(sources: Vec<Source>) -> Vec<FileReport> {
+    let named: Vec<(String, io::Result<String>)> = sources
+        .into_iter()
+        .map(|source| (source.path.display().to_string(), source.text))
+        .collect();
+    let readable: Vec<RulesFile<'_>> = named
+        .iter()
+        .filter_map(|(name, text)| text.as_ref().ok().map(|text| RulesFile { name, text }))
+        .collect();
+    let mut loaded = monitor_policy::load(&readable, &Options::default())
+        .files
+        .into_iter();
+    let reports = named.iter().filter_map(|(name, text)| match text {
+        Ok(_) => loaded.next(),
+        Err(error) => Some(FileReport::unreadable(name, &error.to_string())),
+    });
+    reports.collect()
+}
+
+fn text(reports: &[FileReport]) -> String {
+    let color = color(&io::stdout());
+    let parts = reports.iter().map(|report| {
+        format!(
+            "{}{}: {}\n",
+            report.render(color),
+            report.name(),
+            verdict(report)
+        )
+    });
+    parts.collect::<Vec<_>>().concat()
+}
+
+fn verdict(report: &FileReport) -> String {
+    let count = |number: usize, noun| match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    };
+    match (report.errors().len(), report.warnings().len()) {
+        (0, 0) => "ok".to_owned(),
+        (0, warnings) => format!("ok, {}", count(warnings, "warning")),
+        (errors, 0) => count(errors, "error"),
+        (errors, warnings) => {
+            format!("{}, {}", count(errors, "error"), count(warnings, "warning"))
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Why a command failed, and the exit code that says so: the one place where codes are given.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | a policy does not load, or events are not events |
+//! | 2 | the command line is wrong |
+//! | 3 | the machine lacks something: root, a kernel feature, a file, an address |
+//! | 4 | the configuration is wrong |
+//! | 70 | a bug of ours |
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::metrics::ServeError;
+use crate::output::OutputError;
+use crate::watch::WatchError;
+
+const POLICY: u8 = 1;
+pub(super) const USAGE: u8 = 2;
+const ENVIRONMENT: u8 = 3;
+const CONFIGURATION: u8 = 4;
+const INTERNAL: u8 = 70;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// Diagnostics have been printed and say it all.
+    #[error("the policies do not load")]
+    Refused,
+    #[error("cannot read `{}`: {source}", path.display())]
+    ReadPolicy { path: PathBuf, source: io::Error },
+    #[error("the folder `{}` has no rules file (*.yaml, *.yml)", path.display())]
+    EmptyFolder { path: PathBuf },
+    #[error("the condition does not compile: {0}")]
+    Condition(Box<monitor_policy::Diagnostic>),
+    #[error("cannot read the events from `{name}`: {source}")]
+    ReadEvents { name: String, source: io::Error },
+    #[error("{name}:{line}: {reason}")]
+    Event {
+        name: String,
+        line: usize,
+        reason: String,
+    },
+    #[error(
+        "watching the kernel needs root: run `sudo monitor-daemon run` (missing: {})",
+        missing.join(", ")
+    )]
+    Privileges { missing: Vec<&'static str> },
+    #[error("this machine cannot be watched; the lines marked FAIL above say why")]
+    Unfit,
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    #[error("cannot write the result: {0}")]
+    Print(#[source] io::Error),
+    #[error("metrics are inconsistent: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Refused
+            | Self::ReadPolicy { .. }
+            | Self::EmptyFolder { .. }
+            | Self::Condition(_)
+            | Self::ReadEvents { .. }
+            | Self::Event { .. } => POLICY,
+            Self::Privileges { .. }
+            | Self::Unfit
+            | Self::Output(OutputError::Open { .. })
+            | Self::Serve(ServeError::Listen { .. })
+            | Self::Watch(_)
+            | Self::Print(_) => ENVIRONMENT,
+            Self::Config(_) => CONFIGURATION,
+            Self::Output(OutputError::Thread(_))
+            | Self::Serve(ServeError::Start(_))
+            | Self::Metrics(_)
+            | Self::Json(_) => INTERNAL,
+        }
+    }
+
+    /// Prints the error to standard error and gives its exit code.
+    pub(super) fn report(&self) -> ExitCode {
+        match self {
+            // `monitor-daemon check … | head`: whoever read has had enough.
+            Self::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            _ => {
+                let _ = io::Write::write_fmt(
+                    &mut io::stderr(),
+                    format_args!("monitor-daemon: {self}\n"),
+                );
+                ExitCode::from(self.code())
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Reading rules files for the policy crate, which does no I/O itself.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use monitor_policy::{FileReport, Loaded, Options, Policy, RulesFile};
+
+use super::error::Error;
+use super::print::color;
+
+/// A rules file that could be found; its text, or why it cannot be read.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) path: PathBuf,
+    pub(super) text: io::Result<String>,
+}
+
+/// All rules files behind `paths`: files as they are, folders as their `*.yaml` and `*.yml` sorted
+/// by name, without tests (`*.test.yaml`) and subfolders.
+pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
+    let mut sources = Vec::new();
+    for path in paths {
+        let files = if path.is_dir() {
+            rules_files(path)?
+        } else {
+            vec![path.clone()]
+        };
+        sources.extend(files.into_iter().map(|path| {
+            let text = fs::read_to_string(&path);
+            Source { path, text }
+        }));
+    }
+    Ok(sources)
+}
+
+/// Loads `paths`, or without any the built-in policies. Warnings go to standard error; so do
+/// errors, and then there is no policy.
+pub(super) fn load(paths: &[PathBuf], options: Options) -> Result<Policy, Error> {
+    if paths.is_empty() {
+        return finish(monitor_policy::load(
+            crate::default_policies::FILES,
+            &options,
+        ));
+    }
+    let sources = read(paths)?;
+    let mut files = Vec::new();
+    for Source { path, text } in sources {
+        let text = text.map_err(|source| Error::ReadPolicy {
+            path: path.clone(),
+            source,
+        })?;
+        files.push((path.display().to_string(), text));
+    }
+    let files: Vec<RulesFile<'_>> = files
+        .iter()
+        .map(|(name, text)| RulesFile { name, text })
+        .collect();
+    finish(monitor_policy::load(&files, &options))
+}
+
+fn finish(loaded: Loaded) -> Result<Policy, Error> {
+    let color = color(&io::stderr());
+    let rendered: String = loaded
+        .files
+        .iter()
+        .map(|file| FileReport::render(file, color))
+        .collect();
+    let _ = io::Write::write_all(&mut io::stderr(), rendered.as_bytes());
+    loaded.policy.ok_or(Error::Refused)
+}
+
+fn rules_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| Error::ReadPolicy {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if is_rules_file(&path) {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(Error::EmptyFolder {
+            path: folder.to_owned(),
+        });
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Kubernetes mounts files as links, so links are followed.
+fn is_rules_file(path: &Path) -> bool {
+    let is_yaml = path
+        .extension()
+        .is_some_and(|end| end == "yaml" || end == "yml");
+    let is_test =
+        path.file_stem().map(Path::new).and_then(Path::extension) == Some("test".as_ref());
+    is_yaml && !is_test && path.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_give_their_rules_files_in_order_of_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = [
+            "b.yml",
+            "a.yaml",
+            "c.test.yaml",
+            "notes.md",
+            ".yaml",
+            "d.yaml.bak",
+        ];
+        for name in names {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        fs::create_dir(folder.path().join("e.yaml")).unwrap();
+        let single = folder.path().join("notes.md");
+        let sources = read(&[single, folder.path().to_owned()]).unwrap();
+        let texts: Vec<String> = sources
+            .into_iter()
+            .map(|source| source.text.unwrap())
+            .collect();
+        assert_eq!(texts, ["notes.md", "a.yaml", "b.yml"]);
+    }
+
+    #[test]
+    fn an_empty_folder_is_probably_a_mistake() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = read(&[folder.path().to_owned()]).unwrap_err().to_string();
+        assert!(
+            error.ends_with("has no rules file (*.yaml, *.yml)"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_missing_file_is_found_out_when_it_is_read() {
+        let sources = read(&["/nonexistent.yaml".into()]).unwrap();
+        assert!(sources[0].text.is_err());
+        let error = load(&["/nonexistent.yaml".into()], Options::default()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot read `/nonexistent.yaml`: No such file or directory (os error 2)"
+        );
+    }
+}

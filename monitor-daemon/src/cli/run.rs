@@ -1,0 +1,146 @@
+//! `run`: reads configuration and policies, starts outputs and metrics, and watches until told to
+//! stop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tracing_subscriber::EnvFilter;
+
+use super::error::Error;
+use super::{doctor, policies};
+use crate::config::{Config, DEFAULT_PATH, StdoutFormat};
+use crate::metrics::{Metrics, Server};
+use crate::output::{AlertQueue, Colour, LogLines, OutputSettings, Outputs};
+use crate::watch::{self, Settings};
+
+/// How long the end waits for alerts to be written.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// Which log lines are wanted, in the syntax of `RUST_LOG`.
+const LOG_VARIABLE: &str = "MONITOR_LOG";
+
+const HELP: &str = "\
+Alerts go to standard output: readable and coloured on a terminal, Falco's text lines otherwise.
+The line `ready` on standard error says that alerts can come out. SIGTERM and SIGINT stop cleanly.
+MONITOR_LOG=debug on the environment shows more of what the daemon does.
+
+Examples:
+  sudo monitor-daemon run
+  sudo monitor-daemon run --policy /etc/falco/falco_rules.yaml --policy my_rules.yaml
+  sudo monitor-daemon run --alerts - | jq .output_fields";
+
+/// Watch this host and alert.
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub(super) struct Arguments {
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = format!("Configuration; without it {DEFAULT_PATH} if it exists, else defaults")
+    )]
+    config: Option<PathBuf>,
+    /// Rules file, or folder of *.yaml and *.yml, instead of the configured ones; may be repeated.
+    #[arg(long, value_name = "PATH")]
+    policy: Vec<PathBuf>,
+    /// Append alerts as JSON lines to this file; `-` prints them to standard output instead of
+    /// text.
+    #[arg(long, value_name = "FILE|-")]
+    alerts: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let config = configure(arguments)?;
+    let policy = policies::load(&config.policies, config.rules)?;
+    doctor::check_privileges()?;
+    let metrics = Arc::new(Metrics::new()?);
+    let mut outputs = Outputs::start(&OutputSettings::from(&config), &metrics)?;
+    log_to(outputs.queue());
+    // Held for as long as the daemon runs.
+    let _server = match config.metrics {
+        Some(address) => Some(Server::start(address, Arc::clone(&metrics))?),
+        None => None,
+    };
+    let hostname = config.hostname.clone().unwrap_or_else(node_name).into();
+    let result = watch::run(Settings {
+        config,
+        policy,
+        hostname,
+        metrics,
+        alerts: outputs.queue(),
+    });
+    let lost = outputs.stop(DRAIN_TIME);
+    if lost > 0 {
+        tracing::warn!(lost, "alerts could not be written before the end");
+    }
+    Ok(result?)
+}
+
+/// The configuration with what the command line says on top.
+fn configure(arguments: &Arguments) -> Result<Config, Error> {
+    let mut config = Config::load(arguments.config.as_deref())?;
+    if !arguments.policy.is_empty() {
+        config.policies.clone_from(&arguments.policy);
+    }
+    match arguments.alerts.as_deref() {
+        Some(path) if path == Path::new("-") => config.alerts.stdout = StdoutFormat::Json,
+        Some(path) => config.alerts.file = Some(path.to_owned()),
+        None => {}
+    }
+    Ok(config)
+}
+
+fn log_to(queue: AlertQueue) {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let result = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(Colour::of(&std::io::stderr()) == Some(Colour::On))
+        .with_target(false)
+        .with_writer(LogLines(queue))
+        .try_init();
+    if let Err(error) = result {
+        tracing::debug!(%error, "logging was set up before");
+    }
+}
+
+fn node_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn arguments(config: &str, policy: &[&str], alerts: Option<&str>) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("m.yaml");
+        fs::write(&file, config).unwrap();
+        let policy = policy.iter().map(PathBuf::from).collect();
+        configure(&Arguments {
+            config: Some(file),
+            policy,
+            alerts: alerts.map(Into::into),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_configuration() {
+        let written = "policies: [a.yaml]\nalerts: {file: b.jsonl}\n";
+        let config = arguments(written, &[], None);
+        assert_eq!(config.policies, [PathBuf::from("a.yaml")]);
+        assert_eq!(config.alerts.file, Some("b.jsonl".into()));
+        let config = arguments(written, &["c", "d"], Some("e.jsonl"));
+        assert_eq!(config.policies, ["c", "d"].map(PathBuf::from));
+        assert_eq!(config.alerts.file, Some("e.jsonl".into()));
+        assert_eq!(config.alerts.stdout, StdoutFormat::Text);
+        let config = arguments(written, &[], Some("-"));
+        assert_eq!(config.alerts.file, Some("b.jsonl".into()));
+        assert_eq!(config.alerts.stdout, StdoutFormat::Json);
+    }
+}

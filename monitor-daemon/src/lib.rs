@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod container;
+pub mod default_policies;
 pub mod event;
 pub mod metrics;
 pub mod names;

@@ -7,6 +7,7 @@
 
 mod actions;
 mod containers;
+mod guest;
 mod host;
 mod metrics;
 mod world;

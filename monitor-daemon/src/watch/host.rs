@@ -3,6 +3,7 @@
 //! Records change it, and each record gets its actor from it. The only I/O is a look at `/proc`
 //! for a process that no record told of, and at the cgroup tree for a cgroup that none told of.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use monitor_common::cgroup::Cgroup;
@@ -11,7 +12,7 @@ use monitor_common::{Slot, Task};
 use monitor_policy::EnvironmentNames;
 
 use crate::container::index::{Index, Lookup};
-use crate::container::{Container, scan};
+use crate::container::{Container, State, scan};
 use crate::process::snapshot::{self, SnapshotProcess};
 use crate::process::{Image, Process, ProcessKey, Table};
 use crate::record::{Body, Record};
@@ -29,21 +30,22 @@ pub struct Host {
     /// How often a record spoke of a process that nothing else had told of.
     pub unknown_processes: u64,
     reader: snapshot::Reader,
-    cgroup_root: Option<scan::UnifiedRoot>,
+    cgroup_root: Option<PathBuf>,
     environment: EnvironmentNames,
     scanned: u64,
 }
 
 impl Host {
     /// An empty host. `environment` says which variables of a process are kept.
-    pub fn new(
-        table: Table,
-        index: Index,
-        cgroup_root: Option<scan::UnifiedRoot>,
-        environment: EnvironmentNames,
-    ) -> Self {
-        let root = cgroup_root.as_ref().map(|root| root.path().to_owned());
-        let reader = snapshot::Reader::new("/proc", root);
+    pub fn new(table: Table, index: Index, environment: EnvironmentNames) -> Self {
+        let cgroup_root = match scan::unified_root() {
+            Ok(root) => Some(root),
+            Err(error) => {
+                tracing::warn!(%error, "containers that run already are not known");
+                None
+            }
+        };
+        let reader = snapshot::Reader::new("/proc", cgroup_root.clone());
         Self { table, index, unknown_processes: 0, reader, cgroup_root, environment, scanned: 0 }
     }
 
@@ -99,11 +101,29 @@ impl Host {
         }
     }
 
+    /// Whether the container of this cgroup still waits for its metadata.
+    pub fn is_pending(&mut self, cgroup: u64) -> bool {
+        match self.index.lookup(cgroup) {
+            Lookup::Container(container) => container.state == State::Pending,
+            Lookup::Host | Lookup::UnknownCgroup | Lookup::Lost => false,
+        }
+    }
+
+    /// Drops what is old.
+    pub fn expire(&mut self, now: u64) {
+        self.table.expire(now);
+        self.index.expire(now);
+    }
+
     fn scan_cgroups(&mut self, now: u64) {
         self.scanned = now;
-        if let Some(root) = &self.cgroup_root {
-            let cgroups = root.cgroups();
-            self.index.snapshot(cgroups, now);
+        let Some(root) = &self.cgroup_root else { return };
+        match scan::walk(root) {
+            Ok(walk) => {
+                let found = walk.cgroups.iter().map(|cgroup| (cgroup.id, &*cgroup.path));
+                self.index.scanned(found, now, now);
+            }
+            Err(error) => tracing::warn!(%error, "cannot list cgroups"),
         }
     }
 

@@ -12,22 +12,21 @@ mod services;
 mod state;
 mod waiting;
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use monitor_common::Kind;
 use monitor_policy::Policy;
 use tokio::io::unix::AsyncFd;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 
 use crate::config::Config;
 use crate::container::Update;
 use crate::metrics::Metrics;
 use crate::names::NameTable;
-use crate::output::Outputs;
-use crate::probe::{ProbeError, Probes, Request, Tiers};
+use crate::output::AlertQueue;
+use crate::probe::{ProbeError, Probes, Request, Rings};
 use state::State;
 
 pub use judge::Judge;
@@ -70,14 +69,16 @@ pub enum WatchError {
 /// Everything a run needs, checked.
 #[derive(Debug)]
 pub struct Settings {
-    /// The configuration.
+    /// Checked configuration, with the command line's changes.
     pub config: Config,
     /// The rules.
     pub policy: Policy,
-    /// Where alerts go; flushed and closed by the caller when [`run`] returns.
-    pub outputs: Outputs,
-    /// Counters.
+    /// Name of this host in alerts.
+    pub hostname: Arc<str>,
+    /// Where figures go.
     pub metrics: Arc<Metrics>,
+    /// Where alerts, lines and the status go; flushed and closed by the caller afterwards.
+    pub alerts: AlertQueue,
 }
 
 /// Watches until SIGTERM or SIGINT, then drains what the kernel has already recorded.
@@ -88,29 +89,31 @@ pub fn run(settings: Settings) -> Result<(), WatchError> {
 
 async fn watch(settings: Settings) -> Result<(), WatchError> {
     let mut probes = Probes::load(&request(&settings))?;
+    let mut rings = probes.rings()?;
     refuse_blindness(&settings, &probes)?;
     let names = settings.policy.host_names().map(str::to_owned).collect();
     let (services, inputs) = services::start(&settings.config, names)?;
     let mut state = State::new(settings, services);
     state.begin(&probes);
     state.say_ready();
-    let result = follow(&mut state, &mut probes, inputs).await;
-    state.finish(&mut probes);
+    let result = follow(&mut state, &probes, &mut rings, inputs).await;
+    state.finish(&probes, &mut rings);
     result
 }
 
 async fn follow(
     state: &mut State,
-    probes: &mut Probes,
+    probes: &Probes,
+    rings: &mut Rings,
     mut inputs: Receiver<Input>,
 ) -> Result<(), WatchError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let [lifecycle, bulk] = probes.rings().fds();
-    let lifecycle = AsyncFd::new(lifecycle.as_fd().try_clone_to_owned()?)?;
-    let bulk = AsyncFd::new(bulk.as_fd().try_clone_to_owned()?)?;
+    let [lifecycle, bulk] = rings.descriptors();
+    let lifecycle = AsyncFd::new(lifecycle.try_clone_to_owned()?)?;
+    let bulk = AsyncFd::new(bulk.try_clone_to_owned()?)?;
     loop {
         tokio::select! {
             biased;
@@ -121,21 +124,35 @@ async fn follow(
             ready = lifecycle.readable() => ready?.clear_ready(),
             ready = bulk.readable() => ready?.clear_ready(),
         }
-        // A ring wakes us once when it stops being empty, so it is emptied before the next wait.
-        while drain(state, probes) == BATCH {
+        // A ring wakes us once when it stops being empty, so it is emptied before the next wait;
+        // signals and other inputs get their turn between batches.
+        while drain(state, rings) == BATCH {
             while let Ok(input) = inputs.try_recv() {
                 state.input(input);
             }
-            tokio::task::yield_now().await;
+            state.tick(probes);
+            if stopped(&mut terminate, &mut interrupt).await {
+                return Ok(());
+            }
         }
     }
 }
 
+/// Whether a signal to stop has come; does not wait for one.
+async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) -> bool {
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => true,
+        _ = interrupt.recv() => true,
+        () = tokio::task::yield_now() => false,
+    }
+}
+
 /// Handles at most [`BATCH`] records; how many it did.
-fn drain(state: &mut State, probes: &mut Probes) -> usize {
+fn drain(state: &mut State, rings: &mut Rings) -> usize {
     let mut handled = 0;
     while handled < BATCH {
-        let Some(bytes) = probes.rings().next() else { break };
+        let Some(bytes) = rings.next() else { break };
         state.record(bytes);
         handled += 1;
     }
@@ -147,9 +164,10 @@ fn request(settings: &Settings) -> Request {
     Request {
         kinds: Judge::kinds(&settings.policy),
         environment: environment.whole || !environment.names.is_empty(),
-        lifecycle_ring_bytes: settings.config.rings.lifecycle.get(),
-        bulk_ring_bytes: settings.config.rings.bulk.get(),
-        tiers: Tiers::Auto,
+        lifecycle_ring_bytes: settings.config.rings.lifecycle.bytes(),
+        bulk_ring_bytes: settings.config.rings.bulk.bytes(),
+        skip_process: Some(std::process::id()),
+        ..Request::default()
     }
 }
 

@@ -15,16 +15,16 @@ use crate::container::{Container, State as Metadata};
 use crate::event::{Actor, Event, World, event_types};
 use crate::metrics::{self, Metrics};
 use crate::names::NameTable;
-use crate::output::{Outputs, Status};
-use crate::probe::Probes;
+use crate::output::{AlertQueue, Status};
+use crate::probe::{Probes, Rings};
 use crate::process::{Limits, Table};
 use crate::record::Record;
 use crate::users::Users;
 
 /// Bytes of events that may wait for metadata.
 const WAITING_BYTES: usize = 8 << 20;
-/// Ticks between two rounds of housekeeping.
-const HOUSEKEEPING: u64 = 10;
+/// Time between two rounds of housekeeping, ns.
+const HOUSEKEEPING_NS: u64 = 1_000_000_000;
 
 /// The daemon's state.
 #[derive(Debug)]
@@ -35,23 +35,22 @@ pub(super) struct State {
     judge: Judge,
     waiting: Waiting,
     services: Services,
-    outputs: Outputs,
+    alerts: AlertQueue,
     metrics: Arc<Metrics>,
     hostname: Arc<str>,
     metadata_wait_ns: u64,
     boot_to_epoch_ns: u64,
     index_version: u64,
     number: u64,
-    ticks: u64,
+    housekept: u64,
 }
 
 impl State {
     pub(super) fn new(settings: Settings, services: Services) -> Self {
-        let Settings { config, policy, outputs, metrics } = settings;
+        let Settings { config, policy, hostname, metrics, alerts } = settings;
         let environment = policy.environment_names().clone();
         let index = Index::new(index::Settings::default());
         let host = Host::new(Table::new(Limits::default()), index, environment);
-        let hostname: Arc<str> = config.hostname.unwrap_or_else(hostname).into();
         Self {
             host,
             users: Users::default(),
@@ -59,14 +58,14 @@ impl State {
             judge: Judge::new(policy, &metrics, Arc::clone(&hostname)),
             waiting: Waiting::new(WAITING_BYTES),
             services,
-            outputs,
+            alerts,
             metrics,
             hostname,
             metadata_wait_ns: config.docker.metadata_wait.as_nanos() as u64,
             boot_to_epoch_ns: clock::boot_to_epoch_ns(),
             index_version: 0,
             number: 0,
-            ticks: 0,
+            housekept: 0,
         }
     }
 
@@ -79,7 +78,7 @@ impl State {
     }
 
     pub(super) fn say_ready(&self) {
-        self.outputs.say("ready");
+        self.alerts.line("ready");
     }
 
     pub(super) fn input(&mut self, input: Input) {
@@ -93,21 +92,23 @@ impl State {
         }
     }
 
+    /// Ends waits that are over and, once a second, publishes figures and drops old state.
     pub(super) fn tick(&mut self, probes: &Probes) {
-        self.release_overdue(clock::boot_ns());
-        self.ticks += 1;
-        if self.ticks % HOUSEKEEPING == 0 {
-            let now = clock::boot_ns();
+        let now = clock::boot_ns();
+        self.release_overdue(now);
+        if now.saturating_sub(self.housekept) >= HOUSEKEEPING_NS {
+            self.housekept = now;
             self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
             self.host.expire(now);
+            self.users.refresh(now);
             self.publish(probes);
         }
     }
 
     /// Drains the rings and everything that waits.
-    pub(super) fn finish(&mut self, probes: &mut Probes) {
+    pub(super) fn finish(&mut self, probes: &Probes, rings: &mut Rings) {
         let until = clock::boot_ns();
-        while let Some(bytes) = probes.rings().next() {
+        while let Some(bytes) = rings.next() {
             let time = self.record(bytes);
             if time.is_some_and(|time| time > until) {
                 break;
@@ -197,7 +198,7 @@ impl State {
         };
         let Some(event) = Event::join(record, actor, container, world, number) else { return };
         if self.judge.wants(event.event_type()) {
-            self.judge.judge(&event, |alert| self.outputs.push(alert));
+            self.judge.judge(&event, |alert| drop(self.alerts.push(alert)));
         }
     }
 
@@ -207,9 +208,8 @@ impl State {
             return;
         }
         self.index_version = self.host.index.version();
-        for container in self.waiting.containers() {
-            let pending = self.host.index.is_pending(&container);
-            if !pending {
+        for (container, cgroup) in self.waiting.containers() {
+            if !self.host.is_pending(cgroup) {
                 self.release(&container);
             }
         }
@@ -248,10 +248,6 @@ impl State {
             rules: self.judge.policy().rules().iter().filter(|rule| rule.enabled).count(),
         };
         drop(snapshot);
-        self.outputs.set_status(status);
+        self.alerts.status(status);
     }
-}
-
-fn hostname() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

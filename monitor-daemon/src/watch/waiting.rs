@@ -68,6 +68,13 @@ impl Waiting {
         events
     }
 
+    /// Containers that events wait for, each with a cgroup of it.
+    pub fn containers(&self) -> Vec<(Arc<str>, u64)> {
+        let first = |queue: &VecDeque<Deferred>| queue.front().map(|event| event.cgroup);
+        let queues = self.queues.iter();
+        queues.filter_map(|(id, queue)| Some((Arc::clone(id), first(queue)?))).collect()
+    }
+
     /// Containers whose oldest event has waited long enough.
     pub fn overdue(&self, now: u64) -> Vec<Arc<str>> {
         let overdue = |queue: &VecDeque<Deferred>| {

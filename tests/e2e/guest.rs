@@ -1,0 +1,136 @@
+//! The object tier, which many kernels refuse to their users: in a guest with Debian 12's kernel.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use monitor_tests::daemon::is_from;
+use monitor_tests::tree::Tree;
+use monitor_tests::{daemon, paths, skip_if, vm};
+use serde_json::{Value, json};
+
+use crate::world::{assert_fields, text};
+
+const BOOT_AND_RUN: Duration = Duration::from_mins(5);
+
+/// Watches, acts, and prints alerts and `doctor`'s report between marks.
+const SCRIPT: &str = r#"
+monitor-daemon run --config /rules/monitor.yaml --policy /rules/falco_rules.yaml \
+    --policy /rules/own.yaml --alerts /tmp/alerts 2>/tmp/log &
+daemon=$!
+tries=0
+until grep -q '^ready' /tmp/log; do
+    tries=$((tries + 1)); [ $tries -lt 600 ] || { cat /tmp/log; exit 1; }
+    kill -0 $daemon || { cat /tmp/log; exit 1; }
+    usleep 100000
+done
+ln -s /etc /tmp/alias
+find /etc -name id_rsa
+cat /etc/shadow
+head -n 1 /tmp/alias/shadow
+uring-open /tmp/alias/../etc/./shadow
+uring-open /etc/hosts
+nc -w 1 127.0.0.1 4343 </dev/null
+/nonexistent/program
+cat /etc/nothing/../../etc/nothing
+grep 'BEGIN RSA PRIVATE' /dev/null fence
+tries=0
+until grep -q fence /tmp/alerts; do
+    tries=$((tries + 1)); [ $tries -lt 300 ] || break
+    usleep 100000
+done
+kill -TERM $daemon; wait $daemon; echo "status $?"
+echo '== log'; cat /tmp/log
+echo '== alerts'; cat /tmp/alerts
+echo '== doctor'; monitor-daemon doctor --format json
+echo '== end'
+"#;
+
+const OWN: &str = r"
+- rule: connect to 4343
+  desc: the case's own connection
+  condition: evt.type = connect and fd.sport = 4343
+  output: connect | name=%fd.name res=%evt.res num=%fd.num proc=%proc.name
+  priority: NOTICE
+";
+
+#[test]
+fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(vm::obstacle(vm::DEBIAN_12));
+    let rules = paths::upstream_rules();
+    skip_if!(rules.is_none().then(|| "upstream's rules are missing".to_owned()));
+    let rules = std::fs::read(rules.unwrap_or_default().join("falco_rules.yaml"))?;
+    let tree = Tree::busybox()?;
+    tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
+    tree.program("/bin/uring-open", env!("CARGO_BIN_EXE_uring-open").as_ref())?;
+    tree.file("/etc/hosts", "127.0.0.1 localhost\n")?;
+    tree.file("/rules/falco_rules.yaml", rules)?.file("/rules/own.yaml", OWN)?;
+    tree.file("/rules/monitor.yaml", "rule_matching: all\nmetrics: off\n")?;
+    let output = vm::run(vm::DEBIAN_12, &tree, SCRIPT, BOOT_AND_RUN)?;
+    ensure!(output.text.contains("\nstatus 0\n"), "the daemon's end:\n{}", output.text);
+
+    let alerts = alerts(&output.text)?;
+    exec(&alerts)?;
+    opens(&alerts)?;
+    connect(&alerts)?;
+    tiers(&output.text)
+}
+
+fn section<'t>(text: &'t str, name: &str) -> Result<&'t str> {
+    let start = text.split_once(&format!("== {name}\n")).context(name.to_owned())?.1;
+    Ok(start.split_once("\n== ").map_or(start, |(section, _)| section))
+}
+
+fn alerts(text: &str) -> Result<Vec<Value>> {
+    let lines = section(text, "alerts")?.lines();
+    lines.map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+}
+
+fn find<'a>(alerts: &'a [Value], rule: &str, name: &str, value: &str) -> Result<&'a Value> {
+    let fits = |alert: &&Value| {
+        is_from(alert, rule) && text(&alert["output_fields"], name).contains(value)
+    };
+    let found = alerts.iter().find(fits);
+    found.with_context(|| format!("no alert of `{rule}` with {name} {value} in {alerts:#?}"))
+}
+
+fn exec(alerts: &[Value]) -> Result<()> {
+    let rule = "Search Private Keys or Passwords";
+    let alert = find(alerts, rule, "proc.cmdline", "id_rsa")?;
+    let expected = [
+        ("proc.name", json!("find")),
+        ("proc.exepath", json!("/bin/busybox")),
+        ("proc.pname", json!("sh")),
+        ("container.id", json!("host")),
+    ];
+    assert_fields(alert, &expected);
+    Ok(())
+}
+
+fn opens(alerts: &[Value]) -> Result<()> {
+    let rule = "Read sensitive file untrusted";
+    for program in ["cat", "head", "uring-open"] {
+        let alert = find(alerts, rule, "proc.name", program)?;
+        assert_fields(alert, &[("fd.name", json!("/etc/shadow"))]);
+    }
+    let count = alerts.iter().filter(|alert| is_from(alert, rule)).count();
+    ensure!(count == 3, "{count} alerts of `{rule}`: {alerts:#?}");
+    Ok(())
+}
+
+fn connect(alerts: &[Value]) -> Result<()> {
+    let alert = find(alerts, "connect to 4343", "proc.name", "nc")?;
+    assert_fields(alert, &[("evt.res", json!("ECONNREFUSED"))]);
+    ensure!(text(&alert["output_fields"], "fd.name").ends_with("127.0.0.1:4343"), "{alert}");
+    Ok(())
+}
+
+fn tiers(text: &str) -> Result<()> {
+    let report: Value = serde_json::from_str(section(text, "doctor")?)?;
+    let kinds = report["kinds"].as_array().context("no kinds in doctor's report")?;
+    for name in ["open", "connect", "socket", "symlink", "link", "ptrace"] {
+        let kind = kinds.iter().find(|kind| kind["kind"] == name).context(name)?;
+        ensure!(kind["tier"] == "object", "{kind:#}");
+    }
+    Ok(())
+}

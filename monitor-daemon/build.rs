@@ -12,7 +12,9 @@ fn main() {
     let object = env::var_os("MONITOR_BPF_OBJECT").map_or_else(default_object, PathBuf::from);
     println!("cargo::rerun-if-changed={}", object.display());
     let target = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("monitor.o");
-    let Err(error) = fs::copy(&object, &target) else { return };
+    let Err(error) = fs::copy(&object, &target) else {
+        return;
+    };
     // An empty file in its place keeps the compiler from adding errors of its own.
     if let Err(error) = fs::write(&target, []) {
         println!("cargo::error=cannot write `{}`: {error}", target.display());
@@ -25,5 +27,8 @@ fn main() {
 
 fn default_object() -> PathBuf {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    manifest.parent().unwrap_or(Path::new("..")).join("target/bpf/monitor.o")
+    manifest
+        .parent()
+        .unwrap_or(Path::new(".."))
+        .join("target/bpf/monitor.o")
 }

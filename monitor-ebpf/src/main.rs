@@ -1,17 +1,34 @@
-//! Kernel programs, linked into one object.
+//! Kernel programs of `monitor`, linked into one object; the loader picks what the kernel takes.
+//!
+//! Each entry point is a shell around a body that returns `Result<(), LossReason>`; [`emit`]
+//! counts. One file holds one family of events, as in `monitor-common`.
+//!
+//! Unsafe code is sound by the verifier: no program runs before the kernel has proved that each
+//! plain load goes to memory the program owns, or through a pointer whose type BTF gives (where a
+//! bad pointer reads as 0). Other kernel and user memory is read by helpers that check it.
+//! Comments name what goes beyond that. Offsets come from BTF at load (`layout`).
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
-use aya_ebpf::{Global, macros::btf_tracepoint, programs::BtfTracePointContext};
+mod cgroup;
+mod emit;
+mod file;
+mod layout;
+mod network;
+mod process;
+mod read;
+mod record;
+mod scratch;
+mod syscall;
+mod task;
+mod walk;
+
+use aya_ebpf::Global;
 
 /// Present only in objects built for this layout of records; the loader insists on it.
 #[unsafe(no_mangle)]
 static MONITOR_ABI_1: Global<u32> = Global::new(monitor_common::ABI_VERSION);
-
-#[btf_tracepoint(function = "sched_process_exec")]
-pub fn exec(_ctx: BtfTracePointContext) -> i32 {
-    MONITOR_ABI_1.load() as i32
-}
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]

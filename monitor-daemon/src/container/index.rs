@@ -244,7 +244,7 @@ impl Index {
             Update::Up => self.docker_up(),
             Update::Synced => self.docker_synced(now),
             Update::Down(_) => self.docker_down(),
-            Update::Known(metadata) => self.metadata_came(metadata),
+            Update::Known(metadata) => self.metadata_came(metadata, now),
             Update::NotFound(id) => self.not_found(&id),
             Update::Died(id) => self.ended(&id, |entry| entry.died(now)),
             Update::Removed(id) => self.ended(&id, |entry| entry.removed(now)),
@@ -433,7 +433,7 @@ impl Index {
         self.version += 1;
     }
 
-    fn metadata_came(&mut self, metadata: Arc<Metadata>) {
+    fn metadata_came(&mut self, metadata: Arc<Metadata>, now: u64) {
         let Some(owner) = self.settings.docker else {
             return;
         };
@@ -455,7 +455,7 @@ impl Index {
         }
         self.version += 1;
         let version = self.version;
-        self.change(&key, |entry| entry.know(metadata, version));
+        self.change(&key, |entry| entry.know(metadata, version, now));
     }
 
     fn not_found(&mut self, id: &Arc<str>) {

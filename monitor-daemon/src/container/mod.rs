@@ -5,8 +5,10 @@
 //! two are pure; the last two do the I/O.
 
 pub mod cgroup_path;
+pub mod docker;
 pub mod index;
 mod metadata;
+pub mod scan;
 
 pub use metadata::{
     Container, Image, Limits, Metadata, Mount, Network, Pod, State, Unknown, Update,

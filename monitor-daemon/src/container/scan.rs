@@ -1,0 +1,237 @@
+//! The cgroups that exist: where the unified hierarchy is mounted, and a walk through it.
+//!
+//! Cgroup ids are those of the unified hierarchy (v2) only: on a hybrid host, too, every container
+//! has a directory in it. A host without one cannot be served, and the error says what to do.
+//! A cgroup that comes or goes during a walk may be in the result or not.
+
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
+use rustix::io::Errno;
+
+/// Inode of the root of the hierarchy (`kernfs_create_root` of fs/kernfs/dir.c).
+const ROOT_INODE: u64 = 1;
+/// Most cgroups that one walk gives.
+const WALK_MAX: usize = 65_536;
+
+/// Why the cgroups cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The list of mounts could not be read.
+    #[error("cannot read `{path}`")]
+    Mounts {
+        /// The list.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Only cgroup v1 is mounted.
+    #[error(
+        "no unified cgroup hierarchy is mounted: mount one with \
+         `mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified`, or boot with \
+         `systemd.unified_cgroup_hierarchy=1`"
+    )]
+    NoUnified,
+    /// What is mounted is a part of the hierarchy.
+    #[error(
+        "`{mount}` shows only a part of the cgroup hierarchy: run the daemon in the host's cgroup \
+         namespace (`--cgroupns=host` with Docker) and with the host's `/sys/fs/cgroup`"
+    )]
+    Partial {
+        /// Where it is mounted.
+        mount: PathBuf,
+    },
+    /// The mount point could not be opened.
+    #[error("cannot open `{path}`")]
+    Open {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A cgroup that exists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FoundCgroup {
+    /// Its id: the inode of its directory.
+    pub id: u64,
+    /// Its path from the root of the hierarchy, beginning with `/`.
+    pub path: Vec<u8>,
+}
+
+/// All cgroups of a walk.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Walk {
+    /// What was found, the root first.
+    pub cgroups: Vec<FoundCgroup>,
+    /// Directories whose insides were left out: path too long, or too many of them.
+    pub skipped: usize,
+}
+
+/// Where the unified hierarchy is mounted.
+pub fn unified_root() -> Result<PathBuf, ScanError> {
+    let path = Path::new("/proc/self/mountinfo");
+    let mounts = std::fs::read(path)
+        .map_err(|source| ScanError::Mounts { path: path.to_owned(), source })?;
+    let mount = unified_mount(&mounts).ok_or(ScanError::NoUnified)?;
+    let open = |source: Errno| ScanError::Open { path: mount.clone(), source: source.into() };
+    if rustix::fs::stat(&mount).map_err(open)?.st_ino == ROOT_INODE {
+        Ok(mount)
+    } else {
+        Err(ScanError::Partial { mount })
+    }
+}
+
+/// All cgroups below `root`, itself included.
+pub fn walk(root: &Path) -> Result<Walk, ScanError> {
+    let open = |source: Errno| ScanError::Open { path: root.to_owned(), source: source.into() };
+    let top = directory(CWD, root.as_os_str().as_bytes()).map_err(open)?;
+    let id = rustix::fs::fstat(&top).map_err(open)?.st_ino;
+    let mut found =
+        Walk { cgroups: vec![FoundCgroup { id, path: b"/".to_vec() }], skipped: 0 };
+    let mut next = 0;
+    while let Some(parent) = found.cgroups.get(next).map(|cgroup| cgroup.path.clone()) {
+        next += 1;
+        if found.cgroups.len() >= WALK_MAX || children(&top, &parent, &mut found.cgroups).is_err() {
+            found.skipped += 1;
+        }
+    }
+    Ok(found)
+}
+
+fn children(top: &OwnedFd, parent: &[u8], found: &mut Vec<FoundCgroup>) -> Result<(), Errno> {
+    let below = parent.strip_prefix(b"/").unwrap_or(parent);
+    let listed = match directory(top, if below.is_empty() { b"." } else { below }) {
+        // Removed since its parent was read.
+        Err(Errno::NOENT) => return Ok(()),
+        other => Dir::new(other?)?,
+    };
+    for entry in listed.flatten() {
+        let name = entry.file_name().to_bytes();
+        if entry.file_type() == FileType::Directory && name != b"." && name != b".." {
+            let slash: &[u8] = if below.is_empty() { b"" } else { b"/" };
+            let path = [parent, slash, name].concat();
+            found.push(FoundCgroup { id: entry.ino(), path });
+        }
+    }
+    Ok(())
+}
+
+fn directory(base: impl rustix::fd::AsFd, path: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(base, path, flags, Mode::empty())
+}
+
+/// The mount point of a whole cgroup2 file system in `/proc/PID/mountinfo`:
+/// `ID PARENT DEV ROOT POINT OPTIONS [TAGS…] - TYPE SOURCE SUPER`.
+fn unified_mount(mounts: &[u8]) -> Option<PathBuf> {
+    mounts.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut words = line.split(|byte| *byte == b' ');
+        let root = words.nth(3)?;
+        let point = words.next()?;
+        words.find(|word| *word == b"-")?;
+        let whole = root == b"/" && words.next()? == b"cgroup2";
+        whole.then(|| PathBuf::from(std::ffi::OsString::from_vec(unescape(point))))
+    })
+}
+
+/// Undoes the kernel's `\040` for blanks and the like (`mangle` of fs/proc_namespace.c).
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).filter(|_| *first == b'\\').and_then(|digits| {
+            u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+        });
+        out.push(octal.unwrap_or(*first));
+        rest = if octal.is_some() { tail.get(3..).unwrap_or_default() } else { tail };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const V1: &str = "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n\
+        32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n";
+
+    #[test]
+    fn the_unified_hierarchy_is_found_wherever_it_is_mounted() {
+        for (line, expected) in [
+            ("", None),
+            (
+                "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n",
+                Some("/sys/fs/cgroup/unified"),
+            ),
+            (
+                "29 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 master:1 - cgroup2 cgroup2 rw",
+                Some("/sys/fs/cgroup"),
+            ),
+            ("29 23 0:26 / /my\\040cgroups\\134 rw - cgroup2 none rw", Some("/my cgroups\\")),
+            ("29 23 0:26 /docker/x /bound rw - cgroup2 none rw", None),
+            ("29 23 0:26 / /cgroup2 rw - ext4 cgroup2 rw", None),
+        ] {
+            let found = unified_mount([V1, line].concat().as_bytes());
+            assert_eq!(found.as_deref(), expected.map(Path::new), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_walk_gives_ids_and_paths() {
+        let root = tempfile::tempdir().unwrap();
+        for path in ["docker/one/init", "system.slice", "docker/two"] {
+            std::fs::create_dir_all(root.path().join(path)).unwrap();
+        }
+        std::fs::write(root.path().join("cgroup.procs"), "").unwrap();
+        std::os::unix::fs::symlink("/", root.path().join("link")).unwrap();
+        let walk = walk(root.path()).unwrap();
+        let mut paths: Vec<_> = walk
+            .cgroups
+            .iter()
+            .map(|cgroup| {
+                let path = String::from_utf8(cgroup.path.clone()).unwrap();
+                let inode = rustix::fs::stat(root.path().join(&path[1..])).unwrap().st_ino;
+                assert_eq!(cgroup.id, inode, "{path}");
+                path
+            })
+            .collect();
+        paths.sort_unstable();
+        let expected =
+            ["/", "/docker", "/docker/one", "/docker/one/init", "/docker/two", "/system.slice"];
+        assert_eq!(paths, expected);
+        assert_eq!(walk.skipped, 0);
+    }
+
+    #[test]
+    fn the_running_host_has_its_own_cgroup_in_the_walk() {
+        let root = match unified_root() {
+            Ok(root) => root,
+            Err(error) => return println!("SKIP: {error}"),
+        };
+        let own = crate::process::snapshot::Reader::new("/proc", Some(root.clone()))
+            .read(std::process::id())
+            .unwrap();
+        let walk = walk(&root).unwrap();
+        let found = walk.cgroups.iter().find(|cgroup| cgroup.id == own.task.cgroup).unwrap();
+        assert_eq!(found.path, own.cgroup_path);
+    }
+
+    #[test]
+    fn no_directory_is_an_error_with_its_path() {
+        let error = walk(Path::new("/nonexistent")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot open `/nonexistent`");
+    }
+
+    proptest! {
+        #[test]
+        fn no_mount_list_makes_it_panic(mounts: Vec<u8>) {
+            let _ = unified_mount(&mounts);
+            prop_assert!(unescape(&mounts).len() <= mounts.len());
+        }
+    }
+}

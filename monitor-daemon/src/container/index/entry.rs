@@ -46,11 +46,14 @@ impl Entry {
     }
 
     /// Docker knows it, so Docker runs it.
-    pub(super) fn know(&mut self, metadata: Arc<Metadata>, version: u64) {
+    pub(super) fn know(&mut self, metadata: Arc<Metadata>, version: u64, now: u64) {
         self.changed = version;
         self.told = true;
-        if metadata.pid.is_some() {
-            self.gone = None;
+        match (metadata.pid, metadata.started) {
+            (Some(_), _) => self.gone = None,
+            // It ran before and does not now.
+            (None, Some(_)) => self.died(now),
+            (None, None) => {}
         }
         let runtime = Runtime::Docker;
         let state = State::Known(metadata);

@@ -1,0 +1,200 @@
+//! From Docker's answer to [`Metadata`]. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::models::{ContainerInspectResponse, EndpointSettings, HostConfig, MountPoint};
+
+use super::super::{Limits, Metadata, Mount, Network, Pod};
+use super::image::{self, Names};
+
+/// Everything that Docker told, with the image's names.
+pub(super) fn metadata(told: ContainerInspectResponse, names: &Names) -> Metadata {
+    let config = told.config.unwrap_or_default();
+    let host = told.host_config.unwrap_or_default();
+    let state = told.state.unwrap_or_default();
+    let labels: BTreeMap<String, String> = config.labels.unwrap_or_default().into_iter().collect();
+    let name = told.name.unwrap_or_default();
+    let reference = config.image.unwrap_or_default();
+    Metadata {
+        id: told.id.unwrap_or_default(),
+        name: name.strip_prefix('/').unwrap_or(&name).to_owned(),
+        image: image::image(&reference, &told.image.unwrap_or_default(), names),
+        pod: pod(&labels),
+        labels,
+        mounts: told.mounts.unwrap_or_default().into_iter().map(mount).collect(),
+        privileged: host.privileged.unwrap_or_default(),
+        user: config.user.unwrap_or_default(),
+        created: told.created.as_deref().and_then(time),
+        started: state.started_at.as_deref().and_then(time),
+        pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0),
+        networks: told
+            .network_settings
+            .and_then(|settings| settings.networks)
+            .map_or_else(Vec::new, networks),
+        host_pid: is_host(host.pid_mode.as_deref()),
+        host_network: is_host(host.network_mode.as_deref()),
+        host_ipc: is_host(host.ipc_mode.as_deref()),
+        limits: limits(&host),
+        cap_add: host.cap_add.unwrap_or_default(),
+        cap_drop: host.cap_drop.unwrap_or_default(),
+        cgroup_parent: host.cgroup_parent.unwrap_or_default(),
+    }
+}
+
+fn is_host(mode: Option<&str>) -> bool {
+    mode == Some("host")
+}
+
+fn mount(told: MountPoint) -> Mount {
+    Mount {
+        source: told.source.unwrap_or_default(),
+        destination: told.destination.unwrap_or_default(),
+        mode: told.mode.unwrap_or_default(),
+        writable: told.rw.unwrap_or_default(),
+        propagation: told.propagation.unwrap_or_default(),
+    }
+}
+
+/// By name, so that the primary address does not change from one answer to the next.
+fn networks(told: HashMap<String, EndpointSettings>) -> Vec<Network> {
+    let mut networks: Vec<Network> = told
+        .into_iter()
+        .map(|(name, settings)| Network {
+            name,
+            ipv4: settings.ip_address.and_then(|address| address.parse().ok()),
+            ipv6: settings.global_ipv6_address.and_then(|address| address.parse().ok()),
+        })
+        .collect();
+    networks.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    networks
+}
+
+fn limits(host: &HostConfig) -> Limits {
+    Limits {
+        memory: host.memory.unwrap_or_default(),
+        memory_swap: host.memory_swap.unwrap_or_default(),
+        cpu_shares: host.cpu_shares.unwrap_or_default(),
+        cpu_quota: host.cpu_quota.unwrap_or_default(),
+        cpu_period: host.cpu_period.unwrap_or_default(),
+        nano_cpus: host.nano_cpus.unwrap_or_default(),
+        pids: host.pids_limit.unwrap_or_default(),
+    }
+}
+
+/// A sandbox has no sandbox label: it is its own.
+fn pod(labels: &BTreeMap<String, String>) -> Option<Pod> {
+    let label = |name: &str| labels.get(&format!("io.kubernetes.{name}")).cloned();
+    Some(Pod {
+        name: label("pod.name")?,
+        namespace: label("pod.namespace").unwrap_or_default(),
+        uid: label("pod.uid").unwrap_or_default(),
+        sandbox_id: label("sandbox.id").unwrap_or_default(),
+        container_name: label("container.name").unwrap_or_default(),
+    })
+}
+
+/// RFC 3339 to ns since the epoch; Docker's "never" is the year 1.
+fn time(text: &str) -> Option<u64> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    u64::try_from(time.as_nanosecond()).ok().filter(|nanoseconds| *nanoseconds != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inspection_is_taken_over_whole() {
+        let told = serde_json::json!({
+            "Id": "aa", "Name": "/web", "Image": "sha256:620f2e77595e",
+            "Created": "2026-11-22T01:50:38.319104221Z",
+            "State": {"Status": "running", "Pid": 4711, "StartedAt": "1970-01-01T00:00:01.5Z"},
+            "Config": {
+                "Image": "busybox:1", "User": "app",
+                "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}},
+                "Labels": {
+                    "a": "b", "io.kubernetes.pod.name": "pod", "io.kubernetes.pod.namespace": "ns",
+                    "io.kubernetes.pod.uid": "u-1", "io.kubernetes.sandbox.id": "bb",
+                    "io.kubernetes.container.name": "main",
+                },
+            },
+            "HostConfig": {
+                "Privileged": true, "PidMode": "host", "NetworkMode": "host", "IpcMode": "private",
+                "CapAdd": ["SYS_ADMIN"], "CapDrop": ["ALL"], "CgroupParent": "/jobs",
+                "Memory": 1_048_576, "MemorySwap": -1, "NanoCpus": 5, "PidsLimit": 7,
+                "CpuShares": 1, "CpuQuota": 2, "CpuPeriod": 3,
+            },
+            "Mounts": [{
+                "Type": "bind", "Source": "/tmp", "Destination": "/host", "Mode": "ro",
+                "RW": false, "Propagation": "rslave",
+            }],
+            "NetworkSettings": {"Networks": {
+                "b": {"IPAddress": "172.17.0.2", "GlobalIPv6Address": "fd00::2"},
+                "a": {"IPAddress": ""},
+            }},
+        });
+        let found = metadata(serde_json::from_value(told).unwrap(), &Names::default());
+        let network = |name: &str, ipv4: Option<&str>, ipv6: Option<&str>| Network {
+            name: name.to_owned(),
+            ipv4: ipv4.map(|address| address.parse().unwrap()),
+            ipv6: ipv6.map(|address| address.parse().unwrap()),
+        };
+        let expected = Metadata {
+            id: "aa".into(),
+            name: "web".into(),
+            image: image::image("busybox:1", "sha256:620f2e77595e", &Names::default()),
+            labels: found.labels.clone(),
+            mounts: vec![Mount {
+                source: "/tmp".into(),
+                destination: "/host".into(),
+                mode: "ro".into(),
+                writable: false,
+                propagation: "rslave".into(),
+            }],
+            privileged: true,
+            user: "app".into(),
+            created: Some(1_795_312_238_319_104_221),
+            started: Some(1_500_000_000),
+            pid: Some(4711),
+            networks: vec![
+                network("a", None, None),
+                network("b", Some("172.17.0.2"), Some("fd00::2")),
+            ],
+            host_pid: true,
+            host_network: true,
+            host_ipc: false,
+            cap_add: vec!["SYS_ADMIN".into()],
+            cap_drop: vec!["ALL".into()],
+            limits: Limits {
+                memory: 1_048_576,
+                memory_swap: -1,
+                cpu_shares: 1,
+                cpu_quota: 2,
+                cpu_period: 3,
+                nano_cpus: 5,
+                pids: 7,
+            },
+            cgroup_parent: "/jobs".into(),
+            pod: Some(Pod {
+                name: "pod".into(),
+                namespace: "ns".into(),
+                uid: "u-1".into(),
+                sandbox_id: "bb".into(),
+                container_name: "main".into(),
+            }),
+        };
+        assert_eq!(found, expected);
+        assert_eq!(found.labels.len(), 6);
+        assert_eq!(found.ip(), Some([172, 17, 0, 2].into()));
+    }
+
+    #[test]
+    fn a_container_that_never_ran_has_no_start() {
+        let told = serde_json::json!({
+            "Id": "aa",
+            "State": {"Pid": 0, "StartedAt": "0001-01-01T00:00:00Z"},
+        });
+        let found = metadata(serde_json::from_value(told).unwrap(), &Names::default());
+        assert_eq!((found.started, found.pid, found.pod), (None, None, None));
+    }
+}

@@ -12,12 +12,17 @@ mod event_type;
 mod field;
 mod flat;
 mod load;
+mod matching;
+mod nearest;
 mod policy;
 mod priority;
 mod report;
+mod rules;
+mod services;
+mod source;
 pub mod text;
+mod yaml;
 
-pub use condition::Condition;
 pub use diagnostic::{Code, Diagnostic, Item, Severity};
 pub use event::{Event, Value, View};
 pub use event_type::{EventSet, EventType};

@@ -132,9 +132,12 @@ fn wrap(text: &mut String, part: &str, width: usize, colour: Colour) {
     text.push('\n');
 }
 
-/// The `name=` of a `name=value` steps back.
+/// The `name=` of a `name=value` steps back, and so does a value that is missing.
 fn push_word(text: &mut String, word: &str, colour: Colour) {
     match word.split_once('=') {
+        Some((name, "<NA>")) if is_name(name) => {
+            text.push_str(&colour.paint(Style::new().dimmed(), word));
+        }
         Some((name, value)) if is_name(name) => {
             text.push_str(&colour.paint(Style::new().dimmed(), &format!("{name}=")));
             text.push_str(value);

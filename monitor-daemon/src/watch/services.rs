@@ -1,0 +1,59 @@
+//! What runs beside the loop: the Docker client and the resolver, on a thread of their own.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::Input;
+use crate::config::Config;
+use crate::container::{Update, docker};
+use crate::names;
+
+/// Inputs that may wait for the loop.
+const INPUTS: usize = 1024;
+
+/// Handles to the services. They end when the receiver of their inputs is dropped.
+#[derive(Debug)]
+pub(super) struct Services {
+    requests: docker::Requests,
+    /// Whose Docker is watched.
+    pub(super) owner: crate::container::cgroup_path::Owner,
+}
+
+impl Services {
+    /// Asks Docker for a container; `false` when too many requests wait.
+    pub(super) fn inspect(&self, id: &Arc<str>) -> bool {
+        self.requests.ask(id)
+    }
+}
+
+/// Starts the services; what they find out comes through the receiver.
+pub(super) fn start(
+    config: &Config,
+    host_names: Vec<String>,
+) -> std::io::Result<(Services, Receiver<Input>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (inputs, receiver) = mpsc::channel(INPUTS);
+    let settings = docker::Settings {
+        socket: config.docker.socket.clone(),
+        ..docker::Settings::default()
+    };
+    let owner = settings.owner();
+    let (updates, told) = mpsc::channel(INPUTS);
+    let (requests, client) = docker::client(settings, updates);
+    let resolver = names::resolver(host_names, names_sender(&inputs));
+    std::thread::Builder::new().name("services".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            tokio::join!(client, resolver, pass_on(told, inputs));
+        });
+    })?;
+    Ok((Services { requests, owner }, receiver))
+}
+
+async fn pass_on(mut updates: Receiver<Update>, inputs: Sender<Input>) {
+    while let Some(update) = updates.recv().await {
+        if inputs.send(Input::Container(update)).await.is_err() {
+            return;
+        }
+    }
+}

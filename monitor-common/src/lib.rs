@@ -12,10 +12,12 @@
 
 pub mod cgroup;
 pub mod file;
+pub mod layout;
 pub mod loss;
 pub mod network;
 pub mod process;
 mod record;
+pub mod syscall;
 
 pub use record::{Flags, Header, Kind, SLOTS, Slot, Task};
 

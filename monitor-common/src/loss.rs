@@ -17,8 +17,12 @@ pub enum LossReason {
 
 impl LossReason {
     /// All reasons, in number order.
-    pub const ALL: [Self; 4] =
-        [Self::RingFull, Self::NoScratch, Self::KernelRead, Self::StateEvicted];
+    pub const ALL: [Self; 4] = [
+        Self::RingFull,
+        Self::NoScratch,
+        Self::KernelRead,
+        Self::StateEvicted,
+    ];
 
     /// Lower-case name, as in metrics.
     pub const fn name(self) -> &'static str {

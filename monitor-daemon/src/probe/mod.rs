@@ -1,1 +1,319 @@
-//! (being written)
+//! The programs in the kernel: loading, what they cover, what they lost, and their records.
+//!
+//! The only place that knows aya. What a kernel takes is found out by trying, kind by kind; the
+//! result is told as [`Coverage`], so that nobody is blind without knowing.
+
+mod btf;
+mod layout;
+mod object;
+mod provider;
+mod ring;
+
+use std::io;
+
+use aya::EbpfError;
+use monitor_common::Kind;
+use monitor_common::loss::{LOSS_STRIDE, LossReason};
+use monitor_common::syscall::Operation;
+
+pub use btf::BtfError;
+pub use provider::Tier;
+pub use ring::Rings;
+
+use btf::Btf;
+use layout::Layout;
+use object::{Object, Settings};
+use provider::{Hook, Provider, providers};
+
+/// Kinds that are recorded whether asked for or not: the process table lives on them.
+const ALWAYS: [Kind; 6] = [
+    Kind::Exec,
+    Kind::Fork,
+    Kind::Exit,
+    Kind::CgroupMkdir,
+    Kind::CgroupRmdir,
+    Kind::CgroupAttach,
+];
+
+/// Which tiers may be used.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Tiers {
+    /// The best that the kernel takes.
+    #[default]
+    Auto,
+    /// The end of system calls only.
+    SyscallOnly,
+    /// The kernel's own functions only.
+    ObjectOnly,
+}
+
+/// What to load.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Kinds wanted. Successful execs, forks, exits and cgroups are always recorded; failed execs
+    /// if [`Kind::Exec`] is in the list.
+    pub kinds: Vec<Kind>,
+    /// Put the environment into exec records.
+    pub environment: bool,
+    /// Bytes of each of the two rings; rounded up to a power of two of pages.
+    pub ring_bytes: u32,
+    /// Which tiers may be used.
+    pub tiers: Tiers,
+    /// Process whose opens and connects are left out: the daemon, which would feed itself.
+    pub skip_process: Option<u32>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            kinds: Kind::ALL.to_vec(),
+            environment: false,
+            ring_bytes: 4 << 20,
+            tiers: Tiers::Auto,
+            skip_process: None,
+        }
+    }
+}
+
+/// How a kind of record is served on this kernel.
+#[derive(Clone, Debug)]
+pub struct Coverage {
+    /// The kind.
+    pub kind: Kind,
+    /// The hooks that serve it, such as `tp_btf/sched_process_exec`; none if the kernel takes none.
+    pub provider: Option<String>,
+    /// Where they sit.
+    pub tier: Option<Tier>,
+    /// Better providers, and parts of this one, that did not work, and why.
+    pub refused: Vec<(String, String)>,
+    /// What the provider cannot see, and why.
+    pub blind: Vec<&'static str>,
+}
+
+/// Records lost in the kernel since load.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Loss {
+    /// Kind of the records.
+    pub kind: Kind,
+    /// Why.
+    pub reason: LossReason,
+    /// CPU it happened on.
+    pub cpu: u32,
+    /// How many.
+    pub count: u64,
+}
+
+/// Why nothing could be loaded at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The kernel gives no type information.
+    #[error("cannot read `{path}`: {source}; the kernel must be built with CONFIG_DEBUG_INFO_BTF")]
+    NoBtf {
+        /// Where it should be.
+        path: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel's type information cannot be read.
+    #[error("`{path}`: {source}")]
+    BadBtf {
+        /// Where it is.
+        path: &'static str,
+        /// What is wrong with it.
+        source: BtfError,
+    },
+    /// Another file could not be read.
+    #[error("cannot read `{path}`: {source}")]
+    Read {
+        /// The file.
+        path: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// No right to load programs.
+    #[error("no permission to load kernel programs: run as root or with CAP_BPF and CAP_PERFMON")]
+    Permission,
+    /// The object or a map was refused.
+    #[error("cannot load the kernel object: {0}")]
+    Object(#[source] Box<EbpfError>),
+    /// The object lacks a map; the daemon and its object do not belong together.
+    #[error("the kernel object has no map `{name}`")]
+    Map {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The rings were taken before.
+    #[error("the rings are already in use")]
+    RingsTaken,
+}
+
+/// The loaded programs. They leave the kernel when this is dropped.
+pub struct Probes {
+    object: Object,
+    coverage: Vec<Coverage>,
+    rings: Option<Rings>,
+}
+
+impl Probes {
+    /// Loads and attaches what the kernel takes of what is asked for.
+    ///
+    /// # Errors
+    /// Only where nothing can work; a kind that cannot be served shows in [`Probes::coverage`].
+    pub fn load(request: &Request) -> Result<Self, ProbeError> {
+        let path = btf::VMLINUX;
+        let bytes = std::fs::read(path).map_err(|source| ProbeError::NoBtf { path, source })?;
+        let types = Btf::parse(&bytes).map_err(|source| ProbeError::BadBtf { path, source })?;
+        let layout = Layout::new(&types);
+        let exit = types
+            .parameters("__traceiter_sched_process_exit")
+            .unwrap_or_default();
+        let settings = Settings {
+            exit_says_group_dead: exit.contains(&"group_dead"),
+        };
+        raise_memlock();
+        let mut object = Object::load(request, &layout, &settings)?;
+        let rings = Rings::new(object.ring("LIFECYCLE")?, object.ring("BULK")?);
+        let wanted = |kind: &Kind| ALWAYS.contains(kind) || request.kinds.contains(kind);
+        let coverage = Kind::ALL
+            .into_iter()
+            .filter(wanted)
+            .map(|kind| cover(&mut object, &layout, request, kind))
+            .collect();
+        Ok(Self {
+            object,
+            coverage,
+            rings: Some(rings),
+        })
+    }
+
+    /// What serves each kind, and what it cannot see.
+    pub fn coverage(&self) -> &[Coverage] {
+        &self.coverage
+    }
+
+    /// The rings, once.
+    pub fn rings(&mut self) -> Result<Rings, ProbeError> {
+        self.rings.take().ok_or(ProbeError::RingsTaken)
+    }
+
+    /// All losses that are not zero.
+    pub fn losses(&self) -> Result<Vec<Loss>, ProbeError> {
+        let counters = self.object.counters("LOSSES")?;
+        let mut losses = Vec::new();
+        for kind in Kind::ALL {
+            for reason in LossReason::ALL {
+                let index = kind as usize * LOSS_STRIDE as usize + reason as usize;
+                for (cpu, count) in counters.get(index).into_iter().flatten().enumerate() {
+                    if *count > 0 {
+                        losses.push(Loss {
+                            kind,
+                            reason,
+                            cpu: cpu as u32,
+                            count: *count,
+                        });
+                    }
+                }
+            }
+        }
+        Ok(losses)
+    }
+
+    /// Records that went into a ring, by kind.
+    pub fn kept(&self) -> Result<Vec<(Kind, u64)>, ProbeError> {
+        let counters = self.object.counters("KEPT")?;
+        let sum = |kind: Kind| {
+            counters
+                .get(kind as usize)
+                .map_or(0, |cpus| cpus.iter().sum())
+        };
+        Ok(Kind::ALL
+            .into_iter()
+            .map(|kind| (kind, sum(kind)))
+            .collect())
+    }
+}
+
+/// Tries the providers of a kind until one works.
+fn cover(object: &mut Object, layout: &Layout, request: &Request, kind: Kind) -> Coverage {
+    let mut coverage = Coverage {
+        kind,
+        provider: None,
+        tier: None,
+        refused: Vec::new(),
+        blind: Vec::new(),
+    };
+    for provider in providers(kind) {
+        let unwanted = match request.tiers {
+            Tiers::Auto => false,
+            Tiers::SyscallOnly => provider.tier == Tier::Object,
+            Tiers::ObjectOnly => provider.tier == Tier::Syscall,
+        };
+        if unwanted {
+            coverage.refused.push((
+                provider.name(),
+                "not allowed by the configuration".to_owned(),
+            ));
+            continue;
+        }
+        if let Some(member) = provider.needs.iter().find_map(|need| layout.lacks(*need)) {
+            coverage
+                .refused
+                .push((provider.name(), format!("this kernel has no {member}")));
+            continue;
+        }
+        if let Some(names) = start(object, provider, request, &mut coverage) {
+            coverage.provider = Some(names.join(" + "));
+            coverage.tier = Some(provider.tier);
+            coverage.blind.extend(provider.blind);
+            break;
+        }
+    }
+    coverage
+}
+
+/// Starts the parts of a provider; the names of those that work, or none if one that it cannot do
+/// without does not.
+fn start(
+    object: &mut Object,
+    provider: &Provider,
+    request: &Request,
+    coverage: &mut Coverage,
+) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    for part in provider.parts {
+        let done = match part.hook {
+            Hook::Calls(operations) if !asked(request, operations) => continue,
+            Hook::Calls(operations) => object
+                .attach(part.program, part.hook)
+                .and_then(|()| object.serve(operations)),
+            Hook::Tracepoint(_) => object.attach(part.program, part.hook),
+        };
+        match (done, part.spare) {
+            (Ok(()), _) => names.push(part.name()),
+            (Err(reason), spare) => {
+                coverage.refused.push((part.name(), reason));
+                coverage.blind.push(spare?);
+            }
+        }
+    }
+    Some(names)
+}
+
+/// Whether a kind that these calls make was asked for.
+fn asked(request: &Request, operations: &[Operation]) -> bool {
+    operations
+        .iter()
+        .any(|operation| request.kinds.contains(&operation.kind()))
+}
+
+/// Old kernels count maps against this limit. Where it cannot be raised the maps may still fit.
+fn raise_memlock() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    if let Err(error) = setrlimit(Resource::Memlock, unlimited) {
+        tracing::debug!(%error, "cannot raise RLIMIT_MEMLOCK");
+    }
+}

@@ -1,0 +1,148 @@
+//! Which members of kernel structs the programs read: one table for both sides.
+//!
+//! The kernel side makes a `.rodata` global of each row, the loader fills it with the offset it
+//! finds in the running kernel's BTF. A row whose member a kernel lacks disables what needs its
+//! [`Need`], except for [`Need::Optional`], where [`ABSENT`] tells the program to do without.
+
+/// Offset of a member that this kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// What a member is read for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Need {
+    /// Facts about the acting task, in every record.
+    Task,
+    /// Facts about files and walks of paths.
+    File,
+    /// Successful execs.
+    Exec,
+    /// Sockets behind descriptors.
+    Socket,
+    /// Cgroups.
+    Cgroup,
+    /// The path being looked up by the kernel.
+    Lookup,
+    /// Nothing fails without it.
+    Optional,
+}
+
+/// Calls `$then!` with all rows: `Need GLOBAL "struct" ["member", "name in other kernels", …];`.
+/// A member is a dotted path through nested and anonymous structs; the empty one stands for the
+/// struct's end, that is its size.
+#[macro_export]
+macro_rules! kernel_members {
+    ($then:ident) => {
+        $then! {
+            Task TASK_PID "task_struct" ["pid"];
+            Task TASK_TGID "task_struct" ["tgid"];
+            Task TASK_FLAGS "task_struct" ["flags"];
+            Task TASK_STATUS "task_struct" ["thread_info.status"];
+            Task TASK_COMM "task_struct" ["comm"];
+            Task TASK_LEADER "task_struct" ["group_leader"];
+            Task TASK_PARENT "task_struct" ["real_parent"];
+            Task TASK_START "task_struct" ["start_boottime"];
+            Task TASK_CRED "task_struct" ["cred"];
+            Task TASK_NSPROXY "task_struct" ["nsproxy"];
+            Task TASK_CGROUPS "task_struct" ["cgroups"];
+            Task TASK_SIGNAL "task_struct" ["signal"];
+            Task TASK_THREAD_PID "task_struct" ["thread_pid"];
+            Task TASK_EXIT_CODE "task_struct" ["exit_code"];
+            Optional TASK_LOGINUID "task_struct" ["loginuid"];
+            Optional TASK_SESSIONID "task_struct" ["sessionid"];
+            Task CRED_UID "cred" ["uid"];
+            Task CRED_GID "cred" ["gid"];
+            Task CRED_EUID "cred" ["euid"];
+            Task CRED_EGID "cred" ["egid"];
+            Task CRED_CAP_PERMITTED "cred" ["cap_permitted"];
+            Task CRED_CAP_EFFECTIVE "cred" ["cap_effective"];
+            Task CRED_CAP_INHERITABLE "cred" ["cap_inheritable"];
+            Task CRED_USER_NS "cred" ["user_ns"];
+            Task SIGNAL_LIVE "signal_struct" ["live"];
+            Task SIGNAL_PIDS "signal_struct" ["pids"];
+            Task SIGNAL_TTY "signal_struct" ["tty"];
+            Task SIGNAL_FLAGS "signal_struct" ["flags"];
+            Task SIGNAL_GROUP_EXIT_CODE "signal_struct" ["group_exit_code"];
+            Task PID_LEVEL "pid" ["level"];
+            Task PID_NUMBERS "pid" ["numbers"];
+            Task UPID_NS "upid" ["ns"];
+            Task UPID_SIZE "upid" [""];
+            Task PID_NS_REAPER "pid_namespace" ["child_reaper"];
+            Task PID_NS_INUM "pid_namespace" ["ns.inum"];
+            Task NSPROXY_MNT "nsproxy" ["mnt_ns"];
+            Task NSPROXY_NET "nsproxy" ["net_ns"];
+            Task MNT_NS_INUM "mnt_namespace" ["ns.inum"];
+            Task NET_NS_INUM "net" ["ns.inum"];
+            Task USER_NS_INUM "user_namespace" ["ns.inum"];
+            Task CSS_SET_CGROUP "css_set" ["dfl_cgrp"];
+            Task CGROUP_KN "cgroup" ["kn"];
+            Task KERNFS_ID "kernfs_node" ["id"];
+            Optional TTY_DRIVER "tty_struct" ["driver"];
+            Optional TTY_INDEX "tty_struct" ["index"];
+            Optional TTY_DRIVER_MAJOR "tty_driver" ["major"];
+            Optional TTY_DRIVER_MINOR "tty_driver" ["minor_start"];
+
+            File TASK_FS "task_struct" ["fs"];
+            File TASK_FILES "task_struct" ["files"];
+            File FS_PWD "fs_struct" ["pwd"];
+            File FILES_TABLE "files_struct" ["fdt"];
+            File TABLE_FILES "fdtable" ["fd"];
+            File TABLE_SIZE "fdtable" ["max_fds"];
+            File FILE_PATH "file" ["f_path"];
+            File FILE_INODE "file" ["f_inode"];
+            File FILE_FLAGS "file" ["f_flags"];
+            File FILE_MODE "file" ["f_mode"];
+            File PATH_MNT "path" ["mnt"];
+            File PATH_DENTRY "path" ["dentry"];
+            File DENTRY_PARENT "dentry" ["d_parent"];
+            File DENTRY_NAME "dentry" ["d_name.name"];
+            File DENTRY_NAME_LEN "dentry" ["d_name.len"];
+            File MOUNT_MNT "mount" ["mnt"];
+            File MOUNT_PARENT "mount" ["mnt_parent"];
+            File MOUNT_POINT "mount" ["mnt_mountpoint"];
+            File MOUNT_NS "mount" ["mnt_ns"];
+            File VFSMOUNT_ROOT "vfsmount" ["mnt_root"];
+            File INODE_INO "inode" ["i_ino"];
+            File INODE_MODE "inode" ["i_mode"];
+            File INODE_NLINK "inode" ["i_nlink"];
+            File INODE_SB "inode" ["i_sb"];
+            File INODE_SIZE "inode" [""];
+            File SB_DEV "super_block" ["s_dev"];
+            File SB_MAGIC "super_block" ["s_magic"];
+
+            Exec TASK_MM "task_struct" ["mm"];
+            Exec MM_ARG_START "mm_struct" ["arg_start"];
+            Exec MM_ARG_END "mm_struct" ["arg_end"];
+            Exec MM_ENV_START "mm_struct" ["env_start"];
+            Exec MM_ENV_END "mm_struct" ["env_end"];
+            Exec BPRM_FILE "linux_binprm" ["file"];
+            Exec BPRM_FILENAME "linux_binprm" ["filename"];
+            Optional BPRM_FDPATH "linux_binprm" ["fdpath"];
+            Exec CRED_FSUID "cred" ["fsuid"];
+            Exec CRED_FSGID "cred" ["fsgid"];
+            Exec INODE_UID "inode" ["i_uid"];
+            Exec INODE_GID "inode" ["i_gid"];
+            Exec INODE_FLAGS "inode" ["i_flags"];
+            // 6.11; 6.6; before.
+            Exec INODE_CTIME_SEC "inode" ["i_ctime_sec", "__i_ctime.tv_sec", "i_ctime.tv_sec"];
+            Exec INODE_CTIME_NSEC "inode" ["i_ctime_nsec", "__i_ctime.tv_nsec", "i_ctime.tv_nsec"];
+            Exec INODE_MTIME_SEC "inode" ["i_mtime_sec", "__i_mtime.tv_sec", "i_mtime.tv_sec"];
+            Exec INODE_MTIME_NSEC "inode" ["i_mtime_nsec", "__i_mtime.tv_nsec", "i_mtime.tv_nsec"];
+
+            Socket FILE_PRIVATE "file" ["private_data"];
+            Socket SOCKET_SK "socket" ["sk"];
+            Socket SOCKET_TYPE "socket" ["type"];
+            Socket SK_PROTOCOL "sock" ["sk_protocol"];
+            Socket SK_FAMILY "sock_common" ["skc_family"];
+            Socket SK_PORT "sock_common" ["skc_dport"];
+            Socket SK_LOCAL_PORT "sock_common" ["skc_num"];
+            Socket SK_ADDRESS "sock_common" ["skc_daddr"];
+            Socket SK_LOCAL_ADDRESS "sock_common" ["skc_rcv_saddr"];
+            Optional SK_ADDRESS6 "sock_common" ["skc_v6_daddr"];
+            Optional SK_LOCAL_ADDRESS6 "sock_common" ["skc_v6_rcv_saddr"];
+
+            Cgroup CGROUP_LEVEL "cgroup" ["level"];
+            Cgroup CGROUP_ROOT "cgroup" ["root"];
+            Cgroup CGROUP_ROOT_ID "cgroup_root" ["hierarchy_id"];
+        }
+    };
+}

@@ -1,0 +1,131 @@
+//! Which system calls the syscall tier looks at, and how the loader tells the kernel side.
+//!
+//! The kernel side keeps an array from call number to [`Operation`]; a call that is not in it
+//! costs one look-up. i386 numbers live in the array's upper half.
+
+use crate::Kind;
+
+/// Slots for the numbers of one ABI in the array of operations.
+pub const NUMBERS: u32 = 1024;
+/// Bit that x32 calls carry in their number.
+pub const X32_BIT: u32 = 0x4000_0000;
+
+/// What to do at the end of a call. Numbers are part of the ABI; 0 means nothing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Operation {
+    /// `open(path, flags, mode)`.
+    Open = 1,
+    /// `openat(dirfd, path, flags, mode)`.
+    OpenAt = 2,
+    /// `openat2(dirfd, path, how, size)`.
+    OpenAt2 = 3,
+    /// `creat(path, mode)`.
+    Creat = 4,
+    /// `open_by_handle_at(mountfd, handle, flags)`.
+    OpenByHandle = 5,
+    /// `connect(fd, address, length)`.
+    Connect = 6,
+    /// `socket(domain, type, protocol)`.
+    Socket = 7,
+    /// `symlink(target, path)`.
+    Symlink = 8,
+    /// `symlinkat(target, dirfd, path)`.
+    SymlinkAt = 9,
+    /// `link(old, new)`.
+    Link = 10,
+    /// `linkat(olddirfd, old, newdirfd, new, flags)`.
+    LinkAt = 11,
+    /// `ptrace(request, pid, addr, data)`.
+    Ptrace = 12,
+    /// `execve(path, argv, envp)` that failed.
+    Execve = 13,
+    /// `execveat(dirfd, path, argv, envp, flags)` that failed.
+    ExecveAt = 14,
+}
+
+impl Operation {
+    /// Kind of the records it makes.
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Open | Self::OpenAt | Self::OpenAt2 | Self::Creat | Self::OpenByHandle => {
+                Kind::Open
+            }
+            Self::Connect => Kind::Connect,
+            Self::Socket => Kind::Socket,
+            Self::Symlink | Self::SymlinkAt => Kind::Symlink,
+            Self::Link | Self::LinkAt => Kind::Link,
+            Self::Ptrace => Kind::Ptrace,
+            Self::Execve | Self::ExecveAt => Kind::Exec,
+        }
+    }
+}
+
+/// One system call.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// What it is.
+    pub operation: Operation,
+    /// Number in the x86-64 ABI; the one that records carry.
+    pub number: u32,
+    /// Number in the i386 ABI.
+    pub i386: u32,
+    /// Number in the x32 ABI, without [`X32_BIT`], where it is not `number`.
+    pub x32: Option<u32>,
+}
+
+impl Call {
+    /// Where it stands in the array of operations.
+    pub fn indices(&self) -> impl Iterator<Item = u32> {
+        [Some(self.number), self.x32, Some(self.i386 + NUMBERS)]
+            .into_iter()
+            .flatten()
+    }
+
+    /// Value of the array's entries for this call.
+    pub const fn entry(&self) -> u32 {
+        self.operation as u32 | self.number << 16
+    }
+}
+
+/// All calls the syscall tier knows.
+pub const CALLS: [Call; 14] = [
+    call(Operation::Open, 2, 5),
+    call(Operation::OpenAt, 257, 295),
+    call(Operation::OpenAt2, 437, 437),
+    call(Operation::Creat, 85, 8),
+    call(Operation::OpenByHandle, 304, 342),
+    call(Operation::Connect, 42, 362),
+    call(Operation::Socket, 41, 359),
+    call(Operation::Symlink, 88, 83),
+    call(Operation::SymlinkAt, 266, 304),
+    call(Operation::Link, 86, 9),
+    call(Operation::LinkAt, 265, 303),
+    Call {
+        operation: Operation::Ptrace,
+        number: 101,
+        i386: 26,
+        x32: Some(521),
+    },
+    Call {
+        operation: Operation::Execve,
+        number: 59,
+        i386: 11,
+        x32: Some(520),
+    },
+    Call {
+        operation: Operation::ExecveAt,
+        number: 322,
+        i386: 358,
+        x32: Some(545),
+    },
+];
+
+const fn call(operation: Operation, number: u32, i386: u32) -> Call {
+    Call {
+        operation,
+        number,
+        i386,
+        x32: None,
+    }
+}

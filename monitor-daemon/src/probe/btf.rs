@@ -1,0 +1,372 @@
+//! Reader for the kernel's type information (BTF): offsets of struct members, sizes of structs and
+//! names of function parameters.
+//!
+//! Pure: takes bytes, and no bytes make it panic or loop. It knows what the format of
+//! `Documentation/bpf/btf.rst` has up to kernel 7.2; a kind it does not know ends the parse.
+
+use std::collections::HashMap;
+
+/// Where the kernel keeps the BTF of its core.
+pub(super) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+const MAGIC: u16 = 0xeb9f;
+/// Anonymous structs and typedefs nest a few deep; more is garbage.
+const DEPTH_MAX: u32 = 32;
+
+const KIND_INT: u32 = 1;
+const KIND_POINTER: u32 = 2;
+const KIND_ARRAY: u32 = 3;
+const KIND_STRUCT: u32 = 4;
+const KIND_UNION: u32 = 5;
+const KIND_ENUM: u32 = 6;
+const KIND_FORWARD: u32 = 7;
+const KIND_TYPEDEF: u32 = 8;
+const KIND_VOLATILE: u32 = 9;
+const KIND_CONST: u32 = 10;
+const KIND_RESTRICT: u32 = 11;
+const KIND_FUNCTION: u32 = 12;
+const KIND_PROTOTYPE: u32 = 13;
+const KIND_VARIABLE: u32 = 14;
+const KIND_SECTION: u32 = 15;
+const KIND_FLOAT: u32 = 16;
+const KIND_DECL_TAG: u32 = 17;
+const KIND_TYPE_TAG: u32 = 18;
+const KIND_ENUM64: u32 = 19;
+
+/// Why bytes are not BTF.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BtfError {
+    /// The magic number is wrong.
+    #[error("not BTF: wrong magic number")]
+    Magic,
+    /// A part ends before it should.
+    #[error("BTF ends within its {0}")]
+    Short(&'static str),
+    /// A kind of type that did not exist when this was written.
+    #[error("BTF type {id} has the unknown kind {kind}")]
+    UnknownKind {
+        /// Number of the type.
+        id: usize,
+        /// Its kind.
+        kind: u32,
+    },
+}
+
+/// A parsed BTF section.
+pub(super) struct Btf<'a> {
+    types: &'a [u8],
+    strings: &'a [u8],
+    /// Where each type begins in `types`; type 0 is `void` and not there.
+    starts: Vec<u32>,
+    structs: HashMap<&'a [u8], u32>,
+    functions: HashMap<&'a [u8], u32>,
+}
+
+/// The fixed part of a type.
+#[derive(Clone, Copy)]
+struct Type {
+    /// Where it begins.
+    at: usize,
+    name: u32,
+    kind: u32,
+    /// Number of members, parameters, values.
+    count: usize,
+    /// Whether offsets of members hold bit-field sizes too.
+    bitfields: bool,
+    /// Size in bytes, or the type referred to.
+    size_or_type: u32,
+}
+
+impl<'a> Btf<'a> {
+    /// Checks the layout of `bytes` and indexes structs and functions by name.
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, BtfError> {
+        if u16_at(bytes, 0).ok_or(BtfError::Short("header"))? != MAGIC {
+            return Err(BtfError::Magic);
+        }
+        let word = |at| {
+            u32_at(bytes, at)
+                .map(|word| word as usize)
+                .ok_or(BtfError::Short("header"))
+        };
+        let header = word(4)?;
+        let section = |offset: usize, len: usize, name| {
+            let start = header.checked_add(offset).ok_or(BtfError::Short(name))?;
+            let end = start.checked_add(len).ok_or(BtfError::Short(name))?;
+            bytes.get(start..end).ok_or(BtfError::Short(name))
+        };
+        let mut btf = Self {
+            types: section(word(8)?, word(12)?, "types")?,
+            strings: section(word(16)?, word(20)?, "strings")?,
+            starts: Vec::new(),
+            structs: HashMap::new(),
+            functions: HashMap::new(),
+        };
+        btf.index()?;
+        Ok(btf)
+    }
+
+    /// Byte offset of a member, given as a dotted path through named and anonymous members; the
+    /// empty path stands for the end of the struct.
+    pub(super) fn offset(&self, structure: &str, path: &str) -> Option<u32> {
+        let mut id = *self.structs.get(structure.as_bytes())?;
+        if path.is_empty() {
+            return Some(self.get(id)?.size_or_type);
+        }
+        let mut bits = 0u32;
+        for name in path.split('.') {
+            let (offset, member) = self.member(id, name.as_bytes(), 0)?;
+            bits = bits.checked_add(offset)?;
+            id = member;
+        }
+        (bits % 8 == 0).then_some(bits / 8)
+    }
+
+    /// Names of a function's parameters, in order.
+    pub(super) fn parameters(&self, function: &str) -> Option<Vec<&'a str>> {
+        let function = self.get(*self.functions.get(function.as_bytes())?)?;
+        let prototype = self.get(function.size_or_type)?;
+        if prototype.kind != KIND_PROTOTYPE {
+            return None;
+        }
+        (0..prototype.count)
+            .map(|index| {
+                let name = self.word(prototype.at + 12 + 8 * index)?;
+                str::from_utf8(self.string(name)).ok()
+            })
+            .collect()
+    }
+
+    fn index(&mut self) -> Result<(), BtfError> {
+        let mut at = 0;
+        while at < self.types.len() {
+            let id = self.starts.len() + 1;
+            let found = self.type_at(at).ok_or(BtfError::Short("types"))?;
+            self.starts.push(at as u32);
+            let name = self.string(found.name);
+            match found.kind {
+                KIND_STRUCT if found.count > 0 && !name.is_empty() => {
+                    self.structs.entry(name).or_insert(id as u32);
+                }
+                KIND_FUNCTION => {
+                    self.functions.entry(name).or_insert(id as u32);
+                }
+                _ => {}
+            }
+            let kind = found.kind;
+            at += 12 + tail_len(&found).ok_or(BtfError::UnknownKind { id, kind })?;
+        }
+        if at == self.types.len() {
+            Ok(())
+        } else {
+            Err(BtfError::Short("types"))
+        }
+    }
+
+    /// Offset in bits and type of a member, looked for in anonymous members too.
+    fn member(&self, id: u32, name: &[u8], depth: u32) -> Option<(u32, u32)> {
+        if depth > DEPTH_MAX {
+            return None;
+        }
+        let structure = self.resolve(id)?;
+        if structure.kind != KIND_STRUCT && structure.kind != KIND_UNION {
+            return None;
+        }
+        (0..structure.count).find_map(|index| {
+            let at = structure.at + 12 + 12 * index;
+            let (member, kind, mut offset) =
+                (self.word(at)?, self.word(at + 4)?, self.word(at + 8)?);
+            if structure.bitfields {
+                offset &= 0x00ff_ffff;
+            }
+            let member = self.string(member);
+            if member == name {
+                return Some((offset, kind));
+            }
+            if !member.is_empty() {
+                return None;
+            }
+            let (inner, kind) = self.member(kind, name, depth + 1)?;
+            Some((offset.checked_add(inner)?, kind))
+        })
+    }
+
+    /// The type behind typedefs and qualifiers.
+    fn resolve(&self, mut id: u32) -> Option<Type> {
+        for _ in 0..DEPTH_MAX {
+            let found = self.get(id)?;
+            match found.kind {
+                KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_RESTRICT | KIND_TYPE_TAG => {
+                    id = found.size_or_type;
+                }
+                _ => return Some(found),
+            }
+        }
+        None
+    }
+
+    fn get(&self, id: u32) -> Option<Type> {
+        let index = (id as usize).checked_sub(1)?;
+        self.type_at(*self.starts.get(index)? as usize)
+    }
+
+    fn type_at(&self, at: usize) -> Option<Type> {
+        let flags = self.word(at + 4)?;
+        Some(Type {
+            at,
+            name: self.word(at)?,
+            kind: flags >> 24 & 0x1f,
+            count: (flags & 0xffff) as usize,
+            bitfields: flags >> 31 == 1,
+            size_or_type: self.word(at + 8)?,
+        })
+    }
+
+    fn word(&self, at: usize) -> Option<u32> {
+        u32_at(self.types, at)
+    }
+
+    fn string(&self, at: u32) -> &'a [u8] {
+        let rest = self.strings.get(at as usize..).unwrap_or_default();
+        rest.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+}
+
+/// Bytes behind the fixed part of a type.
+fn tail_len(found: &Type) -> Option<usize> {
+    Some(match found.kind {
+        KIND_INT | KIND_VARIABLE | KIND_DECL_TAG => 4,
+        KIND_ARRAY => 12,
+        KIND_STRUCT | KIND_UNION | KIND_SECTION | KIND_ENUM64 => 12 * found.count,
+        KIND_ENUM | KIND_PROTOTYPE => 8 * found.count,
+        KIND_POINTER | KIND_FORWARD | KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_RESTRICT
+        | KIND_FUNCTION | KIND_FLOAT | KIND_TYPE_TAG => 0,
+        _ => return None,
+    })
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes
+        .get(at..)?
+        .first_chunk()
+        .copied()
+        .map(u16::from_le_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes
+        .get(at..)?
+        .first_chunk()
+        .copied()
+        .map(u32::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Type 1 `struct s { int a; struct { int b; }; struct t in; }`, 2 anonymous, 3 `struct t
+    /// { int c : 4; int d : 4; }`, 4 `int f(x, y)` by prototype 5.
+    fn sample() -> Vec<u8> {
+        let strings = b"\0s\0a\0b\0t\0in\0c\0d\0f\0x\0y\0";
+        let name = |text: &str| {
+            let pattern = format!("\0{text}\0").into_bytes();
+            let found = strings
+                .windows(pattern.len())
+                .position(|part| part == pattern);
+            found.map_or(0, |at| at as u32 + 1)
+        };
+        let member = |text: &str, kind: u32, bits: u32| [name(text), kind, bits];
+        let head = |text, kind: u32, count: u32, more: u32| [name(text), kind << 24 | count, more];
+        let words: Vec<u32> = [
+            head("s", KIND_STRUCT, 3, 12),
+            member("a", 0, 0),
+            member("", 2, 32),
+            member("in", 3, 64),
+            head("", KIND_STRUCT, 1, 4),
+            member("b", 0, 0),
+            [name("t"), KIND_STRUCT << 24 | 2 | 1 << 31, 4],
+            member("c", 0, 4 << 24),
+            member("d", 0, 4 << 24 | 4),
+            head("f", KIND_FUNCTION, 0, 5),
+            head("", KIND_PROTOTYPE, 2, 0),
+        ]
+        .concat()
+        .into_iter()
+        .chain([name("x"), 0, name("y"), 0])
+        .collect();
+        let types: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+        let header = [
+            24,
+            0,
+            types.len() as u32,
+            types.len() as u32,
+            strings.len() as u32,
+        ];
+        let mut bytes = vec![0x9f, 0xeb, 1, 0];
+        bytes.extend(header.into_iter().flat_map(u32::to_le_bytes));
+        bytes.extend(types);
+        bytes.extend(strings);
+        bytes
+    }
+
+    #[test]
+    fn members_are_found_in_named_and_anonymous_structs() {
+        let bytes = sample();
+        let btf = Btf::parse(&bytes).unwrap();
+        let cases = [
+            ("s", "a", Some(0)),
+            ("s", "b", Some(4)),
+            ("s", "in", Some(8)),
+            ("s", "in.c", Some(8)),
+            ("s", "in.d", None), // does not begin at a byte
+            ("s", "", Some(12)),
+            ("s", "c", None),
+            ("s", "a.b", None),
+            ("nothing", "a", None),
+        ];
+        for (structure, path, expected) in cases {
+            assert_eq!(btf.offset(structure, path), expected, "{structure}.{path}");
+        }
+        assert_eq!(btf.parameters("f"), Some(vec!["x", "y"]));
+        assert_eq!(btf.parameters("g"), None);
+    }
+
+    #[test]
+    fn bytes_that_are_no_btf_are_refused() {
+        let good = sample();
+        let mut unknown = good.clone();
+        unknown[24 + 7] = 31;
+        let cases = [
+            (vec![], BtfError::Short("header")),
+            (vec![1; 100], BtfError::Magic),
+            (good[..30].to_vec(), BtfError::Short("types")),
+            (good[..good.len() - 1].to_vec(), BtfError::Short("strings")),
+            (unknown, BtfError::UnknownKind { id: 1, kind: 31 }),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(Btf::parse(&bytes).err(), Some(expected));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_btf_never_panics(
+            changes in proptest::collection::vec((0usize..200, any::<u8>()), 1..12),
+            len in 0usize..220,
+        ) {
+            let mut bytes = sample();
+            for (at, value) in changes {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = value;
+                }
+            }
+            bytes.truncate(len);
+            if let Ok(btf) = Btf::parse(&bytes) {
+                let _ = btf.offset("s", "in.d");
+                let _ = btf.offset("t", "zz");
+                let _ = btf.parameters("f");
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Offsets of kernel struct members on the running kernel, from the table that both sides share.
+
+use monitor_common::layout::{ABSENT, Need};
+
+use super::btf::Btf;
+
+struct Row {
+    need: Need,
+    global: &'static str,
+    structure: &'static str,
+    members: &'static [&'static str],
+}
+
+macro_rules! rows {
+    ($($need:ident $name:ident $structure:literal [$($member:literal),+];)*) => {
+        const ROWS: &[Row] = &[$(Row {
+            need: Need::$need,
+            global: stringify!($name),
+            structure: $structure,
+            members: &[$($member),+],
+        }),*];
+    };
+}
+monitor_common::kernel_members!(rows);
+
+/// The offsets, and what is missing.
+pub(super) struct Layout {
+    /// Global of the object and its value.
+    pub(super) offsets: Vec<(&'static str, u32)>,
+    /// What cannot be read on this kernel, and the first member that it lacks.
+    missing: Vec<(Need, String)>,
+}
+
+impl Layout {
+    /// Looks all members up.
+    pub(super) fn new(btf: &Btf<'_>) -> Self {
+        let mut layout = Self {
+            offsets: Vec::with_capacity(ROWS.len()),
+            missing: Vec::new(),
+        };
+        for row in ROWS {
+            let found = row
+                .members
+                .iter()
+                .find_map(|member| btf.offset(row.structure, member));
+            layout.offsets.push((row.global, found.unwrap_or(ABSENT)));
+            if found.is_none() && row.need != Need::Optional && layout.lacks(row.need).is_none() {
+                let member = format!("{}.{}", row.structure, row.members.join(" or "));
+                layout.missing.push((row.need, member));
+            }
+        }
+        layout
+    }
+
+    /// The member that keeps this need from being met.
+    pub(super) fn lacks(&self, need: Need) -> Option<&str> {
+        self.missing
+            .iter()
+            .find(|(missing, _)| *missing == need)
+            .map(|(_, member)| member.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::btf::VMLINUX;
+    use super::*;
+
+    #[test]
+    fn this_kernel_has_all_that_is_needed() {
+        let Ok(bytes) = std::fs::read(VMLINUX) else {
+            println!("skipped: no {VMLINUX}");
+            return;
+        };
+        let layout = Layout::new(&Btf::parse(&bytes).unwrap());
+        assert_eq!(layout.missing, []);
+        let offset = |name| layout.offsets.iter().find(|row| row.0 == name).unwrap().1;
+        // Facts that the C ABI fixes, whatever the configuration.
+        assert_eq!((offset("UPID_SIZE"), offset("UPID_NS")), (16, 8));
+        assert_eq!(offset("DENTRY_NAME"), offset("DENTRY_NAME_LEN") + 4);
+        assert_eq!(offset("PATH_DENTRY"), offset("PATH_MNT") + 8);
+    }
+}

@@ -1,0 +1,186 @@
+//! The kernel object in this binary, and how its programs get into the kernel.
+
+use std::io;
+
+use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
+use aya::programs::{Program, ProgramError};
+use aya::{Btf, Ebpf, EbpfError, EbpfLoader, util};
+use monitor_common::syscall::{CALLS, Operation};
+use monitor_common::{ABI_SYMBOL, ABI_VERSION};
+
+use super::layout::Layout;
+use super::provider::Hook;
+use super::{ProbeError, Request};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/monitor.o"));
+
+/// Slots of scratch memory for each CPU, as `monitor-ebpf/src/scratch.rs` has them.
+const SLOTS_PER_CPU: u32 = 4;
+
+/// The object with its maps in the kernel; programs are loaded one by one.
+pub(super) struct Object {
+    ebpf: Ebpf,
+    btf: Btf,
+    attached: Vec<&'static str>,
+}
+
+/// Settings besides the layout.
+pub(super) struct Settings {
+    /// `sched_process_exit` tells whether the group is gone.
+    pub(super) exit_says_group_dead: bool,
+}
+
+impl Object {
+    /// Makes the maps, with the layout of the running kernel.
+    pub(super) fn load(
+        request: &Request,
+        layout: &Layout,
+        settings: &Settings,
+    ) -> Result<Self, ProbeError> {
+        let cpus =
+            util::nr_cpus().map_err(|(path, source)| ProbeError::Read { path, source })? as u32;
+        let globals = [
+            (ABI_SYMBOL, ABI_VERSION),
+            ("WANT_ENVIRONMENT", u32::from(request.environment)),
+            ("SELF_PID", request.skip_process.unwrap_or(0)),
+            (
+                "EXIT_SAYS_GROUP_DEAD",
+                u32::from(settings.exit_says_group_dead),
+            ),
+        ];
+        let mut loader = EbpfLoader::new();
+        for (name, value) in globals.iter().chain(&layout.offsets) {
+            loader.override_global(name, value, true);
+        }
+        loader
+            .map_max_entries("LIFECYCLE", request.ring_bytes)
+            .map_max_entries("BULK", request.ring_bytes)
+            .map_max_entries("SCRATCH", cpus * SLOTS_PER_CPU)
+            .map_max_entries("EXEC_SCRATCH", cpus);
+        let ebpf = loader.load(OBJECT).map_err(object_error)?;
+        let btf =
+            Btf::from_sys_fs().map_err(|source| ProbeError::Object(Box::new(source.into())))?;
+        Ok(Self {
+            ebpf,
+            btf,
+            attached: Vec::new(),
+        })
+    }
+
+    /// Loads and attaches a program; the error says why the kernel would not.
+    pub(super) fn attach(&mut self, name: &'static str, hook: Hook) -> Result<(), String> {
+        if self.attached.contains(&name) {
+            return Ok(());
+        }
+        let program = self
+            .ebpf
+            .program_mut(name)
+            .ok_or("the object has no such program")?;
+        let done = match (program, hook) {
+            (Program::BtfTracePoint(program), Hook::Tracepoint(at)) => program
+                .load(at, &self.btf)
+                .and_then(|()| program.attach().map(drop)),
+            (Program::BtfTracePoint(program), Hook::Calls(_)) => program
+                .load("sys_exit", &self.btf)
+                .and_then(|()| program.attach().map(drop)),
+            _ => return Err("the object's program is of another type".to_owned()),
+        };
+        done.map_err(|error| refusal(&error))?;
+        self.attached.push(name);
+        Ok(())
+    }
+
+    /// Turns system calls on in the program at their end.
+    pub(super) fn serve(&mut self, operations: &[Operation]) -> Result<(), String> {
+        let map = self
+            .ebpf
+            .map_mut("OPERATIONS")
+            .ok_or("the object has no `OPERATIONS`")?;
+        let mut table = Array::<_, u32>::try_from(map).map_err(|error| error.to_string())?;
+        for call in CALLS
+            .iter()
+            .filter(|call| operations.contains(&call.operation))
+        {
+            for index in call.indices() {
+                table
+                    .set(index, call.entry(), 0)
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out one of the rings; works once each.
+    pub(super) fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProbeError> {
+        let map = self.ebpf.take_map(name).ok_or(ProbeError::Map { name })?;
+        RingBuf::try_from(map).map_err(|source| ProbeError::Object(Box::new(source.into())))
+    }
+
+    /// A per-CPU array of counters: one list of CPUs for each index.
+    pub(super) fn counters(&self, name: &'static str) -> Result<Vec<Vec<u64>>, ProbeError> {
+        let map = self.ebpf.map(name).ok_or(ProbeError::Map { name })?;
+        let failed = |source: aya::maps::MapError| ProbeError::Object(Box::new(source.into()));
+        let array = PerCpuArray::<_, u64>::try_from(map).map_err(failed)?;
+        (0..array.len())
+            .map(|index| {
+                array
+                    .get(&index, 0)
+                    .map(|values| values.to_vec())
+                    .map_err(failed)
+            })
+            .collect()
+    }
+}
+
+fn object_error(error: EbpfError) -> ProbeError {
+    if let EbpfError::MapError(aya::maps::MapError::CreateError { io_error, .. }) = &error
+        && io_error.kind() == io::ErrorKind::PermissionDenied
+    {
+        return ProbeError::Permission;
+    }
+    ProbeError::Object(Box::new(error))
+}
+
+/// Why the kernel did not take a program, in a line.
+fn refusal(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            let log = verifier_log.to_string();
+            match (last_line(&log), io_error.kind()) {
+                (Some(line), _) => format!("refused by the verifier: {line}"),
+                (None, io::ErrorKind::PermissionDenied) => {
+                    "refused by this kernel (lockdown?)".to_owned()
+                }
+                (None, _) => format!("refused by this kernel: {io_error}"),
+            }
+        }
+        ProgramError::Btf(error) => format!("not in this kernel: {error}"),
+        other => other.to_string(),
+    }
+}
+
+/// The last line of a verifier log that says something.
+fn last_line(log: &str) -> Option<&str> {
+    log.lines().map(str::trim).rfind(|line| {
+        !line.is_empty()
+            && !["processed ", "verification time", "stack depth"]
+                .iter()
+                .any(|no| line.starts_with(no))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_the_verifier_is_its_last_word() {
+        let log =
+            "func#0 @0\n0: R1=ctx()\nunknown func bpf_loop#181\nprocessed 9 insns (limit 1)\n";
+        assert_eq!(last_line(log), Some("unknown func bpf_loop#181"));
+        assert_eq!(last_line("\n"), None);
+    }
+}

@@ -1,0 +1,83 @@
+//! Cgroups made, removed and entered, in the unified hierarchy only.
+
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use monitor_common::cgroup::Cgroup;
+use monitor_common::{Kind, Slot};
+
+use crate::emit::{Outcome, settle};
+use crate::layout::*;
+use crate::read::{Pointer, Read, Typed, current};
+use crate::record::{Origin, Record};
+use crate::scratch::{self, Common};
+use crate::task;
+
+/// `cgroup_mkdir(struct cgroup *cgrp, const char *path)`, 5.10 and later.
+#[btf_tracepoint(function = "cgroup_mkdir")]
+pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
+    settle(
+        Kind::CgroupMkdir,
+        report(Kind::CgroupMkdir, ctx.arg(0), ctx.arg(1), None),
+    )
+}
+
+/// `cgroup_rmdir(struct cgroup *cgrp, const char *path)`, 5.10 and later.
+#[btf_tracepoint(function = "cgroup_rmdir")]
+pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
+    settle(
+        Kind::CgroupRmdir,
+        report(Kind::CgroupRmdir, ctx.arg(0), ctx.arg(1), None),
+    )
+}
+
+/// `cgroup_attach_task(struct cgroup *dst_cgrp, const char *path, struct task_struct *task, bool
+/// threadgroup)`, 5.10 and later.
+#[btf_tracepoint(function = "cgroup_attach_task")]
+pub fn cgroup_attach(ctx: BtfTracePointContext) -> i32 {
+    let kind = Kind::CgroupAttach;
+    settle(kind, report(kind, ctx.arg(0), ctx.arg(1), Some(ctx.arg(2))))
+}
+
+#[inline(always)]
+fn report(kind: Kind, cgroup: Pointer, path: Pointer, target: Option<Pointer>) -> Outcome {
+    // SAFETY: arguments of the hooks are typed.
+    unsafe {
+        // One event for each hierarchy of cgroup v1; the unified one is number 0.
+        let root: Pointer = Typed::get(cgroup, &CGROUP_ROOT);
+        if Typed::get::<u32>(root, &CGROUP_ROOT_ID) != 0 {
+            return Ok(());
+        }
+        let slot = scratch::claim()?;
+        let outcome = fill(slot, kind, cgroup, path, target);
+        scratch::release(slot);
+        outcome
+    }
+}
+
+#[inline(always)]
+unsafe fn fill(
+    slot: *mut Common,
+    kind: Kind,
+    cgroup: Pointer,
+    path: Pointer,
+    target: Option<Pointer>,
+) -> Outcome {
+    // SAFETY: the caller's.
+    unsafe {
+        let record = Record::new::<Cgroup>(slot, kind, current());
+        let body = record.body::<Cgroup>();
+        (*body).id = Typed::get(Typed::get(cgroup, &CGROUP_KN), &KERNFS_ID);
+        (*body).level = Typed::get(cgroup, &CGROUP_LEVEL);
+        (*body).reserved = 0;
+        (*body).target_start = 0;
+        (*body).target_pid = 0;
+        (*body).target_tid = 0;
+        if let Some(target) = target {
+            (*body).target_start = task::process_start(target);
+            (*body).target_pid = Typed::get(target, &TASK_TGID);
+            (*body).target_tid = Typed::get(target, &TASK_PID);
+        }
+        record.string(Slot::Resolved, Origin::Kernel, path);
+        record.emit(kind)
+    }
+}

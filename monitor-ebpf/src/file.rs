@@ -1,0 +1,238 @@
+//! Files: opens, symbolic and hard links.
+
+use monitor_common::file::{Link, Open};
+use monitor_common::process::ExeFlags;
+use monitor_common::{Kind, Slot};
+
+use crate::emit::Outcome;
+use crate::layout::*;
+use crate::read::{Pointer, Probed, Read, Typed, current};
+use crate::record::{Origin, Record};
+use crate::scratch::{COMMON, Common};
+use crate::syscall::Call;
+use crate::walk::{self, End, Walk};
+
+/// "The working directory" in place of a descriptor.
+pub const AT_FDCWD: i32 = -100;
+
+const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+
+/// The arguments of one of the open calls.
+pub struct OpenArguments {
+    pub dirfd: i32,
+    pub path: u64,
+    pub flags: u32,
+    pub mode: u32,
+}
+
+/// The arguments of one of the link calls.
+pub struct LinkArguments {
+    pub dirfd: i32,
+    pub path: u64,
+    pub target_dirfd: i32,
+    pub target: u64,
+    pub flags: u32,
+}
+
+/// The open file behind a descriptor of the current process; null if there is none. Untyped.
+#[inline(always)]
+pub fn of_descriptor(fd: i32) -> Pointer {
+    // SAFETY: typed from the current task up to the table, whose size bounds the index.
+    unsafe {
+        let files: Pointer = Typed::get(current(), &TASK_FILES);
+        let table: Pointer = Typed::get(files, &FILES_TABLE);
+        let descriptors: Pointer = Typed::get(table, &TABLE_FILES);
+        if fd < 0 || fd as u32 >= Typed::get::<u32>(table, &TABLE_SIZE) {
+            return core::ptr::null();
+        }
+        Probed::at(
+            descriptors.wrapping_add(fd as usize * size_of::<Pointer>()),
+            0,
+        )
+    }
+}
+
+/// Number and device of an inode.
+///
+/// # Safety
+/// As for [`Read::at`].
+#[inline(always)]
+pub unsafe fn identity<R: Read>(inode: Pointer) -> (u64, u32) {
+    // SAFETY: the caller's.
+    unsafe {
+        (
+            R::get(inode, &INODE_INO),
+            R::get(R::get(inode, &INODE_SB), &SB_DEV),
+        )
+    }
+}
+
+/// Layer of an overlay that a file lies in, and whether it has no name left: [`ExeFlags`].
+///
+/// # Safety
+/// As for [`Read::at`].
+#[inline(always)]
+pub unsafe fn layer<R: Read>(inode: Pointer) -> u32 {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut flags = 0;
+        if R::get::<u32>(inode, &INODE_NLINK) == 0 {
+            flags |= ExeFlags::UNLINKED;
+        }
+        let block: Pointer = R::get(inode, &INODE_SB);
+        if R::get::<u64>(block, &SB_MAGIC) == OVERLAYFS_SUPER_MAGIC {
+            // `struct ovl_inode` of `fs/overlayfs/ovl_entry.h`: `vfs_inode`, then
+            // `__upperdentry`; overlayfs is often a module, so BTF does not have it.
+            let upper: u64 = Probed::get(inode, &INODE_SIZE);
+            flags |= if upper == 0 {
+                ExeFlags::LOWER_LAYER
+            } else {
+                ExeFlags::UPPER_LAYER
+            };
+        }
+        flags
+    }
+}
+
+/// Whether the name that a walk found is one of a memfd (`MFD_NAME_PREFIX` of `mm/memfd.c`).
+///
+/// # Safety
+/// `walk` is in a map value.
+#[inline(always)]
+pub unsafe fn is_memfd(walk: *const Walk) -> bool {
+    const PREFIX: &[u8; 6] = b"memfd:";
+    // SAFETY: bounded by the mask and the room behind the text.
+    unsafe {
+        let start = (&raw const (*walk).start).read_volatile() & 0xfff;
+        let text = (&raw const (*walk).text).cast::<u8>().add(start as usize);
+        let mut index = 0;
+        while index < PREFIX.len() {
+            if text.add(index).read_volatile() != PREFIX[index] {
+                return false;
+            }
+            index += 1;
+        }
+        true
+    }
+}
+
+/// Fills the slots of a passed path: itself, the working directory, and where it starts.
+#[inline(always)]
+pub fn passed(record: &Record<COMMON>, origin: Origin, path: Pointer, dirfd: i32) {
+    let first = record.string(Slot::Passed, origin, path);
+    record.place(Slot::Cwd, walk::cwd());
+    base(record, Slot::Base, first, dirfd);
+}
+
+/// Fills the slot of the directory that a relative path starts from.
+#[inline(always)]
+fn base(record: &Record<COMMON>, slot: Slot, first: u8, dirfd: i32) {
+    if first == b'/' || dirfd == AT_FDCWD {
+        return;
+    }
+    let file = of_descriptor(dirfd);
+    if !file.is_null() {
+        // SAFETY: probed.
+        let place = unsafe { walk::place_at::<Probed>(file, FILE_PATH.load()) };
+        record.place(slot, place);
+    }
+}
+
+/// Facts about an open file, and its path.
+///
+/// # Safety
+/// `slot` is the record's; `file` as for [`Read::at`].
+#[inline(always)]
+pub unsafe fn opened<R: Read>(
+    record: &Record<COMMON>,
+    slot: *mut Common,
+    body: *mut Open,
+    file: Pointer,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        let inode: Pointer = R::get(file, &FILE_INODE);
+        let (number, dev) = identity::<R>(inode);
+        (*body).inode = number;
+        (*body).dev = dev;
+        (*body).inode_mode = u32::from(R::get::<u16>(inode, &INODE_MODE));
+        (*body).file_mode = R::get(file, &FILE_MODE);
+        (*body).layer = layer::<R>(inode);
+        let end = record.place(Slot::Resolved, walk::place_at::<R>(file, FILE_PATH.load()));
+        if end == End::PSEUDO && is_memfd(&raw const (*slot).walk) {
+            (*body).layer |= ExeFlags::MEMFD;
+        }
+    }
+}
+
+/// Starts the record of an open; facts about the file are 0.
+///
+/// # Safety
+/// `slot` is claimed.
+#[inline(always)]
+unsafe fn new_open(slot: *mut Common, call: &Call, open: &OpenArguments) -> Record<COMMON> {
+    // SAFETY: the caller's; the current task is typed.
+    unsafe {
+        let record = Record::new::<Open>(slot, Kind::Open, current());
+        record.flag(call.flags);
+        let body = record.body::<Open>();
+        (*body).ret = call.ret;
+        (*body).inode = 0;
+        (*body).dev = 0;
+        (*body).flags = open.flags;
+        (*body).create_mode = open.mode;
+        (*body).inode_mode = 0;
+        (*body).file_mode = 0;
+        (*body).layer = 0;
+        (*body).syscall = call.number;
+        (*body).dirfd = open.dirfd;
+        record
+    }
+}
+
+/// An open, at the exit of its call.
+///
+/// # Safety
+/// `slot` is claimed.
+#[inline(always)]
+pub unsafe fn open(slot: *mut Common, call: &Call, open: &OpenArguments) -> Outcome {
+    // SAFETY: the caller's.
+    unsafe {
+        let record = new_open(slot, call, open);
+        if call.ret >= 0 {
+            let file = of_descriptor(call.ret as i32);
+            if !file.is_null() {
+                opened::<Probed>(&record, slot, record.body(), file);
+            }
+        }
+        if open.path != 0 {
+            passed(&record, Origin::User, open.path as Pointer, open.dirfd);
+        } else {
+            record.place(Slot::Cwd, walk::cwd());
+        }
+        record.emit(Kind::Open)
+    }
+}
+
+/// A symbolic or hard link, at the exit of its call.
+///
+/// # Safety
+/// `slot` is claimed.
+#[inline(always)]
+pub unsafe fn link(slot: *mut Common, kind: Kind, call: &Call, link: &LinkArguments) -> Outcome {
+    // SAFETY: the caller's; the current task is typed.
+    unsafe {
+        let record = Record::new::<Link>(slot, kind, current());
+        record.flag(call.flags);
+        let body = record.body::<Link>();
+        (*body).ret = call.ret;
+        (*body).syscall = call.number;
+        (*body).dirfd = link.dirfd;
+        (*body).target_dirfd = link.target_dirfd;
+        (*body).flags = link.flags;
+        passed(&record, Origin::User, link.path as Pointer, link.dirfd);
+        let first = record.string(Slot::Target, Origin::User, link.target as Pointer);
+        base(&record, Slot::TargetBase, first, link.target_dirfd);
+        record.emit(kind)
+    }
+}

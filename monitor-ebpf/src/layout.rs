@@ -1,0 +1,31 @@
+//! What the loader tells the programs: offsets of kernel members and settings, in `.rodata`, which
+//! the verifier sees as constants.
+
+use aya_ebpf::Global;
+
+/// Offset of a kernel struct member.
+pub type Member = Global<u32>;
+
+macro_rules! members {
+    ($($need:ident $name:ident $structure:literal [$($member:literal),+];)*) => {
+        $(#[unsafe(no_mangle)]
+        pub static $name: Member = Member::new(monitor_common::layout::ABSENT);)*
+    };
+}
+monitor_common::kernel_members!(members);
+
+/// 1 if the environment goes into exec records.
+#[unsafe(no_mangle)]
+pub static WANT_ENVIRONMENT: Global<u32> = Global::new(0);
+/// Process whose own opens and connects are left out: the daemon, which would feed itself.
+#[unsafe(no_mangle)]
+pub static SELF_PID: Global<u32> = Global::new(0);
+/// 1 if `sched_process_exit` tells in its second argument whether the whole group is gone (6.16).
+#[unsafe(no_mangle)]
+pub static EXIT_SAYS_GROUP_DEAD: Global<u32> = Global::new(0);
+
+/// Whether this kernel has the member.
+#[inline(always)]
+pub fn present(member: &Member) -> bool {
+    member.load() != monitor_common::layout::ABSENT
+}

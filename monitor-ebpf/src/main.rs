@@ -1,0 +1,40 @@
+//! Kernel programs of `monitor`, linked into one object; the loader picks what the kernel takes.
+//!
+//! Each entry point is a shell around a body that returns `Result<(), LossReason>`; [`emit`]
+//! counts. One file holds one family of events, as in `monitor-common`.
+//!
+//! Unsafe code is sound by the verifier: no program runs before the kernel has proved that each
+//! plain load goes to memory the program owns, or through a pointer whose type BTF gives (where a
+//! bad pointer reads as 0). Other kernel and user memory is read by helpers that check it.
+//! Comments name what goes beyond that. Offsets come from BTF at load (`layout`).
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod cgroup;
+mod emit;
+mod file;
+mod layout;
+mod network;
+mod process;
+mod read;
+mod record;
+mod scratch;
+mod syscall;
+mod task;
+mod walk;
+
+use aya_ebpf::Global;
+
+/// Present only in objects built for this layout of records; the loader insists on it.
+#[unsafe(no_mangle)]
+static MONITOR_ABI_1: Global<u32> = Global::new(monitor_common::ABI_VERSION);
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

@@ -1,0 +1,235 @@
+//! Sockets: `socket` and `connect`.
+
+use aya_ebpf::helpers::generated::{
+    bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
+};
+use monitor_common::network::{Connect, Socket};
+use monitor_common::{Flags, Kind, Slot};
+
+use crate::emit::Outcome;
+use crate::file;
+use crate::layout::*;
+use crate::read::{Pointer, Probed, Read, current, masked};
+use crate::record::{self, Origin, Record};
+use crate::scratch::{COMMON, Common};
+use crate::syscall::Call;
+use crate::walk;
+
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const S_IFMT: u16 = 0o170_000;
+const S_IFSOCK: u16 = 0o140_000;
+const EINTR: i64 = -4;
+const EINPROGRESS: i64 = -115;
+/// `UNIX_PATH_MAX`
+const UNIX_NAME_MAX: u64 = 108;
+
+/// An address as it was passed.
+pub struct Passed {
+    pub origin: Origin,
+    pub address: Pointer,
+    pub len: u32,
+}
+
+/// A `socket`, at its exit.
+#[inline(always)]
+pub fn socket(call: &Call) -> Outcome {
+    // SAFETY: the current task is typed.
+    unsafe {
+        record::fixed(Kind::Socket, current(), call.flags, |body: *mut Socket| {
+            (*body).ret = call.ret;
+            (*body).domain = call.args[0] as u32;
+            (*body).kind = call.args[1] as u32;
+            (*body).protocol = call.args[2] as u32;
+            (*body).reserved = 0;
+        })
+    }
+}
+
+/// A `connect` on an open file, at its exit.
+///
+/// # Safety
+/// `slot` is claimed.
+#[inline(always)]
+pub unsafe fn connect(
+    slot: *mut Common,
+    call: &Call,
+    fd: i32,
+    file: Pointer,
+    passed: &Passed,
+) -> Outcome {
+    // SAFETY: the caller's; the current task is typed.
+    unsafe {
+        let record = Record::new::<Connect>(slot, Kind::Connect, current());
+        record.flag(call.flags);
+        let body = record.body::<Connect>();
+        (*body).ret = call.ret;
+        (*body).fd = fd;
+        clear(body);
+        let family = passed_address(body, passed);
+        (*body).passed_family = family;
+        if family == AF_UNIX {
+            unix_name(&record, passed);
+            record.place(Slot::Cwd, walk::cwd());
+        }
+        if !file.is_null() {
+            // A blocking connect that a signal interrupts goes on in the background.
+            let under_way = matches!(call.ret, 0 | EINTR | EINPROGRESS);
+            of_socket(body, file, under_way);
+        }
+        record.emit(Kind::Connect)
+    }
+}
+
+#[inline(always)]
+unsafe fn clear(body: *mut Connect) {
+    // SAFETY: in the caller's record; 16 aligned bytes each.
+    unsafe {
+        for address in [&raw mut (*body).remote, &raw mut (*body).local] {
+            address.cast::<u64>().write_volatile(0);
+            address.cast::<u64>().add(1).write_volatile(0);
+        }
+        (*body).family = 0;
+        (*body).kind = 0;
+        (*body).protocol = 0;
+        (*body).remote_port = 0;
+        (*body).local_port = 0;
+    }
+}
+
+/// What the socket itself says, which no program can change behind our back.
+#[inline(always)]
+unsafe fn of_socket(body: *mut Connect, file: Pointer, under_way: bool) {
+    // SAFETY: probed.
+    unsafe {
+        let inode: Pointer = Probed::get(file, &FILE_INODE);
+        if Probed::get::<u16>(inode, &INODE_MODE) & S_IFMT != S_IFSOCK {
+            return;
+        }
+        let socket: Pointer = Probed::get(file, &FILE_PRIVATE);
+        let sk: Pointer = Probed::get(socket, &SOCKET_SK);
+        let family: u16 = Probed::get(sk, &SK_FAMILY);
+        (*body).family = family;
+        (*body).kind = Probed::get(socket, &SOCKET_TYPE);
+        (*body).protocol = Probed::get(sk, &SK_PROTOCOL);
+        if family != AF_INET && family != AF_INET6 {
+            return;
+        }
+        (*body).local_port = Probed::get(sk, &SK_LOCAL_PORT);
+        let port = u16::from_be(Probed::get(sk, &SK_PORT));
+        let take_remote = under_way && port != 0;
+        if take_remote {
+            (*body).remote_port = port;
+        }
+        if family == AF_INET {
+            read_into(&raw mut (*body).local, sk, &SK_LOCAL_ADDRESS, 4);
+            if take_remote {
+                read_into(&raw mut (*body).remote, sk, &SK_ADDRESS, 4);
+            }
+        } else if present(&SK_ADDRESS6) && present(&SK_LOCAL_ADDRESS6) {
+            read_into(&raw mut (*body).local, sk, &SK_LOCAL_ADDRESS6, 16);
+            if take_remote {
+                read_into(&raw mut (*body).remote, sk, &SK_ADDRESS6, 16);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn read_into(to: *mut [u8; 16], base: Pointer, member: &Member, len: u32) {
+    let from = base.wrapping_add(member.load() as usize);
+    // SAFETY: `len` is at most 16; the helper checks the source.
+    unsafe { bpf_probe_read_kernel(to.cast(), len, from.cast()) };
+}
+
+/// Family of the passed address; remote address and port too if it is one of IP.
+#[inline(always)]
+unsafe fn passed_address(body: *mut Connect, passed: &Passed) -> u16 {
+    // SAFETY: targets are in the caller's record; the helpers check the source.
+    unsafe {
+        if passed.len < 2 {
+            return 0;
+        }
+        let mut family = 0u16;
+        copy((&raw mut family).cast(), 2, passed, 0);
+        let (address, len) = match family {
+            AF_INET if passed.len >= 16 => (4, 4),
+            AF_INET6 if passed.len >= 24 => (8, 16),
+            _ => return family,
+        };
+        let mut port = 0u16;
+        copy((&raw mut port).cast(), 2, passed, 2);
+        (*body).remote_port = u16::from_be(port);
+        let remote = (&raw mut (*body).remote).cast();
+        if len == 4 {
+            copy(remote, 4, passed, address)
+        } else {
+            copy(remote, 16, passed, address)
+        };
+        family
+    }
+}
+
+#[inline(always)]
+unsafe fn copy(to: *mut u8, len: u32, passed: &Passed, offset: usize) -> bool {
+    let from = passed.address.wrapping_add(offset).cast();
+    // SAFETY: the caller's for the target; the helpers check the source.
+    let failed = unsafe {
+        match passed.origin {
+            Origin::User => bpf_probe_read_user(to.cast(), len, from),
+            Origin::Kernel => bpf_probe_read_kernel(to.cast(), len, from),
+        }
+    };
+    failed == 0
+}
+
+/// Name of an `AF_UNIX` address; an abstract one, which begins with a NUL, is written `@name`.
+#[inline(always)]
+unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
+    let len = u64::from(passed.len.saturating_sub(2)).min(UNIX_NAME_MAX);
+    if len == 0 {
+        return;
+    }
+    // SAFETY: 128 bytes of room for at most 109; the helpers check the source.
+    unsafe {
+        let (to, at) = record.room::<128>();
+        if !copy(to, 1, passed, 2) {
+            record.flag(Flags::PASSED_UNREADABLE);
+            return;
+        }
+        if to.read_volatile() == 0 {
+            copy(to.add(1), masked::<127>(len as u32 - 1), passed, 3);
+            to.write_volatile(b'@');
+            record.fill(Slot::Passed, at, len);
+            return;
+        }
+        let from = passed.address.wrapping_add(2).cast();
+        let size = masked::<127>(len as u32 + 1);
+        let copied = match passed.origin {
+            Origin::User => bpf_probe_read_user_str(to.cast(), size, from),
+            Origin::Kernel => bpf_probe_read_kernel_str(to.cast(), size, from),
+        };
+        if copied > 0 {
+            record.fill(Slot::Passed, at, copied as u64 - 1);
+        } else {
+            record.flag(Flags::PASSED_UNREADABLE);
+        }
+    }
+}
+
+/// A `connect`, at the exit of its call.
+///
+/// # Safety
+/// `slot` is claimed.
+#[inline(always)]
+pub unsafe fn connect_call(slot: *mut Common, call: &Call) -> Outcome {
+    let fd = call.args[0] as i32;
+    let passed = Passed {
+        origin: Origin::User,
+        address: call.args[1] as Pointer,
+        len: call.args[2] as u32,
+    };
+    // SAFETY: the caller's.
+    unsafe { connect(slot, call, fd, file::of_descriptor(fd), &passed) }
+}

@@ -1,0 +1,257 @@
+//! Processes: exec, fork, exit, ptrace.
+
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use monitor_common::process::{ExeFlags, Exec, Exit, Fork, Ptrace};
+use monitor_common::{ARGS_MAX, ENV_MAX, Flags, Kind, Slot};
+
+use crate::emit::{Outcome, settle};
+use crate::file::{self, AT_FDCWD};
+use crate::layout::*;
+use crate::read::{Pointer, Read, Typed, current};
+use crate::record::{self, Origin, Record};
+use crate::scratch;
+use crate::syscall::Call;
+use crate::task;
+use crate::walk;
+
+const SYS_EXECVE: u32 = 59;
+const SYS_EXECVEAT: u32 = 322;
+/// `SIGNAL_GROUP_EXIT` of `include/linux/sched/signal.h`.
+const SIGNAL_GROUP_EXIT: u32 = 4;
+
+type LargeRecord = Record<{ scratch::LARGE }>;
+
+/// `sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, 5.10
+/// and later: the new program is in place and has not run yet.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn exec(ctx: BtfTracePointContext) -> i32 {
+    settle(Kind::Exec, exec_record(ctx.arg(0), ctx.arg(2)))
+}
+
+#[inline(always)]
+fn exec_record(task: Pointer, bprm: Pointer) -> Outcome {
+    let slot = scratch::large()?;
+    // SAFETY: arguments of the hook are typed; the slot is exec's own.
+    unsafe {
+        let record: LargeRecord = Record::new::<Exec>(slot, Kind::Exec, task);
+        let file: Pointer = Typed::get(bprm, &BPRM_FILE);
+        let body = record.body::<Exec>();
+        executable(body, file, task);
+        let end = record.place(
+            Slot::Resolved,
+            walk::place_at::<Typed>(file, FILE_PATH.load()),
+        );
+        if end == walk::End::PSEUDO && file::is_memfd(&raw const (*slot).walk) {
+            (*body).exe_flags |= ExeFlags::MEMFD;
+        }
+        record.string(
+            Slot::Passed,
+            Origin::Kernel,
+            Typed::get(bprm, &BPRM_FILENAME),
+        );
+        record.place(Slot::Cwd, walk::cwd());
+        // `execveat` on a descriptor makes up a path; otherwise the two calls leave no difference.
+        let by_descriptor =
+            present(&BPRM_FDPATH) && !Typed::get::<Pointer>(bprm, &BPRM_FDPATH).is_null();
+        (*body).syscall = if by_descriptor {
+            SYS_EXECVEAT
+        } else {
+            SYS_EXECVE
+        };
+        (*body).dirfd = AT_FDCWD;
+        (*body).ret = 0;
+        vectors(&record, body, task);
+        record.emit(Kind::Exec)
+    }
+}
+
+/// Facts about the file of a new program.
+#[inline(always)]
+unsafe fn executable(body: *mut Exec, file: Pointer, task: Pointer) {
+    // SAFETY: `file` and `task` are typed.
+    unsafe {
+        let inode: Pointer = Typed::get(file, &FILE_INODE);
+        let (number, dev) = file::identity::<Typed>(inode);
+        (*body).inode = number;
+        (*body).dev = dev;
+        // The upper bit of the nanoseconds is the kernel's own since 6.13.
+        let ns = |sec: u64, nsec: u32| sec * 1_000_000_000 + u64::from(nsec & 0x7fff_ffff);
+        (*body).ctime = ns(
+            Typed::get(inode, &INODE_CTIME_SEC),
+            Typed::get(inode, &INODE_CTIME_NSEC),
+        );
+        (*body).mtime = ns(
+            Typed::get(inode, &INODE_MTIME_SEC),
+            Typed::get(inode, &INODE_MTIME_NSEC),
+        );
+        let mut flags = file::layer::<Typed>(inode);
+        if writable(inode, task) {
+            flags |= ExeFlags::WRITABLE;
+        }
+        (*body).exe_flags = flags;
+    }
+}
+
+/// Whether the task may write the file, by mode bits, owner and capability: what
+/// `inode_permission` decides for most files, leaving out ACLs and read-only mounts.
+#[inline(always)]
+unsafe fn writable(inode: Pointer, task: Pointer) -> bool {
+    const S_IMMUTABLE: u32 = 1 << 3;
+    const CAP_DAC_OVERRIDE: u64 = 1 << 1;
+    // SAFETY: both are typed.
+    unsafe {
+        if Typed::get::<u32>(inode, &INODE_FLAGS) & S_IMMUTABLE != 0 {
+            return false;
+        }
+        let cred: Pointer = Typed::get(task, &TASK_CRED);
+        let mode: u16 = Typed::get(inode, &INODE_MODE);
+        let bit = if Typed::get::<u32>(inode, &INODE_UID) == Typed::get(cred, &CRED_FSUID) {
+            0o200
+        } else if Typed::get::<u32>(inode, &INODE_GID) == Typed::get(cred, &CRED_FSGID) {
+            0o020
+        } else {
+            0o002
+        };
+        mode & bit != 0 || Typed::get::<u64>(cred, &CRED_CAP_EFFECTIVE) & CAP_DAC_OVERRIDE != 0
+    }
+}
+
+/// Arguments and, if wanted, environment: from the new stack, which no program has touched yet.
+#[inline(always)]
+unsafe fn vectors(record: &LargeRecord, body: *mut Exec, task: Pointer) {
+    // SAFETY: `task` is typed.
+    unsafe {
+        let mm: Pointer = Typed::get(task, &TASK_MM);
+        let start: u64 = Typed::get(mm, &MM_ARG_START);
+        let len = Typed::get::<u64>(mm, &MM_ARG_END).wrapping_sub(start);
+        (*body).args_len = len as u32;
+        let read = if len <= ARGS_MAX as u64 {
+            record.bytes::<ARGS_MAX>(Slot::Args, start, len)
+        } else {
+            const HALF: usize = ARGS_MAX / 2;
+            record.flag(Flags::ARGS_TRUNCATED);
+            let tail = start + len - HALF as u64;
+            record
+                .bytes::<HALF>(Slot::Args, start, HALF as u64)
+                .and_then(|()| record.bytes::<HALF>(Slot::Args, tail, HALF as u64))
+        };
+        if read.is_err() {
+            record.flag(Flags::ARGS_TRUNCATED);
+        }
+        let start: u64 = Typed::get(mm, &MM_ENV_START);
+        let len = Typed::get::<u64>(mm, &MM_ENV_END).wrapping_sub(start);
+        (*body).env_len = len as u32;
+        if WANT_ENVIRONMENT.load() != 0 {
+            let read = record.bytes::<ENV_MAX>(Slot::Env, start, len);
+            if read.is_err() || len > ENV_MAX as u64 {
+                record.flag(Flags::ENV_TRUNCATED);
+            }
+        }
+    }
+}
+
+/// A failed `execve` or `execveat`, at its exit.
+///
+/// # Safety
+/// `slot` is claimed.
+#[inline(always)]
+pub unsafe fn exec_failed(
+    slot: *mut scratch::Common,
+    call: &Call,
+    dirfd: i32,
+    path: u64,
+) -> Outcome {
+    // SAFETY: the current task is typed; the slot is the caller's.
+    unsafe {
+        let record = Record::new::<Exec>(slot, Kind::Exec, current());
+        record.flag(call.flags);
+        let body = record.body::<Exec>();
+        (*body).ret = call.ret;
+        (*body).inode = 0;
+        (*body).ctime = 0;
+        (*body).mtime = 0;
+        (*body).dev = 0;
+        (*body).exe_flags = 0;
+        (*body).syscall = call.number;
+        (*body).dirfd = dirfd;
+        (*body).args_len = 0;
+        (*body).env_len = 0;
+        file::passed(&record, Origin::User, path as Pointer, dirfd);
+        record.emit(Kind::Exec)
+    }
+}
+
+/// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`, 5.10 and later:
+/// the child is complete and has not run yet.
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn fork(ctx: BtfTracePointContext) -> i32 {
+    settle(Kind::Fork, fork_record(ctx.arg(0), ctx.arg(1)))
+}
+
+#[inline(always)]
+fn fork_record(caller: Pointer, child: Pointer) -> Outcome {
+    // SAFETY: arguments of the hook are typed.
+    unsafe {
+        if Typed::get::<u32>(child, &TASK_PID) != Typed::get::<u32>(child, &TASK_TGID) {
+            return Ok(());
+        }
+        record::fixed(Kind::Fork, child, 0, |body: *mut Fork| {
+            (*body).caller_pid = Typed::get(caller, &TASK_TGID);
+            (*body).caller_tid = Typed::get(caller, &TASK_PID);
+            (*body).caller_start = task::process_start(caller);
+        })
+    }
+}
+
+/// `sched_process_exit(struct task_struct *p)`, 5.10 and later; since 6.16 `bool group_dead` too.
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn exit(ctx: BtfTracePointContext) -> i32 {
+    // SAFETY: the argument is typed. `live` was counted down before the hook; two threads that
+    // end at once may both see 0 where the kernel does not say which was last.
+    let alive = unsafe {
+        if EXIT_SAYS_GROUP_DEAD.load() != 0 {
+            ctx.arg::<u64>(1) & 0xff == 0
+        } else {
+            Typed::get::<u32>(Typed::get(ctx.arg(0), &TASK_SIGNAL), &SIGNAL_LIVE) != 0
+        }
+    };
+    if alive {
+        0
+    } else {
+        settle(Kind::Exit, exit_record(ctx.arg(0)))
+    }
+}
+
+#[inline(always)]
+fn exit_record(task: Pointer) -> Outcome {
+    // SAFETY: the argument of the hook is typed.
+    unsafe {
+        record::fixed(Kind::Exit, task, 0, |body: *mut Exit| {
+            // As `wait_task_zombie` of `kernel/exit.c` reports it.
+            let signal: Pointer = Typed::get(task, &TASK_SIGNAL);
+            (*body).status = if Typed::get::<u32>(signal, &SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0 {
+                Typed::get(signal, &SIGNAL_GROUP_EXIT_CODE)
+            } else {
+                Typed::get(Typed::get(task, &TASK_LEADER), &TASK_EXIT_CODE)
+            };
+            (*body).reserved = 0;
+        })
+    }
+}
+
+/// A `ptrace`, at its exit.
+#[inline(always)]
+pub fn ptrace(call: &Call) -> Outcome {
+    // SAFETY: the current task is typed.
+    unsafe {
+        record::fixed(Kind::Ptrace, current(), call.flags, |body: *mut Ptrace| {
+            (*body).ret = call.ret;
+            (*body).request = call.args[0];
+            (*body).target = call.args[1] as i32;
+            (*body).addr = call.args[2];
+            (*body).data = call.args[3];
+            (*body).reserved = 0;
+        })
+    }
+}

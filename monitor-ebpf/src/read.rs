@@ -1,0 +1,81 @@
+//! Reading kernel memory.
+//!
+//! Two ways: [`Typed`] is a plain load, for pointers whose type the verifier knows (hook
+//! arguments, the current task, and what was loaded from those); [`Probed`] goes through a helper
+//! and takes any value. Both read 0 where nothing is mapped.
+
+use core::arch::asm;
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel};
+
+use crate::layout::Member;
+
+/// A pointer into the kernel; its target is known to the verifier at most.
+pub type Pointer = *const u8;
+
+/// How to read at a pointer.
+pub trait Read {
+    /// The value at `offset` bytes from `base`.
+    ///
+    /// # Safety
+    /// `T` is valid for any bits; for [`Typed`], the verifier knows the type behind `base`.
+    unsafe fn at<T: Copy>(base: Pointer, offset: u32) -> T;
+
+    /// The value of a member of the struct at `base`.
+    ///
+    /// # Safety
+    /// As for [`Read::at`].
+    #[inline(always)]
+    unsafe fn get<T: Copy>(base: Pointer, member: &Member) -> T {
+        // SAFETY: the caller's.
+        unsafe { Self::at(base, member.load()) }
+    }
+}
+
+/// Plain loads.
+pub struct Typed;
+
+impl Read for Typed {
+    #[inline(always)]
+    unsafe fn at<T: Copy>(base: Pointer, offset: u32) -> T {
+        // SAFETY: the verifier checks type and offset, and faults read as 0.
+        unsafe { *base.add(offset as usize).cast::<T>() }
+    }
+}
+
+/// Loads through `bpf_probe_read_kernel`.
+pub struct Probed;
+
+impl Read for Probed {
+    #[inline(always)]
+    unsafe fn at<T: Copy>(base: Pointer, offset: u32) -> T {
+        let mut value = MaybeUninit::<T>::uninit();
+        // SAFETY: the helper fills all bytes, with zeros when it fails; any bits are a `T`.
+        unsafe {
+            bpf_probe_read_kernel(
+                value.as_mut_ptr().cast(),
+                size_of::<T>() as u32,
+                base.wrapping_add(offset as usize).cast(),
+            );
+            value.assume_init()
+        }
+    }
+}
+
+/// `value & MASK`, where the compiler would leave the mask out because it knows better than the
+/// verifier.
+#[inline(always)]
+pub fn masked<const MASK: i32>(value: u32) -> u32 {
+    let mut value = u64::from(value);
+    // SAFETY: touches its operand only.
+    unsafe { asm!("{value} &= {mask}", value = inout(reg) value, mask = const MASK) };
+    value as u32
+}
+
+/// The running task; typed.
+#[inline(always)]
+pub fn current() -> Pointer {
+    // SAFETY: has no precondition.
+    unsafe { bpf_get_current_task_btf() as Pointer }
+}

@@ -1,0 +1,262 @@
+//! The syscall tier: one look at the end of every system call, and what to do with the wanted.
+
+use aya_ebpf::bindings::pt_regs;
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use aya_ebpf::macros::{btf_tracepoint, map};
+use aya_ebpf::maps::Array;
+use aya_ebpf::programs::BtfTracePointContext;
+use monitor_common::loss::LossReason;
+use monitor_common::syscall::{NUMBERS, Operation, X32_BIT};
+use monitor_common::{Flags, Kind};
+
+use crate::emit::{Outcome, settle};
+use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
+use crate::layout::*;
+use crate::network;
+use crate::process;
+use crate::read::{Read, Typed, current};
+use crate::scratch::{self, Common};
+
+/// What to do at the end of each call; see `monitor_common::syscall`.
+#[map]
+static OPERATIONS: Array<u32> = Array::with_max_entries(2 * NUMBERS, 0);
+
+/// `TS_COMPAT` of `arch/x86/include/asm/thread_info.h`: the call in progress is of the i386 ABI.
+const TS_COMPAT: u32 = 2;
+/// What `creat` opens with: `O_CREAT | O_WRONLY | O_TRUNC`.
+const CREAT_FLAGS: u32 = 0o1101;
+/// Kernel-internal results "begin again", which programs see as `EINTR` if at all.
+const ERESTARTSYS: i64 = -512;
+const ERESTART_RESTARTBLOCK: i64 = -516;
+const EINTR: i64 = -4;
+
+/// A finished call.
+pub struct Call {
+    /// Number in the x86-64 ABI.
+    pub number: u32,
+    pub ret: i64,
+    pub args: [u64; 5],
+    /// [`Flags`] for the record.
+    pub flags: u16,
+}
+
+/// `sys_exit(struct pt_regs *regs, long ret)`, 5.10 and later. The registers still hold the
+/// arguments.
+#[btf_tracepoint(function = "sys_exit")]
+pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
+    let regs: *const pt_regs = ctx.arg(0);
+    // SAFETY: the argument of the hook and the current task are typed.
+    let (status, number) = unsafe {
+        (
+            Typed::get::<u32>(current(), &TASK_STATUS),
+            (*regs).orig_rax as u32,
+        )
+    };
+    // A number means nothing before the ABI is known.
+    let compat = status & TS_COMPAT != 0;
+    let number = if compat { number } else { number & !X32_BIT };
+    if number >= NUMBERS {
+        return 0;
+    }
+    let index = if compat { number + NUMBERS } else { number };
+    let Some(&entry) = OPERATIONS.get(index) else {
+        return 0;
+    };
+    if entry == 0 {
+        return 0;
+    }
+    // SAFETY: as above.
+    let call = unsafe { read_call(regs, entry >> 16, ctx.arg(1), compat) };
+    dispatch(entry as u8, &call)
+}
+
+/// Number, result and arguments of a call.
+///
+/// # Safety
+/// `regs` is typed.
+#[inline(always)]
+pub unsafe fn read_call(regs: *const pt_regs, number: u32, ret: i64, compat: bool) -> Call {
+    let ret = if (ERESTART_RESTARTBLOCK..=ERESTARTSYS).contains(&ret) {
+        EINTR
+    } else {
+        ret
+    };
+    // SAFETY: the caller's.
+    unsafe {
+        if compat {
+            let low = |register: u64| register & 0xffff_ffff;
+            let args = [
+                low((*regs).rbx),
+                low((*regs).rcx),
+                low((*regs).rdx),
+                low((*regs).rsi),
+                low((*regs).rdi),
+            ];
+            return Call {
+                number,
+                ret,
+                args,
+                flags: Flags::COMPAT,
+            };
+        }
+        let args = [
+            (*regs).rdi,
+            (*regs).rsi,
+            (*regs).rdx,
+            (*regs).r10,
+            (*regs).r8,
+        ];
+        Call {
+            number,
+            ret,
+            args,
+            flags: 0,
+        }
+    }
+}
+
+const OPEN: u8 = Operation::Open as u8;
+const OPEN_AT: u8 = Operation::OpenAt as u8;
+const OPEN_AT2: u8 = Operation::OpenAt2 as u8;
+const CREAT: u8 = Operation::Creat as u8;
+const OPEN_BY_HANDLE: u8 = Operation::OpenByHandle as u8;
+const CONNECT: u8 = Operation::Connect as u8;
+const SOCKET: u8 = Operation::Socket as u8;
+const SYMLINK: u8 = Operation::Symlink as u8;
+const SYMLINK_AT: u8 = Operation::SymlinkAt as u8;
+const LINK: u8 = Operation::Link as u8;
+const LINK_AT: u8 = Operation::LinkAt as u8;
+const PTRACE: u8 = Operation::Ptrace as u8;
+const EXECVE: u8 = Operation::Execve as u8;
+const EXECVE_AT: u8 = Operation::ExecveAt as u8;
+
+#[inline(always)]
+fn dispatch(operation: u8, call: &Call) -> i32 {
+    match operation {
+        OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE if !own() => {
+            let open = open_arguments(operation, call);
+            // SAFETY: `with_slot` claims the slot; so below.
+            settle(
+                Kind::Open,
+                with_slot(|slot| unsafe { file::open(slot, call, &open) }),
+            )
+        }
+        CONNECT if !own() => settle(
+            Kind::Connect,
+            // SAFETY: as above.
+            with_slot(|slot| unsafe { network::connect_call(slot, call) }),
+        ),
+        SOCKET => settle(Kind::Socket, network::socket(call)),
+        PTRACE => settle(Kind::Ptrace, process::ptrace(call)),
+        SYMLINK | SYMLINK_AT | LINK | LINK_AT => {
+            let kind = if matches!(operation, SYMLINK | SYMLINK_AT) {
+                Kind::Symlink
+            } else {
+                Kind::Link
+            };
+            let link = link_arguments(operation, call);
+            // SAFETY: as above.
+            settle(
+                kind,
+                with_slot(|slot| unsafe { file::link(slot, kind, call, &link) }),
+            )
+        }
+        EXECVE | EXECVE_AT if call.ret < 0 => {
+            let [first, second, ..] = call.args;
+            let (dirfd, path) = if operation == EXECVE {
+                (AT_FDCWD, first)
+            } else {
+                (first as i32, second)
+            };
+            settle(
+                Kind::Exec,
+                // SAFETY: as above.
+                with_slot(|slot| unsafe { process::exec_failed(slot, call, dirfd, path) }),
+            )
+        }
+        _ => 0,
+    }
+}
+
+/// Runs `body` with a claimed slot.
+#[inline(always)]
+pub fn with_slot(body: impl FnOnce(*mut Common) -> Outcome) -> Result<(), LossReason> {
+    let slot = scratch::claim()?;
+    let outcome = body(slot);
+    // SAFETY: claimed above; `body` is done.
+    unsafe { scratch::release(slot) };
+    outcome
+}
+
+/// Whether the caller is the daemon.
+#[inline(always)]
+pub fn own() -> bool {
+    // SAFETY: the current task is typed.
+    unsafe { Typed::get::<u32>(current(), &TASK_TGID) == SELF_PID.load() }
+}
+
+#[inline(always)]
+fn open_arguments(operation: u8, call: &Call) -> OpenArguments {
+    let [a, b, c, d, _] = call.args;
+    match operation {
+        OPEN => OpenArguments {
+            dirfd: AT_FDCWD,
+            path: a,
+            flags: b as u32,
+            mode: c as u32,
+        },
+        OPEN_AT => OpenArguments {
+            dirfd: a as i32,
+            path: b,
+            flags: c as u32,
+            mode: d as u32,
+        },
+        CREAT => OpenArguments {
+            dirfd: AT_FDCWD,
+            path: a,
+            flags: CREAT_FLAGS,
+            mode: b as u32,
+        },
+        OPEN_BY_HANDLE => OpenArguments {
+            dirfd: AT_FDCWD,
+            path: 0,
+            flags: c as u32,
+            mode: 0,
+        },
+        _ => {
+            // `struct open_how` begins with flags and mode, 64 bits each.
+            let mut how = [0u64; 2];
+            // SAFETY: the helper fills 16 bytes or none.
+            unsafe { bpf_probe_read_user((&raw mut how).cast(), 16, c as *const _) };
+            OpenArguments {
+                dirfd: a as i32,
+                path: b,
+                flags: how[0] as u32,
+                mode: how[1] as u32,
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn link_arguments(operation: u8, call: &Call) -> LinkArguments {
+    let [a, b, c, d, e] = call.args;
+    let plain = |target, dirfd, path| LinkArguments {
+        dirfd,
+        path,
+        target_dirfd: AT_FDCWD,
+        target,
+        flags: 0,
+    };
+    match operation {
+        SYMLINK_AT => plain(a, b as i32, c),
+        LINK_AT => LinkArguments {
+            dirfd: c as i32,
+            path: d,
+            target_dirfd: a as i32,
+            target: b,
+            flags: e as u32,
+        },
+        _ => plain(a, AT_FDCWD, b),
+    }
+}

@@ -1,0 +1,220 @@
+//! From a dentry and its mount to the text of the path, as `d_path` would give it, from any hook.
+//!
+//! The walk goes up component by component and across mounts to the top of the mount namespace,
+//! writing from the end of a buffer. It runs in `bpf_loop` and keeps its state in map memory: the
+//! verifier then sees the same unknown values in each round and needs two rounds only.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
+use monitor_common::PATH_MAX;
+
+use crate::layout::*;
+use crate::read::{Pointer, Probed, Read, Typed, current};
+
+/// Longest text: `PATH_MAX` less the NUL that is not written.
+const TEXT_MAX: u32 = PATH_MAX as u32 - 1;
+const NAME_MAX: u32 = 255;
+/// Longest paths have 2047 components of one byte; the rest is for mounts.
+const STEPS: u32 = 4096;
+
+/// A file's place: a `struct path`, as numbers.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// `struct dentry *`
+    pub dentry: u64,
+    /// `struct vfsmount *`
+    pub mnt: u64,
+}
+
+/// How a walk ended.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct End;
+
+impl End {
+    /// Out of steps, or of room.
+    pub const TRUNCATED: u32 = 0;
+    /// At the root of the task's mount namespace.
+    pub const ROOT: u32 = 1;
+    /// At a root that is not the task's.
+    pub const DETACHED: u32 = 2;
+    /// It never began: a file without a directory, such as a memfd. The text is its name.
+    pub const PSEUDO: u32 = 3;
+}
+
+/// State of a walk, in map memory.
+#[repr(C)]
+pub struct Walk {
+    dentry: u64,
+    mnt: u64,
+    /// Root dentry of `mnt`.
+    root: u64,
+    /// Where the text begins.
+    pub start: u32,
+    /// One of [`End`].
+    pub end: u32,
+    /// The text, and room for a last name so that every write is within bounds.
+    pub text: [u8; PATH_MAX + NAME_MAX as usize + 1],
+}
+
+/// Where a task works.
+#[inline(always)]
+pub fn cwd() -> Place {
+    // SAFETY: typed, from the current task.
+    unsafe {
+        let fs: Pointer = Typed::get(current(), &TASK_FS);
+        place_at::<Typed>(fs, FS_PWD.load())
+    }
+}
+
+/// The `struct path` at `offset` bytes from `base`.
+///
+/// # Safety
+/// As for [`Read::at`].
+#[inline(always)]
+pub unsafe fn place_at<R: Read>(base: Pointer, offset: u32) -> Place {
+    // SAFETY: the caller's.
+    unsafe {
+        Place {
+            dentry: R::at(base, offset + PATH_DENTRY.load()),
+            mnt: R::at(base, offset + PATH_MNT.load()),
+        }
+    }
+}
+
+/// Walks; the text is then in `walk.text` from `walk.start`, and its length is returned.
+///
+/// # Safety
+/// `walk` points into a map value.
+#[inline(always)]
+pub unsafe fn walk(walk: *mut Walk, from: Place) -> u32 {
+    // SAFETY: the caller's; the loop gets the pointer by way of the stack, as the kernel demands.
+    unsafe {
+        (&raw mut (*walk).dentry).write_volatile(from.dentry);
+        (&raw mut (*walk).mnt).write_volatile(from.mnt);
+        let root = Probed::get::<u64>(from.mnt as Pointer, &VFSMOUNT_ROOT);
+        (&raw mut (*walk).root).write_volatile(root);
+        (&raw mut (*walk).start).write_volatile(TEXT_MAX);
+        (&raw mut (*walk).end).write_volatile(End::TRUNCATED);
+        let mut state = walk;
+        bpf_loop(STEPS, step as *mut c_void, (&raw mut state).cast(), 0);
+        finish(walk)
+    }
+}
+
+/// Decides what the end of the walk means.
+#[inline(always)]
+unsafe fn finish(walk: *mut Walk) -> u32 {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut start = (&raw const (*walk).start).read_volatile();
+        if (&raw const (*walk).end).read_volatile() == End::ROOT {
+            if start == TEXT_MAX {
+                start = TEXT_MAX - 1;
+                (*walk).text[start as usize] = b'/';
+                (&raw mut (*walk).start).write_volatile(start);
+            }
+            let mnt = (&raw const (*walk).mnt).read_volatile() as Pointer;
+            let mount = mnt.wrapping_sub(MOUNT_MNT.load() as usize);
+            let here: u64 = Typed::get(Typed::get(current(), &TASK_NSPROXY), &NSPROXY_MNT);
+            if Probed::get::<u64>(mount, &MOUNT_NS) != here {
+                (&raw mut (*walk).end).write_volatile(End::DETACHED);
+            }
+        }
+        TEXT_MAX.wrapping_sub(start) & 0xfff
+    }
+}
+
+/// One component or one mount; 1 ends the loop.
+unsafe extern "C" fn step(_round: u32, state: *mut *mut Walk) -> i64 {
+    // SAFETY: `walk` handed the loop a pointer to its state.
+    unsafe {
+        let walk = *state;
+        let dentry = (&raw const (*walk).dentry).read_volatile();
+        if dentry == (&raw const (*walk).root).read_volatile() {
+            return cross_mount(walk);
+        }
+        let (parent, name, len) = component(dentry as Pointer);
+        if parent == dentry {
+            return no_parent(walk, name, len);
+        }
+        let start = (&raw const (*walk).start).read_volatile();
+        if start > TEXT_MAX || start < len + 1 {
+            return 1;
+        }
+        let slash = prepend(walk, start, name, len).wrapping_sub(1) & 0xfff;
+        (*walk).text[slash as usize] = b'/';
+        (&raw mut (*walk).start).write_volatile(slash);
+        (&raw mut (*walk).dentry).write_volatile(parent);
+        0
+    }
+}
+
+/// Parent and name of a dentry. The members lie side by side on all known kernels: one read.
+#[inline(always)]
+unsafe fn component(dentry: Pointer) -> (u64, Pointer, u32) {
+    // SAFETY: probed reads take any address.
+    unsafe {
+        let side_by_side = DENTRY_NAME_LEN.load() == DENTRY_PARENT.load() + 12
+            && DENTRY_NAME.load() == DENTRY_PARENT.load() + 16;
+        let (parent, len, name) = if side_by_side {
+            let words: [u64; 3] = Probed::get(dentry, &DENTRY_PARENT);
+            (words[0], (words[1] >> 32) as u32, words[2])
+        } else {
+            let parent: u64 = Probed::get(dentry, &DENTRY_PARENT);
+            let name: u64 = Probed::get(dentry, &DENTRY_NAME);
+            (parent, Probed::get(dentry, &DENTRY_NAME_LEN), name)
+        };
+        (parent, name as Pointer, len & NAME_MAX)
+    }
+}
+
+/// From the root of a mount to where it is mounted.
+#[inline(always)]
+unsafe fn cross_mount(walk: *mut Walk) -> i64 {
+    // SAFETY: probed reads take any address.
+    unsafe {
+        let mnt = (&raw const (*walk).mnt).read_volatile() as Pointer;
+        let mount = mnt.wrapping_sub(MOUNT_MNT.load() as usize);
+        let parent: Pointer = Probed::get(mount, &MOUNT_PARENT);
+        if parent == mount || parent.is_null() {
+            (&raw mut (*walk).end).write_volatile(End::ROOT);
+            return 1;
+        }
+        let above = parent.wrapping_add(MOUNT_MNT.load() as usize);
+        (&raw mut (*walk).dentry).write_volatile(Probed::get(mount, &MOUNT_POINT));
+        (&raw mut (*walk).mnt).write_volatile(above as u64);
+        (&raw mut (*walk).root).write_volatile(Probed::get(above, &VFSMOUNT_ROOT));
+        0
+    }
+}
+
+/// A dentry that has no parent and is not the root of its mount.
+#[inline(always)]
+unsafe fn no_parent(walk: *mut Walk, name: Pointer, len: u32) -> i64 {
+    // SAFETY: as for `step`.
+    unsafe {
+        let start = (&raw const (*walk).start).read_volatile();
+        if start == TEXT_MAX {
+            let start = prepend(walk, TEXT_MAX, name, len);
+            (&raw mut (*walk).start).write_volatile(start);
+            (&raw mut (*walk).end).write_volatile(End::PSEUDO);
+        } else {
+            (&raw mut (*walk).end).write_volatile(End::DETACHED);
+        }
+        1
+    }
+}
+
+/// Writes a name in front of `start`; returns where it begins.
+#[inline(always)]
+unsafe fn prepend(walk: *mut Walk, start: u32, name: Pointer, len: u32) -> u32 {
+    let begin = start.wrapping_sub(len) & 0xfff;
+    // SAFETY: at most 4095 + 255 bytes in, which `text` has.
+    unsafe {
+        let to = (&raw mut (*walk).text).cast::<u8>().add(begin as usize);
+        bpf_probe_read_kernel(to.cast(), len, name.cast());
+    }
+    begin
+}

@@ -1,1 +1,15 @@
-//! Helpers shared by the suites.
+//! What the tests from outside share: a private dockerd, the daemon under test, a Prometheus,
+//! virtual machines, and honest skipping.
+//!
+//! Every helper waits for a condition with a deadline, never for a guessed time, and takes down
+//! on drop what it started.
+
+pub mod daemon;
+pub mod docker;
+pub mod http;
+pub mod paths;
+pub mod prometheus;
+pub mod skip;
+pub mod tree;
+pub mod vm;
+pub mod wait;

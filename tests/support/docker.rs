@@ -1,0 +1,269 @@
+//! A private dockerd: own data, own socket, own containerd, no change to the host's network.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::tree::Tree;
+use crate::{http, paths, skip, wait};
+
+const START: Duration = Duration::from_mins(1);
+const STOP: Duration = Duration::from_mins(1);
+
+/// Containers have no network but their own loopback, or the host's (`--network=host`): a bridge
+/// would change the machine's packet filter.
+const NETWORK: [&str; 6] = [
+    "--bridge=none",
+    "--iptables=false",
+    "--ip6tables=false",
+    "--ip-forward=false",
+    "--ip-masq=false",
+    "--userland-proxy=false",
+];
+
+/// Why no dockerd can be started here, if so.
+pub fn obstacle() -> Option<String> {
+    skip::not_root().or_else(|| skip::without(&["dockerd", "docker", "busybox", "tar"]))
+}
+
+/// A running dockerd; on drop it is stopped, with its containers, and its data deleted.
+#[derive(Debug)]
+pub struct Dockerd {
+    process: Child,
+    folder: TempDir,
+    cgroups: Vec<PathBuf>,
+}
+
+impl Dockerd {
+    /// Starts one and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// When it ends or does not answer; the end of its log is in the error.
+    pub fn start() -> Result<Self> {
+        let folder = TempDir::with_prefix("dockerd-")?;
+        let cgroups = absent_cgroups();
+        let process = spawn(folder.path())?;
+        let mut dockerd = Self {
+            process,
+            folder,
+            cgroups,
+        };
+        dockerd.wait_until_ready()?;
+        Ok(dockerd)
+    }
+
+    /// Stops it, containers included, and starts it again over the same data.
+    ///
+    /// # Errors
+    ///
+    /// When it does not stop or does not come back.
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        self.resume()
+    }
+
+    /// Stops it and its containers; the data stay.
+    ///
+    /// # Errors
+    ///
+    /// When it had to be killed.
+    pub fn stop(&mut self) -> Result<()> {
+        let status = wait::terminate(&mut self.process, STOP)?;
+        ensure!(
+            status.success(),
+            "dockerd ended with {status}:\n{}",
+            self.log_tail()
+        );
+        Ok(())
+    }
+
+    /// Starts it again after [`Self::stop`].
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub fn resume(&mut self) -> Result<()> {
+        self.process = spawn(self.folder.path())?;
+        self.wait_until_ready()
+    }
+
+    /// Its API socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("docker.sock")
+    }
+
+    /// A `docker` command for this dockerd, not started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command
+            .env_remove("DOCKER_HOST")
+            .env_remove("DOCKER_CONTEXT");
+        // Nobody's own settings: those may name credential helpers, proxies and contexts.
+        command.env("DOCKER_CONFIG", self.folder.path().join("config"));
+        command
+            .arg("--host")
+            .arg(format!("unix://{}", self.socket().display()));
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `docker` with `arguments` to its end, whatever its exit status.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn cli(&self, arguments: &[&str]) -> Result<Output> {
+        self.command(arguments)
+            .output()
+            .context("cannot start docker")
+    }
+
+    /// Runs `docker` with `arguments` and gives its standard output, trimmed.
+    ///
+    /// # Errors
+    ///
+    /// When its exit status is not 0; what it wrote is in the error.
+    pub fn text(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.cli(arguments)?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if !output.status.success() {
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            bail!(
+                "docker {}: {}: {text}\n{complaint}",
+                arguments.join(" "),
+                output.status
+            );
+        }
+        Ok(text)
+    }
+
+    /// Makes `tree` an image called `tag` (such as `registry.example/busybox:1`) and gives its id.
+    ///
+    /// # Errors
+    ///
+    /// When the tree cannot be packed or dockerd refuses it.
+    pub fn import_image(&self, tag: &str, tree: &Tree) -> Result<String> {
+        let archive = tree.tar()?;
+        let mut import = self.command(&["import", "-", tag]);
+        import
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut import = import.spawn().context("cannot start docker")?;
+        // It reads all before it writes its one line, so this cannot block for ever.
+        import
+            .stdin
+            .take()
+            .context("docker has no input")?
+            .write_all(&archive)?;
+        let output = import.wait_with_output()?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "docker import: {complaint}");
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let socket = self.socket();
+        let ready = wait::until("an answer of dockerd", START, || {
+            if let Some(status) = self.process.try_wait()? {
+                bail!("dockerd ended with {status}");
+            }
+            Ok(http::fetch_unix(&socket, "/_ping").ok())
+        });
+        ready
+            .map(drop)
+            .with_context(|| format!("dockerd did not start:\n{}", self.log_tail()))
+    }
+
+    fn log_tail(&self) -> String {
+        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines
+            .iter()
+            .skip(lines.len().saturating_sub(15))
+            .fold(String::new(), |all, line| all + line + "\n")
+    }
+}
+
+impl Drop for Dockerd {
+    fn drop(&mut self) {
+        let stopped = self.stop();
+        detach_mounts_below(self.folder.path());
+        // Empty by now; one that somebody else uses stays.
+        for cgroup in &self.cgroups {
+            let _ = fs::remove_dir(cgroup);
+        }
+        if let Err(error) = stopped {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+fn spawn(folder: &Path) -> Result<Child> {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))?;
+    let dockerd = paths::program("dockerd").context("dockerd is missing")?;
+    Command::new(dockerd)
+        .arg("--data-root")
+        .arg(folder.join("data"))
+        .arg("--exec-root")
+        .arg(folder.join("run"))
+        .arg("--pidfile")
+        .arg(folder.join("pid"))
+        // One that the machine has would put other settings beside these, and conflict.
+        .arg("--config-file")
+        .arg(configuration(folder)?)
+        .arg("--host")
+        .arg(format!("unix://{}", folder.join("docker.sock").display()))
+        .args(NETWORK)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .context("cannot start dockerd")
+}
+
+fn configuration(folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("daemon.json");
+    fs::write(&path, "{}\n")?;
+    Ok(path)
+}
+
+/// The folders that dockerd is going to make in the cgroup hierarchies.
+fn absent_cgroups() -> Vec<PathBuf> {
+    let hierarchies = fs::read_dir("/sys/fs/cgroup")
+        .into_iter()
+        .flatten()
+        .flatten();
+    hierarchies
+        .map(|hierarchy| hierarchy.path())
+        .chain([PathBuf::from("/sys/fs/cgroup")])
+        .filter(|path| path.join("cgroup.procs").exists())
+        .map(|path| path.join("docker"))
+        .filter(|path| !path.exists())
+        .collect()
+}
+
+/// dockerd leaves its own data folder mounted onto itself, which would keep it from deletion.
+fn detach_mounts_below(folder: &Path) {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    let mut points: Vec<&Path> = points
+        .map(Path::new)
+        .filter(|point| point.starts_with(folder))
+        .collect();
+    // The innermost first.
+    points.sort_by_key(|point| std::cmp::Reverse(point.as_os_str().len()));
+    for point in points {
+        let _ = Command::new("umount").arg("--lazy").arg(point).status();
+    }
+}

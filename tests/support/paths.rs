@@ -1,0 +1,59 @@
+//! Where the tests find what was built and set up.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest)
+}
+
+/// The daemon in its release build.
+///
+/// # Errors
+///
+/// When it has not been built.
+pub fn daemon() -> Result<PathBuf> {
+    let daemon = root().join("target/release/monitor-daemon");
+    if !daemon.is_file() {
+        bail!("`{}` is missing; run `cargo xtask build`", daemon.display());
+    }
+    Ok(daemon)
+}
+
+/// The kernel image of `series` (such as `6.1`) for virtual machines.
+///
+/// # Errors
+///
+/// When it has not been set up.
+pub fn guest_kernel(series: &str) -> Result<PathBuf> {
+    let image = root()
+        .join("target/vm/kernels")
+        .join(series)
+        .join("vmlinuz");
+    if !image.is_file() {
+        bail!(
+            "`{}` is missing; run `cargo xtask setup --level test`",
+            image.display()
+        );
+    }
+    Ok(image)
+}
+
+/// The upstream rule files, which lie beside the repository, if they are there.
+pub fn upstream_rules() -> Option<PathBuf> {
+    let folder = root().parent()?.join("shared/falco/rules");
+    folder.is_dir().then_some(folder)
+}
+
+/// Where `program` is on the search path, system folders included.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+    std::env::split_paths(&path)
+        .chain(system.iter().map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+}

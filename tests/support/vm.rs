@@ -1,0 +1,183 @@
+//! Virtual machines: another kernel with a few files, one script, and its exit status.
+//!
+//! The guest lives in memory, from an initramfs. It has the kernel's file systems mounted (procfs,
+//! sysfs, devtmpfs, cgroup2, tracefs, securityfs, bpffs), the loopback interface up, no other
+//! network, no modules and no disk. What the script prints comes over a serial line of its own, so
+//! that kernel messages cannot break its lines.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::tree::Tree;
+use crate::{paths, skip, wait};
+
+/// The kernel of Debian 12.
+pub const DEBIAN_12: &str = "6.1";
+
+const QEMU: &str = "qemu-system-x86_64";
+const END: &str = "guest-exit-status ";
+
+const INIT: &str = r#"#!/bin/busybox sh
+# The first process of the guest: prepares it, runs /script, reports, and switches off.
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=dumb
+on() { mkdir -p "$3"; mount -t "$1" "$2" "$3"; }
+on proc proc /proc
+on sysfs sysfs /sys
+on devtmpfs dev /dev
+on devpts devpts /dev/pts
+on tmpfs shm /dev/shm
+on tmpfs tmp /tmp
+on tmpfs run /run
+on cgroup2 cgroup2 /sys/fs/cgroup
+on tracefs tracefs /sys/kernel/tracing
+on securityfs securityfs /sys/kernel/security
+on bpf bpf /sys/fs/bpf
+chmod 1777 /tmp
+hostname guest
+ip link set lo up
+stty -F /dev/ttyS1 raw -echo
+cd /root
+sh /script </dev/null >/dev/ttyS1 2>&1
+echo "guest-exit-status $?" >/dev/ttyS1
+poweroff -f
+"#;
+
+/// What a guest left.
+#[derive(Debug)]
+pub struct Output {
+    /// The exit status of the script.
+    pub status: i32,
+    /// What the script and its children printed, on standard output and standard error.
+    pub text: String,
+    /// What the kernel and the first process printed.
+    pub console: String,
+}
+
+/// Why no guest with the kernel `series` can be booted here, if so.
+pub fn obstacle(series: &str) -> Option<String> {
+    skip::without(&[QEMU, "cpio", "busybox"]).or_else(|| {
+        paths::guest_kernel(series)
+            .err()
+            .map(|error| error.to_string())
+    })
+}
+
+/// Boots the kernel `series` with `files` (to which busybox, `/init` and `/script` belong) and
+/// runs the shell script; its output is printed line by line as it comes.
+///
+/// # Errors
+///
+/// When the guest cannot be started, or ends without a status, or not `within` the time; the
+/// console is in the error.
+pub fn run(series: &str, files: &Tree, script: &str, within: Duration) -> Result<Output> {
+    let folder = TempDir::with_prefix("vm-")?;
+    files.script("/init", INIT)?.script("/script", script)?;
+    let initramfs = folder.path().join("initramfs");
+    fs::write(&initramfs, files.initramfs()?)?;
+    let console = folder.path().join("console");
+    let mut guest = start(&paths::guest_kernel(series)?, &initramfs, &console)?;
+
+    let lines = guest.stdout.take().context("the guest has no output")?;
+    let reader = thread::spawn(move || pass_on(lines));
+    let ended = wait::until("the end of the guest", within, || Ok(guest.try_wait()?));
+    if ended.is_err() {
+        guest.kill()?;
+        guest.wait()?;
+    }
+    let mut text = reader.join().unwrap_or_default();
+    let mut complaint = String::new();
+    if let Some(mut stderr) = guest.stderr.take() {
+        stderr.read_to_string(&mut complaint)?;
+    }
+    let console = fs::read(&console).unwrap_or_default();
+    let console = String::from_utf8_lossy(&console).replace('\r', "");
+    ended.with_context(|| format!("console of the guest:\n{console}\n{complaint}"))?;
+    let Some(status) = split_status(&mut text) else {
+        bail!("the guest ended without a status; its console:\n{console}\n{complaint}");
+    };
+    Ok(Output {
+        status,
+        text,
+        console,
+    })
+}
+
+fn start(kernel: &Path, initramfs: &Path, console: &Path) -> Result<Child> {
+    let mut qemu = Command::new(QEMU);
+    // Real virtualisation where the machine offers it; emulation is some ten times slower.
+    if File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_ok()
+    {
+        qemu.args(["-accel", "kvm", "-cpu", "host"]);
+    } else {
+        qemu.args(["-accel", "tcg"]);
+    }
+    qemu.args([
+        "-m",
+        "1024",
+        "-smp",
+        "2",
+        "-display",
+        "none",
+        "-nodefaults",
+        "-no-reboot",
+    ])
+    .arg("-serial")
+    .arg(format!("file:{}", console.display()))
+    .args(["-serial", "stdio", "-kernel"])
+    .arg(kernel)
+    .arg("-initrd")
+    .arg(initramfs)
+    // BPF among the security modules: only then do programs of that type attach.
+    .args([
+        "-append",
+        "console=ttyS0 panic=-1 loglevel=4 lsm=lockdown,capability,yama,bpf",
+    ])
+    .stdin(Stdio::null())
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped());
+    qemu.spawn().with_context(|| format!("cannot start {QEMU}"))
+}
+
+fn pass_on(lines: impl Read) -> String {
+    let mut text = String::new();
+    for line in BufReader::new(lines).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if !line.starts_with(END) {
+            println!("guest: {line}");
+        }
+        text = text + &line + "\n";
+    }
+    text
+}
+
+/// Takes the line with the status off the end of the output.
+fn split_status(text: &mut String) -> Option<i32> {
+    let (before, status) = text.rsplit_once(END)?;
+    let status = status.trim().parse().ok()?;
+    *text = before.to_owned();
+    Some(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_the_last_line() {
+        let mut text = "one\ntwo, unended".to_owned() + "guest-exit-status 3\n";
+        assert_eq!(split_status(&mut text), Some(3));
+        assert_eq!(text, "one\ntwo, unended");
+        assert_eq!(split_status(&mut text), None);
+    }
+}

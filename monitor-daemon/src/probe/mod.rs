@@ -55,8 +55,11 @@ pub struct Request {
     pub kinds: Vec<Kind>,
     /// Put the environment into exec records.
     pub environment: bool,
-    /// Bytes of each of the two rings; rounded up to a power of two of pages.
-    pub ring_bytes: u32,
+    /// Bytes of the ring for execs, forks, exits, ptrace and cgroups; rounded up to a power of two
+    /// of pages.
+    pub lifecycle_bytes: u32,
+    /// Bytes of the ring for files and the network; likewise.
+    pub bulk_bytes: u32,
     /// Which tiers may be used.
     pub tiers: Tiers,
     /// Process whose opens and connects are left out: the daemon, which would feed itself.
@@ -68,7 +71,8 @@ impl Default for Request {
         Self {
             kinds: Kind::ALL.to_vec(),
             environment: false,
-            ring_bytes: 4 << 20,
+            lifecycle_bytes: 4 << 20,
+            bulk_bytes: 4 << 20,
             tiers: Tiers::Auto,
             skip_process: None,
         }

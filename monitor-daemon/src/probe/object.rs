@@ -53,8 +53,8 @@ impl Object {
             loader.override_global(name, value, true);
         }
         loader
-            .map_max_entries("LIFECYCLE", request.ring_bytes)
-            .map_max_entries("BULK", request.ring_bytes)
+            .map_max_entries("LIFECYCLE", request.lifecycle_bytes)
+            .map_max_entries("BULK", request.bulk_bytes)
             .map_max_entries("SCRATCH", cpus * SLOTS_PER_CPU)
             .map_max_entries("EXEC_SCRATCH", cpus);
         let ebpf = loader.load(OBJECT).map_err(object_error)?;

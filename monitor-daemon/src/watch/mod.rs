@@ -164,8 +164,8 @@ fn request(settings: &Settings) -> Request {
     Request {
         kinds: Judge::kinds(&settings.policy),
         environment: environment.whole || !environment.names.is_empty(),
-        lifecycle_ring_bytes: settings.config.rings.lifecycle.bytes(),
-        bulk_ring_bytes: settings.config.rings.bulk.bytes(),
+        lifecycle_bytes: settings.config.rings.lifecycle.bytes(),
+        bulk_bytes: settings.config.rings.bulk.bytes(),
         skip_process: Some(std::process::id()),
         ..Request::default()
     }

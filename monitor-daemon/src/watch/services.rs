@@ -1,6 +1,7 @@
 //! What runs beside the loop: the Docker client and the resolver, on a thread of their own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -9,6 +10,8 @@ use crate::config::Config;
 use crate::container::{Update, docker};
 use crate::names;
 
+/// Longest time for one request to Docker.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 /// Inputs that may wait for the loop.
 const INPUTS: usize = 1024;
 
@@ -36,15 +39,14 @@ pub(super) fn start(
     let (inputs, receiver) = mpsc::channel(INPUTS);
     let settings = docker::Settings {
         socket: config.docker.socket.clone(),
-        ..docker::Settings::default()
+        timeout: REQUEST_TIMEOUT,
     };
     let owner = settings.owner();
     let (updates, told) = mpsc::channel(INPUTS);
     let (requests, client) = docker::client(settings, updates);
-    let resolver = names::resolver(host_names, names_sender(&inputs));
     std::thread::Builder::new().name("services".to_owned()).spawn(move || {
         runtime.block_on(async {
-            tokio::join!(client, resolver, pass_on(told, inputs));
+            tokio::join!(client, pass_on(told, inputs));
         });
     })?;
     Ok((Services { requests, owner }, receiver))

@@ -11,7 +11,7 @@ use super::services::Services;
 use super::waiting::{Deferred, Waiting};
 use super::{Input, Settings, clock};
 use crate::container::index::{self, Index};
-use crate::container::{Container, State as Metadata};
+use crate::container::{Container, State as Metadata, Update};
 use crate::event::{Actor, Event, World, event_types};
 use crate::metrics::{self, Metrics};
 use crate::names::NameTable;
@@ -35,6 +35,8 @@ pub(super) struct State {
     judge: Judge,
     waiting: Waiting,
     services: Services,
+    docker_up: bool,
+    rules: u64,
     alerts: AlertQueue,
     metrics: Arc<Metrics>,
     hostname: Arc<str>,
@@ -49,7 +51,10 @@ impl State {
     pub(super) fn new(settings: Settings, services: Services) -> Self {
         let Settings { config, policy, hostname, metrics, alerts } = settings;
         let environment = policy.environment_names().clone();
-        let index = Index::new(index::Settings::default());
+        let rules = policy.rules().iter().filter(|rule| rule.enabled).count() as u64;
+        metrics.rules_loaded.set(rules as i64);
+        let docker = Some(services.owner);
+        let index = Index::new(index::Settings { docker, ..index::Settings::default() });
         let host = Host::new(Table::new(Limits::default()), index, environment);
         Self {
             host,
@@ -58,6 +63,8 @@ impl State {
             judge: Judge::new(policy, &metrics, Arc::clone(&hostname)),
             waiting: Waiting::new(WAITING_BYTES),
             services,
+            docker_up: false,
+            rules,
             alerts,
             metrics,
             hostname,
@@ -84,6 +91,11 @@ impl State {
     pub(super) fn input(&mut self, input: Input) {
         match input {
             Input::Container(update) => {
+                match update {
+                    Update::Up | Update::Synced => self.docker_up = true,
+                    Update::Down(_) => self.docker_up = false,
+                    _ => {}
+                }
                 self.host.index.apply(update, clock::boot_ns());
                 self.request_metadata();
                 self.release_answered();
@@ -232,22 +244,43 @@ impl State {
         self.host.index.take_requests(|id| services.inspect(id));
     }
 
+    /// Publishes figures for scrapes and the status line.
     fn publish(&mut self, probes: &Probes) {
         self.judge.flush();
         let stats = self.host.index.stats();
-        let mut snapshot = self.metrics.snapshot();
-        snapshot.kept = probes.kept();
-        snapshot.lost = probes.losses();
-        snapshot.providers = probes.coverage().iter().map(metrics::Provider::from).collect();
-        snapshot.docker_up = self.services.is_docker_up();
+        let mut figures = self.metrics.snapshot();
+        match (probes.kept(), probes.losses()) {
+            (Ok(kept), Ok(lost)) => {
+                figures.kept = kept;
+                figures.lost = lost.into_iter().map(Into::into).collect();
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(%error, "cannot read the kernel's counters");
+            }
+        }
+        figures.providers = probes.coverage().iter().map(Into::into).collect();
+        figures.docker_up = self.docker_up;
+        figures.containers = metrics::ContainerCache {
+            cache: metrics::Cache {
+                entries: stats.containers as u64,
+                bytes: stats.bytes as u64,
+                evictions: stats.evicted,
+            },
+            pending: stats.pending as u64,
+        };
+        figures.processes = metrics::Cache {
+            entries: self.host.table.len() as u64,
+            bytes: self.host.table.bytes() as u64,
+            evictions: self.host.table.evicted(),
+        };
         let status = Status {
             at: std::time::Instant::now(),
-            kept: snapshot.kept_total(),
-            lost: snapshot.lost_total(),
-            containers: stats.running,
-            rules: self.judge.policy().rules().iter().filter(|rule| rule.enabled).count(),
+            kept: figures.kept_total(),
+            lost: figures.lost_total(),
+            containers: stats.running as u64,
+            rules: self.rules,
         };
-        drop(snapshot);
+        drop(figures);
         self.alerts.status(status);
     }
 }

@@ -1,6 +1,7 @@
 //! Figures that other parts count themselves, copied here and exported when scraped.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 
 use monitor_common::Kind;
@@ -10,6 +11,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::lock;
+use crate::probe::{Coverage, Loss, Tier};
 
 /// The figures.
 #[derive(Clone, Debug, Default)]
@@ -19,37 +21,13 @@ pub struct Snapshot {
     /// Records that did not, since start.
     pub lost: Vec<Loss>,
     /// What serves each event kind.
-    pub providers: Vec<Provider>,
+    pub coverage: Vec<Coverage>,
     /// The container index.
     pub containers: ContainerCache,
     /// Whether the Docker API answers.
     pub docker_up: bool,
     /// The process table.
     pub processes: Cache,
-}
-
-/// Records lost for one cause on one CPU.
-#[derive(Clone, Copy, Debug)]
-pub struct Loss {
-    /// What was lost.
-    pub kind: Kind,
-    /// Why.
-    pub reason: LossReason,
-    /// Where.
-    pub cpu: u32,
-    /// How many, since start.
-    pub count: u64,
-}
-
-/// What serves an event kind.
-#[derive(Clone, Copy, Debug)]
-pub struct Provider {
-    /// The event kind.
-    pub kind: Kind,
-    /// Its provider; `None` when the daemon is blind for this kind.
-    pub provider: Option<&'static str>,
-    /// `object` or `syscall`, empty when there is no provider.
-    pub tier: &'static str,
 }
 
 /// A bounded cache.
@@ -189,7 +167,7 @@ impl Collector for SnapshotCollector {
         let Snapshot {
             kept,
             lost,
-            providers,
+            coverage,
             containers,
             docker_up,
             processes,
@@ -201,8 +179,8 @@ impl Collector for SnapshotCollector {
                 kept.iter()
                     .map(|(kind, count)| sample(KEPT, &[("kind", kind.name())], *count)),
             ),
-            family(LOST, lost.iter().map(loss_sample)),
-            family(PROVIDER, providers.iter().map(provider_sample)),
+            family(LOST, with_zeros(&lost).into_iter().map(loss_sample)),
+            family(PROVIDER, coverage.iter().map(provider_sample)),
         ];
         let plain = [
             (CONTAINERS, cache.entries),
@@ -224,35 +202,36 @@ impl Collector for SnapshotCollector {
     }
 }
 
-fn loss_sample(loss: &Loss) -> Metric {
-    let Loss {
-        kind,
-        reason,
-        cpu,
-        count,
-    } = loss;
+/// By kind, reason and CPU; the commonest reason is there from the start on every CPU, so that the
+/// first loss is an increase and not a new series.
+type Losses = BTreeMap<(Kind, &'static str, u32), u64>;
+
+fn with_zeros(lost: &[Loss]) -> Losses {
+    let cpus = std::thread::available_parallelism().map_or(1, NonZero::get) as u32;
+    let zeros = Kind::ALL
+        .into_iter()
+        .flat_map(|kind| (0..cpus).map(move |cpu| ((kind, LossReason::RingFull.name(), cpu), 0)));
+    let counted = lost
+        .iter()
+        .map(|loss| ((loss.kind, loss.reason.name(), loss.cpu), loss.count));
+    zeros.chain(counted).collect()
+}
+
+fn loss_sample(((kind, reason, cpu), count): ((Kind, &'static str, u32), u64)) -> Metric {
     let cpu = cpu.to_string();
     sample(
         LOST,
-        &[
-            ("cpu", &cpu),
-            ("kind", kind.name()),
-            ("reason", reason.name()),
-        ],
-        *count,
+        &[("cpu", &cpu), ("kind", kind.name()), ("reason", reason)],
+        count,
     )
 }
 
-fn provider_sample(provider: &Provider) -> Metric {
-    let Provider {
-        kind,
-        provider,
-        tier,
-    } = provider;
+fn provider_sample(coverage: &Coverage) -> Metric {
+    let provider = coverage.provider.as_deref();
     let labels = [
-        ("kind", kind.name()),
+        ("kind", coverage.kind.name()),
         ("provider", provider.unwrap_or("none")),
-        ("tier", tier),
+        ("tier", coverage.tier.map_or("none", Tier::name)),
     ];
     sample(PROVIDER, &labels, u64::from(provider.is_some()))
 }

@@ -7,7 +7,18 @@ use monitor_common::Kind;
 use monitor_common::loss::LossReason;
 use monitor_policy::Priority;
 
-use super::{Cache, ContainerCache, Loss, Metrics, Provider, Snapshot};
+use super::{Cache, ContainerCache, Metrics, Snapshot};
+use crate::probe::{Coverage, Loss, Tier};
+
+fn covered(kind: Kind, by: Option<(&str, Tier)>) -> Coverage {
+    Coverage {
+        kind,
+        provider: by.map(|(provider, _)| provider.to_owned()),
+        tier: by.map(|(_, tier)| tier),
+        refused: Vec::new(),
+        blind: Vec::new(),
+    }
+}
 
 fn filled() -> Metrics {
     let metrics = Metrics::new().unwrap();
@@ -29,17 +40,12 @@ fn filled() -> Metrics {
             cpu: 1,
             count: 5,
         }],
-        providers: vec![
-            Provider {
-                kind: Kind::Exec,
-                provider: Some("sched_process_exec"),
-                tier: "object",
-            },
-            Provider {
-                kind: Kind::Ptrace,
-                provider: None,
-                tier: "",
-            },
+        coverage: vec![
+            covered(
+                Kind::Exec,
+                Some(("tp_btf/sched_process_exec", Tier::Object)),
+            ),
+            covered(Kind::Ptrace, None),
         ],
         containers: ContainerCache {
             cache: Cache {
@@ -83,8 +89,9 @@ fn a_scrape_shows_every_figure() {
         "monitor_records_kept_total{kind=\"exec\"} 7",
         "monitor_records_kept_total{kind=\"open\"} 90",
         "monitor_records_lost_total{cpu=\"1\",kind=\"open\",reason=\"ring_full\"} 5",
-        "monitor_provider{kind=\"exec\",provider=\"sched_process_exec\",tier=\"object\"} 1",
-        "monitor_provider{kind=\"ptrace\",provider=\"none\",tier=\"\"} 0",
+        "monitor_records_lost_total{cpu=\"0\",kind=\"exec\",reason=\"ring_full\"} 0",
+        "monitor_provider{kind=\"exec\",provider=\"tp_btf/sched_process_exec\",tier=\"object\"} 1",
+        "monitor_provider{kind=\"ptrace\",provider=\"none\",tier=\"none\"} 0",
         "monitor_container_cache_entries 2",
         "monitor_container_cache_pending 1",
         "monitor_container_cache_bytes 4096",

@@ -15,6 +15,16 @@ pub enum Tier {
     Syscall,
 }
 
+impl Tier {
+    /// Lower-case name, as in metrics and `doctor`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Object => "object",
+            Self::Syscall => "syscall",
+        }
+    }
+}
+
 /// How a program is attached.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Hook {

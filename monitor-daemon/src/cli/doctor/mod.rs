@@ -16,7 +16,7 @@ use super::error::Error;
 use super::print::print;
 use crate::config::Config;
 use crate::output::Colour;
-use coverage::Coverage;
+use crate::probe::{Coverage, Tier};
 use facts::{Fact, Verdict};
 
 const HELP: &str = "\
@@ -48,6 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     } else {
         Ok(Vec::new())
     };
+    let coverage = coverage.map_err(|error| error.to_string());
     let colour = Colour::of(&io::stdout()).unwrap_or(Colour::Off);
     print(&match arguments.format {
         Format::Text => text(&facts, coverage.as_deref(), colour),
@@ -93,7 +94,7 @@ fn text(facts: &[Fact], coverage: Result<&[Coverage], &String>, colour: Colour) 
     match coverage {
         Ok([]) => {}
         Ok(kinds) => {
-            text.push_str("\nEvent kinds, what serves them, and what stays unseen:\n");
+            text.push_str("\nEvent kinds, what serves them, and what they are blind for:\n");
             for kind in kinds {
                 text.push_str(&kind_text(kind, colour));
             }
@@ -115,7 +116,7 @@ fn kind_text(coverage: &Coverage, colour: Colour) -> String {
         blind,
     } = coverage;
     let served = match provider {
-        Some(provider) => format!("{provider} ({tier} tier)"),
+        Some(provider) => format!("{provider} ({} tier)", tier.map_or("unknown", Tier::name)),
         None => colour.paint(Verdict::Fail.style(), "BLIND"),
     };
     let mut text = format!("  {:<14} {served}\n", kind.name());
@@ -124,7 +125,7 @@ fn kind_text(coverage: &Coverage, colour: Colour) -> String {
         let _ = writeln!(text, "{}", colour.paint(Style::new().dimmed(), &line));
     }
     for what in blind {
-        let what = colour.paint(AnsiColor::Yellow.on_default(), &format!("unseen: {what}"));
+        let what = colour.paint(AnsiColor::Yellow.on_default(), &format!("blind: {what}"));
         let _ = writeln!(text, "{:17}{what}", "");
     }
     text
@@ -147,7 +148,7 @@ fn json(facts: &[Fact], coverage: Result<&[Coverage], &String>) -> Value {
     let kinds: Vec<Value> = coverage
         .unwrap_or_default()
         .iter()
-        .map(Coverage::to_json)
+        .map(coverage::to_json)
         .collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -184,15 +185,15 @@ mod tests {
         vec![
             Coverage {
                 kind: Kind::Open,
-                provider: Some("sys_exit"),
-                tier: "syscall",
-                refused: vec![("fentry", "trampolines are refused (EPERM)".into())],
+                provider: Some("sys_exit".into()),
+                tier: Some(Tier::Syscall),
+                refused: vec![("fentry".into(), "trampolines are refused (EPERM)".into())],
                 blind: vec!["opens by io_uring"],
             },
             Coverage {
                 kind: Kind::Ptrace,
                 provider: None,
-                tier: "",
+                tier: None,
                 refused: vec![],
                 blind: vec![],
             },
@@ -208,10 +209,10 @@ mod tests {
                 "monitor-daemon {version}\n\n\
                  ok    kernel      6.1.0\n\
                  warn  docker      not there\n                  start it\n\n\
-                 Event kinds, what serves them, and what stays unseen:\n  \
+                 Event kinds, what serves them, and what they are blind for:\n  \
                  open           sys_exit (syscall tier)\n                 \
                  refused: fentry: trampolines are refused (EPERM)\n                 \
-                 unseen: opens by io_uring\n  \
+                 blind: opens by io_uring\n  \
                  ptrace         BLIND\n"
             )
         );

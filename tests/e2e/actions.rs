@@ -13,7 +13,9 @@ pub(crate) struct Programs {
 
 impl Programs {
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self { folder: tempfile::Builder::new().prefix("e2e-").tempdir()? })
+        Ok(Self {
+            folder: tempfile::Builder::new().prefix("e2e-").tempdir()?,
+        })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -39,14 +41,20 @@ impl Programs {
 
 /// Runs to its end, whatever its status.
 pub(crate) fn run(command: &mut Command) -> Result<Output> {
-    command.output().with_context(|| format!("cannot run {command:?}"))
+    command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))
 }
 
 /// Runs to its end and must succeed.
 pub(crate) fn succeed(command: &mut Command) -> Result<Output> {
     let output = run(command)?;
     let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?}: {}: {stderr}", output.status);
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}: {stderr}",
+        output.status
+    );
     Ok(output)
 }
 

@@ -43,11 +43,17 @@ impl<'d> Sandbox<'d> {
         arguments.extend(options);
         arguments.extend([IMAGE, "sleep", "600"]);
         let id = docker.text(&arguments)?.trim().to_owned();
-        Ok(Self { docker, name: name.to_owned(), id })
+        Ok(Self {
+            docker,
+            name: name.to_owned(),
+            id,
+        })
     }
 
     fn sh(&self, script: &str) -> Result<()> {
-        self.docker.cli(&["exec", &self.name, "sh", "-c", script]).map(drop)
+        self.docker
+            .cli(&["exec", &self.name, "sh", "-c", script])
+            .map(drop)
     }
 }
 
@@ -75,7 +81,19 @@ fn stable_rules_in_containers() -> Result<()> {
 fn terminal_shell(world: &mut World, docker: &Dockerd) -> Result<()> {
     let rule = "Terminal shell in container";
     let name = "e2e-terminal";
-    let run = ["run", "--rm", "-t", "--network", "none", "--name", name, IMAGE, "sh", "-c", "true"];
+    let run = [
+        "run",
+        "--rm",
+        "-t",
+        "--network",
+        "none",
+        "--name",
+        name,
+        IMAGE,
+        "sh",
+        "-c",
+        "true",
+    ];
     docker.cli(&run)?;
     let alert = world.expect(rule, |fields| text(fields, "container.name") == name)?;
     assert_fields(
@@ -88,15 +106,28 @@ fn terminal_shell(world: &mut World, docker: &Dockerd) -> Result<()> {
     );
     ensure!(alert["output_fields"]["proc.tty"] != json!(0), "{alert}");
     world.expect_quiet(rule, |_| {
-        docker.cli(&["run", "--rm", "--network", "none", IMAGE, "sh", "-c", "true"]).map(drop)
+        docker
+            .cli(&[
+                "run",
+                "--rm",
+                "--network",
+                "none",
+                IMAGE,
+                "sh",
+                "-c",
+                "true",
+            ])
+            .map(drop)
     })
 }
 
 fn dropped_binary(world: &mut World, docker: &Dockerd) -> Result<()> {
     let rule = "Drop and execute new binary in container";
     let sandbox = Sandbox::start(docker, "e2e-drop", &[])?;
-    sandbox.sh("cp /bin/busybox /tmp/dropped && exec -a true /tmp/dropped 2>/dev/null || \
-                cp /bin/busybox /tmp/true && /tmp/true")?;
+    sandbox.sh(
+        "cp /bin/busybox /tmp/dropped && exec -a true /tmp/dropped 2>/dev/null || \
+                cp /bin/busybox /tmp/true && /tmp/true",
+    )?;
     let alert = world.expect(rule, |fields| text(fields, "proc.exepath") == "/tmp/true")?;
     is_in(&alert, &sandbox.name, &sandbox.id);
     assert_fields(&alert, &[("proc.pname", json!("sh"))]);
@@ -125,7 +156,9 @@ fn release_agent(world: &mut World, docker: &Dockerd) -> Result<()> {
     let rule = "Detect release_agent File Container Escapes";
     let sandbox = Sandbox::start(docker, "e2e-escape", &["--cap-add", "SYS_ADMIN"])?;
     sandbox.sh("echo /x > /tmp/release_agent")?;
-    let alert = world.expect(rule, |fields| text(fields, "fd.name") == "/tmp/release_agent")?;
+    let alert = world.expect(rule, |fields| {
+        text(fields, "fd.name") == "/tmp/release_agent"
+    })?;
     is_in(&alert, &sandbox.name, &sandbox.id);
     ensure!(text(&alert["output_fields"], "thread.cap_effective").contains("CAP_SYS_ADMIN"));
     let plain = Sandbox::start(docker, "e2e-plain", &[])?;
@@ -146,7 +179,13 @@ fn host_is_never_a_container(world: &mut World, docker: &Dockerd) -> Result<()> 
     crate::actions::succeed(cat.arg("/etc/shadow"))?;
     let rule = "Read sensitive file untrusted";
     let alert = world.expect(rule, |fields| text(fields, "proc.name") == "hostreader")?;
-    assert_fields(&alert, &[("container.id", json!("host")), ("container.name", json!("host"))]);
+    assert_fields(
+        &alert,
+        &[
+            ("container.id", json!("host")),
+            ("container.name", json!("host")),
+        ],
+    );
     Ok(())
 }
 
@@ -197,7 +236,9 @@ fn docker_may_come_and_go() -> Result<()> {
     let mut world = World::start(Some(&docker))?;
     let rule = "Search Private Keys or Passwords";
     before.sh("find /etc -name id_dsa")?;
-    let alert = world.expect(rule, |fields| text(fields, "proc.cmdline").contains("id_dsa"))?;
+    let alert = world.expect(rule, |fields| {
+        text(fields, "proc.cmdline").contains("id_dsa")
+    })?;
     is_in(&alert, "e2e-before", &before.id);
     drop(before);
 
@@ -215,7 +256,10 @@ fn docker_may_come_and_go() -> Result<()> {
         if alert["output_fields"]["container.name"] == json!(name) {
             return Ok(());
         }
-        ensure!(std::time::Instant::now() < deadline, "metadata never caught up: {alert}");
+        ensure!(
+            std::time::Instant::now() < deadline,
+            "metadata never caught up: {alert}"
+        );
     }
 }
 

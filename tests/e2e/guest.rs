@@ -58,16 +58,25 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(vm::obstacle(vm::DEBIAN_12));
     let rules = paths::upstream_rules();
-    skip_if!(rules.is_none().then(|| "upstream's rules are missing".to_owned()));
+    skip_if!(
+        rules
+            .is_none()
+            .then(|| "upstream's rules are missing".to_owned())
+    );
     let rules = std::fs::read(rules.unwrap_or_default().join("falco_rules.yaml"))?;
     let tree = Tree::busybox()?;
     tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
     tree.program("/bin/uring-open", env!("CARGO_BIN_EXE_uring-open").as_ref())?;
     tree.file("/etc/hosts", "127.0.0.1 localhost\n")?;
-    tree.file("/rules/falco_rules.yaml", rules)?.file("/rules/own.yaml", OWN)?;
+    tree.file("/rules/falco_rules.yaml", rules)?
+        .file("/rules/own.yaml", OWN)?;
     tree.file("/rules/monitor.yaml", "rule_matching: all\nmetrics: off\n")?;
     let output = vm::run(vm::DEBIAN_12, &tree, SCRIPT, BOOT_AND_RUN)?;
-    ensure!(output.text.contains("\nstatus 0\n"), "the daemon's end:\n{}", output.text);
+    ensure!(
+        output.text.contains("\nstatus 0\n"),
+        "the daemon's end:\n{}",
+        output.text
+    );
 
     let alerts = alerts(&output.text)?;
     exec(&alerts)?;
@@ -77,13 +86,20 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
 }
 
 fn section<'t>(text: &'t str, name: &str) -> Result<&'t str> {
-    let start = text.split_once(&format!("== {name}\n")).context(name.to_owned())?.1;
-    Ok(start.split_once("\n== ").map_or(start, |(section, _)| section))
+    let start = text
+        .split_once(&format!("== {name}\n"))
+        .context(name.to_owned())?
+        .1;
+    Ok(start
+        .split_once("\n== ")
+        .map_or(start, |(section, _)| section))
 }
 
 fn alerts(text: &str) -> Result<Vec<Value>> {
     let lines = section(text, "alerts")?.lines();
-    lines.map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+    lines
+        .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+        .collect()
 }
 
 fn find<'a>(alerts: &'a [Value], rule: &str, name: &str, value: &str) -> Result<&'a Value> {
@@ -121,15 +137,23 @@ fn opens(alerts: &[Value]) -> Result<()> {
 fn connect(alerts: &[Value]) -> Result<()> {
     let alert = find(alerts, "connect to 4343", "proc.name", "nc")?;
     assert_fields(alert, &[("evt.res", json!("ECONNREFUSED"))]);
-    ensure!(text(&alert["output_fields"], "fd.name").ends_with("127.0.0.1:4343"), "{alert}");
+    ensure!(
+        text(&alert["output_fields"], "fd.name").ends_with("127.0.0.1:4343"),
+        "{alert}"
+    );
     Ok(())
 }
 
 fn tiers(text: &str) -> Result<()> {
     let report: Value = serde_json::from_str(section(text, "doctor")?)?;
-    let kinds = report["kinds"].as_array().context("no kinds in doctor's report")?;
+    let kinds = report["kinds"]
+        .as_array()
+        .context("no kinds in doctor's report")?;
     for name in ["open", "connect", "socket", "symlink", "link", "ptrace"] {
-        let kind = kinds.iter().find(|kind| kind["kind"] == name).context(name)?;
+        let kind = kinds
+            .iter()
+            .find(|kind| kind["kind"] == name)
+            .context(name)?;
         ensure!(kind["tier"] == "object", "{kind:#}");
     }
     Ok(())

@@ -66,7 +66,10 @@ fn shadow_read(world: &mut World) -> Result<()> {
             ("proc.pname", json!(parent_of_child()?)),
         ],
     );
-    ensure!(alert["priority"] == "Warning" && alert["source"] == "syscall", "{alert}");
+    ensure!(
+        alert["priority"] == "Warning" && alert["source"] == "syscall",
+        "{alert}"
+    );
     world.expect_quiet(rule, |_| {
         succeed(Command::new(&path).arg0("cat").arg("/etc/hostname")).map(drop)
     })
@@ -94,8 +97,16 @@ fn directory_traversal(world: &mut World) -> Result<()> {
     succeed(Command::new("cat").arg(spelling))?;
     let alert = world.expect(rule, |fields| text(fields, "fd.nameraw") == spelling)?;
     is_on_host(&alert);
-    assert_fields(&alert, &[("fd.name", json!("/etc/passwd")), ("proc.name", json!("cat"))]);
-    world.expect_quiet(rule, |_| succeed(Command::new("cat").arg("/etc/passwd")).map(drop))
+    assert_fields(
+        &alert,
+        &[
+            ("fd.name", json!("/etc/passwd")),
+            ("proc.name", json!("cat")),
+        ],
+    );
+    world.expect_quiet(rule, |_| {
+        succeed(Command::new("cat").arg("/etc/passwd")).map(drop)
+    })
 }
 
 fn shell_below_a_web_server(world: &mut World) -> Result<()> {
@@ -106,7 +117,10 @@ fn shell_below_a_web_server(world: &mut World) -> Result<()> {
     let marked = |fields: &Value| text(fields, "proc.cmdline").contains("e2e-marker");
     let alert = world.expect(rule, marked)?;
     is_on_host(&alert);
-    assert_fields(&alert, &[("proc.pname", json!("nginx")), ("user.name", json!("root"))]);
+    assert_fields(
+        &alert,
+        &[("proc.pname", json!("nginx")), ("user.name", json!("root"))],
+    );
     world.expect_quiet(rule, |programs| {
         succeed(&mut programs.shell("worker", "/bin/sh -c 'echo e2e' ; exit 0")?).map(drop)
     })
@@ -131,11 +145,16 @@ fn system_user(world: &mut World) -> Result<()> {
     let rule = "System user interactive";
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(world.programs.folder(), open)?;
-    let mut session = world.programs.shell("sshd", "/bin/sh -c 'id; true' ; exit 0")?;
+    let mut session = world
+        .programs
+        .shell("sshd", "/bin/sh -c 'id; true' ; exit 0")?;
     succeed(session.uid(1).gid(1))?;
     let alert = world.expect(rule, |fields| text(fields, "proc.pname") == "sshd")?;
     is_on_host(&alert);
-    assert_fields(&alert, &[("user.name", json!("daemon")), ("user.uid", json!(1))]);
+    assert_fields(
+        &alert,
+        &[("user.name", json!("daemon")), ("user.uid", json!(1))],
+    );
     world.expect_quiet(rule, |programs| {
         let script = "/bin/sh -c 'id; true' ; exit 0";
         succeed(&mut programs.shell("sshd", script)?).map(drop)
@@ -147,7 +166,10 @@ fn searches(world: &mut World) -> Result<()> {
     let keys = "Search Private Keys or Passwords";
     succeed(Command::new("find").args([&folder, "-name", "id_rsa"]))?;
     let alert = world.expect(keys, |fields| text(fields, "proc.name") == "find")?;
-    assert_fields(&alert, &[("proc.cmdline", json!(format!("find {folder} -name id_rsa")))]);
+    assert_fields(
+        &alert,
+        &[("proc.cmdline", json!(format!("find {folder} -name id_rsa")))],
+    );
     world.expect_quiet(keys, |_| {
         succeed(Command::new("find").args([&folder, "-name", "nothing"])).map(drop)
     })?;
@@ -156,7 +178,9 @@ fn searches(world: &mut World) -> Result<()> {
     run(Command::new("grep").args(["-r", "aws_secret_access_key", &folder]))?;
     let alert = world.expect(aws, |fields| text(fields, "proc.name") == "grep")?;
     is_on_host(&alert);
-    world.expect_quiet(aws, |_| run(Command::new("grep").args(["-r", "x", &folder])).map(drop))
+    world.expect_quiet(aws, |_| {
+        run(Command::new("grep").args(["-r", "x", &folder])).map(drop)
+    })
 }
 
 fn log_truncation(world: &mut World) -> Result<()> {
@@ -179,7 +203,10 @@ fn bulk_removal(world: &mut World) -> Result<()> {
     succeed(Command::new(&shred).arg0("true"))?;
     let alert = world.expect(rule, |fields| text(fields, "proc.name") == "shred")?;
     is_on_host(&alert);
-    assert_fields(&alert, &[("proc.exepath", json!(shred.display().to_string()))]);
+    assert_fields(
+        &alert,
+        &[("proc.exepath", json!(shred.display().to_string()))],
+    );
     Ok(())
 }
 
@@ -192,7 +219,10 @@ fn links(world: &mut World) -> Result<()> {
     let alert = world.expect(rule, made)?;
     assert_fields(
         &alert,
-        &[("evt.arg.target", json!("/etc/shadow")), ("proc.name", json!("ln"))],
+        &[
+            ("evt.arg.target", json!("/etc/shadow")),
+            ("proc.name", json!("ln")),
+        ],
     );
     world.expect_quiet(rule, |_| {
         let link = folder.join("innocent");
@@ -227,7 +257,10 @@ fn tracing(world: &mut World) -> Result<()> {
     let rule = "PTRACE anti-debug attempt";
     run(&mut perl("syscall(101, 0, 0, 0, 0)"))?;
     let alert = world.expect(rule, |fields| text(fields, "proc.name") == "perl")?;
-    assert_fields(&alert, &[("evt.type", json!("ptrace")), ("user.name", json!("root"))]);
+    assert_fields(
+        &alert,
+        &[("evt.type", json!("ptrace")), ("user.name", json!("root"))],
+    );
     Ok(())
 }
 
@@ -252,7 +285,9 @@ fn fileless_execution(world: &mut World) -> Result<()> {
                   exec \"/proc/$$/fd/$fd\"";
     let mut perl = Command::new("perl");
     succeed(perl.args(["-MIO::Handle", "-e", script]))?;
-    let alert = world.expect(rule, |fields| text(fields, "proc.exepath").contains("payload"))?;
+    let alert = world.expect(rule, |fields| {
+        text(fields, "proc.exepath").contains("payload")
+    })?;
     is_on_host(&alert);
     assert_fields(&alert, &[("proc.exepath", json!("memfd:payload"))]);
     world.expect_quiet(rule, |_| succeed(&mut Command::new("true")).map(drop))
@@ -273,9 +308,14 @@ fn ssh_on_a_web_port(world: &mut World) -> Result<()> {
         succeed(Command::new("unshare").args(["-n", "bash", "-c", &script])).map(drop)
     };
     connect(443, "203.0.113.9")?;
-    let alert = world.expect(rule, |fields| text(fields, "fd.name").ends_with("203.0.113.9:443"))?;
+    let alert = world.expect(rule, |fields| {
+        text(fields, "fd.name").ends_with("203.0.113.9:443")
+    })?;
     is_on_host(&alert);
-    assert_fields(&alert, &[("fd.l4proto", json!("tcp")), ("fd.rport", json!(443))]);
+    assert_fields(
+        &alert,
+        &[("fd.l4proto", json!("tcp")), ("fd.rport", json!(443))],
+    );
     world.expect_quiet(rule, |_| connect(22, "203.0.113.9"))
 }
 

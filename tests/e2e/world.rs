@@ -32,8 +32,16 @@ impl World {
         let text = format!("rule_matching: all\nmetrics: off\ndocker:\n  socket: {socket}\n");
         std::fs::write(&config, text)?;
         let rules = rules.join("falco_rules.yaml");
-        let arguments = ["--config".as_ref(), config.as_os_str(), "--policy".as_ref(), rules.as_os_str()];
-        Ok(Self { daemon: Daemon::start(&arguments)?, programs })
+        let arguments = [
+            "--config".as_ref(),
+            config.as_os_str(),
+            "--policy".as_ref(),
+            rules.as_os_str(),
+        ];
+        Ok(Self {
+            daemon: Daemon::start(&arguments)?,
+            programs,
+        })
     }
 
     /// The alert of `rule` that `fits`.
@@ -82,7 +90,8 @@ impl World {
         let mut grep = std::process::Command::new("grep");
         run(grep.args(["BEGIN RSA PRIVATE", "/dev/null", &mark]))?;
         let fits = |fields: &Value| text(fields, "proc.cmdline").ends_with(&mark);
-        self.expect("Search Private Keys or Passwords", fits).map(drop)
+        self.expect("Search Private Keys or Passwords", fits)
+            .map(drop)
     }
 }
 

@@ -13,5 +13,7 @@ pub fn boot_to_epoch_ns() -> u64 {
 }
 
 fn ns(time: Timespec) -> u64 {
-    (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
+    (time.tv_sec as u64)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(time.tv_nsec as u64)
 }

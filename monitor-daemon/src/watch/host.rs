@@ -46,7 +46,15 @@ impl Host {
             }
         };
         let reader = snapshot::Reader::new("/proc", cgroup_root.clone());
-        Self { table, index, unknown_processes: 0, reader, cgroup_root, environment, scanned: 0 }
+        Self {
+            table,
+            index,
+            unknown_processes: 0,
+            reader,
+            cgroup_root,
+            environment,
+            scanned: 0,
+        }
     }
 
     /// Fills tables from what already runs. Call it once the probes are attached and before the
@@ -66,7 +74,8 @@ impl Host {
             Body::Exec(exec) if exec.ret == 0 => self.executed(record, exec),
             Body::CgroupMkdir(cgroup) => {
                 let path = record.string(Slot::Resolved);
-                self.index.cgroup_made(cgroup.id, path, record.header().time);
+                self.index
+                    .cgroup_made(cgroup.id, path, record.header().time);
                 self.actor(task)
             }
             Body::CgroupRmdir(cgroup) => {
@@ -117,7 +126,9 @@ impl Host {
 
     fn scan_cgroups(&mut self, now: u64) {
         self.scanned = now;
-        let Some(root) = &self.cgroup_root else { return };
+        let Some(root) = &self.cgroup_root else {
+            return;
+        };
         match scan::walk(root) {
             Ok(walk) => {
                 let found = walk.cgroups.iter().map(|cgroup| (cgroup.id, &*cgroup.path));
@@ -159,7 +170,8 @@ impl Host {
         };
         let parent = Some(ProcessKey::parent_of(&found.task));
         let cwd = Arc::from(found.cwd);
-        self.table.found(Process::new(found.task, Arc::new(image), cwd, parent))
+        self.table
+            .found(Process::new(found.task, Arc::new(image), cwd, parent))
     }
 
     fn forked(&mut self, task: &Task, fork: &Fork) -> Arc<Process> {
@@ -196,14 +208,20 @@ impl Host {
             return process;
         }
         let origin = self.origin(process.origin_cgroup, cgroup);
-        self.table.moved(process.key(), cgroup, origin).unwrap_or(process)
+        self.table
+            .moved(process.key(), cgroup, origin)
+            .unwrap_or(process)
     }
 
     /// A process of the host belongs wherever it is put; one of a container stays that
     /// container's. (Containers made inside of it are told apart by the index, from the cgroup's
     /// path, and start from host processes too.)
     fn origin(&mut self, before: u64, now: u64) -> u64 {
-        if matches!(self.index.lookup(before), Lookup::Container(_)) { before } else { now }
+        if matches!(self.index.lookup(before), Lookup::Container(_)) {
+            before
+        } else {
+            now
+        }
     }
 }
 

@@ -42,7 +42,13 @@ impl Judge {
         };
         let cards = policy.rules().iter().map(card).collect();
         let evaluation = metrics.evaluation.local();
-        Self { policy, scratch: Scratch::default(), cards, evaluation, hostname }
+        Self {
+            policy,
+            scratch: Scratch::default(),
+            cards,
+            evaluation,
+            hostname,
+        }
     }
 
     /// The policy.
@@ -59,7 +65,9 @@ impl Judge {
     pub fn kinds(policy: &Policy) -> Vec<Kind> {
         let wanted: &EventSet = policy.event_types();
         let needs = |kind: &Kind| {
-            let mut types = event_types(*kind).iter().filter_map(|name| EventType::from_name(name));
+            let mut types = event_types(*kind)
+                .iter()
+                .filter_map(|name| EventType::from_name(name));
             types.any(|event| wanted.contains(event))
         };
         Kind::ALL.into_iter().filter(needs).collect()

@@ -83,7 +83,9 @@ pub struct Settings {
 
 /// Watches until SIGTERM or SIGINT, then drains what the kernel has already recorded.
 pub fn run(settings: Settings) -> Result<(), WatchError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(watch(settings))
 }
 
@@ -173,9 +175,14 @@ fn request(settings: &Settings) -> Request {
 
 fn refuse_blindness(settings: &Settings, probes: &Probes) -> Result<(), WatchError> {
     let wanted = Judge::kinds(&settings.policy);
-    let unserved = probes.coverage().iter().filter(|kind| kind.provider.is_none());
-    let kinds: Vec<Kind> =
-        unserved.map(|coverage| coverage.kind).filter(|kind| wanted.contains(kind)).collect();
+    let unserved = probes
+        .coverage()
+        .iter()
+        .filter(|kind| kind.provider.is_none());
+    let kinds: Vec<Kind> = unserved
+        .map(|coverage| coverage.kind)
+        .filter(|kind| wanted.contains(kind))
+        .collect();
     if kinds.is_empty() || settings.config.accept_blind {
         return Ok(());
     }

@@ -35,7 +35,9 @@ pub(super) fn start(
     config: &Config,
     host_names: Vec<String>,
 ) -> std::io::Result<(Services, Receiver<Input>)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let (inputs, receiver) = mpsc::channel(INPUTS);
     let settings = docker::Settings {
         socket: config.docker.socket.clone(),
@@ -44,11 +46,13 @@ pub(super) fn start(
     let owner = settings.owner();
     let (updates, told) = mpsc::channel(INPUTS);
     let (requests, client) = docker::client(settings, updates);
-    std::thread::Builder::new().name("services".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            tokio::join!(client, pass_on(told, inputs));
-        });
-    })?;
+    std::thread::Builder::new()
+        .name("services".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                tokio::join!(client, pass_on(told, inputs));
+            });
+        })?;
     Ok((Services { requests, owner }, receiver))
 }
 

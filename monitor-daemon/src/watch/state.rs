@@ -49,12 +49,21 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(settings: Settings, services: Services) -> Self {
-        let Settings { config, policy, hostname, metrics, alerts } = settings;
+        let Settings {
+            config,
+            policy,
+            hostname,
+            metrics,
+            alerts,
+        } = settings;
         let environment = policy.environment_names().clone();
         let rules = policy.rules().iter().filter(|rule| rule.enabled).count() as u64;
         metrics.rules_loaded.set(rules as i64);
         let docker = Some(services.owner);
-        let index = Index::new(index::Settings { docker, ..index::Settings::default() });
+        let index = Index::new(index::Settings {
+            docker,
+            ..index::Settings::default()
+        });
         let host = Host::new(Table::new(Limits::default()), index, environment);
         Self {
             host,
@@ -153,7 +162,9 @@ impl State {
     }
 
     fn is_wanted(&self, kind: Kind) -> bool {
-        let mut types = event_types(kind).iter().filter_map(|name| EventType::from_name(name));
+        let mut types = event_types(kind)
+            .iter()
+            .filter_map(|name| EventType::from_name(name));
         types.any(|event| self.judge.wants(event))
     }
 
@@ -189,7 +200,9 @@ impl State {
 
     fn judge_deferred(&mut self, event: &Deferred) {
         if let Ok(record) = Record::parse(&event.bytes) {
-            let container = self.host.container(event.actor.process(), record.header().time);
+            let container = self
+                .host
+                .container(event.actor.process(), record.header().time);
             self.judge(record, &event.actor, container.as_deref(), event.number);
         }
     }
@@ -208,9 +221,12 @@ impl State {
             hostname: &self.hostname,
             boot_to_epoch_ns: self.boot_to_epoch_ns,
         };
-        let Some(event) = Event::join(record, actor, container, world, number) else { return };
+        let Some(event) = Event::join(record, actor, container, world, number) else {
+            return;
+        };
         if self.judge.wants(event.event_type()) {
-            self.judge.judge(&event, |alert| drop(self.alerts.push(alert)));
+            self.judge
+                .judge(&event, |alert| drop(self.alerts.push(alert)));
         }
     }
 
@@ -252,13 +268,13 @@ impl State {
         match (probes.kept(), probes.losses()) {
             (Ok(kept), Ok(lost)) => {
                 figures.kept = kept;
-                figures.lost = lost.into_iter().map(Into::into).collect();
+                figures.lost = lost;
             }
             (Err(error), _) | (_, Err(error)) => {
                 tracing::warn!(%error, "cannot read the kernel's counters");
             }
         }
-        figures.providers = probes.coverage().iter().map(Into::into).collect();
+        figures.coverage = probes.coverage().to_vec();
         figures.docker_up = self.docker_up;
         figures.containers = metrics::ContainerCache {
             cache: metrics::Cache {

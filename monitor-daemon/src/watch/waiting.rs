@@ -41,7 +41,11 @@ pub struct Waiting {
 impl Waiting {
     /// Nothing waits; at most `limit` bytes may.
     pub fn new(limit: usize) -> Self {
-        Self { queues: HashMap::new(), bytes: 0, limit }
+        Self {
+            queues: HashMap::new(),
+            bytes: 0,
+            limit,
+        }
     }
 
     /// Whether events of this container wait, so that later ones must too.
@@ -56,7 +60,10 @@ impl Waiting {
             return Err(event);
         }
         self.bytes += cost;
-        self.queues.entry(Arc::clone(container)).or_default().push_back(event);
+        self.queues
+            .entry(Arc::clone(container))
+            .or_default()
+            .push_back(event);
         Ok(())
     }
 
@@ -72,14 +79,15 @@ impl Waiting {
     pub fn containers(&self) -> Vec<(Arc<str>, u64)> {
         let first = |queue: &VecDeque<Deferred>| queue.front().map(|event| event.cgroup);
         let queues = self.queues.iter();
-        queues.filter_map(|(id, queue)| Some((Arc::clone(id), first(queue)?))).collect()
+        queues
+            .filter_map(|(id, queue)| Some((Arc::clone(id), first(queue)?)))
+            .collect()
     }
 
     /// Containers whose oldest event has waited long enough.
     pub fn overdue(&self, now: u64) -> Vec<Arc<str>> {
-        let overdue = |queue: &VecDeque<Deferred>| {
-            queue.front().is_some_and(|event| event.deadline <= now)
-        };
+        let overdue =
+            |queue: &VecDeque<Deferred>| queue.front().is_some_and(|event| event.deadline <= now);
         let queues = self.queues.iter().filter(|(_, queue)| overdue(queue));
         queues.map(|(container, _)| Arc::clone(container)).collect()
     }
@@ -104,7 +112,13 @@ mod tests {
     fn event(number: u64, deadline: u64) -> Deferred {
         let process = Process::new(Task::default(), Arc::default(), Arc::default(), None);
         let actor = Actor::live(Arc::new(process));
-        Deferred { bytes: Box::from([0; 100]), actor, cgroup: 1, number, deadline }
+        Deferred {
+            bytes: Box::from([0; 100]),
+            actor,
+            cgroup: 1,
+            number,
+            deadline,
+        }
     }
 
     fn numbers(events: VecDeque<Deferred>) -> Vec<u64> {
@@ -116,7 +130,9 @@ mod tests {
         let mut waiting = Waiting::new(10_000);
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
         for (container, number) in [(&a, 1), (&b, 2), (&a, 3)] {
-            waiting.push(container, event(number, 50 + number)).expect("room");
+            waiting
+                .push(container, event(number, 50 + number))
+                .expect("room");
         }
         assert_eq!(numbers(waiting.release("b")), [2]);
         assert_eq!(waiting.overdue(50), Vec::<Arc<str>>::new());

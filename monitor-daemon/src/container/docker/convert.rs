@@ -21,12 +21,20 @@ pub(super) fn metadata(told: ContainerInspectResponse, names: &Names) -> Metadat
         image: image::image(&reference, &told.image.unwrap_or_default(), names),
         pod: pod(&labels),
         labels,
-        mounts: told.mounts.unwrap_or_default().into_iter().map(mount).collect(),
+        mounts: told
+            .mounts
+            .unwrap_or_default()
+            .into_iter()
+            .map(mount)
+            .collect(),
         privileged: host.privileged.unwrap_or_default(),
         user: config.user.unwrap_or_default(),
         created: told.created.as_deref().and_then(time),
         started: state.started_at.as_deref().and_then(time),
-        pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0),
+        pid: state
+            .pid
+            .and_then(|pid| u32::try_from(pid).ok())
+            .filter(|pid| *pid != 0),
         networks: told
             .network_settings
             .and_then(|settings| settings.networks)
@@ -62,7 +70,9 @@ fn networks(told: HashMap<String, EndpointSettings>) -> Vec<Network> {
         .map(|(name, settings)| Network {
             name,
             ipv4: settings.ip_address.and_then(|address| address.parse().ok()),
-            ipv6: settings.global_ipv6_address.and_then(|address| address.parse().ok()),
+            ipv6: settings
+                .global_ipv6_address
+                .and_then(|address| address.parse().ok()),
         })
         .collect();
     networks.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -96,7 +106,9 @@ fn pod(labels: &BTreeMap<String, String>) -> Option<Pod> {
 /// RFC 3339 to ns since the epoch; Docker's "never" is the year 1.
 fn time(text: &str) -> Option<u64> {
     let time: jiff::Timestamp = text.parse().ok()?;
-    u64::try_from(time.as_nanosecond()).ok().filter(|nanoseconds| *nanoseconds != 0)
+    u64::try_from(time.as_nanosecond())
+        .ok()
+        .filter(|nanoseconds| *nanoseconds != 0)
 }
 
 #[cfg(test)]

@@ -63,7 +63,10 @@ impl Settings {
                 None => return Err(NotALocalSocket(host.to_owned())),
             },
         };
-        Ok(Self { socket, timeout: Duration::from_secs(2) })
+        Ok(Self {
+            socket,
+            timeout: Duration::from_secs(2),
+        })
     }
 
     /// Whose Docker it is: a user's own (rootless) one has a socket that belongs to him. As long

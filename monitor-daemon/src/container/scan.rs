@@ -74,10 +74,15 @@ pub struct Walk {
 /// Where the unified hierarchy is mounted.
 pub fn unified_root() -> Result<PathBuf, ScanError> {
     let path = Path::new("/proc/self/mountinfo");
-    let mounts = std::fs::read(path)
-        .map_err(|source| ScanError::Mounts { path: path.to_owned(), source })?;
+    let mounts = std::fs::read(path).map_err(|source| ScanError::Mounts {
+        path: path.to_owned(),
+        source,
+    })?;
     let mount = unified_mount(&mounts).ok_or(ScanError::NoUnified)?;
-    let open = |source: Errno| ScanError::Open { path: mount.clone(), source: source.into() };
+    let open = |source: Errno| ScanError::Open {
+        path: mount.clone(),
+        source: source.into(),
+    };
     if rustix::fs::stat(&mount).map_err(open)?.st_ino == ROOT_INODE {
         Ok(mount)
     } else {
@@ -87,11 +92,19 @@ pub fn unified_root() -> Result<PathBuf, ScanError> {
 
 /// All cgroups below `root`, itself included.
 pub fn walk(root: &Path) -> Result<Walk, ScanError> {
-    let open = |source: Errno| ScanError::Open { path: root.to_owned(), source: source.into() };
+    let open = |source: Errno| ScanError::Open {
+        path: root.to_owned(),
+        source: source.into(),
+    };
     let top = directory(CWD, root.as_os_str().as_bytes()).map_err(open)?;
     let id = rustix::fs::fstat(&top).map_err(open)?.st_ino;
-    let mut found =
-        Walk { cgroups: vec![FoundCgroup { id, path: b"/".to_vec() }], skipped: 0 };
+    let mut found = Walk {
+        cgroups: vec![FoundCgroup {
+            id,
+            path: b"/".to_vec(),
+        }],
+        skipped: 0,
+    };
     let mut next = 0;
     while let Some(parent) = found.cgroups.get(next).map(|cgroup| cgroup.path.clone()) {
         next += 1;
@@ -114,7 +127,10 @@ fn children(top: &OwnedFd, parent: &[u8], found: &mut Vec<FoundCgroup>) -> Resul
         if entry.file_type() == FileType::Directory && name != b"." && name != b".." {
             let slash: &[u8] = if below.is_empty() { b"" } else { b"/" };
             let path = [parent, slash, name].concat();
-            found.push(FoundCgroup { id: entry.ino(), path });
+            found.push(FoundCgroup {
+                id: entry.ino(),
+                path,
+            });
         }
     }
     Ok(())
@@ -143,11 +159,16 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, tail)) = rest.split_first() {
-        let octal = tail.get(..3).filter(|_| *first == b'\\').and_then(|digits| {
-            u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
-        });
+        let octal = tail
+            .get(..3)
+            .filter(|_| *first == b'\\')
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
         out.push(octal.unwrap_or(*first));
-        rest = if octal.is_some() { tail.get(3..).unwrap_or_default() } else { tail };
+        rest = if octal.is_some() {
+            tail.get(3..).unwrap_or_default()
+        } else {
+            tail
+        };
     }
     out
 }
@@ -172,7 +193,10 @@ mod tests {
                 "29 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 master:1 - cgroup2 cgroup2 rw",
                 Some("/sys/fs/cgroup"),
             ),
-            ("29 23 0:26 / /my\\040cgroups\\134 rw - cgroup2 none rw", Some("/my cgroups\\")),
+            (
+                "29 23 0:26 / /my\\040cgroups\\134 rw - cgroup2 none rw",
+                Some("/my cgroups\\"),
+            ),
             ("29 23 0:26 /docker/x /bound rw - cgroup2 none rw", None),
             ("29 23 0:26 / /cgroup2 rw - ext4 cgroup2 rw", None),
         ] {
@@ -195,14 +219,22 @@ mod tests {
             .iter()
             .map(|cgroup| {
                 let path = String::from_utf8(cgroup.path.clone()).unwrap();
-                let inode = rustix::fs::stat(root.path().join(&path[1..])).unwrap().st_ino;
+                let inode = rustix::fs::stat(root.path().join(&path[1..]))
+                    .unwrap()
+                    .st_ino;
                 assert_eq!(cgroup.id, inode, "{path}");
                 path
             })
             .collect();
         paths.sort_unstable();
-        let expected =
-            ["/", "/docker", "/docker/one", "/docker/one/init", "/docker/two", "/system.slice"];
+        let expected = [
+            "/",
+            "/docker",
+            "/docker/one",
+            "/docker/one/init",
+            "/docker/two",
+            "/system.slice",
+        ];
         assert_eq!(paths, expected);
         assert_eq!(walk.skipped, 0);
     }
@@ -217,7 +249,11 @@ mod tests {
             .read(std::process::id())
             .unwrap();
         let walk = walk(&root).unwrap();
-        let found = walk.cgroups.iter().find(|cgroup| cgroup.id == own.task.cgroup).unwrap();
+        let found = walk
+            .cgroups
+            .iter()
+            .find(|cgroup| cgroup.id == own.task.cgroup)
+            .unwrap();
         assert_eq!(found.path, own.cgroup_path);
     }
 

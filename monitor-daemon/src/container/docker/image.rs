@@ -23,14 +23,25 @@ pub(super) struct Names {
 
 /// The image of a container that was made with `reference` and has the image `id`.
 pub(super) fn image(reference: &str, id: &str, names: &Names) -> Image {
-    let given = if is_id(reference, id) { Reference::default() } else { split(reference) };
-    let repository = if given.repository.is_empty() { names.repository() } else { given.repository };
+    let given = if is_id(reference, id) {
+        Reference::default()
+    } else {
+        split(reference)
+    };
+    let repository = if given.repository.is_empty() {
+        names.repository()
+    } else {
+        given.repository
+    };
     let tag = match given {
         Reference { tag: Some(tag), .. } => tag,
         Reference { digest: None, .. } if !given.repository.is_empty() => "latest",
         _ => names.tag(repository).unwrap_or_default(),
     };
-    let digest = given.digest.or_else(|| names.digest(repository)).unwrap_or_default();
+    let digest = given
+        .digest
+        .or_else(|| names.digest(repository))
+        .unwrap_or_default();
     Image {
         reference: reference.to_owned(),
         id: id.to_owned(),
@@ -57,7 +68,11 @@ fn split(reference: &str) -> Reference<'_> {
         Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
         _ => (name, None),
     };
-    Reference { repository, tag, digest }
+    Reference {
+        repository,
+        tag,
+        digest,
+    }
 }
 
 /// Whether an image was given by its id, whole or shortened.
@@ -65,7 +80,9 @@ fn is_id(reference: &str, id: &str) -> bool {
     let digits = reference.strip_prefix(ID_PREFIX).unwrap_or(reference);
     reference.starts_with(ID_PREFIX)
         || digits.len() >= SHORT_ID_MIN
-            && id.strip_prefix(ID_PREFIX).is_some_and(|id| id.starts_with(digits))
+            && id
+                .strip_prefix(ID_PREFIX)
+                .is_some_and(|id| id.starts_with(digits))
 }
 
 impl Names {
@@ -84,10 +101,7 @@ impl Names {
     }
 }
 
-fn of<'a>(
-    names: &'a [String],
-    repository: &str,
-) -> impl Iterator<Item = Reference<'a>> {
+fn of<'a>(names: &'a [String], repository: &str) -> impl Iterator<Item = Reference<'a>> {
     let repository = familiar(repository);
     names
         .iter()
@@ -125,10 +139,25 @@ mod tests {
         for (reference, repository, tag, digest) in [
             ("busybox:1", "busybox", "1", DIGEST),
             ("busybox", "busybox", "latest", DIGEST),
-            ("docker.io/library/busybox", "docker.io/library/busybox", "latest", DIGEST),
+            (
+                "docker.io/library/busybox",
+                "docker.io/library/busybox",
+                "latest",
+                DIGEST,
+            ),
             ("docker.io/busybox:1", "docker.io/busybox", "1", DIGEST),
-            ("r.example:5000/team/app", "r.example:5000/team/app", "latest", OTHER),
-            ("r.example:5000/team/app:v2", "r.example:5000/team/app", "v2", OTHER),
+            (
+                "r.example:5000/team/app",
+                "r.example:5000/team/app",
+                "latest",
+                OTHER,
+            ),
+            (
+                "r.example:5000/team/app:v2",
+                "r.example:5000/team/app",
+                "v2",
+                OTHER,
+            ),
             ("localhost/app:dev", "localhost/app", "dev", ""),
             (&pinned, "busybox", "1", DIGEST),
             (&elsewhere, "r.example:5000/team/app", "v2", DIGEST),
@@ -148,7 +177,10 @@ mod tests {
     #[test]
     fn an_image_without_any_name_has_none() {
         let image = image(ID, ID, &Names::default());
-        assert_eq!((&*image.repository, &*image.tag, &*image.digest), ("", "", ""));
+        assert_eq!(
+            (&*image.repository, &*image.tag, &*image.digest),
+            ("", "", "")
+        );
     }
 
     proptest! {

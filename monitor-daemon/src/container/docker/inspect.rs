@@ -15,7 +15,7 @@ use super::image::Names;
 use super::session::error_text;
 
 /// Inspections at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 /// Tries at a container whose inspection takes too long: Docker keeps a container locked while it
 /// starts.
 const TRIES: u32 = 5;
@@ -96,7 +96,10 @@ impl Inspections {
 
     /// Image names may have changed.
     pub(super) fn forget_images(&self) {
-        self.images.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.images
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// The next answer; never ends while nothing is under way. May be cancelled.
@@ -155,7 +158,9 @@ async fn inspect(docker: &Docker, limit: Duration, images: &Images, id: &str) ->
 /// A refusal concerns this container only, anything else the connection.
 fn failure(error: Error, id: &str) -> Answer {
     match &error {
-        Error::DockerResponseServerError { status_code: 404, .. } => Answer::NotFound,
+        Error::DockerResponseServerError {
+            status_code: 404, ..
+        } => Answer::NotFound,
         Error::DockerResponseServerError { .. }
         | Error::JsonDataError { .. }
         | Error::JsonSerdeError { .. } => {
@@ -169,7 +174,11 @@ fn failure(error: Error, id: &str) -> Answer {
 
 /// The names of an image by its id; none when Docker has lost it or is too slow.
 async fn image_names(docker: &Docker, limit: Duration, images: &Images, id: &str) -> Arc<Names> {
-    let known = images.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+    let known = images
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(id)
+        .cloned();
     if let Some(names) = known {
         return names;
     }

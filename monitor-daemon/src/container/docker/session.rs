@@ -14,14 +14,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::super::Update;
 use super::Settings;
+use super::convert;
 use super::inspect::{Answer, Inspections, Outcome};
 
 /// How often a silent Docker is asked whether it is alive.
 const PING: Duration = Duration::from_secs(5);
 /// The events that say something about a container or an image's names.
-const ACTIONS: [&str; 17] = [
-    "connect", "create", "delete", "destroy", "die", "disconnect", "import", "load", "pause",
-    "pull", "push", "rename", "start", "tag", "unpause", "untag", "update",
+const ACTIONS: [&str; 14] = [
+    "connect", "create", "delete", "destroy", "die", "import", "load", "pull", "push", "rename",
+    "start", "tag", "untag", "update",
 ];
 
 /// Why a session is over.
@@ -53,15 +54,29 @@ pub(super) async fn run(
     let (docker, since) = match connect(settings).await {
         Ok(connected) => connected,
         Err(Stop::NobodyListens) => return Ended::NobodyListens,
-        Err(Stop::Down(reason)) => return Ended::Down { reason, was_up: false },
+        Err(Stop::Down(reason)) => {
+            return Ended::Down {
+                reason,
+                was_up: false,
+            };
+        }
     };
     // What was asked for before is told by the list, or asked for again after it.
     while requests.try_recv().is_ok() {}
     let inspections = Inspections::new(docker.clone(), settings.timeout);
-    let session = Session { docker, settings, updates, inspections, listed: HashSet::new() };
+    let session = Session {
+        docker,
+        settings,
+        updates,
+        inspections,
+        listed: HashSet::new(),
+    };
     match session.follow(since, requests).await {
         Stop::NobodyListens => Ended::NobodyListens,
-        Stop::Down(reason) => Ended::Down { reason, was_up: true },
+        Stop::Down(reason) => Ended::Down {
+            reason,
+            was_up: true,
+        },
     }
 }
 
@@ -70,7 +85,9 @@ async fn connect(settings: &Settings) -> Result<(Docker, Duration), Stop> {
     // The real limit is `settings.timeout`; the client's own counts whole seconds.
     let seconds = settings.timeout.as_secs() + 1;
     let docker = Docker::connect_with_unix(&path, seconds, API_DEFAULT_VERSION)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let docker = within(settings.timeout, docker.negotiate_version()).await?;
     Ok((docker, now))
 }
@@ -136,8 +153,11 @@ impl Session<'_> {
     /// since before the list are in it, so there is no gap.
     async fn list(&mut self) -> Result<(), Stop> {
         let options = ListContainersOptionsBuilder::new().build();
-        let running =
-            within(self.settings.timeout, self.docker.list_containers(Some(options))).await?;
+        let running = within(
+            self.settings.timeout,
+            self.docker.list_containers(Some(options)),
+        )
+        .await?;
         for id in running.into_iter().filter_map(|container| container.id) {
             let id: Arc<str> = id.into();
             self.listed.insert(Arc::clone(&id));
@@ -147,7 +167,11 @@ impl Session<'_> {
     }
 
     async fn told_all(&mut self) -> Result<(), Stop> {
-        if self.listed.is_empty() { self.send(Update::Synced).await } else { Ok(()) }
+        if self.listed.is_empty() {
+            self.send(Update::Synced).await
+        } else {
+            Ok(())
+        }
     }
 
     async fn outcome(&mut self, outcome: Outcome) -> Result<(), Stop> {
@@ -169,12 +193,21 @@ impl Session<'_> {
         let actor = event.actor.unwrap_or_default();
         match event.typ {
             Some(EventMessageTypeEnum::CONTAINER) => {
-                let Some(id) = actor.id.map(Arc::from) else { return Ok(()) };
+                let Some(id) = actor.id.map(Arc::from) else {
+                    return Ok(());
+                };
+                if action == "create" {
+                    let told = convert::early(&id, actor.attributes.unwrap_or_default());
+                    self.send(Update::Early(Arc::new(told))).await?;
+                }
                 self.container_event(&action, id).await
             }
             Some(EventMessageTypeEnum::NETWORK) => {
-                let id = actor.attributes.and_then(|mut named| named.remove("container"));
-                id.into_iter().for_each(|id| self.inspections.ask(id.into()));
+                let id = actor
+                    .attributes
+                    .and_then(|mut named| named.remove("container"));
+                id.into_iter()
+                    .for_each(|id| self.inspections.ask(id.into()));
                 Ok(())
             }
             _ => {
@@ -199,7 +232,10 @@ impl Session<'_> {
     }
 
     async fn send(&self, update: Update) -> Result<(), Stop> {
-        self.updates.send(update).await.map_err(|_| Stop::NobodyListens)
+        self.updates
+            .send(update)
+            .await
+            .map_err(|_| Stop::NobodyListens)
     }
 }
 
@@ -211,10 +247,16 @@ fn events(
 ) -> impl Stream<Item = Result<EventMessage, Error>> + use<> {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let types = owned(&["container", "image", "network"]);
-    let filters: HashMap<String, Vec<String>> =
-        [("type".to_owned(), types), ("event".to_owned(), owned(&ACTIONS))].into();
+    let filters: HashMap<String, Vec<String>> = [
+        ("type".to_owned(), types),
+        ("event".to_owned(), owned(&ACTIONS)),
+    ]
+    .into();
     let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
-    let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
+    let options = EventsOptionsBuilder::new()
+        .since(&since)
+        .filters(&filters)
+        .build();
     docker.events(Some(options))
 }
 

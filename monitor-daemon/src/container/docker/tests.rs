@@ -11,13 +11,21 @@ fn the_socket_is_the_configured_one_or_docker_hosts() {
     for (configured, host, expected) in [
         (None, None, Some(DEFAULT_SOCKET)),
         (None, Some(""), Some(DEFAULT_SOCKET)),
-        (None, Some("unix:///run/user/1000/docker.sock"), Some("/run/user/1000/docker.sock")),
+        (
+            None,
+            Some("unix:///run/user/1000/docker.sock"),
+            Some("/run/user/1000/docker.sock"),
+        ),
         (Some("/a.sock"), Some("tcp://x:1"), Some("/a.sock")),
         (None, Some("tcp://x:1"), None),
         (None, Some("ssh://x"), None),
     ] {
         let found = Settings::new(configured.map(Path::new), host).ok();
-        assert_eq!(found.map(|s| s.socket), expected.map(PathBuf::from), "{host:?}");
+        assert_eq!(
+            found.map(|s| s.socket),
+            expected.map(PathBuf::from),
+            "{host:?}"
+        );
     }
 }
 
@@ -37,15 +45,24 @@ fn first_update(serve: Option<fn(std::os::unix::net::UnixStream)>) -> Update {
         let listener = UnixListener::bind(&socket).unwrap();
         std::thread::spawn(move || listener.incoming().flatten().for_each(serve));
     }
-    let settings = Settings { socket, timeout: Duration::from_millis(200) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let settings = Settings {
+        socket,
+        timeout: Duration::from_millis(200),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let (sender, mut updates) = mpsc::channel(1);
         let (_requests, client) = client(settings, sender);
         let client = tokio::spawn(client);
         let first = updates.recv().await.unwrap();
         drop(updates);
-        tokio::time::timeout(Duration::from_secs(10), client).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(10), client)
+            .await
+            .unwrap()
+            .unwrap();
         first
     })
 }

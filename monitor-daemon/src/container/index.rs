@@ -244,6 +244,7 @@ impl Index {
             Update::Up => self.docker_up(),
             Update::Synced => self.docker_synced(now),
             Update::Down(_) => self.docker_down(),
+            Update::Early(metadata) => self.early_metadata_came(metadata),
             Update::Known(metadata) => self.metadata_came(metadata, now),
             Update::NotFound(id) => self.not_found(&id),
             Update::Died(id) => self.ended(&id, |entry| entry.died(now)),
@@ -345,6 +346,7 @@ impl Index {
                 runtime,
                 owner,
                 state,
+                early: None,
             }),
         );
         key
@@ -433,29 +435,37 @@ impl Index {
         self.version += 1;
     }
 
+    fn early_metadata_came(&mut self, metadata: Arc<Metadata>) {
+        if let Some(key) = self.enter_told(&metadata.id) {
+            self.change(&key, |entry| entry.know_early(metadata));
+        }
+    }
+
     fn metadata_came(&mut self, metadata: Arc<Metadata>, now: u64) {
-        let Some(owner) = self.settings.docker else {
-            return;
-        };
+        if let Some(key) = self.enter_told(&metadata.id) {
+            let version = self.version;
+            self.change(&key, |entry| entry.know(metadata, version, now));
+        }
+    }
+
+    /// The entry of a container that Docker told of.
+    fn enter_told(&mut self, id: &str) -> Option<Key> {
         let key = Key {
-            owner,
-            id: metadata.id.as_str().into(),
+            owner: self.settings.docker?,
+            id: id.into(),
         };
         if !self.entries.contains_key(&key) {
-            let (id, runtime, state) = (Arc::clone(&key.id), Runtime::Docker, State::Pending);
-            self.insert(
-                key.clone(),
-                Entry::new(Container {
-                    id,
-                    runtime,
-                    owner,
-                    state,
-                }),
-            );
+            let container = Container {
+                id: Arc::clone(&key.id),
+                runtime: Runtime::Docker,
+                owner: key.owner,
+                state: State::Pending,
+                early: None,
+            };
+            self.insert(key.clone(), Entry::new(container));
         }
         self.version += 1;
-        let version = self.version;
-        self.change(&key, |entry| entry.know(metadata, version, now));
+        Some(key)
     }
 
     fn not_found(&mut self, id: &Arc<str>) {

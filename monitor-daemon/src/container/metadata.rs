@@ -19,8 +19,11 @@ pub struct Container {
     pub runtime: Runtime,
     /// Who can have made its cgroup.
     pub owner: Owner,
-    /// What the runtime told so far.
+    /// How far its metadata is.
     pub state: State,
+    /// Name, image (without id and digest) and labels, told when it was created: all there is
+    /// until the whole metadata is [`State::Known`]. All other parts are empty.
+    pub early: Option<Arc<Metadata>>,
 }
 
 impl Container {
@@ -29,7 +32,13 @@ impl Container {
         self.id.get(..SHORT_ID_LEN).unwrap_or(&self.id)
     }
 
-    /// The metadata, if it is there.
+    /// Its name and image, as soon as they are known: of the whole metadata or of `early`.
+    pub fn name_and_image(&self) -> Option<(&str, &Image)> {
+        let told = self.metadata().or(self.early.as_deref())?;
+        Some((&told.name, &told.image))
+    }
+
+    /// The whole metadata, if it is there.
     pub fn metadata(&self) -> Option<&Metadata> {
         match &self.state {
             State::Known(metadata) => Some(metadata),
@@ -106,9 +115,9 @@ pub struct Metadata {
     pub host_network: bool,
     /// Shares the host's ipc namespace.
     pub host_ipc: bool,
-    /// Capabilities added to the default set, as configured.
+    /// Capabilities added to the default set: `CAP_SYS_ADMIN`, `ALL`.
     pub cap_add: Vec<String>,
-    /// Capabilities dropped from it, as configured.
+    /// Capabilities dropped from it, likewise.
     pub cap_drop: Vec<String>,
     /// Resource limits.
     pub limits: Limits,
@@ -275,6 +284,8 @@ pub enum Update {
     Up,
     /// Every container that ran at [`Self::Up`] was told.
     Synced,
+    /// A container is being created: only name, image (without id and digest) and labels.
+    Early(Arc<Metadata>),
     /// A container is new or has changed.
     Known(Arc<Metadata>),
     /// The runtime does not know this id, which it was asked for.

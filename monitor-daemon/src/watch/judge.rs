@@ -73,6 +73,17 @@ impl Judge {
         Kind::ALL.into_iter().filter(needs).collect()
     }
 
+    /// Rules that this build records no event for, so that they can never match.
+    pub fn silent_rules(policy: &Policy) -> Vec<&str> {
+        let names = Kind::ALL.into_iter().flat_map(event_types);
+        let recorded: Vec<EventType> =
+            names.filter_map(|name| EventType::from_name(name)).collect();
+        let silent = |rule: &&Rule| {
+            rule.enabled && !recorded.iter().any(|event| rule.event_types.contains(*event))
+        };
+        policy.rules().iter().filter(silent).map(|rule| &*rule.name).collect()
+    }
+
     /// Tries the rules on an event and hands each alert to `emit`.
     pub fn judge(&mut self, event: &Event<'_>, mut emit: impl FnMut(Alert)) {
         let started = Instant::now();

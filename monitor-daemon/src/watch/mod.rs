@@ -93,6 +93,9 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
     let mut probes = Probes::load(&request(&settings))?;
     let mut rings = probes.rings()?;
     refuse_blindness(&settings, &probes)?;
+    for rule in Judge::silent_rules(&settings.policy) {
+        tracing::warn!(rule, "this build records no event that the rule can match");
+    }
     let names = settings.policy.host_names().map(str::to_owned).collect();
     let (services, inputs) = services::start(&settings.config, names)?;
     let mut state = State::new(settings, services);

@@ -43,14 +43,43 @@ pub(super) fn metadata(told: ContainerInspectResponse, names: &Names) -> Metadat
         host_network: is_host(host.network_mode.as_deref()),
         host_ipc: is_host(host.ipc_mode.as_deref()),
         limits: limits(&host),
-        cap_add: host.cap_add.unwrap_or_default(),
-        cap_drop: host.cap_drop.unwrap_or_default(),
+        cap_add: capabilities(host.cap_add),
+        cap_drop: capabilities(host.cap_drop),
         cgroup_parent: host.cgroup_parent.unwrap_or_default(),
+    }
+}
+
+/// What the event of a creation tells: it comes at once, while an inspection may have to wait
+/// until the container has started. Its attributes are the labels, and two more.
+pub(super) fn early(id: &str, mut attributes: HashMap<String, String>) -> Metadata {
+    let name = attributes.remove("name").unwrap_or_default();
+    let reference = attributes.remove("image").unwrap_or_default();
+    let labels: BTreeMap<String, String> = attributes.into_iter().collect();
+    Metadata {
+        id: id.to_owned(),
+        name,
+        image: image::image(&reference, "", &Names::default()),
+        pod: pod(&labels),
+        labels,
+        ..Metadata::default()
     }
 }
 
 fn is_host(mode: Option<&str>) -> bool {
     mode == Some("host")
+}
+
+/// In one form, whichever the version of Docker keeps: `CAP_SYS_ADMIN`, `ALL`.
+fn capabilities(told: Option<Vec<String>>) -> Vec<String> {
+    let full = |name: String| {
+        let name = name.to_ascii_uppercase();
+        if name == "ALL" || name.starts_with("CAP_") {
+            name
+        } else {
+            format!("CAP_{name}")
+        }
+    };
+    told.unwrap_or_default().into_iter().map(full).collect()
 }
 
 fn mount(told: MountPoint) -> Mount {
@@ -132,7 +161,7 @@ mod tests {
             },
             "HostConfig": {
                 "Privileged": true, "PidMode": "host", "NetworkMode": "host", "IpcMode": "private",
-                "CapAdd": ["SYS_ADMIN"], "CapDrop": ["ALL"], "CgroupParent": "/jobs",
+                "CapAdd": ["SYS_ADMIN", "CAP_BPF"], "CapDrop": ["ALL"], "CgroupParent": "/jobs",
                 "Memory": 1_048_576, "MemorySwap": -1, "NanoCpus": 5, "PidsLimit": 7,
                 "CpuShares": 1, "CpuQuota": 2, "CpuPeriod": 3,
             },
@@ -175,7 +204,7 @@ mod tests {
             host_pid: true,
             host_network: true,
             host_ipc: false,
-            cap_add: vec!["SYS_ADMIN".into()],
+            cap_add: vec!["CAP_SYS_ADMIN".into(), "CAP_BPF".into()],
             cap_drop: vec!["ALL".into()],
             limits: Limits {
                 memory: 1_048_576,
@@ -198,6 +227,22 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!(found.labels.len(), 6);
         assert_eq!(found.ip(), Some([172, 17, 0, 2].into()));
+    }
+
+    #[test]
+    fn a_creation_tells_name_image_and_labels() {
+        let attributes = [("name", "web"), ("image", "busybox:1"), ("team", "a b")];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let found = early("aa", attributes.into());
+        let image = (&*found.image.repository, &*found.image.tag);
+        assert_eq!(
+            (&*found.id, &*found.name, image),
+            ("aa", "web", ("busybox", "1"))
+        );
+        assert_eq!(
+            found.labels.into_iter().collect::<Vec<_>>(),
+            [("team".into(), "a b".into())]
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::image::Names;
 use super::session::error_text;
 
 /// Inspections at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 /// Tries at a container whose inspection takes too long: Docker keeps a container locked while it
 /// starts.
 const TRIES: u32 = 5;

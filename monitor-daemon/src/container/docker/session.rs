@@ -14,29 +14,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::super::Update;
 use super::Settings;
+use super::convert;
 use super::inspect::{Answer, Inspections, Outcome};
 
 /// How often a silent Docker is asked whether it is alive.
 const PING: Duration = Duration::from_secs(5);
 /// The events that say something about a container or an image's names.
-const ACTIONS: [&str; 17] = [
-    "connect",
-    "create",
-    "delete",
-    "destroy",
-    "die",
-    "disconnect",
-    "import",
-    "load",
-    "pause",
-    "pull",
-    "push",
-    "rename",
-    "start",
-    "tag",
-    "unpause",
-    "untag",
-    "update",
+const ACTIONS: [&str; 14] = [
+    "connect", "create", "delete", "destroy", "die", "import", "load", "pull", "push", "rename",
+    "start", "tag", "untag", "update",
 ];
 
 /// Why a session is over.
@@ -210,6 +196,10 @@ impl Session<'_> {
                 let Some(id) = actor.id.map(Arc::from) else {
                     return Ok(());
                 };
+                if action == "create" {
+                    let told = convert::early(&id, actor.attributes.unwrap_or_default());
+                    self.send(Update::Early(Arc::new(told))).await?;
+                }
                 self.container_event(&action, id).await
             }
             Some(EventMessageTypeEnum::NETWORK) => {

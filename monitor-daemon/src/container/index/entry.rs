@@ -55,11 +55,21 @@ impl Entry {
             (None, Some(_)) => self.died(now),
             (None, None) => {}
         }
-        let runtime = Runtime::Docker;
-        let state = State::Known(metadata);
         self.container = Arc::new(Container {
-            runtime,
-            state,
+            runtime: Runtime::Docker,
+            state: State::Known(metadata),
+            early: None,
+            ..Container::clone(&self.container)
+        });
+    }
+
+    /// It is being created; the whole metadata follows.
+    pub(super) fn know_early(&mut self, metadata: Arc<Metadata>) {
+        self.told = true;
+        let early = Some(metadata).filter(|_| self.container.metadata().is_none());
+        self.container = Arc::new(Container {
+            runtime: Runtime::Docker,
+            early,
             ..Container::clone(&self.container)
         });
     }
@@ -89,7 +99,11 @@ impl Entry {
     pub(super) fn size(&self) -> usize {
         const CGROUP: usize = 96;
         let fixed = size_of::<Self>() + size_of::<Container>() + 2 * self.container.id.len();
-        let metadata = self.container.metadata().map_or(0, Metadata::size);
+        let told = self
+            .container
+            .metadata()
+            .or(self.container.early.as_deref());
+        let metadata = told.map_or(0, Metadata::size);
         fixed + metadata + self.cgroups.len() * CGROUP
     }
 

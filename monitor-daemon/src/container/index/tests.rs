@@ -74,6 +74,34 @@ fn cgroup_first_then_metadata() {
 }
 
 #[test]
+fn name_and_image_are_there_while_the_rest_is_asked_for() {
+    let mut index = synced();
+    index.apply(Update::Early(Arc::new(metadata(A, "web"))), 0);
+    index.cgroup_made(7, &docker(A), 1);
+    let Lookup::Container(container) = index.lookup(7) else {
+        panic!()
+    };
+    assert_eq!(
+        (&container.state, container.metadata()),
+        (&State::Pending, None)
+    );
+    assert_eq!(container.name_and_image().unwrap().0, "web");
+    index.apply(known(A, "web"), 2);
+    let Lookup::Container(container) = index.lookup(7) else {
+        panic!()
+    };
+    assert_eq!(
+        (
+            container.early.is_none(),
+            container.name_and_image().unwrap().0
+        ),
+        (true, "web")
+    );
+    index.apply(Update::Early(Arc::new(metadata(A, "stale"))), 3);
+    assert_eq!(seen(&mut index, 7), "web");
+}
+
+#[test]
 fn metadata_first_then_cgroup() {
     let mut index = synced();
     index.apply(known(A, "web"), 1);
@@ -396,6 +424,7 @@ mod any_order {
         Lookup(u64),
         Expire,
         Told(usize, usize),
+        Early(usize, usize),
         Ends(u8, usize),
         Docker(u8),
     }
@@ -408,6 +437,7 @@ mod any_order {
             (0..9_u64).prop_map(Step::Lookup),
             Just(Step::Expire),
             (0..4_usize, 0..3_000_usize).prop_map(|(i, size)| Step::Told(i, size)),
+            (0..4_usize, 0..3_000_usize).prop_map(|(i, size)| Step::Early(i, size)),
             (0..3_u8, 0..4_usize).prop_map(|(what, i)| Step::Ends(what, i)),
             (0..3_u8).prop_map(Step::Docker),
         ]
@@ -428,6 +458,12 @@ mod any_order {
             Step::Lookup(cgroup) => drop(index.lookup(cgroup)),
             Step::Expire => index.expire(now),
             Step::Told(i, size) => index.apply(known(&id(i), &"n".repeat(size)), now),
+            Step::Early(i, size) => {
+                index.apply(
+                    Update::Early(Arc::new(metadata(&id(i), &"n".repeat(size)))),
+                    now,
+                );
+            }
             Step::Ends(what, i) => {
                 let id = id(i).as_str().into();
                 let ends = [Update::Died, Update::Removed, Update::NotFound];

@@ -23,7 +23,7 @@ use crate::container::Container;
 use crate::names::NameTable;
 use crate::process::{Process, Table, trim_nul};
 use crate::record::{Body, Record};
-use crate::users::Users;
+use crate::users::Accounts;
 use path::Paths;
 
 #[cfg(test)]
@@ -34,8 +34,9 @@ mod tests;
 pub struct World<'a> {
     /// All processes.
     pub table: &'a Table,
-    /// User and group names.
-    pub users: &'a Users,
+    /// User and group names of the actor's container, or of the host; `None` when they could not
+    /// be read.
+    pub accounts: Option<&'a Accounts>,
     /// Addresses of the host names that rules mention.
     pub names: &'a NameTable,
     /// This host's name.

@@ -130,10 +130,10 @@ fn check_in(bytes: &[u8], container: Option<&Container>, view: View, expected: &
     let record = Record::parse(bytes).expect("a record");
     let process = table.by_pid(record.task().pid).expect("a known process");
     let actor = Actor::live(Arc::clone(process));
-    let (users, names) = (Users::default(), NameTable::default());
+    let names = NameTable::default();
     let world = World {
         table: &table,
-        users: &users,
+        accounts: None,
         names: &names,
         hostname: "web-1",
         boot_to_epoch_ns: 1_000 * SECOND,

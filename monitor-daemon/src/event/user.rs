@@ -4,7 +4,7 @@
 use monitor_policy::{Field, FieldRef, Value};
 
 use super::Event;
-use crate::users::Account;
+use crate::users::User;
 
 /// What Falco prints for an id without a name.
 const UNKNOWN: &str = "<NA>";
@@ -14,8 +14,8 @@ pub(super) fn value(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static
     Some(match field.field {
         Field::UserUid => Value::Unsigned(task.euid.into()),
         Field::UserName => text(name_or_na(event, task.euid)),
-        Field::UserHomedir => text(account(event, task.euid)?.home.to_string()),
-        Field::UserShell => text(account(event, task.euid)?.shell.to_string()),
+        Field::UserHomedir => text(user(event, task.euid)?.home.to_string()),
+        Field::UserShell => text(user(event, task.euid)?.shell.to_string()),
         Field::UserLoginuid => Value::Signed(match task.loginuid {
             u32::MAX => -1,
             uid => uid.into(),
@@ -28,24 +28,16 @@ pub(super) fn value(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static
 }
 
 pub(super) fn name_or_na(event: &Event<'_>, uid: u32) -> String {
-    account(event, uid).map_or_else(|| UNKNOWN.to_owned(), |account| account.name.to_string())
+    user(event, uid).map_or(UNKNOWN, |user| &user.name).to_owned()
 }
 
 pub(super) fn group_or_na(event: &Event<'_>, gid: u32) -> String {
-    let scope = scope(event);
-    event
-        .world
-        .users
-        .group(scope, gid)
-        .map_or_else(|| UNKNOWN.to_owned(), |name| name.to_string())
+    let name = event.world.accounts.and_then(|accounts| accounts.group(gid));
+    name.unwrap_or(UNKNOWN).to_owned()
 }
 
-fn account(event: &Event<'_>, uid: u32) -> Option<Account> {
-    event.world.users.user(scope(event), uid)
-}
-
-fn scope<'e>(event: &'e Event<'_>) -> Option<&'e str> {
-    event.container().map(|container| &*container.id)
+fn user<'e>(event: &Event<'e>, uid: u32) -> Option<&'e User> {
+    event.world.accounts?.user(uid)
 }
 
 fn text(text: String) -> Value<'static> {

@@ -24,7 +24,7 @@ use tokio::sync::mpsc::Receiver;
 use crate::config::Config;
 use crate::container::Update;
 use crate::metrics::Metrics;
-use crate::names::NameTable;
+use crate::names::NamesUpdate;
 use crate::output::AlertQueue;
 use crate::probe::{ProbeError, Probes, Request, Rings};
 use state::State;
@@ -42,7 +42,7 @@ pub enum Input {
     /// The container runtime said something.
     Container(Update),
     /// Names that rules mention were resolved anew.
-    Names(Arc<NameTable>),
+    Names(NamesUpdate),
 }
 
 /// The daemon cannot watch.
@@ -96,7 +96,7 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
     for rule in Judge::silent_rules(&settings.policy) {
         tracing::warn!(rule, "this build records no event that the rule can match");
     }
-    let names = settings.policy.host_names().map(str::to_owned).collect();
+    let names = settings.policy.host_names().map(Arc::from).collect();
     let (services, inputs) = services::start(&settings.config, names)?;
     let mut state = State::new(settings, services);
     state.begin(&probes);

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::Input;
 use crate::config::Config;
-use crate::container::{Update, docker};
+use crate::container::docker;
 use crate::names;
 
 /// Longest time for one request to Docker.
@@ -33,7 +33,7 @@ impl Services {
 /// Starts the services; what they find out comes through the receiver.
 pub(super) fn start(
     config: &Config,
-    host_names: Vec<String>,
+    host_names: Vec<Arc<str>>,
 ) -> std::io::Result<(Services, Receiver<Input>)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -46,19 +46,26 @@ pub(super) fn start(
     let owner = settings.owner();
     let (updates, told) = mpsc::channel(INPUTS);
     let (requests, client) = docker::client(settings, updates);
+    let (names, resolved) = mpsc::channel(1);
+    let resolver = names::resolve(host_names, names::Settings::default(), names);
     std::thread::Builder::new()
         .name("services".to_owned())
         .spawn(move || {
             runtime.block_on(async {
-                tokio::join!(client, pass_on(told, inputs));
+                tokio::join!(
+                client,
+                resolver,
+                pass_on(told, inputs.clone(), Input::Container),
+                pass_on(resolved, inputs, Input::Names),
+            );
             });
         })?;
     Ok((Services { requests, owner }, receiver))
 }
 
-async fn pass_on(mut updates: Receiver<Update>, inputs: Sender<Input>) {
-    while let Some(update) = updates.recv().await {
-        if inputs.send(Input::Container(update)).await.is_err() {
+async fn pass_on<T>(mut from: Receiver<T>, to: Sender<Input>, wrap: impl Fn(T) -> Input) {
+    while let Some(item) = from.recv().await {
+        if to.send(wrap(item)).await.is_err() {
             return;
         }
     }

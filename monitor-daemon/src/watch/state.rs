@@ -14,12 +14,12 @@ use crate::container::index::{self, Index};
 use crate::container::{Container, State as Metadata, Update};
 use crate::event::{Actor, Event, World, event_types};
 use crate::metrics::{self, Metrics};
-use crate::names::NameTable;
+use crate::names::{NameTable, NamesUpdate};
 use crate::output::{AlertQueue, Status};
 use crate::probe::{Probes, Rings};
 use crate::process::{Limits, Table};
 use crate::record::Record;
-use crate::users::Users;
+use crate::users::{Accounts, Users};
 
 /// Bytes of events that may wait for metadata.
 const WAITING_BYTES: usize = 8 << 20;
@@ -67,7 +67,7 @@ impl State {
         let host = Host::new(Table::new(Limits::default()), index, environment);
         Self {
             host,
-            users: Users::default(),
+            users: Users::new("/etc", "/proc"),
             names: Arc::default(),
             judge: Judge::new(policy, &metrics, Arc::clone(&hostname)),
             waiting: Waiting::new(WAITING_BYTES),
@@ -109,7 +109,7 @@ impl State {
                 self.request_metadata();
                 self.release_answered();
             }
-            Input::Names(names) => self.names = names,
+            Input::Names(NamesUpdate(names)) => self.names = names,
         }
     }
 
@@ -121,7 +121,6 @@ impl State {
             self.housekept = now;
             self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
             self.host.expire(now);
-            self.users.refresh(now);
             self.publish(probes);
         }
     }
@@ -214,9 +213,10 @@ impl State {
         container: Option<&Container>,
         number: u64,
     ) {
+        let accounts = accounts(&mut self.users, &record, container);
         let world = World {
             table: &self.host.table,
-            users: &self.users,
+            accounts,
             names: &self.names,
             hostname: &self.hostname,
             boot_to_epoch_ns: self.boot_to_epoch_ns,
@@ -299,4 +299,17 @@ impl State {
         drop(figures);
         self.alerts.status(status);
     }
+}
+
+/// Who is called what where the event happened. A container's own files are read through its
+/// first process, for any other may have changed its root.
+fn accounts<'u>(
+    users: &'u mut Users,
+    record: &Record<'_>,
+    container: Option<&Container>,
+) -> Option<&'u Accounts> {
+    let now = record.header().time;
+    let Some(container) = container else { return Some(users.host(now)) };
+    let first = container.metadata().and_then(|metadata| metadata.pid);
+    users.container(&container.id, first.unwrap_or(record.task().pid), now)
 }

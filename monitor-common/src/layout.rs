@@ -109,6 +109,12 @@ macro_rules! kernel_members {
             File SB_DEV "super_block" ["s_dev"];
             File SB_MAGIC "super_block" ["s_magic"];
 
+            Lookup TASK_NAMEIDATA "task_struct" ["nameidata"];
+            Lookup NAMEIDATA_NAME "nameidata" ["name"];
+            Lookup NAMEIDATA_DFD "nameidata" ["dfd"];
+            Lookup FILENAME_NAME "filename" ["name"];
+            Lookup DENTRY_INODE "dentry" ["d_inode"];
+
             Exec TASK_MM "task_struct" ["mm"];
             Exec MM_ARG_START "mm_struct" ["arg_start"];
             Exec MM_ARG_END "mm_struct" ["arg_end"];

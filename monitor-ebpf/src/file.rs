@@ -126,7 +126,7 @@ pub fn passed(record: &Record<COMMON>, origin: Origin, path: Pointer, dirfd: i32
 
 /// Fills the slot of the directory that a relative path starts from.
 #[inline(always)]
-fn base(record: &Record<COMMON>, slot: Slot, first: u8, dirfd: i32) {
+pub fn base(record: &Record<COMMON>, slot: Slot, first: u8, dirfd: i32) {
     if first == b'/' || dirfd == AT_FDCWD {
         return;
     }
@@ -170,7 +170,7 @@ pub unsafe fn opened<R: Read>(
 /// # Safety
 /// `slot` is claimed.
 #[inline(always)]
-unsafe fn new_open(slot: *mut Common, call: &Call, open: &OpenArguments) -> Record<COMMON> {
+pub unsafe fn new_open(slot: *mut Common, call: &Call, open: &OpenArguments) -> Record<COMMON> {
     // SAFETY: the caller's; the current task is typed.
     unsafe {
         let record = Record::new::<Open>(slot, Kind::Open, current());

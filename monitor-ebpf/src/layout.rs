@@ -24,6 +24,18 @@ pub static SELF_PID: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static EXIT_SAYS_GROUP_DEAD: Global<u32> = Global::new(0);
 
+/// Which parameter of `vfs_symlink` is the new name's dentry, and which the text of the target;
+/// `vfs_*` functions got a first parameter more in 5.12.
+#[unsafe(no_mangle)]
+pub static VFS_SYMLINK_DENTRY: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static VFS_SYMLINK_TARGET: Global<u32> = Global::new(0);
+/// Which parameters of `vfs_link` are the old and the new name's dentries.
+#[unsafe(no_mangle)]
+pub static VFS_LINK_OLD: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static VFS_LINK_NEW: Global<u32> = Global::new(0);
+
 /// Whether this kernel has the member.
 #[inline(always)]
 pub fn present(member: &Member) -> bool {

@@ -16,6 +16,7 @@ mod emit;
 mod file;
 mod layout;
 mod network;
+mod object;
 mod process;
 mod read;
 mod record;

@@ -1,12 +1,12 @@
 //! The syscall tier: one look at the end of every system call, and what to do with the wanted.
 
 use aya_ebpf::bindings::pt_regs;
-use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_task_pt_regs};
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::loss::LossReason;
-use monitor_common::syscall::{NUMBERS, Operation, X32_BIT};
+use monitor_common::syscall::{CALLS, NUMBERS, Operation, X32_BIT};
 use monitor_common::{Flags, Kind};
 
 use crate::emit::{Outcome, settle};
@@ -115,6 +115,42 @@ pub unsafe fn read_call(regs: *const pt_regs, number: u32, ret: i64, compat: boo
     }
 }
 
+/// For the object tier: the call that the current task is in, unless it works for the kernel or
+/// for `io_uring`: number and arguments are 0 then. Only register values: nothing a program could change.
+#[inline(always)]
+pub fn current_call(ret: i64) -> Call {
+    /// `PF_IO_WORKER` and `PF_KTHREAD` of `include/linux/sched.h`.
+    const WORKERS: u32 = 0x10 | 0x20_0000;
+    let task = current();
+    // SAFETY: the current task is typed, and so are its registers.
+    unsafe {
+        if Typed::get::<u32>(task, &TASK_FLAGS) & WORKERS != 0 {
+            return Call { number: 0, ret, args: [0; 5], flags: Flags::OBJECT_TIER };
+        }
+        let compat = Typed::get::<u32>(task, &TASK_STATUS) & TS_COMPAT != 0;
+        let regs = bpf_task_pt_regs(task.cast_mut().cast()) as *const pt_regs;
+        let mut call = read_call(regs, (*regs).orig_rax as u32 & !X32_BIT, ret, compat);
+        call.flags |= Flags::OBJECT_TIER;
+        call
+    }
+}
+
+impl Call {
+    /// Whether the call is `operation`, under the number it has in its ABI; if so `number` becomes
+    /// the one of x86-64.
+    #[inline(always)]
+    pub fn is(&mut self, operation: Operation) -> bool {
+        let row = &CALLS[operation as usize - 1];
+        let (own, other) = (row.number, row.i386);
+        let number = if self.flags & Flags::COMPAT != 0 { other } else { own };
+        if self.number != number {
+            return false;
+        }
+        self.number = own;
+        true
+    }
+}
+
 const OPEN: u8 = Operation::Open as u8;
 const OPEN_AT: u8 = Operation::OpenAt as u8;
 const OPEN_AT2: u8 = Operation::OpenAt2 as u8;
@@ -131,7 +167,7 @@ const EXECVE: u8 = Operation::Execve as u8;
 const EXECVE_AT: u8 = Operation::ExecveAt as u8;
 
 #[inline(always)]
-fn dispatch(operation: u8, call: &Call) -> i32 {
+pub fn dispatch(operation: u8, call: &Call) -> i32 {
     match operation {
         OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE if !own() => {
             let open = open_arguments(operation, call);
@@ -196,7 +232,7 @@ pub fn own() -> bool {
 }
 
 #[inline(always)]
-fn open_arguments(operation: u8, call: &Call) -> OpenArguments {
+pub fn open_arguments(operation: u8, call: &Call) -> OpenArguments {
     let [a, b, c, d, _] = call.args;
     match operation {
         OPEN => OpenArguments {
@@ -239,7 +275,7 @@ fn open_arguments(operation: u8, call: &Call) -> OpenArguments {
 }
 
 #[inline(always)]
-fn link_arguments(operation: u8, call: &Call) -> LinkArguments {
+pub fn link_arguments(operation: u8, call: &Call) -> LinkArguments {
     let [a, b, c, d, e] = call.args;
     let plain = |target, dirfd, path| LinkArguments {
         dirfd,

@@ -23,10 +23,21 @@ macro_rules! rows {
 }
 monitor_common::kernel_members!(rows);
 
+/// Parameters that move between kernels: function, parameter, and the global that tells the
+/// object its position.
+const MOVING: &[(&str, &str, &str)] = &[
+    ("vfs_symlink", "dentry", "VFS_SYMLINK_DENTRY"),
+    ("vfs_symlink", "oldname", "VFS_SYMLINK_TARGET"),
+    ("vfs_link", "old_dentry", "VFS_LINK_OLD"),
+    ("vfs_link", "new_dentry", "VFS_LINK_NEW"),
+];
+
 /// The offsets, and what is missing.
 pub(super) struct Layout {
     /// Global of the object and its value.
     pub(super) offsets: Vec<(&'static str, u32)>,
+    /// Global of the object and position of the parameter it stands for.
+    pub(super) parameters: Vec<(&'static str, u32)>,
     /// What cannot be read on this kernel, and the first member that it lacks.
     missing: Vec<(Need, String)>,
 }
@@ -36,6 +47,7 @@ impl Layout {
     pub(super) fn new(btf: &Btf<'_>) -> Self {
         let mut layout = Self {
             offsets: Vec::with_capacity(ROWS.len()),
+            parameters: parameters(btf),
             missing: Vec::new(),
         };
         for row in ROWS {
@@ -59,6 +71,27 @@ impl Layout {
             .find(|(missing, _)| *missing == need)
             .map(|(_, member)| member.as_str())
     }
+
+    /// The parameter that a function of [`MOVING`] should have and has not.
+    pub(super) fn lost_parameter(&self, function: &str) -> Option<&'static str> {
+        let absent = |global| self.parameters.contains(&(global, ABSENT));
+        let mut rows = MOVING.iter().filter(|row| row.0 == function);
+        rows.find_map(|(_, parameter, global)| absent(*global).then_some(*parameter))
+    }
+}
+
+fn parameters(btf: &Btf<'_>) -> Vec<(&'static str, u32)> {
+    let position = |function, parameter| {
+        let all = btf.parameters(function)?;
+        all.iter().position(|name| *name == parameter).map(|position| position as u32)
+    };
+    // The first parameter of this function is the registration's own.
+    let group_dead = position("__traceiter_sched_process_exit", "group_dead") == Some(2);
+    let mut parameters = vec![("EXIT_SAYS_GROUP_DEAD", u32::from(group_dead))];
+    parameters.extend(MOVING.iter().map(|(function, parameter, global)| {
+        (*global, position(function, parameter).unwrap_or(ABSENT))
+    }));
+    parameters
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! result is told as [`Coverage`], so that nobody is blind without knowing.
 
 mod btf;
+mod cover;
 mod layout;
 mod object;
 mod provider;
@@ -14,16 +15,15 @@ use std::io;
 use aya::EbpfError;
 use monitor_common::Kind;
 use monitor_common::loss::{LOSS_STRIDE, LossReason};
-use monitor_common::syscall::Operation;
 
 pub use btf::BtfError;
 pub use provider::Tier;
 pub use ring::Rings;
 
 use btf::Btf;
+use cover::Chooser;
 use layout::Layout;
-use object::{Object, Settings};
-use provider::{Hook, Provider, providers};
+use object::Object;
 
 /// Kinds that are recorded whether asked for or not: the process table lives on them.
 const ALWAYS: [Kind; 6] = [
@@ -86,7 +86,7 @@ pub struct Coverage {
     pub kind: Kind,
     /// The hooks that serve it, such as `tp_btf/sched_process_exec`; none if the kernel takes none.
     pub provider: Option<String>,
-    /// Where they sit.
+    /// Where they sit (for execs, those of successful ones).
     pub tier: Option<Tier>,
     /// Better providers, and parts of this one, that did not work, and why.
     pub refused: Vec<(String, String)>,
@@ -168,20 +168,15 @@ impl Probes {
         let bytes = std::fs::read(path).map_err(|source| ProbeError::NoBtf { path, source })?;
         let types = Btf::parse(&bytes).map_err(|source| ProbeError::BadBtf { path, source })?;
         let layout = Layout::new(&types);
-        let exit = types
-            .parameters("__traceiter_sched_process_exit")
-            .unwrap_or_default();
-        let settings = Settings {
-            exit_says_group_dead: exit.contains(&"group_dead"),
-        };
         raise_memlock();
-        let mut object = Object::load(request, &layout, &settings)?;
+        let mut object = Object::load(request, &layout)?;
         let rings = Rings::new(object.ring("LIFECYCLE")?, object.ring("BULK")?);
         let wanted = |kind: &Kind| ALWAYS.contains(kind) || request.kinds.contains(kind);
+        let chooser = Chooser { request, layout: &layout, types: &types };
         let coverage = Kind::ALL
             .into_iter()
             .filter(wanted)
-            .map(|kind| cover(&mut object, &layout, request, kind))
+            .map(|kind| chooser.cover(&mut object, kind))
             .collect();
         Ok(Self {
             object,
@@ -235,79 +230,6 @@ impl Probes {
             .map(|kind| (kind, sum(kind)))
             .collect())
     }
-}
-
-/// Tries the providers of a kind until one works.
-fn cover(object: &mut Object, layout: &Layout, request: &Request, kind: Kind) -> Coverage {
-    let mut coverage = Coverage {
-        kind,
-        provider: None,
-        tier: None,
-        refused: Vec::new(),
-        blind: Vec::new(),
-    };
-    for provider in providers(kind) {
-        let unwanted = match request.tiers {
-            Tiers::Auto => false,
-            Tiers::SyscallOnly => provider.tier == Tier::Object,
-            Tiers::ObjectOnly => provider.tier == Tier::Syscall,
-        };
-        if unwanted {
-            coverage.refused.push((
-                provider.name(),
-                "not allowed by the configuration".to_owned(),
-            ));
-            continue;
-        }
-        if let Some(member) = provider.needs.iter().find_map(|need| layout.lacks(*need)) {
-            coverage
-                .refused
-                .push((provider.name(), format!("this kernel has no {member}")));
-            continue;
-        }
-        if let Some(names) = start(object, provider, request, &mut coverage) {
-            coverage.provider = Some(names.join(" + "));
-            coverage.tier = Some(provider.tier);
-            coverage.blind.extend(provider.blind);
-            break;
-        }
-    }
-    coverage
-}
-
-/// Starts the parts of a provider; the names of those that work, or none if one that it cannot do
-/// without does not.
-fn start(
-    object: &mut Object,
-    provider: &Provider,
-    request: &Request,
-    coverage: &mut Coverage,
-) -> Option<Vec<String>> {
-    let mut names = Vec::new();
-    for part in provider.parts {
-        let done = match part.hook {
-            Hook::Calls(operations) if !asked(request, operations) => continue,
-            Hook::Calls(operations) => object
-                .attach(part.program, part.hook)
-                .and_then(|()| object.serve(operations)),
-            Hook::Tracepoint(_) => object.attach(part.program, part.hook),
-        };
-        match (done, part.spare) {
-            (Ok(()), _) => names.push(part.name()),
-            (Err(reason), spare) => {
-                coverage.refused.push((part.name(), reason));
-                coverage.blind.push(spare?);
-            }
-        }
-    }
-    Some(names)
-}
-
-/// Whether a kind that these calls make was asked for.
-fn asked(request: &Request, operations: &[Operation]) -> bool {
-    operations
-        .iter()
-        .any(|operation| request.kinds.contains(&operation.kind()))
 }
 
 /// Old kernels count maps against this limit. Where it cannot be raised the maps may still fit.

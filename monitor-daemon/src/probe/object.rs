@@ -24,32 +24,18 @@ pub(super) struct Object {
     attached: Vec<&'static str>,
 }
 
-/// Settings besides the layout.
-pub(super) struct Settings {
-    /// `sched_process_exit` tells whether the group is gone.
-    pub(super) exit_says_group_dead: bool,
-}
-
 impl Object {
     /// Makes the maps, with the layout of the running kernel.
-    pub(super) fn load(
-        request: &Request,
-        layout: &Layout,
-        settings: &Settings,
-    ) -> Result<Self, ProbeError> {
+    pub(super) fn load(request: &Request, layout: &Layout) -> Result<Self, ProbeError> {
         let cpus =
             util::nr_cpus().map_err(|(path, source)| ProbeError::Read { path, source })? as u32;
         let globals = [
             (ABI_SYMBOL, ABI_VERSION),
             ("WANT_ENVIRONMENT", u32::from(request.environment)),
             ("SELF_PID", request.skip_process.unwrap_or(0)),
-            (
-                "EXIT_SAYS_GROUP_DEAD",
-                u32::from(settings.exit_says_group_dead),
-            ),
         ];
         let mut loader = EbpfLoader::new();
-        for (name, value) in globals.iter().chain(&layout.offsets) {
+        for (name, value) in globals.iter().chain(&layout.offsets).chain(&layout.parameters) {
             loader.override_global(name, value, true);
         }
         loader
@@ -76,18 +62,20 @@ impl Object {
             .ebpf
             .program_mut(name)
             .ok_or("the object has no such program")?;
-        let done = match (program, hook) {
-            (Program::BtfTracePoint(program), Hook::Tracepoint(at)) => program
-                .load(at, &self.btf)
-                .and_then(|()| program.attach().map(drop)),
-            (Program::BtfTracePoint(program), Hook::Calls(_)) => program
-                .load("sys_exit", &self.btf)
-                .and_then(|()| program.attach().map(drop)),
-            _ => return Err("the object's program is of another type".to_owned()),
-        };
-        done.map_err(|error| refusal(&error))?;
+        if let Err(error) = load_and_attach(program, hook, &self.btf) {
+            unload(program);
+            return Err(refusal(&error));
+        }
         self.attached.push(name);
         Ok(())
+    }
+
+    /// Takes a program out of the kernel, if it is there.
+    pub(super) fn detach(&mut self, name: &str) {
+        if let Some(program) = self.ebpf.program_mut(name) {
+            unload(program);
+        }
+        self.attached.retain(|attached| *attached != name);
     }
 
     /// Turns system calls on in the program at their end.
@@ -130,6 +118,40 @@ impl Object {
             })
             .collect()
     }
+}
+
+fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), ProgramError> {
+    match (program, hook) {
+        (Program::BtfTracePoint(program), Hook::Tracepoint(name)) => {
+            program.load(name, btf)?;
+            program.attach()?;
+        }
+        (Program::BtfTracePoint(program), Hook::Calls(_)) => {
+            program.load("sys_exit", btf)?;
+            program.attach()?;
+        }
+        (Program::FEntry(program), Hook::Entry(function, _)) => {
+            program.load(function, btf)?;
+            program.attach()?;
+        }
+        (Program::FExit(program), Hook::Exit(function, _) | Hook::ExitAnywhere(function)) => {
+            program.load(function, btf)?;
+            program.attach()?;
+        }
+        _ => return Err(ProgramError::UnexpectedProgramType),
+    }
+    Ok(())
+}
+
+fn unload(program: &mut Program) {
+    let done = match program {
+        Program::BtfTracePoint(program) => program.unload(),
+        Program::FEntry(program) => program.unload(),
+        Program::FExit(program) => program.unload(),
+        _ => Ok(()),
+    };
+    // It fails only if the program is not loaded, which is what is wanted.
+    drop(done);
 }
 
 fn object_error(error: EbpfError) -> ProbeError {

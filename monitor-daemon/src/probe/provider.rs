@@ -9,6 +9,8 @@ use monitor_common::syscall::Operation;
 /// Where a hook sits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tier {
+    /// On the kernel's tracepoints, which need neither of the others.
+    Tracepoint,
     /// On the kernel's own functions and objects: nothing to race, `io_uring` included.
     Object,
     /// At the end of system calls.
@@ -28,8 +30,14 @@ impl Tier {
 /// How a program is attached.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Hook {
-    /// A kernel tracepoint.
+    /// At a tracepoint.
     Tracepoint(&'static str),
+    /// At the start of a kernel function that has (at least) these parameters.
+    Entry(&'static str, &'static [&'static str]),
+    /// At the end of a kernel function that has these parameters, then its result.
+    Exit(&'static str, &'static [&'static str]),
+    /// At the end of a function whose parameters move; the object knows where they are.
+    ExitAnywhere(&'static str),
     /// These calls, in the one program at the end of all system calls.
     Calls(&'static [Operation]),
 }
@@ -37,7 +45,7 @@ pub(super) enum Hook {
 /// A program and its hook.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
-    /// Name of the program in the object; none for [`Hook::Calls`].
+    /// Name of the program in the object.
     pub(super) program: &'static str,
     pub(super) hook: Hook,
     /// What is not seen without it, if the provider can do without.
@@ -56,21 +64,27 @@ pub(super) struct Provider {
 
 impl Part {
     const fn new(program: &'static str, hook: Hook) -> Self {
-        Self {
-            program,
-            hook,
-            spare: None,
-        }
+        Self { program, hook, spare: None }
+    }
+
+    const fn call(program: &'static str, function: &'static str) -> Self {
+        Self::new(program, Hook::Exit(function, &[]))
     }
 
     const fn calls(operations: &'static [Operation]) -> Self {
         Self::new("sys_exit", Hook::Calls(operations))
     }
 
+    const fn spare(self, loss: &'static str) -> Self {
+        Self { spare: Some(loss), ..self }
+    }
+
     /// Short text for people, such as `tp_btf/sched_process_exec`.
     pub(super) fn name(&self) -> String {
         match self.hook {
             Hook::Tracepoint(name) => format!("tp_btf/{name}"),
+            Hook::Entry(function, _) => format!("fentry/{function}"),
+            Hook::Exit(function, _) | Hook::ExitAnywhere(function) => format!("fexit/{function}"),
             Hook::Calls(_) => "tp_btf/sys_exit".to_owned(),
         }
     }
@@ -79,24 +93,21 @@ impl Part {
 impl Provider {
     /// Its hooks, for people.
     pub(super) fn name(&self) -> String {
-        self.parts
-            .iter()
-            .map(Part::name)
-            .collect::<Vec<_>>()
-            .join(" + ")
+        self.parts.iter().map(Part::name).collect::<Vec<_>>().join(" + ")
     }
 }
 
-const EXEC: Part = Part::new("exec", Hook::Tracepoint("sched_process_exec"));
-const URING: &str = "io_uring: its operations end no system call";
-const RACE: &str = "the passed path is read from the program's memory after the call: it may have \
-                    been changed (the resolved path has not)";
-const FAILED_ADDRESS: &str =
-    "the address of a failed connect is read from the program's memory after the call";
+const URING: &str = "operations of io_uring, which end no system call";
+const RACE: &str = "the passed path is read from the program's memory after the call, when it may \
+                    have been changed; the resolved path is the kernel's";
+const LATE: &str = "the passed path of what fails is read from the program's memory after the \
+                    call, when it may have been changed";
 const SOCKETCALL: &str = "32-bit programs that use socketcall(2)";
+const FAILURES32: &str = "failures of 32-bit programs";
+const URING_FAILURES: &str = "failures in io_uring";
+const LINK_NEEDS: &[Need] = &[Need::Task, Need::File];
 
-/// The providers of a kind, best first. `failures` adds what failed, where that costs a hook of
-/// its own.
+/// The providers of a kind, best first.
 pub(super) fn providers(kind: Kind) -> &'static [Provider] {
     match kind {
         Kind::Exec => EXECS,
@@ -114,102 +125,195 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
     }
 }
 
+/// Providers of what failed, for the kind whose successes have a hook of their own; and what is
+/// not seen without them.
+pub(super) fn failures(kind: Kind) -> Option<(&'static [Provider], &'static str)> {
+    (kind == Kind::Exec).then_some((FAILED_EXECS, "execs that fail"))
+}
+
 const EXECS: &[Provider] = &[Provider {
-    tier: Tier::Syscall,
+    tier: Tier::Tracepoint,
     needs: &[Need::Task, Need::File, Need::Exec],
-    parts: &[
-        EXEC,
-        Part {
-            spare: Some("execs that failed"),
-            ..Part::calls(&[Operation::Execve, Operation::ExecveAt])
-        },
-    ],
+    parts: &[Part::new("exec", Hook::Tracepoint("sched_process_exec"))],
     blind: &[],
 }];
 
-const FORKS: &[Provider] = &[tracepoint(&[Part::new(
-    "fork",
-    Hook::Tracepoint("sched_process_fork"),
-)])];
-const EXITS: &[Provider] = &[tracepoint(&[Part::new(
-    "exit",
-    Hook::Tracepoint("sched_process_exit"),
-)])];
-const CGROUP_MKDIRS: &[Provider] = &[cgroup(&[Part::new(
-    "cgroup_mkdir",
-    Hook::Tracepoint("cgroup_mkdir"),
-)])];
-const CGROUP_RMDIRS: &[Provider] = &[cgroup(&[Part::new(
-    "cgroup_rmdir",
-    Hook::Tracepoint("cgroup_rmdir"),
-)])];
-const CGROUP_ATTACHES: &[Provider] = &[cgroup(&[Part::new(
-    "cgroup_attach",
-    Hook::Tracepoint("cgroup_attach_task"),
-)])];
+const FAILED_EXECS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: &[Need::Task, Need::File],
+        parts: &[
+            Part::call("execve_exit", "__x64_sys_execve"),
+            Part::call("execveat_exit", "__x64_sys_execveat"),
+            Part::call("execve_exit32", "__ia32_compat_sys_execve").spare(FAILURES32),
+            Part::call("execveat_exit32", "__ia32_compat_sys_execveat").spare(FAILURES32),
+        ],
+        blind: &[],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: &[Need::Task, Need::File],
+        parts: &[Part::calls(&[Operation::Execve, Operation::ExecveAt])],
+        blind: &[],
+    },
+];
 
-const OPENS: &[Provider] = &[Provider {
-    tier: Tier::Syscall,
-    needs: &[Need::Task, Need::File],
-    parts: &[Part::calls(&[
-        Operation::Open,
-        Operation::OpenAt,
-        Operation::OpenAt2,
-        Operation::Creat,
-        Operation::OpenByHandle,
-    ])],
-    blind: &[URING, RACE],
-}];
+const FORKS: &[Provider] = &[tracepoint(
+    &[Need::Task],
+    &[Part::new("fork", Hook::Tracepoint("sched_process_fork"))],
+)];
+const EXITS: &[Provider] = &[tracepoint(
+    &[Need::Task],
+    &[Part::new("exit", Hook::Tracepoint("sched_process_exit"))],
+)];
+const CGROUP_MKDIRS: &[Provider] = &[tracepoint(
+    &[Need::Task, Need::Cgroup],
+    &[Part::new("cgroup_mkdir", Hook::Tracepoint("cgroup_mkdir"))],
+)];
+const CGROUP_RMDIRS: &[Provider] = &[tracepoint(
+    &[Need::Task, Need::Cgroup],
+    &[Part::new("cgroup_rmdir", Hook::Tracepoint("cgroup_rmdir"))],
+)];
+const CGROUP_ATTACHES: &[Provider] = &[tracepoint(
+    &[Need::Task, Need::Cgroup],
+    &[Part::new("cgroup_attach", Hook::Tracepoint("cgroup_attach_task"))],
+)];
 
-const CONNECTS: &[Provider] = &[Provider {
-    tier: Tier::Syscall,
-    needs: &[Need::Task, Need::File, Need::Socket],
-    parts: &[Part::calls(&[Operation::Connect])],
-    blind: &[URING, FAILED_ADDRESS, SOCKETCALL],
-}];
+const OPENS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: &[Need::Task, Need::File, Need::Lookup],
+        parts: &[
+            Part::new("open_done", Hook::Entry("fd_install", &["fd", "file"])),
+            Part::new("open_begin", Hook::Entry("security_file_open", &["file"])),
+            Part::new("open_failed", Hook::Exit("do_sys_openat2", &["dfd", "filename", "how"]))
+                .spare("opens that fail, and O_PATH"),
+        ],
+        blind: &[
+            "io_uring: opens that fail, O_PATH, and direct descriptors, which no process holds",
+            LATE,
+        ],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: &[Need::Task, Need::File],
+        parts: &[Part::calls(&[
+            Operation::Open,
+            Operation::OpenAt,
+            Operation::OpenAt2,
+            Operation::Creat,
+            Operation::OpenByHandle,
+        ])],
+        blind: &[URING, RACE],
+    },
+];
 
-const SOCKETS: &[Provider] = &[Provider {
-    tier: Tier::Syscall,
-    needs: &[Need::Task],
-    parts: &[Part::calls(&[Operation::Socket])],
-    blind: &[URING, SOCKETCALL],
-}];
+const CONNECTS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: &[Need::Task, Need::File, Need::Socket],
+        parts: &[Part::new(
+            "connect_done",
+            Hook::Exit("__sys_connect_file", &["file", "address", "addrlen", "file_flags"]),
+        )],
+        blind: &["calls whose descriptor or address pointer is bad"],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: &[Need::Task, Need::File, Need::Socket],
+        parts: &[Part::calls(&[Operation::Connect])],
+        blind: &[
+            URING,
+            SOCKETCALL,
+            "the address of a connect that fails is read from the program's memory after the \
+             call, when it may have been changed",
+        ],
+    },
+];
 
-const SYMLINKS: &[Provider] = &[Provider {
-    tier: Tier::Syscall,
-    needs: &[Need::Task, Need::File],
-    parts: &[Part::calls(&[Operation::Symlink, Operation::SymlinkAt])],
-    blind: &[URING, RACE],
-}];
-
-const LINKS: &[Provider] = &[Provider {
-    tier: Tier::Syscall,
-    needs: &[Need::Task, Need::File],
-    parts: &[Part::calls(&[Operation::Link, Operation::LinkAt])],
-    blind: &[URING, RACE],
-}];
-
-const PTRACES: &[Provider] = &[Provider {
-    tier: Tier::Syscall,
-    needs: &[Need::Task],
-    parts: &[Part::calls(&[Operation::Ptrace])],
-    blind: &[],
-}];
-
-const fn tracepoint(parts: &'static [Part]) -> Provider {
+const SOCKETS: &[Provider] = &[
     Provider {
         tier: Tier::Object,
         needs: &[Need::Task],
-        parts,
-        blind: &[],
-    }
-}
+        parts: &[Part::new("socket_done", Hook::Exit("__sys_socket", &["family", "type", "protocol"]))],
+        blind: &[URING],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: &[Need::Task],
+        parts: &[Part::calls(&[Operation::Socket])],
+        blind: &[URING, SOCKETCALL],
+    },
+];
 
-const fn cgroup(parts: &'static [Part]) -> Provider {
+const SYMLINKS: &[Provider] = &[
     Provider {
         tier: Tier::Object,
-        needs: &[Need::Task, Need::Cgroup],
-        parts,
+        needs: LINK_NEEDS,
+        parts: &[
+            Part::new("symlink_done", Hook::ExitAnywhere("vfs_symlink")),
+            Part::new(
+                "symlink_begin",
+                Hook::Entry("security_path_symlink", &["dir", "dentry", "old_name"]),
+            ),
+            Part::call("symlink_exit", "__x64_sys_symlink").spare("symlink(2) that fails"),
+            Part::call("symlinkat_exit", "__x64_sys_symlinkat").spare("symlinkat(2) that fails"),
+            Part::call("symlink_exit32", "__ia32_sys_symlink").spare(FAILURES32),
+            Part::call("symlinkat_exit32", "__ia32_sys_symlinkat").spare(FAILURES32),
+        ],
+        blind: &[URING_FAILURES, LATE],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: LINK_NEEDS,
+        parts: &[Part::calls(&[Operation::Symlink, Operation::SymlinkAt])],
+        blind: &[URING, RACE],
+    },
+];
+
+const LINKS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: LINK_NEEDS,
+        parts: &[
+            Part::new("link_done", Hook::ExitAnywhere("vfs_link")),
+            Part::new(
+                "link_begin",
+                Hook::Entry("security_path_link", &["old_dentry", "new_dir", "new_dentry"]),
+            ),
+            Part::call("link_exit", "__x64_sys_link").spare("link(2) that fails"),
+            Part::call("linkat_exit", "__x64_sys_linkat").spare("linkat(2) that fails"),
+            Part::call("link_exit32", "__ia32_sys_link").spare(FAILURES32),
+            Part::call("linkat_exit32", "__ia32_sys_linkat").spare(FAILURES32),
+        ],
+        blind: &[URING_FAILURES, LATE],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: LINK_NEEDS,
+        parts: &[Part::calls(&[Operation::Link, Operation::LinkAt])],
+        blind: &[URING, RACE],
+    },
+];
+
+const PTRACES: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: &[Need::Task],
+        parts: &[
+            Part::call("ptrace_exit", "__x64_sys_ptrace"),
+            Part::call("ptrace_exit32", "__ia32_compat_sys_ptrace").spare("32-bit programs"),
+        ],
         blind: &[],
-    }
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: &[Need::Task],
+        parts: &[Part::calls(&[Operation::Ptrace])],
+        blind: &[],
+    },
+];
+
+const fn tracepoint(needs: &'static [Need], parts: &'static [Part]) -> Provider {
+    Provider { tier: Tier::Tracepoint, needs, parts, blind: &[] }
 }

@@ -1,0 +1,128 @@
+//! Choosing: for each kind, its providers are tried in order until the kernel takes one.
+
+use monitor_common::Kind;
+
+use super::btf::Btf;
+use super::layout::Layout;
+use super::object::Object;
+use super::provider::{Hook, Part, Provider, Tier, failures, providers};
+use super::{Coverage, Request, Tiers};
+
+/// What choosing needs to know about the kernel and the wish.
+pub(super) struct Chooser<'a> {
+    pub(super) request: &'a Request,
+    pub(super) layout: &'a Layout,
+    pub(super) types: &'a Btf<'a>,
+}
+
+impl Chooser<'_> {
+    /// Starts what serves a kind.
+    pub(super) fn cover(&self, object: &mut Object, kind: Kind) -> Coverage {
+        let mut coverage =
+            Coverage { kind, provider: None, tier: None, refused: Vec::new(), blind: Vec::new() };
+        self.first(object, providers(kind), &mut coverage);
+        if let Some((failures, lost)) = failures(kind)
+            && self.request.kinds.contains(&kind)
+            && !self.first(object, failures, &mut coverage)
+        {
+            coverage.blind.push(lost);
+        }
+        coverage
+    }
+
+    /// Starts the first provider that works; whether one does.
+    fn first(&self, object: &mut Object, all: &[Provider], coverage: &mut Coverage) -> bool {
+        for provider in all {
+            if let Err(reason) = self.possible(provider) {
+                coverage.refused.push((provider.name(), reason));
+                continue;
+            }
+            let Some(names) = self.start(object, provider, coverage) else { continue };
+            let name = coverage.provider.get_or_insert_default();
+            for part in names {
+                if !name.is_empty() {
+                    name.push_str(" + ");
+                }
+                name.push_str(&part);
+            }
+            coverage.tier.get_or_insert(provider.tier);
+            coverage.blind.extend(provider.blind);
+            return true;
+        }
+        false
+    }
+
+    /// Why a provider need not be tried.
+    fn possible(&self, provider: &Provider) -> Result<(), String> {
+        match (self.request.tiers, provider.tier) {
+            (Tiers::SyscallOnly, Tier::Object) | (Tiers::ObjectOnly, Tier::Syscall) => {
+                return Err("not allowed by the configuration".to_owned());
+            }
+            _ => {}
+        }
+        match provider.needs.iter().find_map(|need| self.layout.lacks(*need)) {
+            Some(member) => Err(format!("this kernel has no {member}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts the parts of a provider; the names of those that work, or none if one that it
+    /// cannot do without does not.
+    fn start(
+        &self,
+        object: &mut Object,
+        provider: &Provider,
+        coverage: &mut Coverage,
+    ) -> Option<Vec<String>> {
+        let mut names = Vec::new();
+        let mut blind = Vec::new();
+        for part in provider.parts {
+            match (self.attach(object, part), part.spare) {
+                (Ok(()), _) => names.push(part.name()),
+                (Err(reason), spare) => {
+                    coverage.refused.push((part.name(), reason));
+                    let Some(spare) = spare else {
+                        for part in provider.parts {
+                            object.detach(part.program);
+                        }
+                        return None;
+                    };
+                    blind.push(spare);
+                }
+            }
+        }
+        blind.dedup();
+        coverage.blind.append(&mut blind);
+        Some(names)
+    }
+
+    fn attach(&self, object: &mut Object, part: &Part) -> Result<(), String> {
+        match part.hook {
+            Hook::Entry(function, expected) | Hook::Exit(function, expected) => {
+                let found = self.parameters(function)?;
+                if !found.starts_with(expected) {
+                    return Err(format!("`{function}` has the parameters ({})", found.join(", ")));
+                }
+            }
+            Hook::ExitAnywhere(function) => {
+                let found = self.parameters(function)?;
+                if let Some(name) = self.layout.lost_parameter(function) {
+                    let found = found.join(", ");
+                    return Err(format!("`{function}` has no parameter `{name}`: ({found})"));
+                }
+            }
+            Hook::Tracepoint(_) | Hook::Calls(_) => {}
+        }
+        object.attach(part.program, part.hook)?;
+        match part.hook {
+            Hook::Calls(operations) => object.serve(operations),
+            _ => Ok(()),
+        }
+    }
+
+    fn parameters(&self, function: &str) -> Result<Vec<&str>, String> {
+        self.types
+            .parameters(function)
+            .ok_or_else(|| format!("this kernel has no function `{function}`"))
+    }
+}

@@ -1,0 +1,59 @@
+//! Single system calls, at the end of their functions: for what has only register arguments, and
+//! for failures that never reach an object.
+
+use aya_ebpf::bindings::pt_regs;
+use aya_ebpf::macros::fexit;
+use aya_ebpf::programs::FExitContext;
+use monitor_common::Flags;
+use monitor_common::syscall::{CALLS, Operation};
+
+use crate::syscall::{dispatch, read_call};
+
+/// Which results a program reports.
+#[derive(Clone, Copy)]
+enum Results {
+    All,
+    Failures,
+}
+
+/// `long __x64_sys_NAME(const struct pt_regs *regs)`, and `__ia32_…` with registers of the i386
+/// convention.
+#[inline(always)]
+fn finished(ctx: &FExitContext, operation: Operation, compat: bool, results: Results) -> i32 {
+    let regs: *const pt_regs = ctx.arg(0);
+    let ret: i64 = ctx.arg(1);
+    if matches!(results, Results::Failures) && ret >= 0 {
+        return 0;
+    }
+    let number = CALLS[operation as usize - 1].number;
+    // SAFETY: the argument of the hook is typed.
+    let mut call = unsafe { read_call(regs, number, ret, compat) };
+    call.flags |= Flags::OBJECT_TIER;
+    dispatch(operation as u8, &call)
+}
+
+macro_rules! calls {
+    ($($program:ident $function:literal $operation:ident $compat:literal $results:ident;)*) => {
+        $(#[fexit(function = $function)]
+        pub fn $program(ctx: FExitContext) -> i32 {
+            finished(&ctx, Operation::$operation, $compat, Results::$results)
+        })*
+    };
+}
+
+calls! {
+    execve_exit "__x64_sys_execve" Execve false Failures;
+    execveat_exit "__x64_sys_execveat" ExecveAt false Failures;
+    execve_exit32 "__ia32_compat_sys_execve" Execve true Failures;
+    execveat_exit32 "__ia32_compat_sys_execveat" ExecveAt true Failures;
+    ptrace_exit "__x64_sys_ptrace" Ptrace false All;
+    ptrace_exit32 "__ia32_compat_sys_ptrace" Ptrace true All;
+    symlink_exit "__x64_sys_symlink" Symlink false Failures;
+    symlinkat_exit "__x64_sys_symlinkat" SymlinkAt false Failures;
+    symlink_exit32 "__ia32_sys_symlink" Symlink true Failures;
+    symlinkat_exit32 "__ia32_sys_symlinkat" SymlinkAt true Failures;
+    link_exit "__x64_sys_link" Link false Failures;
+    linkat_exit "__x64_sys_linkat" LinkAt false Failures;
+    link_exit32 "__ia32_sys_link" Link true Failures;
+    linkat_exit32 "__ia32_sys_linkat" LinkAt true Failures;
+}

@@ -1,0 +1,185 @@
+//! Opens: `security_file_open` knows the file, and what it was asked for by; `fd_install` knows
+//! the descriptor. What fails or only names a file (`O_PATH`) reaches neither and is taken from
+//! the end of `do_sys_openat2`.
+
+use aya_ebpf::macros::{fentry, fexit, map};
+use aya_ebpf::maps::LruHashMap;
+use aya_ebpf::programs::{FEntryContext, FExitContext};
+use monitor_common::{Flags, Kind};
+use monitor_common::file::Open;
+use monitor_common::syscall::Operation;
+
+use crate::emit::{Outcome, settle};
+use crate::file::{self, OpenArguments};
+use crate::layout::*;
+use crate::read::{Pointer, Probed, Read, Typed, current};
+use crate::record::Origin;
+use crate::scratch::Common;
+use crate::syscall::{Call, current_call, open_arguments, own, with_slot};
+
+/// `__FMODE_EXEC` of `include/linux/fs.h`: an open by exec.
+const FMODE_EXEC: u32 = 0x20;
+const O_PATH: u32 = 0o10_000_000;
+const O_LARGEFILE: u32 = 0o100_000;
+/// `MAX_ERRNO` of `include/linux/err.h`: pointers above are errors.
+const ERROR_POINTERS: u64 = -4095i64 as u64;
+
+/// What is known of an open between its two hooks.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Opening {
+    /// Who opens, `tgid << 32 | tid`.
+    task: u64,
+    dentry: u64,
+    /// The kernel's copy of the passed path, which outlives `fd_install`.
+    name: u64,
+    flags: u32,
+    dirfd: i32,
+}
+
+/// Opens under way, by `struct file *`. Those that fail later, or that the kernel does for itself,
+/// stay until they are evicted; a file that is used again by then differs in task or dentry.
+#[map]
+static OPENINGS: LruHashMap<u64, Opening> = LruHashMap::with_max_entries(8192, 0);
+
+/// `security_file_open(struct file *file)`, 5.10 to 7.2.
+#[fentry(function = "security_file_open")]
+pub fn open_begin(ctx: FEntryContext) -> i32 {
+    // SAFETY: the argument of the hook is typed.
+    unsafe { begin(ctx.arg(0)) };
+    0
+}
+
+/// # Safety
+/// `file` is typed.
+#[inline(always)]
+unsafe fn begin(file: Pointer) {
+    // SAFETY: the caller's; the current task is typed.
+    unsafe {
+        let flags: u32 = Typed::get(file, &FILE_FLAGS);
+        let lookup: Pointer = Typed::get(current(), &TASK_NAMEIDATA);
+        if flags & FMODE_EXEC != 0 || lookup.is_null() || own() || inner(file) {
+            return;
+        }
+        let name: Pointer = Typed::get(lookup, &NAMEIDATA_NAME);
+        let opening = Opening {
+            task: task(),
+            dentry: Typed::at(file, FILE_PATH.load() + PATH_DENTRY.load()),
+            name: Typed::get(name, &FILENAME_NAME),
+            flags,
+            dirfd: Typed::get(lookup, &NAMEIDATA_DFD),
+        };
+        // Full never: an LRU map makes room.
+        let _ = OPENINGS.insert(file as u64, opening, 0);
+    }
+}
+
+/// Whether an overlay opens a file of its layers for itself, within an open of its own: up to 6.7
+/// the inode is not the path's, later the mount is an internal one.
+///
+/// # Safety
+/// `file` is typed.
+#[inline(always)]
+unsafe fn inner(file: Pointer) -> bool {
+    // SAFETY: the caller's.
+    unsafe {
+        let dentry: Pointer = Typed::at(file, FILE_PATH.load() + PATH_DENTRY.load());
+        let inode: Pointer = Typed::get(file, &FILE_INODE);
+        if inode != Typed::get(dentry, &DENTRY_INODE) {
+            return true;
+        }
+        let mnt: Pointer = Typed::at(file, FILE_PATH.load() + PATH_MNT.load());
+        let mount = mnt.wrapping_sub(MOUNT_MNT.load() as usize);
+        // Files without a directory, such as memfds, have internal mounts too.
+        Probed::get::<u64>(mount, &MOUNT_NS) >= ERROR_POINTERS
+            && Typed::get::<Pointer>(dentry, &DENTRY_PARENT) != dentry
+    }
+}
+
+/// `fd_install(unsigned int fd, struct file *file)`, 5.10 to 7.2.
+#[fentry(function = "fd_install")]
+pub fn open_done(ctx: FEntryContext) -> i32 {
+    let file: Pointer = ctx.arg(1);
+    let key = file as u64;
+    // SAFETY: the entry is copied at once; one that is replaced meanwhile is checked below.
+    let Some(&opening) = (unsafe { OPENINGS.get(key) }) else { return 0 };
+    let _ = OPENINGS.remove(key);
+    // SAFETY: the argument of the hook is typed.
+    let dentry: u64 = unsafe { Typed::at(file, FILE_PATH.load() + PATH_DENTRY.load()) };
+    if opening.task != task() || opening.dentry != dentry {
+        return 0;
+    }
+    let kernel =
+        OpenArguments { dirfd: opening.dirfd, path: 0, flags: opening.flags, mode: 0 };
+    let (call, open) = asked(i64::from(ctx.arg::<u32>(0)), kernel);
+    // SAFETY: `with_slot` claims the slot; the file is typed.
+    let outcome = with_slot(|slot| unsafe { report(slot, &call, &open, opening.name, file) });
+    settle(Kind::Open, outcome)
+}
+
+/// The call behind an open and its arguments: those passed if the task is in one of the open calls
+/// (they are register values), else those the kernel has.
+#[inline(always)]
+fn asked(ret: i64, kernel: OpenArguments) -> (Call, OpenArguments) {
+    let mut call = current_call(ret);
+    for operation in [Operation::OpenAt, Operation::Open, Operation::Creat] {
+        if call.is(operation) {
+            let open = open_arguments(operation as u8, &call);
+            return (call, open);
+        }
+    }
+    if !call.is(Operation::OpenAt2) && !call.is(Operation::OpenByHandle) {
+        call.number = 0;
+        call.flags = Flags::OBJECT_TIER;
+    }
+    // The kernel adds this to all opens.
+    (call, OpenArguments { flags: kernel.flags & !O_LARGEFILE, ..kernel })
+}
+
+/// # Safety
+/// `slot` is claimed, `file` typed.
+#[inline(always)]
+unsafe fn report(
+    slot: *mut Common,
+    call: &Call,
+    open: &OpenArguments,
+    name: u64,
+    file: Pointer,
+) -> Outcome {
+    // SAFETY: the caller's.
+    unsafe {
+        let record = file::new_open(slot, call, open);
+        let body = record.body::<Open>();
+        file::opened::<Typed>(&record, slot, body, file);
+        file::passed(&record, Origin::Kernel, name as Pointer, open.dirfd);
+        record.emit(Kind::Open)
+    }
+}
+
+/// `do_sys_openat2(int dfd, const char *filename, struct open_how *how)`, 5.10 to 7.2. `how` is
+/// the kernel's copy.
+#[fexit(function = "do_sys_openat2")]
+pub fn open_failed(ctx: FExitContext) -> i32 {
+    let ret = ctx.arg::<u64>(3) as i32;
+    let how: Pointer = ctx.arg(2);
+    // SAFETY: `struct open_how` begins with flags and mode, 64 bits each; probed.
+    let (flags, mode) = unsafe { (Probed::at::<u64>(how, 0), Probed::at::<u64>(how, 8)) };
+    if ret >= 0 && flags as u32 & O_PATH == 0 || own() {
+        return 0;
+    }
+    let kernel = OpenArguments {
+        dirfd: ctx.arg::<u64>(0) as i32,
+        path: ctx.arg(1),
+        flags: flags as u32,
+        mode: mode as u32,
+    };
+    let (call, open) = asked(i64::from(ret), kernel);
+    // SAFETY: `with_slot` claims the slot.
+    settle(Kind::Open, with_slot(|slot| unsafe { file::open(slot, &call, &open) }))
+}
+
+/// The current thread, `tgid << 32 | tid`.
+#[inline(always)]
+fn task() -> u64 {
+    aya_ebpf::helpers::bpf_get_current_pid_tgid()
+}

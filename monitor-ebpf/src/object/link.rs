@@ -1,0 +1,155 @@
+//! Symbolic and hard links that succeed: `security_path_*` knows the mount, `vfs_*` the result.
+//!
+//! Both names are the kernel's. Overlays call `vfs_*` again for their layers, with other dentries.
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::generated::{bpf_get_func_arg, bpf_get_func_ret};
+use aya_ebpf::macros::{fentry, fexit, map};
+use aya_ebpf::maps::LruHashMap;
+use aya_ebpf::programs::{FEntryContext, FExitContext};
+use aya_ebpf::{EbpfContext, Global};
+use monitor_common::file::Link;
+use monitor_common::syscall::Operation;
+use monitor_common::{Flags, Kind, Slot};
+
+use crate::emit::{Outcome, settle};
+use crate::file::{self, AT_FDCWD, LinkArguments};
+use crate::layout::*;
+use crate::read::{Pointer, Read, Typed, current};
+use crate::record::{Origin, Record};
+use crate::scratch::Common;
+use crate::syscall::{Call, current_call, link_arguments, with_slot};
+use crate::walk::Place;
+
+/// New names under way, by thread.
+#[map]
+static LINKINGS: LruHashMap<u64, [u64; 2]> = LruHashMap::with_max_entries(1024, 0);
+
+/// `security_path_symlink(const struct path *dir, struct dentry *dentry, const char *old_name)`,
+/// 5.10 to 7.2.
+#[fentry(function = "security_path_symlink")]
+pub fn symlink_begin(ctx: FEntryContext) -> i32 {
+    begin(ctx.arg(0), ctx.arg(1))
+}
+
+/// `security_path_link(struct dentry *old_dentry, const struct path *new_dir, struct dentry
+/// *new_dentry)`, 5.10 to 7.2.
+#[fentry(function = "security_path_link")]
+pub fn link_begin(ctx: FEntryContext) -> i32 {
+    begin(ctx.arg(1), ctx.arg(2))
+}
+
+#[inline(always)]
+fn begin(directory: Pointer, dentry: Pointer) -> i32 {
+    // SAFETY: arguments of the hook are typed.
+    let mnt: u64 = unsafe { Typed::get(directory, &PATH_MNT) };
+    // Full never: an LRU map makes room.
+    let _ = LINKINGS.insert(bpf_get_current_pid_tgid(), [dentry as u64, mnt], 0);
+    0
+}
+
+/// `vfs_symlink(…, struct dentry *dentry, const char *oldname, …)`, 5.10 to 7.2: the parameters
+/// move.
+#[fexit(function = "vfs_symlink")]
+pub fn symlink_done(ctx: FExitContext) -> i32 {
+    let Some(place) = linked(&ctx, &VFS_SYMLINK_DENTRY) else { return 0 };
+    let target = argument(&ctx, &VFS_SYMLINK_TARGET);
+    // SAFETY: `with_slot` claims the slot; so below.
+    let outcome = with_slot(|slot| unsafe {
+        report(slot, Kind::Symlink, place, |record| {
+            record.string(Slot::Target, Origin::Kernel, target as Pointer);
+        })
+    });
+    settle(Kind::Symlink, outcome)
+}
+
+/// `vfs_link(struct dentry *old_dentry, …, struct dentry *new_dentry, …)`, 5.10 to 7.2: the
+/// parameters move.
+#[fexit(function = "vfs_link")]
+pub fn link_done(ctx: FExitContext) -> i32 {
+    let Some(place) = linked(&ctx, &VFS_LINK_NEW) else { return 0 };
+    // A link never crosses mounts.
+    let target = Place { dentry: argument(&ctx, &VFS_LINK_OLD), mnt: place.mnt };
+    // SAFETY: as above.
+    let outcome = with_slot(|slot| unsafe {
+        report(slot, Kind::Link, place, |record| {
+            record.place(Slot::Target, target);
+        })
+    });
+    settle(Kind::Link, outcome)
+}
+
+/// Where the new name is, if this is the link that the thread began and it succeeded.
+#[inline(always)]
+fn linked(ctx: &FExitContext, dentry: &Global<u32>) -> Option<Place> {
+    let thread = bpf_get_current_pid_tgid();
+    // SAFETY: only the thread itself changes its entry.
+    let &[begun, mnt] = unsafe { LINKINGS.get(thread) }?;
+    if begun != argument(ctx, dentry) {
+        return None;
+    }
+    let _ = LINKINGS.remove(thread);
+    let mut ret = 0;
+    // SAFETY: the helper writes the result or fails.
+    let failed = unsafe { bpf_get_func_ret(ctx.as_ptr(), &raw mut ret) };
+    (failed == 0 && ret as i32 == 0).then_some(Place { dentry: begun, mnt })
+}
+
+/// A parameter of the function by its position.
+#[inline(always)]
+fn argument(ctx: &FExitContext, position: &Global<u32>) -> u64 {
+    let mut value = 0;
+    // SAFETY: the helper writes the value or fails, which leaves 0.
+    unsafe { bpf_get_func_arg(ctx.as_ptr(), position.load(), &raw mut value) };
+    value
+}
+
+/// # Safety
+/// `slot` is claimed.
+#[inline(always)]
+unsafe fn report(
+    slot: *mut Common,
+    kind: Kind,
+    place: Place,
+    target: impl FnOnce(&Record<{ crate::scratch::COMMON }>),
+) -> Outcome {
+    let (call, link) = asked();
+    // SAFETY: the caller's; the current task is typed.
+    unsafe {
+        let record = Record::new::<Link>(slot, kind, current());
+        record.flag(call.flags);
+        let body = record.body::<Link>();
+        (*body).ret = 0;
+        (*body).syscall = call.number;
+        (*body).dirfd = link.dirfd;
+        (*body).target_dirfd = AT_FDCWD;
+        (*body).flags = link.flags;
+        record.place(Slot::Resolved, place);
+        if link.path == 0 {
+            record.place(Slot::Cwd, crate::walk::cwd());
+        } else {
+            file::passed(&record, Origin::User, link.path as Pointer, link.dirfd);
+        }
+        target(&record);
+        record.emit(kind)
+    }
+}
+
+/// The call behind a link, and its arguments; for `io_uring` none.
+#[inline(always)]
+fn asked() -> (Call, LinkArguments) {
+    let mut call = current_call(0);
+    let operations =
+        [Operation::Symlink, Operation::SymlinkAt, Operation::Link, Operation::LinkAt];
+    for operation in operations {
+        if call.is(operation) {
+            let link = link_arguments(operation as u8, &call);
+            return (call, link);
+        }
+    }
+    call.number = 0;
+    call.flags = Flags::OBJECT_TIER;
+    let none =
+        LinkArguments { dirfd: AT_FDCWD, path: 0, target_dirfd: AT_FDCWD, target: 0, flags: 0 };
+    (call, none)
+}

@@ -1,0 +1,49 @@
+//! Sockets: the functions below the system calls, which `io_uring` uses too.
+
+use aya_ebpf::macros::fexit;
+use aya_ebpf::programs::FExitContext;
+use monitor_common::{Flags, Kind};
+use monitor_common::syscall::Operation;
+
+use crate::emit::settle;
+use crate::network::{self, Passed};
+use crate::record::Origin;
+use crate::syscall::{Call, current_call, own, with_slot};
+
+/// `__sys_connect_file(struct file *file, struct sockaddr_storage *address, int addrlen, int
+/// file_flags)`, 5.10 to 7.2. The address is the kernel's copy.
+#[fexit(function = "__sys_connect_file")]
+pub fn connect_done(ctx: FExitContext) -> i32 {
+    if own() {
+        return 0;
+    }
+    let mut call = current_call(i64::from(ctx.arg::<u64>(4) as i32));
+    let fd = if call.is(Operation::Connect) {
+        call.args[0] as i32
+    } else {
+        call.number = 0;
+        -1
+    };
+    let passed =
+        Passed { origin: Origin::Kernel, address: ctx.arg(1), len: ctx.arg::<u64>(2) as u32 };
+    let file = ctx.arg(0);
+    settle(
+        Kind::Connect,
+        with_slot(|slot| {
+            // SAFETY: `with_slot` claims the slot; the file is a kernel pointer.
+            unsafe { network::connect(slot, &call, fd, file, &passed) }
+        }),
+    )
+}
+
+/// `__sys_socket(int family, int type, int protocol)`, 5.10 to 7.2.
+#[fexit(function = "__sys_socket")]
+pub fn socket_done(ctx: FExitContext) -> i32 {
+    let call = Call {
+        number: 0,
+        ret: i64::from(ctx.arg::<u64>(3) as i32),
+        args: [ctx.arg(0), ctx.arg(1), ctx.arg(2), 0, 0],
+        flags: Flags::OBJECT_TIER,
+    };
+    settle(Kind::Socket, network::socket(&call))
+}

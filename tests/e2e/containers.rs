@@ -1,9 +1,12 @@
 //! Actions in containers of a real dockerd.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::docker::Dockerd;
 use monitor_tests::tree::Tree;
-use monitor_tests::{daemon, docker, skip_if};
+use monitor_tests::daemon::is_from;
+use monitor_tests::{daemon, docker, skip_if, wait};
 use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, World, assert_fields, text};
@@ -261,6 +264,29 @@ fn docker_may_come_and_go() -> Result<()> {
             "metadata never caught up: {alert}"
         );
     }
+}
+
+/// A rule that names a host means its addresses. The daemon gets a hosts file of its own.
+#[test]
+fn the_kubernetes_api_is_known_by_name() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(docker::obstacle());
+    let docker = dockerd()?;
+    let hosts = "203.0.113.77 kubernetes.default.svc.cluster.local\n";
+    let mut world = World::start_with_hosts(&docker, hosts)?;
+    let rule = "Contact K8S API Server From Container";
+    let sandbox = Sandbox::start(&docker, "e2e-k8s", &[])?;
+    let fits = |alert: &Value| is_from(alert, rule);
+    // The name is resolved beside the loop, soon after the start.
+    let alert = wait::until("the alert", PATIENCE, || {
+        sandbox.sh("/bin/nc -w 1 203.0.113.77 6443; true")?;
+        let first = world.daemon.mark()?;
+        let second = Duration::from_secs(1);
+        Ok(world.daemon.wait_for_since(first, rule, second, fits).ok())
+    })?;
+    is_in(&alert, &sandbox.name, &sandbox.id);
+    assert_fields(&alert, &[("proc.name", json!("nc")), ("fd.rport", json!(6443))]);
+    world.expect_quiet(rule, |_| sandbox.sh("/bin/nc -w 1 203.0.113.78 6443; true"))
 }
 
 /// Without any dockerd the daemon starts at once and detects.

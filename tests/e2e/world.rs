@@ -1,5 +1,7 @@
 //! What the cases share: one daemon with upstream's stable rules, all matches reported.
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -24,24 +26,22 @@ pub(crate) struct World {
 impl World {
     /// Starts the daemon on the stable rules.
     pub(crate) fn start(docker: Option<&Dockerd>) -> Result<Self> {
-        let rules = paths::upstream_rules().context("upstream's rules are missing")?;
         let programs = Programs::new()?;
-        let socket = docker.map_or_else(|| "/nonexistent/docker.sock".into(), Dockerd::socket);
-        let config = programs.folder().join("monitor.yaml");
-        let socket = socket.display();
-        let text = format!("rule_matching: all\nmetrics: off\ndocker:\n  socket: {socket}\n");
-        std::fs::write(&config, text)?;
-        let rules = rules.join("falco_rules.yaml");
-        let arguments = [
-            "--config".as_ref(),
-            config.as_os_str(),
-            "--policy".as_ref(),
-            rules.as_os_str(),
-        ];
-        Ok(Self {
-            daemon: Daemon::start(&arguments)?,
-            programs,
-        })
+        let mut command = Command::new(paths::daemon()?);
+        command.arg("run").args(arguments(&programs, docker)?);
+        Ok(Self { daemon: Daemon::start_command(&mut command)?, programs })
+    }
+
+    /// The same, with these lines as `/etc/hosts` of the daemon alone.
+    pub(crate) fn start_with_hosts(docker: &Dockerd, hosts: &str) -> Result<Self> {
+        let programs = Programs::new()?;
+        let file = programs.folder().join("hosts");
+        std::fs::write(&file, hosts)?;
+        let mut command = Command::new("unshare");
+        let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
+        command.args(["--mount", "sh", "-c", script, "sh"]).arg(file);
+        command.arg(paths::daemon()?).arg("run").args(arguments(&programs, Some(docker))?);
+        Ok(Self { daemon: Daemon::start_command(&mut command)?, programs })
     }
 
     /// The alert of `rule` that `fits`.
@@ -87,12 +87,23 @@ impl World {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mark = format!("{FENCE}{}-{number}", std::process::id());
-        let mut grep = std::process::Command::new("grep");
+        let mut grep = Command::new("grep");
         run(grep.args(["BEGIN RSA PRIVATE", "/dev/null", &mark]))?;
         let fits = |fields: &Value| text(fields, "proc.cmdline").ends_with(&mark);
         self.expect("Search Private Keys or Passwords", fits)
             .map(drop)
     }
+}
+
+/// Upstream's stable rules, with a configuration that points at `docker` or at nothing.
+fn arguments(programs: &Programs, docker: Option<&Dockerd>) -> Result<[PathBuf; 4]> {
+    let rules = paths::upstream_rules().context("upstream's rules are missing")?;
+    let socket = docker.map_or_else(|| "/nonexistent/docker.sock".into(), Dockerd::socket);
+    let config = programs.folder().join("monitor.yaml");
+    let socket = socket.display();
+    let text = format!("rule_matching: all\nmetrics: off\ndocker:\n  socket: {socket}\n");
+    std::fs::write(&config, text)?;
+    Ok(["--config".into(), config, "--policy".into(), rules.join("falco_rules.yaml")])
 }
 
 /// A field as text, empty when missing.

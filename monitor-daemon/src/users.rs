@@ -1,0 +1,237 @@
+//! Names of users and groups: the host's, and each container's own.
+//!
+//! The host's files are read again when they change, looked at once a second at most. A
+//! container's are read once, through the root directory of one of its processes; their content
+//! is the container's to choose, so they are bounded in every way and opened so that nothing in
+//! the container can hold the daemon up (see `open`). Ids are those of the initial user
+//! namespace; a container's id map is applied before its file is asked.
+//!
+//! Left out: directory services (LDAP, NIS), and changes of a container's files.
+
+mod open;
+mod parse;
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parse::IdMap;
+pub use parse::User;
+
+/// How often files are looked at, and a container that could not be read is tried again, ns.
+const INTERVAL: u64 = 1_000_000_000;
+/// Most bytes of a file that are read.
+const FILE_MAX: usize = 1024 * 1024;
+/// Most bytes that the accounts of all containers may take.
+const BUDGET: usize = 8 * 1024 * 1024;
+
+/// The users and groups of the host or of one container.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    users: HashMap<u32, User>,
+    groups: HashMap<u32, Box<str>>,
+    user_ids: IdMap,
+    group_ids: IdMap,
+}
+
+impl Accounts {
+    /// The user with this id. Id 0 (of the container) is `root` even where no file says so.
+    pub fn user(&self, uid: u32) -> Option<&User> {
+        let inside = self.user_ids.inside(uid)?;
+        self.users
+            .get(&inside)
+            .or_else(|| (inside == 0).then(User::root))
+    }
+
+    /// The name of the group with this id; likewise.
+    pub fn group(&self, gid: u32) -> Option<&str> {
+        let inside = self.group_ids.inside(gid)?;
+        self.groups
+            .get(&inside)
+            .map(|name| &**name)
+            .or_else(|| (inside == 0).then_some("root"))
+    }
+
+    fn parse(passwd: &[u8], group: &[u8]) -> Self {
+        let (users, groups) = (parse::users(passwd), parse::groups(group));
+        Self {
+            users,
+            groups,
+            ..Self::default()
+        }
+    }
+
+    /// About how much memory they take, in bytes.
+    fn size(&self) -> usize {
+        const ENTRY: usize = 2 * (size_of::<u32>() + size_of::<User>());
+        let users: usize = self.users.values().map(|user| ENTRY + user.size()).sum();
+        let groups: usize = self.groups.values().map(|name| ENTRY + name.len()).sum();
+        size_of::<Self>() + users + groups
+    }
+}
+
+/// All names, kept current. Times are ns of any clock that does not go back.
+#[derive(Debug)]
+pub struct Users {
+    host: Host,
+    proc_root: PathBuf,
+    containers: HashMap<Arc<str>, Cached>,
+    bytes: usize,
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct Cached {
+    /// `None` when they could not be read.
+    accounts: Option<Accounts>,
+    size: usize,
+    tried: u64,
+    used: u64,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self::new("/etc", "/proc")
+    }
+}
+
+impl Users {
+    /// `etc` holds the host's `passwd` and `group`; `proc_root` is a mounted procfs.
+    pub fn new(etc: impl Into<PathBuf>, proc_root: impl Into<PathBuf>) -> Self {
+        Self {
+            host: Host::new(&etc.into()),
+            proc_root: proc_root.into(),
+            containers: HashMap::new(),
+            bytes: 0,
+            uses: 0,
+        }
+    }
+
+    /// The host's accounts.
+    pub fn host(&mut self, now: u64) -> &Accounts {
+        self.host.refresh(now);
+        &self.host.accounts
+    }
+
+    /// The accounts of the container `id`, which are read at the first call through the root
+    /// directory of `pid`: a process of it, best its first one, for another may have made itself
+    /// other mounts (one that used `chroot` is refused). `None` when they cannot be read, as when
+    /// the process is gone; a later call tries again.
+    pub fn container(&mut self, id: &Arc<str>, pid: u32, now: u64) -> Option<&Accounts> {
+        self.uses += 1;
+        let uses = self.uses;
+        let fresh = |cached: &Cached| {
+            cached.accounts.is_some() || now.saturating_sub(cached.tried) < INTERVAL
+        };
+        if !self.containers.get(id).is_some_and(fresh) {
+            self.forget(id);
+            let accounts = read_container(&self.proc_root, pid);
+            let size = accounts.as_ref().map_or(0, Accounts::size) + size_of::<Cached>() + id.len();
+            self.make_room(size);
+            self.bytes += size;
+            let cached = Cached {
+                accounts,
+                size,
+                tried: now,
+                used: uses,
+            };
+            self.containers.insert(Arc::clone(id), cached);
+        }
+        let cached = self.containers.get_mut(id)?;
+        cached.used = uses;
+        cached.accounts.as_ref()
+    }
+
+    /// Drops what is known of a container, for example because it is gone.
+    pub fn forget(&mut self, id: &str) {
+        if let Some(cached) = self.containers.remove(id) {
+            self.bytes = self.bytes.saturating_sub(cached.size);
+        }
+    }
+
+    /// Drops the longest unused until `size` more bytes fit.
+    fn make_room(&mut self, size: usize) {
+        while self.bytes + size > BUDGET {
+            let oldest = self.containers.iter().min_by_key(|(_, cached)| cached.used);
+            let Some(id) = oldest.map(|(id, _)| Arc::clone(id)) else {
+                return;
+            };
+            self.forget(&id);
+        }
+    }
+}
+
+fn read_container(proc_root: &Path, pid: u32) -> Option<Accounts> {
+    let process = proc_root.join(pid.to_string());
+    let root = open::Root::open(&process).ok()?;
+    // A container without users has no such file.
+    let read = |name| root.read_etc(name, FILE_MAX).unwrap_or_default();
+    let map = |name| {
+        std::fs::read(process.join(name))
+            .ok()
+            .map(|text| IdMap::parse(&text))
+    };
+    Some(Accounts {
+        user_ids: map("uid_map")?,
+        group_ids: map("gid_map")?,
+        ..Accounts::parse(&read("passwd"), &read("group"))
+    })
+}
+
+/// The host's files.
+#[derive(Debug)]
+struct Host {
+    passwd: PathBuf,
+    group: PathBuf,
+    accounts: Accounts,
+    seen: [Option<Version>; 2],
+    checked: Option<u64>,
+}
+
+/// What changes when a file does: (device, inode, size, mtime).
+type Version = (u64, u64, u64, (i64, i64));
+
+impl Host {
+    fn new(etc: &Path) -> Self {
+        Self {
+            passwd: etc.join("passwd"),
+            group: etc.join("group"),
+            accounts: Accounts::default(),
+            seen: [None; 2],
+            checked: None,
+        }
+    }
+
+    fn refresh(&mut self, now: u64) {
+        if self
+            .checked
+            .is_some_and(|checked| now.saturating_sub(checked) < INTERVAL)
+        {
+            return;
+        }
+        let first = self.checked.replace(now).is_none();
+        let current = [version(&self.passwd), version(&self.group)];
+        if current != self.seen || first {
+            self.seen = current;
+            let read = |path: &Path| std::fs::read(path).unwrap_or_default();
+            self.accounts = Accounts::parse(&read(&self.passwd), &read(&self.group));
+        }
+    }
+}
+
+fn version(path: &Path) -> Option<Version> {
+    let version = |file: Metadata| {
+        (
+            file.dev(),
+            file.ino(),
+            file.size(),
+            (file.mtime(), file.mtime_nsec()),
+        )
+    };
+    std::fs::metadata(path).ok().map(version)
+}
+
+#[cfg(test)]
+mod tests;

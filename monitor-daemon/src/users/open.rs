@@ -1,0 +1,177 @@
+//! Files below a container's root, opened so that the container gains nothing and cannot hold the
+//! daemon up.
+//!
+//! - Links are followed within that root only (`RESOLVE_IN_ROOT`), and never `/proc`'s magic ones.
+//! - No file system is asked anything before its type is known to answer from the kernel: not
+//!   FUSE, not the network. The type comes from the mount that a handle is on.
+//! - A handle is taken first (`O_PATH`, without effect on a device or a pipe) and opened for
+//!   reading only if it is a regular file, without waiting for a lease.
+
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::io::{Errno, read};
+
+/// Most bytes read of a list of mounts, which the container can make long.
+const MOUNTS_MAX: usize = 1024 * 1024;
+/// File systems that answer without asking anybody outside the kernel.
+const LOCAL: [&[u8]; 15] = [
+    b"aufs",
+    b"bcachefs",
+    b"btrfs",
+    b"erofs",
+    b"ext2",
+    b"ext3",
+    b"ext4",
+    b"f2fs",
+    b"overlay",
+    b"ramfs",
+    b"rootfs",
+    b"squashfs",
+    b"tmpfs",
+    b"xfs",
+    b"zfs",
+];
+
+/// The root directory of a process.
+#[derive(Debug)]
+pub(super) struct Root {
+    handle: OwnedFd,
+    mounts: PathBuf,
+}
+
+impl Root {
+    /// The root of the process behind `process` (`/proc/PID`).
+    pub(super) fn open(process: &Path) -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = open(process.join("root"), flags, Mode::empty())?;
+        let root = Self {
+            handle,
+            mounts: process.join("mountinfo"),
+        };
+        root.check_local(&root.handle)?;
+        Ok(root)
+    }
+
+    /// The first `max` bytes of `/etc/NAME`.
+    pub(super) fn read_etc(&self, name: &str, max: usize) -> Result<Vec<u8>, Errno> {
+        let handle = self.etc(name)?;
+        if FileType::from_raw_mode(fstat(&handle)?.st_mode) != FileType::RegularFile {
+            return Err(Errno::INVAL);
+        }
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
+        read_up_to(&open(path, flags, Mode::empty())?, max)
+    }
+
+    fn etc(&self, name: &str) -> Result<OwnedFd, Errno> {
+        let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let path = format!("etc/{name}");
+        match handle(self.handle.as_fd(), &path, inside | ResolveFlags::NO_XDEV) {
+            Err(Errno::XDEV) => self.etc_across_mounts(name),
+            other => other,
+        }
+    }
+
+    /// A file that is mounted over, as Kubernetes does: component by component and without links.
+    fn etc_across_mounts(&self, name: &str) -> Result<OwnedFd, Errno> {
+        let plain = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let etc = handle(self.handle.as_fd(), "etc", plain)?;
+        self.check_local(&etc)?;
+        let file = handle(etc.as_fd(), name, plain)?;
+        self.check_local(&file)?;
+        Ok(file)
+    }
+
+    fn check_local(&self, handle: &OwnedFd) -> Result<(), Errno> {
+        let info = head(format!("/proc/self/fdinfo/{}", handle.as_raw_fd()))?;
+        let mount = mount_id(&info).ok_or(Errno::NODEV)?;
+        let mounts = head(&self.mounts)?;
+        let kind = file_system(&mounts, mount).ok_or(Errno::NODEV)?;
+        if LOCAL.contains(&kind) {
+            Ok(())
+        } else {
+            Err(Errno::OPNOTSUPP)
+        }
+    }
+}
+
+fn handle(base: BorrowedFd<'_>, path: &str, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+    openat2(
+        base,
+        path,
+        OFlags::PATH | OFlags::CLOEXEC,
+        Mode::empty(),
+        resolve,
+    )
+}
+
+/// The first bytes of a file of the kernel's.
+fn head(path: impl AsRef<Path>) -> Result<Vec<u8>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    read_up_to(
+        &rustix::fs::openat(CWD, path.as_ref(), flags, Mode::empty())?,
+        MOUNTS_MAX,
+    )
+}
+
+fn read_up_to(file: &OwnedFd, max: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; 16 * 1024];
+    while bytes.len() < max {
+        let count = match read(file, &mut *chunk) {
+            Err(Errno::INTR) => continue,
+            other => other?,
+        };
+        if count == 0 {
+            break;
+        }
+        bytes.extend(chunk.iter().take(count.min(max - bytes.len())));
+    }
+    Ok(bytes)
+}
+
+/// `mnt_id: 123` in `/proc/self/fdinfo/FD`.
+fn mount_id(info: &[u8]) -> Option<u64> {
+    let line = info
+        .split(|byte| *byte == b'\n')
+        .find_map(|l| l.strip_prefix(b"mnt_id:"))?;
+    std::str::from_utf8(line.trim_ascii()).ok()?.parse().ok()
+}
+
+/// The type of the file system of a mount in `/proc/PID/mountinfo`.
+fn file_system(mounts: &[u8], mount: u64) -> Option<&[u8]> {
+    let mount = mount.to_string();
+    mounts.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut words = line.split(|byte| *byte == b' ');
+        (words.next()? == mount.as_bytes()).then_some(())?;
+        words.find(|word| *word == b"-")?;
+        words.next()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_of_a_mount_is_found() {
+        let mounts = b"31 23 0:28 / / rw,relatime shared:1 - overlay overlay rw,lowerdir=/a\n\
+            312 31 0:29 / /etc rw - fuse.sshfs x rw\n313 31 0:30 / /cut rw -";
+        for (mount, expected) in [
+            (31, Some(&b"overlay"[..])),
+            (312, Some(b"fuse.sshfs")),
+            (3, None),
+            (313, None),
+        ] {
+            assert_eq!(file_system(mounts, mount), expected, "{mount}");
+        }
+        assert_eq!(
+            mount_id(b"pos:\t0\nflags:\t0\nmnt_id:\t31\nino:\t7\n"),
+            Some(31)
+        );
+        assert_eq!(mount_id(b"pos:\t0\n"), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! The host's files as they change, and containers that try things.
+
+use std::io::Read as _;
+use std::os::unix::fs::symlink;
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+
+fn name(accounts: &Accounts, uid: u32) -> Option<&str> {
+    accounts.user(uid).map(|user| &*user.name)
+}
+
+#[test]
+fn changes_on_the_host_are_seen_within_a_second() {
+    let etc = tempfile::tempdir().unwrap();
+    let passwd = etc.path().join("passwd");
+    let mut users = Users::new(etc.path(), "/proc");
+    assert_eq!(name(users.host(0), 7), None);
+    let host = users.host(0);
+    assert_eq!((name(host, 0), host.group(0)), (Some("root"), Some("root")));
+    std::fs::write(&passwd, "seven:x:7:7::/home/seven:/bin/sh\n").unwrap();
+    std::fs::write(etc.path().join("group"), "wheel:x:7:\n").unwrap();
+    assert_eq!(name(users.host(INTERVAL - 1), 7), None);
+    let host = users.host(INTERVAL);
+    assert_eq!(
+        (name(host, 7), host.group(7), host.group(8)),
+        (Some("seven"), Some("wheel"), None)
+    );
+    let user = host.user(7).unwrap();
+    assert_eq!((&*user.home, &*user.shell), ("/home/seven", "/bin/sh"));
+    std::fs::remove_file(&passwd).unwrap();
+    assert_eq!(name(users.host(2 * INTERVAL), 7), None);
+}
+
+/// A process whose root directory is `root`, which it made with `prepare` (a shell script that is
+/// run in a mount namespace of its own, in `root`).
+struct Jail(Child);
+
+impl Jail {
+    fn start(root: &Path, prepare: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() || !Path::new("/bin/busybox").exists() {
+            assert!(
+                std::env::var("CI").as_deref() != Ok("true"),
+                "needs root and busybox"
+            );
+            println!("SKIP: needs root and a static busybox");
+            return None;
+        }
+        std::fs::create_dir_all(root.join("bin")).unwrap();
+        std::fs::create_dir_all(root.join("etc")).unwrap();
+        std::fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
+        let wait = "exec chroot . /bin/busybox sh -c 'echo; read line'";
+        let mut child = Command::new("unshare")
+            // The root of a container is the root of a mount.
+            .args(["--mount", "sh", "-e", "-c"])
+            .arg(format!("mount --bind . .\ncd $PWD\n{prepare}\n{wait}"))
+            .current_dir(root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        Some(Self(child))
+    }
+}
+
+impl Drop for Jail {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+const SEVEN: &str = "seven:x:7:7::/:/bin/sh\n";
+
+/// The name of user 7 in a container whose root `prepare` made.
+fn seventh(prepare: &str) -> Option<Option<String>> {
+    let root = tempfile::tempdir().unwrap();
+    let jail = Jail::start(root.path(), prepare)?;
+    let mut users = Users::default();
+    let accounts = users.container(&"id".into(), jail.0.id(), 0);
+    Some(
+        accounts
+            .and_then(|accounts| name(accounts, 7))
+            .map(str::to_owned),
+    )
+}
+
+#[test]
+fn a_container_has_its_own_users_however_it_arranges_them() {
+    let write = format!("printf '{}' > ", SEVEN.escape_default());
+    for (what, prepare, expected) in [
+        ("a plain file", format!("{write} etc/passwd"), Some("seven")),
+        ("no file", String::new(), None),
+        (
+            "a link within",
+            format!("{write} etc/p; ln -s /etc/p etc/passwd"),
+            Some("seven"),
+        ),
+        (
+            "a link out",
+            "ln -s ../../../../../../etc/passwd etc/passwd".to_owned(),
+            None,
+        ),
+        (
+            "a link to a magic link",
+            "mkdir proc; mount -t proc p proc; \
+            ln -s /proc/self/root/etc/passwd etc/passwd"
+                .to_owned(),
+            None,
+        ),
+        (
+            "mounted over",
+            format!("{write} bin/p; touch etc/passwd; mount --bind bin/p etc/passwd"),
+            Some("seven"),
+        ),
+        (
+            "a mounted directory",
+            format!("mount -t tmpfs t etc; {write} etc/passwd"),
+            Some("seven"),
+        ),
+        ("a pipe", "mkfifo etc/passwd".to_owned(), None),
+        ("a device", "mknod etc/passwd c 1 5".to_owned(), None),
+        ("a directory", "mkdir etc/passwd".to_owned(), None),
+        ("a loop", "ln -s passwd etc/passwd".to_owned(), None),
+    ] {
+        let Some(found) = seventh(&prepare) else {
+            return;
+        };
+        assert_eq!(found.as_deref(), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_process_that_changed_its_root_does_not_speak_for_its_container() {
+    let prepare = "mkdir -p j/etc j/bin; cp bin/busybox j/bin; cp /etc/passwd j/etc; cd j";
+    let Some(found) = seventh(prepare) else {
+        return;
+    };
+    assert_eq!(found, None);
+}
+
+#[test]
+fn files_of_file_systems_that_may_hang_are_left_alone() {
+    // procfs stands for FUSE: not a local one either, and an argument makes a file of it a good
+    // list of users.
+    let prepare = format!(
+        "exec 3<&0; sh -c 'read line <&3' zero '\n{SEVEN}' &\n\
+         until grep -q seven /proc/$!/cmdline; do kill -0 $!; done\n\
+         touch etc/passwd; mount --bind /proc/$!/cmdline etc/passwd"
+    );
+    let Some(found) = seventh(&prepare) else {
+        return;
+    };
+    assert_eq!(found, None);
+}
+
+#[test]
+fn a_container_is_read_once_and_tried_again_when_it_could_not_be() {
+    let root = tempfile::tempdir().unwrap();
+    let passwd = root.path().join("etc/passwd");
+    let Some(jail) = Jail::start(root.path(), ":") else {
+        return;
+    };
+    std::fs::write(&passwd, SEVEN).unwrap();
+    let id: Arc<str> = "id".into();
+    let mut users = Users::default();
+    assert!(users.container(&id, u32::MAX, 0).is_none());
+    assert!(users.container(&id, jail.0.id(), INTERVAL - 1).is_none());
+    let name_of = |users: &mut Users, now| {
+        users
+            .container(&id, jail.0.id(), now)
+            .and_then(|a| name(a, 7))
+            .map(str::to_owned)
+    };
+    assert_eq!(name_of(&mut users, INTERVAL).as_deref(), Some("seven"));
+    std::fs::remove_file(&passwd).unwrap();
+    symlink("/nowhere", &passwd).unwrap();
+    assert_eq!(name_of(&mut users, 9 * INTERVAL).as_deref(), Some("seven"));
+    users.forget(&id);
+    assert_eq!(name_of(&mut users, 9 * INTERVAL), None);
+}
+
+#[test]
+fn many_large_containers_stay_within_the_budget() {
+    use std::fmt::Write as _;
+    let root = tempfile::tempdir().unwrap();
+    let Some(jail) = Jail::start(root.path(), ":") else {
+        return;
+    };
+    let mut text = String::new();
+    (0..16_000).for_each(|uid| writeln!(text, "user{uid}:x:{uid}:0::/home:/bin/sh").unwrap());
+    std::fs::write(root.path().join("etc/passwd"), text).unwrap();
+    let mut users = Users::default();
+    for number in 0..20 {
+        let id: Arc<str> = number.to_string().into();
+        let accounts = users.container(&id, jail.0.id(), 0).unwrap();
+        assert_eq!(name(accounts, 7), Some("user7"));
+        assert!(users.bytes <= BUDGET);
+    }
+    assert!(users.containers.len() < 20 && users.containers.contains_key("19"));
+}

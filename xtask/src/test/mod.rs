@@ -53,6 +53,10 @@ pub(crate) fn test(suites: &[String]) -> Result<()> {
         ]);
         command.args(["--no-fail-fast", "--", "--show-output"]);
         run_counted(&mut command, &mut tally)?;
+        let mut command = shell::cargo();
+        command.args(["test", "--locked", "--package", "monitor-tests", "--lib"]);
+        command.args(["--", "--show-output"]);
+        run_counted(&mut command, &mut tally)?;
     }
     for suite in outside.iter().filter(|suite| selected(suite)) {
         let mut command = shell::cargo();

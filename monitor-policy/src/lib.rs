@@ -5,6 +5,7 @@
 //! ([`Policy::format`] says what they print).
 #![forbid(unsafe_code)]
 
+mod compile;
 mod condition;
 mod diagnostic;
 mod event;
@@ -12,12 +13,20 @@ mod event_type;
 mod field;
 mod flat;
 mod load;
+mod matching;
+mod nearest;
+mod output;
 mod policy;
 mod priority;
+mod program;
 mod report;
+mod rules;
+mod services;
+mod single;
+mod source;
 pub mod text;
+mod yaml;
 
-pub use condition::Condition;
 pub use diagnostic::{Code, Diagnostic, Item, Severity};
 pub use event::{Event, Value, View};
 pub use event_type::{EventSet, EventType};
@@ -27,3 +36,4 @@ pub use load::{Loaded, Matching, Options, RulesFile, SuggestedOutput, load};
 pub use policy::{EnvironmentNames, Match, Output, Policy, Rule, Scratch};
 pub use priority::Priority;
 pub use report::{Color, FileReport};
+pub use single::Condition;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 pub use set::EventSet;
-use table::{OTHERS, SYSCALLS};
+use table::{ALIASES, OTHERS, SYSCALLS};
 
 /// The type of an event: what `evt.type` prints. A system call or one of the language's own
 /// events.
@@ -16,14 +16,15 @@ use table::{OTHERS, SYSCALLS};
 pub struct EventType(u16);
 
 impl EventType {
-    /// The type with this name.
+    /// The type with this name: of an event or a system call.
     pub fn from_name(name: &str) -> Option<Self> {
         static BY_NAME: LazyLock<HashMap<&'static str, EventType>> = LazyLock::new(|| {
             EventType::all()
                 .map(|event| (event.name(), event))
                 .collect()
         });
-        BY_NAME.get(name).copied()
+        let alias = ALIASES.iter().find(|alias| alias.0 == name);
+        BY_NAME.get(alias.map_or(name, |alias| alias.1)).copied()
     }
 
     /// The type of an x86-64 system call, by its number.
@@ -101,6 +102,8 @@ mod tests {
         check(59, "execve");
         check(257, "openat");
         check(437, "openat2");
+        check(17, "pread");
+        assert_eq!(EventType::from_name("pread64"), EventType::from_syscall(17));
         assert_eq!(EventType::from_syscall(400), None);
         assert_eq!(EventType::from_name("procexit").unwrap().syscall(), None);
     }

@@ -22,8 +22,8 @@ pub(super) static SYSCALLS: &[(&str, u16)] = &[
     ("rt_sigprocmask", 14),
     ("rt_sigreturn", 15),
     ("ioctl", 16),
-    ("pread64", 17),
-    ("pwrite64", 18),
+    ("pread", 17),
+    ("pwrite", 18),
     ("readv", 19),
     ("writev", 20),
     ("access", 21),
@@ -307,7 +307,7 @@ pub(super) static SYSCALLS: &[(&str, u16)] = &[
     ("recvmmsg", 299),
     ("fanotify_init", 300),
     ("fanotify_mark", 301),
-    ("prlimit64", 302),
+    ("prlimit", 302),
     ("name_to_handle_at", 303),
     ("open_by_handle_at", 304),
     ("clock_adjtime", 305),
@@ -412,9 +412,6 @@ pub(super) static OTHERS: &[&str] = &[
     "pluginevent",
     "asyncevent",
     "llseek",
-    "pread",
-    "pwrite",
-    "prlimit",
     "umount",
     "send",
     "recv",
@@ -488,4 +485,11 @@ pub(super) static OTHERS: &[&str] = &[
     "rt_sigtimedwait_time64",
     "futex_time64",
     "sched_rr_get_interval_time64",
+];
+
+/// System calls whose events have another name, with that name.
+pub(super) static ALIASES: &[(&str, &str)] = &[
+    ("pread64", "pread"),
+    ("prlimit64", "prlimit"),
+    ("pwrite64", "pwrite"),
 ];

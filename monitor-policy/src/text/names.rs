@@ -28,9 +28,10 @@ pub fn socket_type(socket: u32) -> String {
 
 /// A signal by name; the number when it has none.
 pub fn signal(number: i32) -> Cow<'static, str> {
-    let name = usize::try_from(number - 1)
-        .ok()
-        .and_then(|index| SIGNALS.get(index));
+    let index = number
+        .checked_sub(1)
+        .and_then(|index| usize::try_from(index).ok());
+    let name = index.and_then(|index| SIGNALS.get(index));
     name.map_or_else(|| number.to_string().into(), |name| (*name).into())
 }
 

@@ -1,0 +1,285 @@
+//! Parses single tests: a field or transformer, an operator, a right side.
+
+use super::Fault;
+use super::ast::{
+    Call, Check, FieldName, Literal, Modifier, Name, Operand, Operator, OperatorKind, Right,
+};
+use super::cursor::{Cursor, is_blank};
+use crate::nearest;
+
+/// Deepest nesting of transformers.
+const MAX_CALL_DEPTH: usize = 32;
+
+/// Whether an identifier that was just read begins a test and is no macro.
+pub(super) fn is_check(name: &Name, cursor: &Cursor<'_>) -> bool {
+    name.text.contains('.') || cursor.peek() == Some('(')
+}
+
+/// Reads a test. The cursor stands on its field or transformer.
+pub(super) fn check(cursor: &mut Cursor<'_>) -> Result<Check, Fault> {
+    let start = cursor.position();
+    let left = operand(cursor, 0)?;
+    cursor.skip_blanks();
+    let operator_start = cursor.position();
+    let operator = operator(cursor, &left)?;
+    let operator_span = operator_start..cursor.position();
+    let blank = cursor.skip_blanks();
+    let right = match operator.kind() {
+        OperatorKind::Unary => Right::None,
+        OperatorKind::Numeric => number(cursor)?,
+        OperatorKind::Text => text(cursor, blank)?,
+        OperatorKind::List => list(cursor)?,
+    };
+    if operator.kind() == OperatorKind::Unary {
+        // The blank belongs to what follows.
+        cursor.reset(operator_span.end);
+    }
+    Ok(Check {
+        left,
+        operator,
+        operator_span,
+        right,
+        span: start..cursor.position(),
+    })
+}
+
+fn operator(cursor: &mut Cursor<'_>, left: &Operand) -> Result<Operator, Fault> {
+    let start = cursor.position();
+    for operator in Operator::ALL.iter().copied() {
+        let text = operator.text();
+        let word = text.starts_with(|c: char| c.is_ascii_alphabetic());
+        let found = if word {
+            cursor.eat_word(text)
+        } else {
+            cursor.eat(text)
+        };
+        if !found {
+            continue;
+        }
+        if operator.needs_blank() && !cursor.peek().is_none_or(is_blank) {
+            let message = format!("a blank has to follow `{operator}`");
+            return Err(Fault::syntax(message, start..cursor.position()));
+        }
+        return Ok(operator);
+    }
+    Err(no_operator(cursor, left))
+}
+
+fn no_operator(cursor: &mut Cursor<'_>, left: &Operand) -> Fault {
+    let start = cursor.position();
+    let word = cursor.excerpt(start);
+    let span = start..start + word.len();
+    if word.is_empty() {
+        return Fault::syntax(format!("expected an operator after `{left}`"), left.span());
+    }
+    let message = format!("expected an operator after `{left}`, found `{word}`");
+    let hint = match word.as_str() {
+        "~" | "=~" | "matches" => Some("write `regex` for a regular expression".to_owned()),
+        _ => nearest::hint(
+            &word.to_ascii_lowercase(),
+            Operator::ALL.iter().map(|operator| operator.text()),
+        ),
+    };
+    Fault::syntax(message, span).with_hint(hint)
+}
+
+/// A field, or a transformer on operands.
+fn operand(cursor: &mut Cursor<'_>, depth: usize) -> Result<Operand, Fault> {
+    let start = cursor.position();
+    let Some(name) = cursor.identifier() else {
+        return Err(Fault::syntax(
+            "expected a field or a transformer",
+            cursor.here(),
+        ));
+    };
+    if cursor.peek() == Some('(') {
+        cursor.reset(start);
+        return call(cursor, depth).map(Operand::Call);
+    }
+    let arg = cursor.bracketed()?;
+    let span = start..cursor.position();
+    Ok(Operand::Field(FieldName {
+        name: name.text,
+        arg,
+        span,
+    }))
+}
+
+/// A transformer call. The cursor stands on its name.
+pub(super) fn call(cursor: &mut Cursor<'_>, depth: usize) -> Result<Call, Fault> {
+    let start = cursor.position();
+    if depth > MAX_CALL_DEPTH {
+        let message = format!("transformers are nested deeper than {MAX_CALL_DEPTH}");
+        return Err(Fault::syntax(message, cursor.here()));
+    }
+    let name = cursor
+        .identifier()
+        .map(|name| name.text)
+        .unwrap_or_default();
+    let arguments = arguments(cursor, depth)?;
+    let index = cursor.bracketed()?;
+    Ok(Call {
+        name,
+        arguments,
+        index,
+        span: start..cursor.position(),
+    })
+}
+
+/// Operands in parentheses, separated by commas.
+fn arguments(cursor: &mut Cursor<'_>, depth: usize) -> Result<Vec<Operand>, Fault> {
+    if !cursor.eat("(") {
+        return Err(Fault::syntax("expected `(`", cursor.here()));
+    }
+    let mut arguments = Vec::new();
+    cursor.skip_blanks();
+    if cursor.eat(")") {
+        return Ok(arguments);
+    }
+    loop {
+        cursor.skip_blanks();
+        arguments.push(argument(cursor, depth + 1)?);
+        cursor.skip_blanks();
+        if cursor.eat(")") {
+            return Ok(arguments);
+        }
+        if !cursor.eat(",") {
+            let message = "expected `,` or `)` in the arguments";
+            return Err(Fault::syntax(message, cursor.here()));
+        }
+    }
+}
+
+fn argument(cursor: &mut Cursor<'_>, depth: usize) -> Result<Operand, Fault> {
+    match cursor.peek() {
+        Some('"' | '\'') => cursor.quoted().map(Operand::Literal),
+        Some('(') if depth <= MAX_CALL_DEPTH => arguments(cursor, depth).map(Operand::Tuple),
+        _ => operand(cursor, depth),
+    }
+}
+
+/// A transformer, if one is next.
+fn right_call(cursor: &mut Cursor<'_>) -> Result<Option<Right>, Fault> {
+    let start = cursor.position();
+    let found = cursor
+        .identifier()
+        .is_some_and(|name| !name.text.contains('.'));
+    let found = found && cursor.peek() == Some('(');
+    cursor.reset(start);
+    if !found {
+        return Ok(None);
+    }
+    call(cursor, 0).map(|call| Some(Right::Operand(Operand::Call(call))))
+}
+
+fn number(cursor: &mut Cursor<'_>) -> Result<Right, Fault> {
+    if let Some(call) = right_call(cursor)? {
+        return Ok(call);
+    }
+    let start = cursor.position();
+    if matches!(cursor.peek(), Some('+' | '-')) {
+        cursor.reset(start + 1);
+    }
+    let digits = cursor.take_while(|c| c.is_ascii_alphanumeric() || c == '.');
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        cursor.reset(start);
+        let word = cursor.excerpt(start);
+        let span = start..start + word.len().max(1);
+        return Err(Fault::syntax(
+            format!("expected a number, found `{word}`"),
+            span,
+        ));
+    }
+    let end = cursor.position();
+    cursor.reset(start);
+    let bytes = cursor
+        .rest()
+        .as_bytes()
+        .get(..end - start)
+        .unwrap_or_default()
+        .to_vec();
+    cursor.reset(end);
+    Ok(Right::Literal(Literal {
+        bytes,
+        span: start..end,
+    }))
+}
+
+fn text(cursor: &mut Cursor<'_>, blank: bool) -> Result<Right, Fault> {
+    if let Some(call) = right_call(cursor)? {
+        return Ok(call);
+    }
+    if blank && let Some(modifier) = modifier(cursor) {
+        return Ok(Right::Modified(modifier, literals(cursor)?));
+    }
+    cursor
+        .value()
+        .map(Right::Literal)
+        .map_err(|fault| match cursor.peek() {
+            Some('(') => fault
+                .with_help("a list needs `in`, `intersects`, `pmatch`, or a modifier like `anyof`"),
+            _ => fault,
+        })
+}
+
+/// A modifier and the blank behind it, if a list follows.
+fn modifier(cursor: &mut Cursor<'_>) -> Option<Modifier> {
+    let start = cursor.position();
+    for modifier in Modifier::ALL {
+        if cursor.eat_word(modifier.text()) && cursor.skip_blanks() && cursor.peek() == Some('(') {
+            return Some(modifier);
+        }
+        cursor.reset(start);
+    }
+    None
+}
+
+fn list(cursor: &mut Cursor<'_>) -> Result<Right, Fault> {
+    if cursor.peek() == Some('(') {
+        return literals(cursor).map(Right::List);
+    }
+    if let Some(call) = right_call(cursor)? {
+        return Ok(call);
+    }
+    let single = cursor
+        .value()
+        .map_err(|fault| Fault::syntax("expected a list in parentheses", fault.span))?;
+    Ok(Right::List(vec![single]))
+}
+
+/// Values in parentheses, separated by commas.
+fn literals(cursor: &mut Cursor<'_>) -> Result<Vec<Literal>, Fault> {
+    let start = cursor.position();
+    cursor.eat("(");
+    let mut values = Vec::new();
+    cursor.skip_blanks();
+    if cursor.eat(")") {
+        return Ok(values);
+    }
+    loop {
+        cursor.skip_blanks();
+        values.push(cursor.value().map_err(|fault| in_list(fault, cursor))?);
+        cursor.skip_blanks();
+        if cursor.eat(")") {
+            return Ok(values);
+        }
+        if cursor.rest().is_empty() {
+            return Err(Fault::syntax("this `(` is not closed", start..start + 1));
+        }
+        if !cursor.eat(",") {
+            let word = cursor.excerpt(cursor.position());
+            let message = format!("expected `,` or `)` in the list, found `{word}`");
+            let span = cursor.position()..cursor.position() + word.len();
+            return Err(Fault::syntax(message, span)
+                .with_help("put a value with blanks or special characters in quotes"));
+        }
+    }
+}
+
+fn in_list(fault: Fault, cursor: &Cursor<'_>) -> Fault {
+    match cursor.peek() {
+        Some(',' | ')') => fault.with_help("there is a comma too many"),
+        Some('(') => fault.with_help("lists cannot be nested"),
+        _ => fault,
+    }
+}

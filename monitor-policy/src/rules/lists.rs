@@ -1,0 +1,132 @@
+//! Lists: nested ones expanded, and their names replaced in condition texts.
+
+use std::collections::{HashMap, HashSet};
+
+use super::store::Store;
+use crate::source::Sourced;
+
+/// All lists, fully expanded, ready to be substituted.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    texts: HashMap<String, Sourced>,
+    /// Names that are used: in a condition that was substituted, or in another list.
+    used: HashSet<String>,
+}
+
+impl Lists {
+    /// Expands the lists of a store.
+    pub(crate) fn new(store: &Store) -> Self {
+        let mut lists = Self::default();
+        for list in store.lists() {
+            let mut items = Vec::new();
+            let mut path = Vec::new();
+            lists.expand(store, &list.item.name, &mut path, &mut items);
+            let mut text = Sourced::default();
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push_str(", ");
+                }
+                push_item(&mut text, item);
+            }
+            lists.texts.insert(list.item.name.clone(), text);
+        }
+        lists
+    }
+
+    /// Adds the items of a list and of the lists among them. A list in a list counts if it was
+    /// first defined before the referring one was last changed.
+    fn expand(
+        &mut self,
+        store: &Store,
+        name: &str,
+        path: &mut Vec<String>,
+        items: &mut Vec<Sourced>,
+    ) {
+        let Some(list) = store.list(name) else { return };
+        path.push(name.to_owned());
+        for item in &list.items {
+            let inner = store.list(item.text()).filter(|inner| {
+                inner.index < list.visibility && !path.iter().any(|outer| outer == item.text())
+            });
+            match inner {
+                Some(inner) => {
+                    self.used.insert(inner.item.name.clone());
+                    self.expand(store, &inner.item.name, path, items);
+                }
+                None => items.push(item.clone()),
+            }
+        }
+        path.pop();
+    }
+
+    /// Whether a list was used.
+    pub(crate) fn is_used(&self, name: &str) -> bool {
+        self.used.contains(name)
+    }
+
+    /// The text with the names of lists replaced by their items, wherever they stand between
+    /// blanks, parentheses, commas and equal signs: in quotes too.
+    pub(crate) fn substitute(&mut self, text: &Sourced) -> Sourced {
+        let mut result = Sourced::default();
+        let bytes = text.text();
+        let mut position = 0;
+        while position < bytes.len() {
+            let rest = bytes.get(position..).unwrap_or_default();
+            let length = rest.find(is_delimiter).unwrap_or(rest.len());
+            let word = rest.get(..length).unwrap_or_default();
+            let end = position + length;
+            match self.texts.get(word) {
+                Some(list) if !word.is_empty() => {
+                    self.used.insert(word.to_owned());
+                    let swallowed = substitute_one(&mut result, list, bytes, end);
+                    position = end + swallowed;
+                }
+                _ => {
+                    let delimiter = rest.get(length..).and_then(|rest| rest.chars().next());
+                    let next = end + delimiter.map_or(0, char::len_utf8);
+                    result.push(&text.slice(position..next));
+                    position = next;
+                }
+            }
+        }
+        result
+    }
+}
+
+/// Adds the text of a list. An empty one takes a comma away: the one before it, or else the one
+/// that follows at `end`, whose length with the blanks before it is returned.
+fn substitute_one(result: &mut Sourced, list: &Sourced, text: &str, end: usize) -> usize {
+    if !list.text().is_empty() {
+        result.push(list);
+        return 0;
+    }
+    let before = result.text().trim_end();
+    if let Some(before) = before.strip_suffix(',') {
+        *result = result.slice(0..before.len());
+        return 0;
+    }
+    let rest = text.get(end..).unwrap_or_default();
+    let trimmed = rest.trim_start();
+    if trimmed.starts_with(',') {
+        rest.len() - trimmed.len() + 1
+    } else {
+        0
+    }
+}
+
+/// Adds an item. One with a blank gets quotes, unless it brings its own.
+fn push_item(text: &mut Sourced, item: &Sourced) {
+    let at = item.place(&(0..1)).at;
+    let quote = item.text().contains(' ') && !item.text().starts_with(['"', '\'']);
+    if quote {
+        text.push_str_at("\"", at);
+    }
+    text.push(item);
+    if quote {
+        text.push_str("\"");
+    }
+}
+
+fn is_delimiter(c: char) -> bool {
+    c.is_ascii_whitespace() || matches!(c, '(' | ')' | ',' | '=')
+}

@@ -1,0 +1,21 @@
+//! Rules files: from YAML items to definitions whose conditions are ready to be parsed.
+//!
+//! `read` turns one file into items, `store` applies items in order (redefinition, `override`,
+//! `append`), `exceptions` and `lists` rewrite condition texts as the language prescribes.
+
+mod entries;
+mod exceptions;
+mod finding;
+mod item;
+mod lists;
+mod overrides;
+mod read;
+mod requirement;
+mod rule_item;
+mod store;
+
+pub(crate) use exceptions::with_exceptions;
+pub(crate) use finding::{Finding, ItemRef};
+pub(crate) use lists::Lists;
+pub(crate) use read::{FileItems, read};
+pub(crate) use store::{Macro, Rule, Store};

@@ -1,0 +1,354 @@
+//! YAML as the rule language needs it: scalars stay text as written, every node knows its place.
+
+mod align;
+mod lenient;
+
+use std::iter::Peekable;
+use std::ops::Range;
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+
+use crate::source::{Origin, Place, Sourced};
+
+/// Deepest nesting of a document; rules need four.
+const MAX_DEPTH: usize = 32;
+
+/// Most lines of a file that are joined to the line before, see `lenient`.
+const MAX_JOINED_LINES: usize = 1000;
+
+/// A node of a document.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    /// What it is.
+    pub(crate) content: Content,
+    /// Its bytes in the file.
+    pub(crate) range: Range<usize>,
+}
+
+/// The content of a node.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// Text as written, after folding and escapes.
+    Scalar(Scalar),
+    /// A sequence.
+    Sequence(Vec<Rc<Node>>),
+    /// A mapping in the order of the file; keys may repeat.
+    Mapping(Vec<(Rc<Node>, Rc<Node>)>),
+}
+
+/// A scalar: its text, and how it was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Scalar {
+    /// The text.
+    pub(crate) text: String,
+    style: ScalarStyle,
+}
+
+/// Why a file is no YAML.
+#[derive(Clone, Debug)]
+pub(crate) struct YamlError {
+    /// The reason.
+    pub(crate) message: String,
+    /// Where in the file.
+    pub(crate) range: Range<usize>,
+}
+
+impl Node {
+    /// The text of a scalar.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Scalar(scalar) => Some(&scalar.text),
+            _ => None,
+        }
+    }
+
+    /// The text of a scalar, each byte with its place in file number `file` with text `source`.
+    pub(crate) fn sourced(&self, file: usize, source: &str) -> Option<Sourced> {
+        let Content::Scalar(scalar) = &self.content else {
+            return None;
+        };
+        let raw = source.get(self.range.clone()).unwrap_or_default();
+        let offsets = align::offsets(&scalar.text, raw, scalar.style);
+        let origin = |offset| Origin {
+            file: file as u32,
+            offset: (self.range.start + offset) as u32,
+        };
+        Some(Sourced::new(
+            scalar.text.clone(),
+            offsets.into_iter().map(origin).collect(),
+        ))
+    }
+
+    /// Its place in file number `file`.
+    pub(crate) fn place(&self, file: usize) -> Place {
+        Place::new(file, &self.range)
+    }
+}
+
+/// The documents of a file.
+pub(crate) fn parse(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
+    let mut joined: Option<String> = None;
+    for _ in 0..MAX_JOINED_LINES {
+        let current = joined.as_deref().unwrap_or(text);
+        match parse_strictly(current) {
+            Err(error) if error.message.starts_with("invalid indentation") => {
+                match lenient::join_line(current, error.range.start) {
+                    Some(next) => joined = Some(next),
+                    None => return Err(error),
+                }
+            }
+            result => return result,
+        }
+    }
+    parse_strictly(text)
+}
+
+fn parse_strictly(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
+    let offsets = CharOffsets::new(text);
+    let parser = Parser::new_from_str(text).peekable();
+    let mut reader = Reader {
+        parser,
+        offsets,
+        anchors: Vec::new(),
+    };
+    let mut documents = Vec::new();
+    while let Some(event) = reader.next()? {
+        if matches!(event.0, Event::DocumentStart(_)) {
+            documents.push(reader.node(0)?);
+        }
+    }
+    Ok(documents)
+}
+
+struct Reader<'a> {
+    parser: Peekable<Parser<'a, StrInput<'a>>>,
+    offsets: CharOffsets<'a>,
+    anchors: Vec<(usize, Rc<Node>)>,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Result<Option<(Event<'a>, Range<usize>)>, YamlError> {
+        match self.parser.next() {
+            None => Ok(None),
+            Some(Ok((event, span))) => Ok(Some((event, self.offsets.range(&span)))),
+            Some(Err(error)) => Err(self.scan_error(&error)),
+        }
+    }
+
+    fn scan_error(&self, error: &ScanError) -> YamlError {
+        let start = self.offsets.byte(error.marker().index());
+        YamlError {
+            message: error.info().to_owned(),
+            range: start..start + 1,
+        }
+    }
+
+    fn node(&mut self, depth: usize) -> Result<Rc<Node>, YamlError> {
+        let Some((event, range)) = self.next()? else {
+            return Ok(Rc::new(Node {
+                content: Content::Null,
+                range: 0..0,
+            }));
+        };
+        if depth > MAX_DEPTH {
+            return Err(YamlError {
+                message: "nested too deep".to_owned(),
+                range,
+            });
+        }
+        let (anchor, content, end) = match event {
+            Event::Scalar(text, style, anchor, _) => {
+                (anchor, scalar(text.into_owned(), style), range.end)
+            }
+            Event::SequenceStart(anchor, _) => {
+                let (items, end) = self.sequence(depth)?;
+                (anchor, Content::Sequence(items), end)
+            }
+            Event::MappingStart(anchor, _) => {
+                let (entries, end) = self.mapping(depth)?;
+                (anchor, Content::Mapping(entries), end)
+            }
+            Event::Alias(anchor) => return self.alias(anchor, range),
+            _ => (0, Content::Null, range.end),
+        };
+        let node = Rc::new(Node {
+            content,
+            range: range.start..end.max(range.start),
+        });
+        if anchor != 0 {
+            self.anchors.push((anchor, Rc::clone(&node)));
+        }
+        Ok(node)
+    }
+
+    fn alias(&self, anchor: usize, range: Range<usize>) -> Result<Rc<Node>, YamlError> {
+        let found = self.anchors.iter().rev().find(|known| known.0 == anchor);
+        found
+            .map(|known| Rc::clone(&known.1))
+            .ok_or_else(|| YamlError {
+                message: "an alias cannot be used inside of what it stands for".to_owned(),
+                range,
+            })
+    }
+
+    fn sequence(&mut self, depth: usize) -> Result<(Vec<Rc<Node>>, usize), YamlError> {
+        let mut items = Vec::new();
+        loop {
+            if let Some(end) = self.end(&Event::SequenceEnd)? {
+                return Ok((items, end));
+            }
+            items.push(self.node(depth + 1)?);
+        }
+    }
+
+    fn mapping(&mut self, depth: usize) -> Result<(Vec<(Rc<Node>, Rc<Node>)>, usize), YamlError> {
+        let mut entries = Vec::new();
+        loop {
+            if let Some(end) = self.end(&Event::MappingEnd)? {
+                return Ok((entries, end));
+            }
+            let key = self.node(depth + 1)?;
+            entries.push((key, self.node(depth + 1)?));
+        }
+    }
+
+    /// Consumes the end of a collection, if it is next, and tells where it is.
+    fn end(&mut self, expected: &Event<'_>) -> Result<Option<usize>, YamlError> {
+        match self.parser.peek() {
+            Some(Ok((event, _))) if event != expected => Ok(None),
+            _ => self
+                .next()
+                .map(|event| Some(event.map_or(0, |event| event.1.end))),
+        }
+    }
+}
+
+fn scalar(text: String, style: ScalarStyle) -> Content {
+    if style == ScalarStyle::Plain && matches!(text.as_str(), "" | "~" | "null") {
+        Content::Null
+    } else {
+        Content::Scalar(Scalar { text, style })
+    }
+}
+
+/// Byte offsets of characters: the parser counts in characters.
+enum CharOffsets<'a> {
+    Ascii(&'a str),
+    Table(Vec<usize>),
+}
+
+impl<'a> CharOffsets<'a> {
+    fn new(text: &'a str) -> Self {
+        if text.is_ascii() {
+            Self::Ascii(text)
+        } else {
+            let starts = text.char_indices().map(|(offset, _)| offset);
+            Self::Table(starts.chain([text.len()]).collect())
+        }
+    }
+
+    fn byte(&self, index: usize) -> usize {
+        match self {
+            Self::Ascii(text) => index.min(text.len()),
+            Self::Table(offsets) => offsets
+                .get(index)
+                .or(offsets.last())
+                .copied()
+                .unwrap_or_default(),
+        }
+    }
+
+    fn range(&self, span: &Span) -> Range<usize> {
+        self.byte(span.start.index())..self.byte(span.end.index())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The document in a short form: null `~`, text in quotes.
+    fn show(node: &Node) -> String {
+        match &node.content {
+            Content::Null => "~".to_owned(),
+            Content::Scalar(scalar) => format!("{:?}", scalar.text),
+            Content::Sequence(items) => {
+                format!(
+                    "[{}]",
+                    items
+                        .iter()
+                        .map(|item| show(item))
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                )
+            }
+            Content::Mapping(entries) => {
+                let show_entry =
+                    |(key, value): &(Rc<Node>, Rc<Node>)| format!("{}:{}", show(key), show(value));
+                format!(
+                    "{{{}}}",
+                    entries.iter().map(show_entry).collect::<Vec<_>>().join(" ")
+                )
+            }
+        }
+    }
+
+    #[test]
+    fn scalars_stay_as_written() {
+        let check = |text: &str, expected: &str| {
+            let documents = parse(text).unwrap();
+            let shown: Vec<_> = documents.iter().map(|node| show(node)).collect();
+            assert_eq!(shown.join(" | "), expected, "{text}");
+        };
+        check(
+            "- [yes, 0755, 1.10, true]",
+            r#"[["yes" "0755" "1.10" "true"]]"#,
+        );
+        check(
+            "a: ~\nb: null\nc:\nd: ''\ne: 'null'",
+            r#"{"a":~ "b":~ "c":~ "d":"" "e":"null"}"#,
+        );
+        check("a: >\n  x\n  y\n\n  z\n", r#"{"a":"x y\nz\n"}"#);
+        check("--- a\n--- b", r#""a" | "b""#);
+        check("- &x [1]\n- *x", r#"[["1"] ["1"]]"#);
+        check("", "");
+        check("# nothing", "");
+        check(
+            "- a: [\n  x, # y\n  z\n]\n- b: 1",
+            r#"[{"a":["x" "z"]} {"b":"1"}]"#,
+        );
+    }
+
+    #[test]
+    fn errors_have_a_place() {
+        let check = |text: &str, offset: usize| {
+            assert_eq!(parse(text).unwrap_err().range.start, offset, "{text}");
+        };
+        check("- é: [b", 8);
+        check("- a: b\n c: d", 8);
+        check("- &x [*x]", 6);
+        let deep = "[".repeat(100_000);
+        assert!(parse(&deep).is_err());
+    }
+
+    #[test]
+    fn folded_text_knows_its_place() {
+        let text = "- condition: >\n    é = 1\n    and b\n\n    c";
+        let documents = parse(text).unwrap();
+        let Content::Sequence(items) = &documents[0].content else {
+            panic!()
+        };
+        let Content::Mapping(entries) = &items[0].content else {
+            panic!()
+        };
+        let value = entries[0].1.sourced(0, text).unwrap();
+        for word in ["é", "=", "and", "b", "c"] {
+            let at = value.text().find(word).unwrap();
+            let offset = value.place(&(at..at + word.len())).at.offset as usize;
+            assert!(text[offset..].starts_with(word), "{word} {offset}");
+        }
+    }
+}

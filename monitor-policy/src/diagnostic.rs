@@ -32,7 +32,13 @@ pub struct Item {
     pub kind: &'static str,
     /// Its name.
     pub name: String,
-    /// Byte offset of the item in its file.
+    /// The file that it is in.
+    pub file: String,
+    /// Line of its name, from 1.
+    pub line: usize,
+    /// Column of its name in characters, from 1.
+    pub column: usize,
+    /// Byte offset of its name in the file.
     pub offset: usize,
 }
 

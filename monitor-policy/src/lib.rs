@@ -5,6 +5,7 @@
 //! ([`Policy::format`] says what they print).
 #![forbid(unsafe_code)]
 
+mod compile;
 mod condition;
 mod diagnostic;
 mod event;
@@ -14,11 +15,14 @@ mod flat;
 mod load;
 mod matching;
 mod nearest;
+mod output;
 mod policy;
 mod priority;
+mod program;
 mod report;
 mod rules;
 mod services;
+mod single;
 mod source;
 pub mod text;
 mod yaml;
@@ -32,3 +36,4 @@ pub use load::{Loaded, Matching, Options, RulesFile, SuggestedOutput, load};
 pub use policy::{EnvironmentNames, Match, Output, Policy, Rule, Scratch};
 pub use priority::Priority;
 pub use report::{Color, FileReport};
+pub use single::Condition;

@@ -1,8 +1,13 @@
 //! Loading rules files: text in, a policy and a report a file out.
 
+use std::collections::HashSet;
+
+use crate::compile;
+use crate::diagnostic::Severity;
 use crate::policy::Policy;
 use crate::priority::Priority;
 use crate::report::FileReport;
+use crate::rules::{self, FileItems, Finding, Store};
 
 /// A rules file, read by the caller.
 #[derive(Clone, Copy, Debug)]
@@ -64,13 +69,59 @@ pub struct Loaded {
 }
 
 /// Loads rules files in order: later ones may change what earlier ones define.
+///
+/// As in Falco every file has to load with those before it: what it uses must be defined there or
+/// in itself. Errors of all files are reported; the policy is there when no file has one.
 pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
-    let _ = options;
-    let files = files
-        .iter()
-        .map(|file| FileReport::new(file.name, file.text, Vec::new()));
-    Loaded {
-        policy: None,
-        files: files.collect(),
+    let mut store = Store::default();
+    let mut reported = HashSet::new();
+    let mut reports = Vec::new();
+    let mut compiled = None;
+    for (index, file) in files.iter().enumerate() {
+        let mut findings = apply(&mut store, index, file.text);
+        let result = compile::compile(&store, options);
+        // A warning belongs to the file it is in; an error to the file that brings it about.
+        findings.extend(
+            result
+                .findings
+                .iter()
+                .filter(|finding| {
+                    finding.place.file() == index || finding.code.severity() == Severity::Error
+                })
+                .cloned(),
+        );
+        findings.retain(|finding| {
+            reported.insert((finding.code, finding.place, finding.message.clone()))
+        });
+        let diagnostics = findings
+            .iter()
+            .map(|finding| finding.locate(files))
+            .collect();
+        reports.push(FileReport::new(index, files, diagnostics));
+        compiled = Some(result);
     }
+    let successful = reports.iter().all(FileReport::is_successful);
+    let compiled = compiled.unwrap_or_else(|| compile::compile(&store, options));
+    let policy = successful.then(|| Policy::new(compiled, options.matching));
+    Loaded {
+        policy,
+        files: reports,
+    }
+}
+
+/// Reads a file and applies its items.
+fn apply(store: &mut Store, index: usize, text: &str) -> Vec<Finding> {
+    let FileItems {
+        items,
+        mut findings,
+        broken_macros,
+    } = rules::read(index, text);
+    for name in broken_macros {
+        store.add_broken_macro(name);
+    }
+    for item in items {
+        let result = store.apply(item, &mut findings);
+        findings.extend(result.err());
+    }
+    findings
 }

@@ -1,6 +1,13 @@
 //! The result of loading one rules file.
 
+use std::sync::Arc;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+
 use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::load::RulesFile;
 
 /// Whether a rendering uses terminal colours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,21 +21,32 @@ pub enum Color {
 /// What loading one file brought.
 #[derive(Clone, Debug)]
 pub struct FileReport {
-    name: String,
-    text: String,
+    index: usize,
+    /// Names and texts of the files that were loaded with it and before: an error can be there.
+    sources: Arc<[(String, String)]>,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
 
 impl FileReport {
     /// Sorts the diagnostics of a file.
-    pub(crate) fn new(name: &str, text: &str, diagnostics: Vec<Diagnostic>) -> Self {
-        let (errors, warnings) = diagnostics
+    pub(crate) fn new(index: usize, files: &[RulesFile<'_>], found: Vec<Diagnostic>) -> Self {
+        let elsewhere: Vec<&str> = found.iter().map(|found| found.file.as_str()).collect();
+        let source = |file: &RulesFile<'_>| {
+            let text = if elsewhere.contains(&file.name) {
+                file.text
+            } else {
+                ""
+            };
+            (file.name.to_owned(), text.to_owned())
+        };
+        let sources = files.iter().map(source).collect();
+        let (errors, warnings) = found
             .into_iter()
             .partition(|found| found.severity() == Severity::Error);
         Self {
-            name: name.to_owned(),
-            text: text.to_owned(),
+            index,
+            sources,
             errors,
             warnings,
         }
@@ -47,12 +65,12 @@ impl FileReport {
             length: 1,
             item: None,
         };
-        Self::new(name, "", vec![found])
+        Self::new(0, &[RulesFile { name, text: "" }], vec![found])
     }
 
     /// The name of the file.
     pub fn name(&self) -> &str {
-        &self.name
+        self.sources.get(self.index).map_or("", |source| &source.0)
     }
 
     /// Whether the file loads: it has no error.
@@ -71,17 +89,127 @@ impl FileReport {
     }
 
     /// The machine-readable result, in Falco's shape.
-    pub fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({"name": self.name, "successful": self.is_successful()})
+    pub fn to_json(&self) -> Value {
+        let schema_warnings: Vec<_> = self
+            .errors
+            .iter()
+            .chain(&self.warnings)
+            .filter(|found| matches!(found.code, Code::YamlValidate | Code::UnknownKey))
+            .map(|found| found.message.as_str())
+            .collect();
+        let all = |found: &[Diagnostic]| -> Value {
+            found
+                .iter()
+                .map(|found| self.diagnostic_json(found))
+                .collect()
+        };
+        json!({
+            "name": self.name(),
+            "successful": self.is_successful(),
+            "schema_valid": schema_warnings.is_empty(),
+            "schema_warnings": schema_warnings,
+            "errors": all(&self.errors),
+            "warnings": all(&self.warnings),
+        })
     }
 
     /// All diagnostics for a terminal, each with its source line. Empty when there is none.
     pub fn render(&self, color: Color) -> String {
-        let _ = (color, &self.text);
-        self.errors
-            .iter()
-            .chain(&self.warnings)
-            .map(|found| format!("{found}\n"))
+        let renderer = match color {
+            Color::Never => Renderer::plain(),
+            Color::Always => Renderer::styled(),
+        };
+        let renderer = renderer.decor_style(DecorStyle::Ascii);
+        let found = self.errors.iter().chain(&self.warnings);
+        found
+            .map(|found| self.render_one(found, &renderer) + "\n")
             .collect()
     }
+
+    fn text_of(&self, found: &Diagnostic) -> &str {
+        let source = self.sources.iter().find(|source| source.0 == found.file);
+        source.map_or("", |source| &source.1)
+    }
+
+    fn render_one(&self, found: &Diagnostic, renderer: &Renderer) -> String {
+        let level = match found.severity() {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let text = self.text_of(found);
+        let (start, end) = underlined(text, found);
+        let snippet = Snippet::source(text)
+            .path(&found.file)
+            .annotation(AnnotationKind::Primary.span(start..end));
+        let title = level.primary_title(&found.message).id(found.code.name());
+        let mut group = title.element(snippet);
+        if let Some(item) = &found.item {
+            group = note(group, format!("in {} `{}`", item.kind, item.name));
+        }
+        if let Some(help) = &found.help {
+            group = group.element(Level::HELP.message(help));
+        }
+        renderer.render(&[group])
+    }
+
+    fn diagnostic_json(&self, found: &Diagnostic) -> Value {
+        let position = |file: &str, line: usize, column: usize, offset: usize| json!({"name": file, "line": line, "column": column, "offset": offset});
+        let mut locations = Vec::new();
+        if let Some(item) = &found.item {
+            locations.push(json!({
+                "item_type": item.kind,
+                "item_name": item.name,
+                "position": position(&item.file, item.line, item.column, item.offset),
+            }));
+        }
+        let kind = match found.code {
+            Code::CompileCondition | Code::ConditionWarning | Code::NoEventType => {
+                "condition expression"
+            }
+            Code::CompileOutput => "output format string",
+            Code::YamlParse | Code::FileRead => "rules content",
+            _ => "value",
+        };
+        locations.push(json!({
+            "item_type": kind,
+            "item_name": "",
+            "position": position(&found.file, found.line, found.column, found.offset),
+        }));
+        json!({
+            "code": found.code.name(),
+            "codedesc": found.code.description(),
+            "message": found.message,
+            "context": {"locations": locations, "snippet": snippet(self.text_of(found), found)},
+        })
+    }
+}
+
+fn note<'a>(group: Group<'a>, text: String) -> Group<'a> {
+    group.element(Level::NOTE.message(text))
+}
+
+/// The part of the text that a diagnostic underlines: within one line.
+fn underlined(text: &str, found: &Diagnostic) -> (usize, usize) {
+    let mut start = found.offset.min(text.len());
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    let line = text
+        .get(start..)
+        .and_then(|rest| rest.lines().next())
+        .unwrap_or_default();
+    let mut length = found.length.min(line.len());
+    while !line.is_char_boundary(length) {
+        length += 1;
+    }
+    (start, start + length)
+}
+
+/// The source line with a mark under the problem.
+fn snippet(text: &str, found: &Diagnostic) -> String {
+    let line = text
+        .lines()
+        .nth(found.line.saturating_sub(1))
+        .unwrap_or_default();
+    format!("{line}\n{}^\n", " ".repeat(found.column.saturating_sub(1)))
 }

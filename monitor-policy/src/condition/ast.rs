@@ -194,14 +194,6 @@ impl Operator {
         self.kind() == OperatorKind::Text
             && self.text().bytes().all(|byte| byte.is_ascii_alphabetic())
     }
-
-    /// The operator with this text.
-    pub(crate) fn from_text(text: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|operator| operator.text() == text)
-    }
 }
 
 impl Modifier {

@@ -1,11 +1,14 @@
 //! Fields: what a condition can test and an output can print.
 
+mod parameters;
 mod reference;
 mod table;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+pub(crate) use parameters::{PARAMETERS, is_parameter};
+pub(crate) use reference::has_dotted_argument;
 pub use reference::{FieldArg, FieldRef};
 use table::DEFINITIONS;
 pub use table::Field;

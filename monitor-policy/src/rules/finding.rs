@@ -1,8 +1,9 @@
 //! A problem at a known place, before files have names again.
 
 use crate::condition::Fault;
-use crate::diagnostic::Code;
-use crate::source::{Place, Sourced};
+use crate::diagnostic::{Code, Diagnostic, Item};
+use crate::load::RulesFile;
+use crate::source::{Place, Sourced, line_and_column};
 
 /// An error or a warning.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -76,5 +77,41 @@ impl Finding {
     pub(crate) fn within(mut self, item: &ItemRef) -> Self {
         self.item.get_or_insert_with(|| item.clone());
         self
+    }
+
+    /// The finding with file names, lines and columns.
+    pub(crate) fn locate(&self, files: &[RulesFile<'_>]) -> Diagnostic {
+        let file = files.get(self.place.file());
+        let (name, text) = file.map_or(("", ""), |file| (file.name, file.text));
+        let offset = self.place.at.offset as usize;
+        let (line, column) = line_and_column(text, offset);
+        Diagnostic {
+            code: self.code,
+            message: self.message.clone(),
+            help: self.help.clone(),
+            file: name.to_owned(),
+            line,
+            column,
+            offset,
+            length: (self.place.length as usize).max(1),
+            item: self.item.as_ref().map(|item| item.locate(files)),
+        }
+    }
+}
+
+impl ItemRef {
+    fn locate(&self, files: &[RulesFile<'_>]) -> Item {
+        let file = files.get(self.place.file());
+        let (name, text) = file.map_or(("", ""), |file| (file.name, file.text));
+        let offset = self.place.at.offset as usize;
+        let (line, column) = line_and_column(text, offset);
+        Item {
+            kind: self.kind,
+            name: self.name.clone(),
+            file: name.to_owned(),
+            line,
+            column,
+            offset,
+        }
     }
 }

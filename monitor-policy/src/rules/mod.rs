@@ -17,5 +17,5 @@ mod store;
 pub(crate) use exceptions::with_exceptions;
 pub(crate) use finding::{Finding, ItemRef};
 pub(crate) use lists::Lists;
-pub(crate) use read::read;
+pub(crate) use read::{FileItems, read};
 pub(crate) use store::{Macro, Rule, Store};

@@ -61,6 +61,10 @@ pub(crate) struct Rule {
     pub(crate) warn_evttypes: bool,
     /// Whether an unknown name drops the rule instead of failing the load.
     pub(crate) skip_if_unknown_filter: bool,
+    /// Whether a match starts a capture.
+    pub(crate) capture: bool,
+    /// For how long, in ms; 0 for the default.
+    pub(crate) capture_duration: u32,
 }
 
 /// All definitions.
@@ -164,6 +168,11 @@ impl Store {
         &self.macros.values
     }
 
+    /// The macro of a name.
+    pub(crate) fn macro_named(&self, name: &str) -> Option<&Macro> {
+        self.macros.get(name)
+    }
+
     /// All rules in the order in which they are tested.
     pub(crate) fn rules(&self) -> &[Rule] {
         &self.rules.values
@@ -232,7 +241,7 @@ impl Store {
 
     fn apply_rule(&mut self, rule: RuleItem, warnings: &mut Vec<Finding>) -> Result<(), Finding> {
         match rule.mode.clone() {
-            Mode::Define if rule.condition.is_some() => self.define_rule(rule, warnings),
+            Mode::Define if rule.condition.is_some() => self.define_rule(rule),
             Mode::Define => {
                 let enabled = rule.enabled.unwrap_or(true);
                 self.known_rule(&rule.item, "is switched by 'enabled'")?
@@ -277,7 +286,7 @@ impl Store {
             .ok_or_else(|| Finding::new(Code::Validate, "no such rule", item.place))
     }
 
-    fn define_rule(&mut self, rule: RuleItem, _: &mut Vec<Finding>) -> Result<(), Finding> {
+    fn define_rule(&mut self, rule: RuleItem) -> Result<(), Finding> {
         if let Some(known) = self.rules.get(&rule.item.name) {
             check_redefined_source(known, &rule)?;
         }
@@ -297,6 +306,8 @@ impl Store {
             exceptions,
             warn_evttypes: rule.warn_evttypes.unwrap_or(true),
             skip_if_unknown_filter: rule.skip_if_unknown_filter.unwrap_or(false),
+            capture: rule.capture.unwrap_or(false),
+            capture_duration: rule.capture_duration.unwrap_or(0),
         };
         self.rules.set(&name, rule);
         Ok(())

@@ -1,6 +1,7 @@
 //! YAML as the rule language needs it: scalars stay text as written, every node knows its place.
 
 mod align;
+mod lenient;
 
 use std::iter::Peekable;
 use std::ops::Range;
@@ -12,6 +13,9 @@ use crate::source::{Origin, Place, Sourced};
 
 /// Deepest nesting of a document; rules need four.
 const MAX_DEPTH: usize = 32;
+
+/// Most lines of a file that are joined to the line before, see `lenient`.
+const MAX_JOINED_LINES: usize = 1000;
 
 /// A node of a document.
 #[derive(Clone, Debug)]
@@ -86,6 +90,23 @@ impl Node {
 
 /// The documents of a file.
 pub(crate) fn parse(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
+    let mut joined: Option<String> = None;
+    for _ in 0..MAX_JOINED_LINES {
+        let current = joined.as_deref().unwrap_or(text);
+        match parse_strictly(current) {
+            Err(error) if error.message.starts_with("invalid indentation") => {
+                match lenient::join_line(current, error.range.start) {
+                    Some(next) => joined = Some(next),
+                    None => return Err(error),
+                }
+            }
+            result => return result,
+        }
+    }
+    parse_strictly(text)
+}
+
+fn parse_strictly(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
     let offsets = CharOffsets::new(text);
     let parser = Parser::new_from_str(text).peekable();
     let mut reader = Reader {
@@ -295,6 +316,10 @@ mod tests {
         check("- &x [1]\n- *x", r#"[["1"] ["1"]]"#);
         check("", "");
         check("# nothing", "");
+        check(
+            "- a: [\n  x, # y\n  z\n]\n- b: 1",
+            r#"[{"a":["x" "z"]} {"b":"1"}]"#,
+        );
     }
 
     #[test]

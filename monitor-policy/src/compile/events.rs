@@ -1,0 +1,76 @@
+//! For which event types a test can hold.
+
+use super::literal;
+use crate::condition::ast::{Check, Literal, Operator, Right};
+use crate::event::Value;
+use crate::event_type::{EventSet, EventType};
+use crate::field::{Field, FieldRef};
+use crate::program::{Predicate, Truth};
+
+/// For which event types a test of a field can be true and false.
+pub(crate) fn truth(check: &Check, field: Option<&FieldRef>) -> Truth {
+    let Some(field) = field else {
+        return Truth::neutral();
+    };
+    match field.field {
+        Field::EvtType | Field::SyscallType => type_truth(check),
+        Field::EvtNum => number_truth(check),
+        _ => Truth::neutral(),
+    }
+}
+
+fn type_truth(check: &Check) -> Truth {
+    let set = |list: &[Literal]| {
+        list.iter()
+            .filter_map(|one| literal::event_type(one).ok())
+            .collect::<EventSet>()
+    };
+    match (check.operator, &check.right) {
+        (Operator::Equal | Operator::Same, Right::Literal(one)) => {
+            Truth::exactly(set(std::slice::from_ref(one)))
+        }
+        (Operator::NotEqual, Right::Literal(one)) => {
+            Truth::exactly(set(std::slice::from_ref(one)).complement())
+        }
+        (Operator::In, Right::List(list)) => Truth::exactly(set(list)),
+        _ => Truth::neutral(),
+    }
+}
+
+/// `evt.num` counts from 1, so that some tests of it never hold and some always.
+fn number_truth(check: &Check) -> Truth {
+    use Operator as O;
+    let value = |literal: &Literal| {
+        std::str::from_utf8(&literal.bytes)
+            .ok()
+            .and_then(|text| text.parse::<i128>().ok())
+    };
+    let always = match (check.operator, &check.right) {
+        (O::In, Right::List(list)) if list.iter().all(|one| value(one) == Some(0)) => Some(false),
+        (operator, Right::Literal(one)) => match (operator, value(one)) {
+            (O::Equal | O::Same | O::LessEqual, Some(0)) | (O::Less, Some(1)) => Some(false),
+            (O::NotEqual | O::Greater, Some(0)) | (O::GreaterEqual, Some(1)) => Some(true),
+            _ => None,
+        },
+        _ => None,
+    };
+    match always {
+        None => Truth::neutral(),
+        Some(false) => Truth::exactly(EventSet::EMPTY),
+        Some(true) => Truth::exactly(EventSet::full()),
+    }
+}
+
+/// The event types whose name passes a test.
+pub(crate) fn matching(predicate: &Predicate) -> EventSet {
+    let passes = |event: &EventType| predicate.passes(&Value::Text(event.name().as_bytes().into()));
+    EventType::all().filter(passes).collect()
+}
+
+/// The same among system calls: other events have no `syscall.type`.
+pub(crate) fn matching_syscalls(predicate: &Predicate) -> EventSet {
+    let calls: EventSet = EventType::all()
+        .filter(|event| event.syscall().is_some())
+        .collect();
+    matching(predicate).intersection(&calls)
+}

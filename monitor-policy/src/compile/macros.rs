@@ -1,0 +1,192 @@
+//! Macros: parsed, and checked for references that are undefined or go in circles.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::condition::ast::{Expr, Name};
+use crate::condition::{Fault, parse};
+use crate::diagnostic::Code;
+use crate::nearest;
+use crate::rules::{Finding, ItemRef, Lists, Macro, Store};
+use crate::source::Sourced;
+
+/// All macros of a store.
+#[derive(Debug, Default)]
+pub(crate) struct Macros {
+    by_name: HashMap<String, Parsed>,
+    /// Names in the order of their first definition.
+    order: Vec<String>,
+    used: HashSet<String>,
+    findings: Vec<Finding>,
+}
+
+/// A macro.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    /// Its name and place.
+    pub(crate) item: ItemRef,
+    /// Its condition, lists put in.
+    pub(crate) text: Sourced,
+    /// Its condition, if it is one and all macros in it are there.
+    pub(crate) expr: Option<Expr>,
+}
+
+impl Macros {
+    /// Parses and checks the macros of a store.
+    pub(crate) fn new(store: &Store, lists: &mut Lists) -> Self {
+        let mut macros = Self::default();
+        for item in store.macros() {
+            let text = lists.substitute(&item.condition);
+            let expr = match parse(text.text()) {
+                Ok(expr) => Some(expr),
+                Err(fault) => {
+                    let finding = Finding::from_fault(fault, &text);
+                    macros.findings.push(finding.within(&item.item));
+                    None
+                }
+            };
+            let name = item.item.name.clone();
+            macros.order.push(name.clone());
+            macros.by_name.insert(
+                name,
+                Parsed {
+                    item: item.item.clone(),
+                    text,
+                    expr,
+                },
+            );
+        }
+        for item in store.macros() {
+            macros.check_references(store, item);
+        }
+        macros.check_loops();
+        macros
+    }
+
+    /// The macro of a name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Parsed> {
+        self.by_name.get(name)
+    }
+
+    /// Marks a macro as used.
+    pub(crate) fn mark_used(&mut self, name: &str) {
+        self.used.insert(name.to_owned());
+    }
+
+    /// The macros that nothing uses.
+    pub(crate) fn unused(&self) -> impl Iterator<Item = &ItemRef> {
+        let unused = self.order.iter().filter(|name| !self.used.contains(*name));
+        unused
+            .filter_map(|name| self.by_name.get(name))
+            .map(|parsed| &parsed.item)
+    }
+
+    /// What is wrong with the macros themselves.
+    pub(crate) fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
+    }
+
+    /// The error for a name that no macro has.
+    pub(crate) fn undefined(&self, name: &Name) -> Fault {
+        let message = format!("Undefined macro '{}' used in filter.", name.text);
+        let names = self.order.iter().map(String::as_str);
+        Fault::new(Code::Validate, message, name.span.clone())
+            .with_hint(nearest::hint(&name.text, names))
+    }
+
+    /// A macro sees those that were first defined before it was last changed.
+    fn check_references(&mut self, store: &Store, item: &Macro) {
+        let Some(Parsed {
+            expr: Some(expr),
+            text,
+            ..
+        }) = self.by_name.get(&item.item.name)
+        else {
+            return;
+        };
+        let mut names = Vec::new();
+        references(expr, &mut names);
+        let mut findings = Vec::new();
+        let mut used = Vec::new();
+        let mut broken = false;
+        for name in names {
+            let found = store.macro_named(&name.text);
+            match found {
+                Some(other) if other.index < item.visibility => used.push(name.text.clone()),
+                Some(_) => {
+                    let fault = self.undefined(name).with_help(
+                        "a macro sees only macros that are defined before it: move it up",
+                    );
+                    findings.push(Finding::from_fault(fault, text).within(&item.item));
+                }
+                None if store.is_broken_macro(&name.text) => broken = true,
+                None => {
+                    let finding = Finding::from_fault(self.undefined(name), text);
+                    findings.push(finding.within(&item.item));
+                }
+            }
+        }
+        broken |= !findings.is_empty();
+        self.used.extend(used);
+        self.findings.extend(findings);
+        if broken && let Some(parsed) = self.by_name.get_mut(&item.item.name) {
+            parsed.expr = None;
+        }
+    }
+
+    /// Breaks loops at the macro where they are found.
+    fn check_loops(&mut self) {
+        let mut done = HashSet::new();
+        for name in self.order.clone() {
+            let mut path = Vec::new();
+            if let Some((broken, finding)) = self.find_loop(&name, &mut path, &mut done) {
+                self.findings.push(finding);
+                if let Some(parsed) = self.by_name.get_mut(&broken) {
+                    parsed.expr = None;
+                }
+            }
+        }
+    }
+
+    fn find_loop(
+        &self,
+        name: &str,
+        path: &mut Vec<String>,
+        done: &mut HashSet<String>,
+    ) -> Option<(String, Finding)> {
+        if done.contains(name) {
+            return None;
+        }
+        let parsed = self.by_name.get(name)?;
+        path.push(name.to_owned());
+        let mut names = Vec::new();
+        if let Some(expr) = &parsed.expr {
+            references(expr, &mut names);
+        }
+        for inner in names {
+            if path.contains(&inner.text) {
+                let message = format!("reference loop in macro '{}'", inner.text);
+                let fault = Fault::new(Code::Validate, message, inner.span.clone());
+                let finding = Finding::from_fault(fault, &parsed.text).within(&parsed.item);
+                return Some((name.to_owned(), finding));
+            }
+            if let Some(found) = self.find_loop(&inner.text, path, done) {
+                return Some(found);
+            }
+        }
+        path.pop();
+        done.insert(name.to_owned());
+        None
+    }
+}
+
+/// The macros that an expression names.
+pub(crate) fn references<'e>(expr: &'e Expr, names: &mut Vec<&'e Name>) {
+    match expr {
+        Expr::And(parts) | Expr::Or(parts) => {
+            parts.iter().for_each(|part| references(part, names));
+        }
+        Expr::Not(inner) => references(inner, names),
+        Expr::Macro(name) => names.push(name),
+        Expr::Check(_) => {}
+    }
+}

@@ -1,0 +1,223 @@
+//! Compiles definitions: macros and lists are put in, types are checked, one graph comes out.
+//!
+//! Everything is compiled again with each file, as the language prescribes: a later file may
+//! change what earlier ones mean.
+
+mod events;
+mod expression;
+mod field;
+mod leaf;
+mod literal;
+mod macros;
+mod operand;
+mod types;
+
+use std::collections::HashSet;
+
+pub(crate) use expression::Expressions;
+pub(crate) use field::{is_field, resolve};
+pub(crate) use macros::Macros;
+pub(crate) use operand::{Operands, Side, TRANSFORMERS, deprecated};
+
+use crate::condition::{Fault, parse};
+use crate::diagnostic::{Code, Severity};
+use crate::event_type::EventSet;
+use crate::load::{Options, SuggestedOutput};
+use crate::output::Template;
+use crate::program::{Builder, Graph, NodeId};
+use crate::rules::{Finding, Lists, Rule as Definition, Store, with_exceptions};
+use crate::source::Sourced;
+
+/// A rule that matches more types than this does not restrict them in earnest.
+const MANY_EVENT_TYPES: usize = 100;
+
+/// The result of a compilation.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    /// All conditions.
+    pub(crate) graph: Graph,
+    /// The rules that compiled, in order.
+    pub(crate) rules: Vec<CompiledRule>,
+    /// What is wrong.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// A rule that compiled.
+#[derive(Debug)]
+pub(crate) struct CompiledRule {
+    /// Its definition.
+    pub(crate) definition: Definition,
+    /// Its condition in the graph.
+    pub(crate) condition: NodeId,
+    /// The event types that it can match.
+    pub(crate) event_types: EventSet,
+    /// Its output.
+    pub(crate) output: Template,
+    /// The fields of its condition.
+    pub(crate) fields: HashSet<usize>,
+}
+
+/// Compiles all definitions.
+pub(crate) fn compile(store: &Store, options: &Options) -> Compiled {
+    let mut lists = Lists::new(store);
+    let macros = Macros::new(store, &mut lists);
+    let mut compiler = Compiler {
+        options,
+        lists,
+        expressions: Expressions::new(store, macros, Builder::default()),
+        findings: Vec::new(),
+        rules: Vec::new(),
+    };
+    for rule in store.rules() {
+        compiler.rule(rule);
+    }
+    compiler.finish(store)
+}
+
+struct Compiler<'a> {
+    options: &'a Options,
+    lists: Lists,
+    expressions: Expressions<'a>,
+    findings: Vec<Finding>,
+    rules: Vec<CompiledRule>,
+}
+
+impl Compiler<'_> {
+    fn rule(&mut self, rule: &Definition) {
+        let text = self
+            .lists
+            .substitute(&with_exceptions(&rule.condition, &rule.exceptions));
+        if rule.source != "syscall" {
+            let message = format!("Unknown source {}, skipping", rule.source);
+            let finding = Finding::new(Code::UnknownSource, message, rule.item.place);
+            self.findings.push(finding.within(&rule.item));
+            return;
+        }
+        let expr = match parse(text.text()) {
+            Ok(expr) => expr,
+            Err(fault) => {
+                self.findings
+                    .push(Finding::from_fault(fault, &text).within(&rule.item));
+                return;
+            }
+        };
+        if rule.priority > self.options.minimum_priority {
+            self.expressions.mark_used(&expr);
+            return;
+        }
+        let lowered = self.expressions.lower(&expr, &text);
+        let output = self.output(rule);
+        let (output, faults) = match output {
+            Ok(output) => (Some(output), Vec::new()),
+            Err(faults) => (None, faults),
+        };
+        let mut problems = lowered.problems;
+        problems.extend(faults);
+        let drop = problems
+            .iter()
+            .any(|problem| problem.finding.code.severity() == Severity::Error);
+        self.report(rule, problems);
+        let (Some(condition), Some(output), false) = (lowered.node, output, drop) else {
+            return;
+        };
+        let event_types = self.expressions.builder().truth(condition).when_true;
+        self.warn_event_types(rule, &event_types);
+        self.rules.push(CompiledRule {
+            definition: rule.clone(),
+            condition,
+            event_types,
+            output,
+            fields: lowered.fields,
+        });
+    }
+
+    /// The output with what is appended, or what is wrong with it.
+    fn output(&mut self, rule: &Definition) -> Result<Template, Vec<Problem>> {
+        let mut warnings = Vec::new();
+        let result = Template::parse(&rule.output, &mut warnings).map(|mut template| {
+            if self.options.suggested_output == SuggestedOutput::Append {
+                template.append_suggested();
+            }
+            template
+        });
+        let problem = |fault| Problem::new(fault, &rule.output);
+        let warnings: Vec<_> = warnings.into_iter().map(problem).collect();
+        match result {
+            Ok(template) => {
+                self.report(rule, warnings);
+                Ok(template)
+            }
+            Err(fault) => Err(warnings.into_iter().chain([problem(fault)]).collect()),
+        }
+    }
+
+    fn report(&mut self, rule: &Definition, problems: Vec<Problem>) {
+        for Problem {
+            mut finding,
+            unknown_name,
+        } in problems
+        {
+            if unknown_name && rule.skip_if_unknown_filter {
+                finding.code = Code::UnknownFilter;
+            }
+            self.findings.push(finding.within(&rule.item));
+        }
+    }
+
+    fn warn_event_types(&mut self, rule: &Definition, event_types: &EventSet) {
+        if !rule.warn_evttypes || event_types.len() <= MANY_EVENT_TYPES {
+            return;
+        }
+        let message = "Rule matches too many evt.type values. This has a significant performance \
+                       penalty.";
+        let finding = Finding::new(Code::NoEventType, message, rule.item.place);
+        let help = "add a test such as `evt.type in (open, openat, openat2)` that holds for the \
+                    whole condition";
+        self.findings
+            .push(finding.with_help(help).within(&rule.item));
+    }
+
+    fn finish(mut self, store: &Store) -> Compiled {
+        let (macros, builder, more) = self.expressions.finish();
+        self.findings.extend(more);
+        for unused in macros.unused() {
+            let message = "Macro not referred to by any other rule/macro";
+            let finding = Finding::new(Code::UnusedMacro, message, unused.place);
+            self.findings.push(finding.within(unused));
+        }
+        for list in store
+            .lists()
+            .iter()
+            .filter(|list| !self.lists.is_used(&list.item.name))
+        {
+            let message = "List not referred to by any other rule/macro/list";
+            let finding = Finding::new(Code::UnusedList, message, list.item.place);
+            self.findings.push(finding.within(&list.item));
+        }
+        Compiled {
+            graph: builder.finish(),
+            rules: self.rules,
+            findings: self.findings,
+        }
+    }
+}
+
+/// A finding, and whether it is of the kind that `skip-if-unknown-filter` forgives.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    /// What is wrong.
+    pub(crate) finding: Finding,
+    /// Whether it is an unknown name.
+    pub(crate) unknown_name: bool,
+}
+
+impl Problem {
+    /// A fault in a text.
+    pub(crate) fn new(fault: Fault, text: &Sourced) -> Self {
+        let unknown_name = fault.unknown_name;
+        Self {
+            finding: Finding::from_fault(fault, text),
+            unknown_name,
+        }
+    }
+}

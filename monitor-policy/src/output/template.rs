@@ -1,0 +1,185 @@
+//! Parses outputs.
+
+use super::{Part, Template};
+use crate::compile::{Operands, Side, TRANSFORMERS, deprecated, is_field, resolve};
+use crate::condition::ast::{Call, FieldName, Operand as Syntax};
+use crate::condition::{Cursor, Fault, parse_call};
+use crate::diagnostic::Code;
+use crate::field::{Field, FieldFlags, FieldRef};
+use crate::nearest;
+use crate::program::Builder;
+use crate::source::Sourced;
+
+/// What Falco appends to every output, whether the rule prints it already or not.
+const SUGGESTED: [(&str, Field); 6] = [
+    ("container_id", Field::ContainerId),
+    ("container_name", Field::ContainerName),
+    (
+        "container_image_repository",
+        Field::ContainerImageRepository,
+    ),
+    ("container_image_tag", Field::ContainerImageTag),
+    ("k8s_pod_name", Field::K8sPodName),
+    ("k8s_ns_name", Field::K8sNsName),
+];
+
+/// Widest padding of a value.
+const MAX_WIDTH: usize = 1024;
+
+impl Template {
+    /// Parses an output. Warnings are added to `warnings`.
+    pub(crate) fn parse(text: &Sourced, warnings: &mut Vec<Fault>) -> Result<Self, Fault> {
+        let mut template = Self::default();
+        let mut cursor = Cursor::new(text.text());
+        // A leading star asks for `<NA>` in place of missing values: here it is always so.
+        cursor.eat("*");
+        loop {
+            let literal = cursor.take_while(|c| c != '%');
+            if !literal.is_empty() {
+                template.parts.push(Part::Text(literal.to_owned()));
+            }
+            let start = cursor.position();
+            if !cursor.eat("%") {
+                return Ok(template);
+            }
+            if cursor.eat("container.info") {
+                let message = "`%container.info` is deprecated and prints nothing";
+                let fault = Fault::new(Code::DeprecatedItem, message, start..cursor.position());
+                warnings.push(
+                    fault.with_help("take it out: container fields are appended to every output"),
+                );
+                continue;
+            }
+            template.token(&mut cursor, start, warnings)?;
+        }
+    }
+
+    /// Appends the fields that Falco suggests.
+    pub(crate) fn append_suggested(&mut self) {
+        for (name, field) in SUGGESTED {
+            self.parts.push(Part::Text(format!(" {name}=")));
+            self.parts.push(Part::Field {
+                field: field.into(),
+                width: None,
+            });
+            self.add_field(field.into());
+        }
+    }
+
+    fn token(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        start: usize,
+        warnings: &mut Vec<Fault>,
+    ) -> Result<(), Fault> {
+        let digits = cursor.take_while(|c| c.is_ascii_digit());
+        let width = digits.parse().ok().map(|width: usize| width.min(MAX_WIDTH));
+        let name_start = cursor.position();
+        let name = cursor
+            .identifier()
+            .map(|name| name.text)
+            .unwrap_or_default();
+        if TRANSFORMERS.contains(&name.as_str()) && cursor.peek() == Some('(') {
+            cursor.reset(name_start);
+            let call = parse_call(cursor).map_err(as_output)?;
+            return self.call(call, width);
+        }
+        let Some(length) = valid_prefix(&name) else {
+            return Err(invalid(&name, start..cursor.position().max(start + 1)));
+        };
+        cursor.reset(name_start + length);
+        let name = name.get(..length).unwrap_or_default().to_owned();
+        let takes_argument = Field::from_name(&name).is_some_and(Field::takes_argument);
+        let arg = if takes_argument {
+            cursor.bracketed().map_err(as_output)?
+        } else {
+            None
+        };
+        let span = name_start..cursor.position();
+        let field = resolve(&FieldName {
+            name,
+            arg,
+            span: span.clone(),
+        })
+        .map_err(as_output)?;
+        check_printable(&field, &span)?;
+        if field.field.is(FieldFlags::DEPRECATED) {
+            warnings.push(deprecated(&field, span));
+        }
+        self.parts.push(Part::Field {
+            field: field.clone(),
+            width,
+        });
+        self.add_field(field);
+        Ok(())
+    }
+
+    fn call(&mut self, call: Call, width: Option<usize>) -> Result<(), Fault> {
+        let mut builder = Builder::default();
+        let mut warnings = Vec::new();
+        let span = call.span.clone();
+        let mut operands = Operands {
+            builder: &mut builder,
+            warnings: &mut warnings,
+        };
+        let operand = operands
+            .build(&Syntax::Call(call), Side::Left)
+            .map_err(as_output)?
+            .operand;
+        let slots = builder.finish().fields().to_vec();
+        for field in &slots {
+            check_printable(field, &span)?;
+            self.add_field(field.clone());
+        }
+        self.parts.push(Part::Call {
+            operand,
+            slots,
+            width,
+        });
+        Ok(())
+    }
+
+    fn add_field(&mut self, field: FieldRef) {
+        if !self.fields.contains(&field) {
+            self.fields.push(field);
+        }
+    }
+}
+
+/// The length of the longest prefix that is a field.
+fn valid_prefix(name: &str) -> Option<usize> {
+    let valid = |end: &usize| {
+        let prefix = name.get(..*end).unwrap_or_default();
+        is_field(prefix)
+    };
+    (1..=name.len()).rev().find(valid)
+}
+
+fn invalid(name: &str, span: std::ops::Range<usize>) -> Fault {
+    let fault = if name.is_empty() {
+        Fault::unknown("`%` without a field behind it", span)
+            .with_help("an output has no way to print a percent sign")
+    } else {
+        let names = Field::all()
+            .filter(|field| !field.is(FieldFlags::NEVER))
+            .map(Field::name);
+        Fault::unknown(format!("invalid formatting token `%{name}`"), span)
+            .with_hint(nearest::hint(name, names))
+    };
+    as_output(fault)
+}
+
+fn check_printable(field: &FieldRef, span: &std::ops::Range<usize>) -> Result<(), Fault> {
+    if !field.field.is(FieldFlags::FILTER_ONLY) {
+        return Ok(());
+    }
+    let message = format!("`{field}` can be tested but not printed");
+    Err(as_output(Fault::syntax(message, span.clone())))
+}
+
+fn as_output(fault: Fault) -> Fault {
+    Fault {
+        code: Code::CompileOutput,
+        ..fault
+    }
+}

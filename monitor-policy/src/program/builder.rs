@@ -1,0 +1,177 @@
+//! Builds graphs: equal nodes become one, and each knows which event types it can hold for.
+
+use std::collections::HashMap;
+
+use super::{Graph, Leaf, Node, NodeId, Test};
+use crate::event_type::EventSet;
+use crate::field::FieldRef;
+
+/// For which event types something can be true, and for which false.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Truth {
+    /// Where it can be true.
+    pub(crate) when_true: EventSet,
+    /// Where it can be false.
+    pub(crate) when_false: EventSet,
+}
+
+impl Truth {
+    /// Says nothing of the event type.
+    pub(crate) fn neutral() -> Self {
+        Self {
+            when_true: EventSet::full(),
+            when_false: EventSet::full(),
+        }
+    }
+
+    /// True for exactly these types.
+    pub(crate) fn exactly(set: EventSet) -> Self {
+        Self {
+            when_true: set,
+            when_false: set.complement(),
+        }
+    }
+
+    fn not(self) -> Self {
+        Self {
+            when_true: self.when_false,
+            when_false: self.when_true,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            when_true: self.when_true.intersection(&other.when_true),
+            when_false: self.when_false.union(&other.when_false),
+        }
+    }
+}
+
+#[derive(Debug, Eq, Hash, PartialEq)]
+enum Key {
+    Leaf(String),
+    Not(NodeId),
+    And(Vec<NodeId>),
+    Or(Vec<NodeId>),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Fact {
+    truth: Truth,
+    height: usize,
+}
+
+/// A graph that is being built.
+#[derive(Debug, Default)]
+pub(crate) struct Builder {
+    graph: Graph,
+    facts: Vec<Fact>,
+    nodes: HashMap<Key, NodeId>,
+    fields: HashMap<FieldRef, usize>,
+}
+
+impl Builder {
+    /// The graph.
+    pub(crate) fn finish(self) -> Graph {
+        self.graph
+    }
+
+    /// Indices of the fields that a test uses.
+    pub(crate) fn fields_of(&self, id: NodeId) -> Vec<usize> {
+        let mut fields = Vec::new();
+        if let Some(Node::Leaf(leaf)) = self.graph.nodes.get(id) {
+            leaf.left.fields(&mut fields);
+            if let Test::Against(_, _, right) = &leaf.test {
+                right.fields(&mut fields);
+            }
+        }
+        fields
+    }
+
+    /// The index of a field.
+    pub(crate) fn slot(&mut self, field: FieldRef) -> usize {
+        *self.fields.entry(field).or_insert_with_key(|field| {
+            self.graph.fields.push(field.clone());
+            self.graph.fields.len() - 1
+        })
+    }
+
+    /// The test that was built from this text, if one was.
+    pub(crate) fn known_leaf(&self, text: &str) -> Option<NodeId> {
+        self.nodes.get(&Key::Leaf(text.to_owned())).copied()
+    }
+
+    /// A test. Tests with the same text are the same.
+    pub(crate) fn leaf(&mut self, text: String, leaf: Leaf, truth: Truth) -> NodeId {
+        self.add(Key::Leaf(text), Node::Leaf(leaf), Fact { truth, height: 1 })
+    }
+
+    /// The negation of a node.
+    pub(crate) fn not(&mut self, inner: NodeId) -> NodeId {
+        let fact = self.fact(inner);
+        let fact = Fact {
+            truth: fact.truth.not(),
+            height: fact.height + 1,
+        };
+        self.add(Key::Not(inner), Node::Not(inner), fact)
+    }
+
+    /// All of some nodes.
+    pub(crate) fn and(&mut self, parts: Vec<NodeId>) -> NodeId {
+        let facts = parts.iter().map(|part| self.fact(*part));
+        let fact = facts.reduce(|a, b| Fact {
+            truth: a.truth.and(b.truth),
+            height: a.height.max(b.height),
+        });
+        let node = Node::And(parts.clone().into());
+        self.add(Key::And(parts), node, one_higher(fact))
+    }
+
+    /// One of some nodes.
+    pub(crate) fn or(&mut self, parts: Vec<NodeId>) -> NodeId {
+        let facts = parts.iter().map(|part| self.fact(*part));
+        let fact = facts.reduce(|a, b| Fact {
+            truth: a.truth.not().and(b.truth.not()).not(),
+            height: a.height.max(b.height),
+        });
+        let node = Node::Or(parts.clone().into());
+        self.add(Key::Or(parts), node, one_higher(fact))
+    }
+
+    /// For which event types a node can be true and false.
+    pub(crate) fn truth(&self, id: NodeId) -> Truth {
+        self.fact(id).truth
+    }
+
+    /// How many nodes stand below each other at most.
+    pub(crate) fn height(&self, id: NodeId) -> usize {
+        self.fact(id).height
+    }
+
+    fn fact(&self, id: NodeId) -> Fact {
+        let unknown = Fact {
+            truth: Truth::neutral(),
+            height: 0,
+        };
+        self.facts.get(id).copied().unwrap_or(unknown)
+    }
+
+    fn add(&mut self, key: Key, node: Node, fact: Fact) -> NodeId {
+        *self.nodes.entry(key).or_insert_with(|| {
+            self.graph.nodes.push(node);
+            self.facts.push(fact);
+            self.graph.nodes.len() - 1
+        })
+    }
+}
+
+fn one_higher(fact: Option<Fact>) -> Fact {
+    let fact = fact.unwrap_or(Fact {
+        truth: Truth::neutral(),
+        height: 0,
+    });
+    Fact {
+        height: fact.height + 1,
+        ..fact
+    }
+}

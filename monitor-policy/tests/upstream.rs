@@ -1,0 +1,130 @@
+//! Upstream's rule files, unmodified: they load without a warning, alone and together, and each
+//! rule can match exactly the event types that upstream's engine gives it.
+//!
+//! The files are not part of the project; the tests skip where they are not there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use monitor_policy::{Color, Loaded, Options, Policy, RulesFile, load};
+
+const STABLE: &str = "falco_rules.yaml";
+const INCUBATING: &str = "falco-incubating_rules.yaml";
+const SANDBOX: &str = "falco-sandbox_rules.yaml";
+
+/// A file from beside the checkout; `None` with a printed reason when it is not there.
+fn shared(name: &str) -> Option<String> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/falco")
+        .join(name);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            let reason = format!("{} cannot be read: {error}", path.display());
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "{reason}");
+            println!("skipped: {reason}");
+            None
+        }
+    }
+}
+
+fn load_files(names: &[&str]) -> Option<Loaded> {
+    let texts: Option<Vec<_>> = names
+        .iter()
+        .map(|name| shared(&format!("rules/{name}")))
+        .collect();
+    let texts = texts?;
+    let files: Vec<_> = names
+        .iter()
+        .zip(&texts)
+        .map(|(name, text)| RulesFile { name, text })
+        .collect();
+    Some(load(&files, &Options::default()))
+}
+
+/// Loads files and expects so many rules and no word of complaint.
+fn check(names: &[&str], rules: usize) {
+    let Some(loaded) = load_files(names) else {
+        return;
+    };
+    let complaints: String = loaded
+        .files
+        .iter()
+        .map(|file| file.render(Color::Never))
+        .collect();
+    assert_eq!(complaints, "", "{names:?}");
+    assert_eq!(
+        loaded.policy.expect("it loads").rules().len(),
+        rules,
+        "{names:?}"
+    );
+}
+
+#[test]
+fn load_without_warnings() {
+    check(&[STABLE], 25);
+    check(&[INCUBATING], 31);
+    check(&[SANDBOX], 37);
+    check(&[STABLE, INCUBATING, SANDBOX], 93);
+}
+
+/// The event types of each rule as the table in usage.md lists them, and whether it is off.
+fn expected_events() -> Option<BTreeMap<String, (BTreeSet<String>, bool)>> {
+    let usage = shared("usage.md")?;
+    let table = usage
+        .split("## 5. Rule by rule")
+        .nth(1)?
+        .split("### deprecated")
+        .next()?;
+    let mut expected = BTreeMap::new();
+    for line in table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| rule"))
+    {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let (Some(name), Some(events)) = (cells.next(), cells.nth(1)) else {
+            continue;
+        };
+        let off = name.ends_with(" (off)");
+        let types = events.split([' ', '/']).flat_map(spelled_out).collect();
+        expected.insert(name.trim_end_matches(" (off)").to_owned(), (types, off));
+    }
+    Some(expected)
+}
+
+/// `rename(at,at2)` is rename, renameat and renameat2.
+fn spelled_out(short: &str) -> Vec<String> {
+    let Some((base, suffixes)) = short
+        .strip_suffix(')')
+        .and_then(|short| short.split_once('('))
+    else {
+        return vec![short.to_owned()];
+    };
+    let with_suffix = suffixes.split(',').map(|suffix| format!("{base}{suffix}"));
+    [base.to_owned()].into_iter().chain(with_suffix).collect()
+}
+
+fn names(policy: &Policy, index: usize) -> BTreeSet<String> {
+    policy.rules()[index]
+        .event_types
+        .iter()
+        .map(|event| event.name().to_owned())
+        .collect()
+}
+
+#[test]
+fn rules_have_upstreams_event_types() {
+    let (Some(expected), Some(loaded)) = (
+        expected_events(),
+        load_files(&[STABLE, INCUBATING, SANDBOX]),
+    ) else {
+        return;
+    };
+    let policy = loaded.policy.expect("it loads");
+    assert_eq!(expected.len(), 93);
+    for (index, rule) in policy.rules().iter().enumerate() {
+        let (events, off) = &expected[&rule.name];
+        assert_eq!(&names(&policy, index), events, "{}", rule.name);
+        assert_eq!(rule.enabled, !off, "{}", rule.name);
+    }
+}

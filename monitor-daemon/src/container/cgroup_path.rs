@@ -215,6 +215,168 @@ mod tests {
     const B: &str = "b3123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde";
     const STEP: &str = "v7u1rmjwwvrkoyy6lrhhs3sdo";
 
+    /// Paths with the ids in them.
+    type Paths = &'static [(&'static str, &'static str)];
+
+    /// Paths of containers' cgroups: the runtime, the owner, and the paths with the ids.
+    const CONTAINERS: &[(Runtime, Owner, Paths)] = &[
+        (
+            Runtime::Docker,
+            Owner::System,
+            &[
+                ("/docker/{A}", A),
+                ("/docker/{A}/init.scope", A),
+                ("/docker/{A}/system.slice/sshd.service", A),
+                ("/jobs/batch/{A}", A),
+                ("/{A}", A),
+                ("/ecs/0123456789abcdef0123456789abcdef/{A}", A),
+                ("/system.slice/docker-{A}.scope", A),
+                ("/my.slice/my-jobs.slice/docker-{A}.scope/deep/er", A),
+                ("/docker/{A}/docker/{B}", B),
+                ("/kubepods.slice/kubepods-podx.slice/docker-{A}.scope", A),
+            ],
+        ),
+        (
+            Runtime::Docker,
+            Owner::User,
+            &[(
+                "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-{A}.scope",
+                A,
+            )],
+        ),
+        (
+            Runtime::Containerd,
+            Owner::System,
+            &[
+                (
+                    "/system.slice/docker-{A}.scope/kubelet/kubepods/besteffort/podx/{B}",
+                    B,
+                ),
+                (
+                    "/kubepods/burstable/pod4c0c3b5c-1b4c-4b4e-8b4e-1b4c4b4e8b4e/{A}",
+                    A,
+                ),
+                (
+                    "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podx.slice/cri-containerd-{A}.scope",
+                    A,
+                ),
+                (
+                    "/system.slice/containerd.service/kubepods-burstable-podx.slice:cri-containerd:{A}",
+                    A,
+                ),
+                ("/default/{A}", A),
+                ("/system.slice/nerdctl-{A}.scope", A),
+            ],
+        ),
+        (
+            Runtime::Crio,
+            Owner::System,
+            &[
+                (
+                    "/kubepods.slice/kubepods-podx.slice/crio-{A}.scope/container",
+                    A,
+                ),
+                ("/kubepods/podx/crio-{A}", A),
+            ],
+        ),
+        (
+            Runtime::Podman,
+            Owner::System,
+            &[
+                ("/machine.slice/libpod-{A}.scope/container", A),
+                (
+                    "/machine.slice/machine-libpod_pod_{B}.slice/libpod-{A}.scope",
+                    A,
+                ),
+                ("/libpod_parent/{A}", A),
+                ("/libpod_parent/libpod-{A}", A),
+                ("/system.slice/web.service/libpod-payload-{A}", A),
+            ],
+        ),
+        (
+            Runtime::Podman,
+            Owner::User,
+            &[(
+                "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{A}.scope/container",
+                A,
+            )],
+        ),
+        (
+            Runtime::BuildKit,
+            Owner::System,
+            &[
+                ("/docker/buildkit/{STEP}", STEP),
+                ("/system.slice/buildkit-{STEP}.scope", STEP),
+            ],
+        ),
+        (
+            Runtime::Lxc,
+            Owner::System,
+            &[
+                ("/lxc/web", "web"),
+                ("/lxc.payload.web/init.scope", "web"),
+                ("/lxc.payload/web-1", "web-1"),
+            ],
+        ),
+    ];
+
+    /// Paths of the host's cgroups.
+    const HOST: &[&str] = &[
+        "",
+        "/",
+        "//",
+        "/init.scope",
+        "/system.slice/docker.service",
+        "/system.slice/containerd.service",
+        "/system.slice/docker.socket",
+        "/docker",
+        "/docker/buildkit",
+        "/user.slice/user-1000.slice/session-1.scope",
+        // A user can make these: no runtime does.
+        "/user.slice/foo-{A}",
+        "/user.slice/foo-{A}.scope",
+        "/user.slice/user-1000.slice/user@1000.service/{A}",
+        "/user.slice/user-1000.slice/user@1000.service/app.slice/{A}",
+        "/user.slice/user-1000.slice/user@1000.service/app.slice/run-{A}.scope",
+        "/system.slice/foo-{A}.scope",
+        "/system.slice/my-docker-{A}.scope",
+        "/system.slice/docker-{A}.service",
+        "/system.slice/docker-{A}.slice",
+        "/system.slice/docker-{A}",
+        // Not delimited exactly.
+        "/docker/{A}0",
+        "/docker/0{A}",
+        "/docker/{A}.scope",
+        "/docker/{A}-x",
+        "/docker/0123456789ab",
+        "/docker/0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF",
+        "/docker/g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        "/system.slice/docker-{A}0.scope",
+        "/system.slice/docker-{A}.scope.scope",
+        "/system.slice/docker-{A}.scope ",
+        "/system.slice/docker-.scope",
+        "/system.slice/docker-0123456789ab.scope",
+        // Helpers that run on the host, and groups of containers.
+        "/machine.slice/libpod-conmon-{A}.scope",
+        "/kubepods.slice/crio-conmon-{A}.scope",
+        "/kubepods/podx/crio-conmon-{A}",
+        "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podx.slice",
+        "/kubepods/burstable/pod4c0c3b5c-1b4c-4b4e-8b4e-1b4c4b4e8b4e",
+        "/machine.slice/machine-libpod_pod_{A}.slice",
+        "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope",
+        "/lxc.monitor.web",
+        "/lxc",
+        "/lxc.payload",
+        "/lxc.payload.",
+        "/home/lxc.payload.web",
+        "/home/lxc/web",
+        "/system.slice/x:evil:{A}",
+        "/system.slice/x:cri-containerd:{A}",
+        "/system.slice/cri-containerd:{A}",
+        "/docker/buildkit/short",
+        "/docker/buildkit/V7U1RMJWWVRKOYY6LRHHS3SDO",
+    ];
+
     /// `A`, `B` and `STEP` in `path` stand for ids.
     fn expand(path: &str) -> String {
         path.replace("{A}", A)
@@ -224,110 +386,10 @@ mod tests {
 
     #[test]
     fn names_of_runtimes_are_containers() {
-        use Owner::{System, User};
-        use Runtime::{BuildKit, Containerd, Crio, Docker, Lxc, Podman};
-        for (path, id, runtime, owner) in [
-            ("/docker/{A}", A, Docker, System),
-            ("/docker/{A}/init.scope", A, Docker, System),
-            ("/docker/{A}/system.slice/sshd.service", A, Docker, System),
-            ("/jobs/batch/{A}", A, Docker, System),
-            ("/{A}", A, Docker, System),
-            (
-                "/ecs/0123456789abcdef0123456789abcdef/{A}",
-                A,
-                Docker,
-                System,
-            ),
-            ("/system.slice/docker-{A}.scope", A, Docker, System),
-            (
-                "/my.slice/my-jobs.slice/docker-{A}.scope/deep/er",
-                A,
-                Docker,
-                System,
-            ),
-            (
-                "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-{A}.scope",
-                A,
-                Docker,
-                User,
-            ),
-            ("/docker/{A}/docker/{B}", B, Docker, System),
-            (
-                "/system.slice/docker-{A}.scope/kubelet/kubepods/besteffort/podx/{B}",
-                B,
-                Containerd,
-                System,
-            ),
-            (
-                "/kubepods/burstable/pod4c0c3b5c-1b4c-4b4e-8b4e-1b4c4b4e8b4e/{A}",
-                A,
-                Containerd,
-                System,
-            ),
-            (
-                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podx.slice/cri-containerd-{A}.scope",
-                A,
-                Containerd,
-                System,
-            ),
-            (
-                "/system.slice/containerd.service/kubepods-burstable-podx.slice:cri-containerd:{A}",
-                A,
-                Containerd,
-                System,
-            ),
-            (
-                "/kubepods.slice/kubepods-podx.slice/docker-{A}.scope",
-                A,
-                Docker,
-                System,
-            ),
-            (
-                "/kubepods.slice/kubepods-podx.slice/crio-{A}.scope/container",
-                A,
-                Crio,
-                System,
-            ),
-            ("/kubepods/podx/crio-{A}", A, Crio, System),
-            ("/default/{A}", A, Containerd, System),
-            ("/system.slice/nerdctl-{A}.scope", A, Containerd, System),
-            (
-                "/machine.slice/libpod-{A}.scope/container",
-                A,
-                Podman,
-                System,
-            ),
-            (
-                "/machine.slice/machine-libpod_pod_{B}.slice/libpod-{A}.scope",
-                A,
-                Podman,
-                System,
-            ),
-            ("/libpod_parent/{A}", A, Podman, System),
-            ("/libpod_parent/libpod-{A}", A, Podman, System),
-            (
-                "/system.slice/web.service/libpod-payload-{A}",
-                A,
-                Podman,
-                System,
-            ),
-            (
-                "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{A}.scope/container",
-                A,
-                Podman,
-                User,
-            ),
-            ("/docker/buildkit/{STEP}", STEP, BuildKit, System),
-            (
-                "/system.slice/buildkit-{STEP}.scope",
-                STEP,
-                BuildKit,
-                System,
-            ),
-            ("/lxc/web", "web", Lxc, System),
-            ("/lxc.payload.web/init.scope", "web", Lxc, System),
-            ("/lxc.payload/web-1", "web-1", Lxc, System),
-        ] {
+        let cases = CONTAINERS.iter().flat_map(|(runtime, owner, paths)| {
+            paths.iter().map(move |case| (*runtime, *owner, case))
+        });
+        for (runtime, owner, (path, id)) in cases {
             let path = expand(path);
             let found = identify(path.as_bytes());
             assert_eq!(
@@ -340,61 +402,7 @@ mod tests {
 
     #[test]
     fn everything_else_is_the_host() {
-        for path in [
-            "",
-            "/",
-            "//",
-            "/init.scope",
-            "/system.slice/docker.service",
-            "/system.slice/containerd.service",
-            "/system.slice/docker.socket",
-            "/docker",
-            "/docker/buildkit",
-            "/user.slice/user-1000.slice/session-1.scope",
-            // A user can make these: no runtime does.
-            "/user.slice/foo-{A}",
-            "/user.slice/foo-{A}.scope",
-            "/user.slice/user-1000.slice/user@1000.service/{A}",
-            "/user.slice/user-1000.slice/user@1000.service/app.slice/{A}",
-            "/user.slice/user-1000.slice/user@1000.service/app.slice/run-{A}.scope",
-            "/system.slice/foo-{A}.scope",
-            "/system.slice/my-docker-{A}.scope",
-            "/system.slice/docker-{A}.service",
-            "/system.slice/docker-{A}.slice",
-            "/system.slice/docker-{A}",
-            // Not delimited exactly.
-            "/docker/{A}0",
-            "/docker/0{A}",
-            "/docker/{A}.scope",
-            "/docker/{A}-x",
-            "/docker/0123456789ab",
-            "/docker/0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF",
-            "/docker/g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-            "/system.slice/docker-{A}0.scope",
-            "/system.slice/docker-{A}.scope.scope",
-            "/system.slice/docker-{A}.scope ",
-            "/system.slice/docker-.scope",
-            "/system.slice/docker-0123456789ab.scope",
-            // Helpers that run on the host, and groups of containers.
-            "/machine.slice/libpod-conmon-{A}.scope",
-            "/kubepods.slice/crio-conmon-{A}.scope",
-            "/kubepods/podx/crio-conmon-{A}",
-            "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podx.slice",
-            "/kubepods/burstable/pod4c0c3b5c-1b4c-4b4e-8b4e-1b4c4b4e8b4e",
-            "/machine.slice/machine-libpod_pod_{A}.slice",
-            "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope",
-            "/lxc.monitor.web",
-            "/lxc",
-            "/lxc.payload",
-            "/lxc.payload.",
-            "/home/lxc.payload.web",
-            "/home/lxc/web",
-            "/system.slice/x:evil:{A}",
-            "/system.slice/x:cri-containerd:{A}",
-            "/system.slice/cri-containerd:{A}",
-            "/docker/buildkit/short",
-            "/docker/buildkit/V7U1RMJWWVRKOYY6LRHHS3SDO",
-        ] {
+        for path in HOST {
             let path = expand(path);
             assert_eq!(identify(path.as_bytes()), None, "{path}");
         }

@@ -16,13 +16,14 @@
 mod entry;
 #[cfg(test)]
 mod tests;
+mod updates;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::cgroup_path::{Owner, Runtime, containers};
-use super::{Container, Metadata, State, Unknown, Update};
+use super::{Container, Metadata, State, Unknown};
 use entry::{Entry, Key};
 
 /// Most cgroups remembered; further ones are counted and looked up by a scan.
@@ -45,7 +46,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             docker: Some(Owner::System),
-            grace: Duration::from_secs(60),
+            grace: Duration::from_mins(1),
             budget: 16 * 1024 * 1024,
         }
     }
@@ -92,6 +93,7 @@ pub struct Index {
     entries: HashMap<Key, Entry>,
     requests: VecDeque<Arc<str>>,
     version: u64,
+    pending: usize,
     bytes: usize,
     evicted: u64,
     cgroups_dropped: u64,
@@ -126,6 +128,7 @@ impl Index {
             entries: HashMap::new(),
             requests: VecDeque::new(),
             version: 1,
+            pending: 0,
             bytes: 0,
             evicted: 0,
             cgroups_dropped: 0,
@@ -238,21 +241,6 @@ impl Index {
         });
     }
 
-    /// Takes in what Docker's client tells.
-    pub fn apply(&mut self, update: Update, now: u64) {
-        match update {
-            Update::Up => self.docker_up(),
-            Update::Synced => self.docker_synced(now),
-            Update::Down(_) => self.docker_down(),
-            Update::Early(metadata) => self.early_metadata_came(metadata),
-            Update::Known(metadata) => self.metadata_came(metadata, now),
-            Update::NotFound(id) => self.not_found(&id),
-            Update::Died(id) => self.ended(&id, |entry| entry.died(now)),
-            Update::Removed(id) => self.ended(&id, |entry| entry.removed(now)),
-        }
-        self.keep_budget();
-    }
-
     /// Hands the ids that Docker should be asked for to `ask`, until it answers `false`: then that
     /// one and the rest are kept for the next time.
     pub fn take_requests(&mut self, mut ask: impl FnMut(&Arc<str>) -> bool) {
@@ -287,10 +275,7 @@ impl Index {
 
     /// How many containers wait for metadata.
     pub fn pending(&self) -> usize {
-        self.entries
-            .values()
-            .filter(|entry| entry.container.state == State::Pending)
-            .count()
+        self.pending
     }
 
     /// Metadata by full id, for example of a pod's sandbox.
@@ -316,7 +301,7 @@ impl Index {
                 .values()
                 .filter(|entry| entry.is_live())
                 .count(),
-            pending: self.pending(),
+            pending: self.pending,
             cgroups: self.cgroups.len(),
             bytes: self.bytes,
             evicted: self.evicted,
@@ -370,15 +355,17 @@ impl Index {
         self.version += 1;
         entry.changed = self.version;
         self.bytes += entry.size();
+        self.pending += entry.pending();
         self.entries.insert(key, entry);
     }
 
     /// Changes an entry and keeps the books.
     fn change<T>(&mut self, key: &Key, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         let entry = self.entries.get_mut(key)?;
-        let before = entry.size();
+        let (size, pending) = (entry.size(), entry.pending());
         let result = change(entry);
-        self.bytes = self.bytes.saturating_sub(before) + entry.size();
+        self.bytes = self.bytes.saturating_sub(size) + entry.size();
+        self.pending = self.pending.saturating_sub(pending) + entry.pending();
         Some(result)
     }
 
@@ -397,99 +384,6 @@ impl Index {
         }
     }
 
-    fn docker_up(&mut self) {
-        self.docker = Docker::Starting;
-        let mut changed = false;
-        for entry in self.entries.values_mut() {
-            entry.told = false;
-            if entry.container.state == State::Unknown(Unknown::RuntimeDown) {
-                entry.set_state(State::Pending);
-                changed = true;
-            }
-        }
-        self.version += u64::from(changed);
-    }
-
-    fn docker_synced(&mut self, now: u64) {
-        self.docker = Docker::Synced;
-        self.requests.clear();
-        for (key, entry) in &mut self.entries {
-            if entry.container.state == State::Pending {
-                self.requests.push_back(Arc::clone(&key.id));
-            }
-            // It went while nobody listened.
-            if !entry.told {
-                entry.died(now);
-            }
-        }
-    }
-
-    fn docker_down(&mut self) {
-        self.docker = Docker::Down;
-        self.requests.clear();
-        for entry in self.entries.values_mut() {
-            if entry.container.state == State::Pending {
-                entry.set_state(State::Unknown(Unknown::RuntimeDown));
-            }
-        }
-        self.version += 1;
-    }
-
-    fn early_metadata_came(&mut self, metadata: Arc<Metadata>) {
-        if let Some(key) = self.enter_told(&metadata.id) {
-            self.change(&key, |entry| entry.know_early(metadata));
-        }
-    }
-
-    fn metadata_came(&mut self, metadata: Arc<Metadata>, now: u64) {
-        if let Some(key) = self.enter_told(&metadata.id) {
-            let version = self.version;
-            self.change(&key, |entry| entry.know(metadata, version, now));
-        }
-    }
-
-    /// The entry of a container that Docker told of.
-    fn enter_told(&mut self, id: &str) -> Option<Key> {
-        let key = Key {
-            owner: self.settings.docker?,
-            id: id.into(),
-        };
-        if !self.entries.contains_key(&key) {
-            let container = Container {
-                id: Arc::clone(&key.id),
-                runtime: Runtime::Docker,
-                owner: key.owner,
-                state: State::Pending,
-                early: None,
-            };
-            self.insert(key.clone(), Entry::new(container));
-        }
-        self.version += 1;
-        Some(key)
-    }
-
-    fn not_found(&mut self, id: &Arc<str>) {
-        self.ended(id, |entry| {
-            if entry.container.state == State::Pending {
-                entry.set_state(State::Unknown(Unknown::NotFound));
-            }
-        });
-        self.version += 1;
-    }
-
-    fn ended(&mut self, id: &Arc<str>, change: impl FnOnce(&mut Entry)) {
-        let Some(owner) = self.settings.docker else {
-            return;
-        };
-        self.change(
-            &Key {
-                owner,
-                id: Arc::clone(id),
-            },
-            change,
-        );
-    }
-
     fn keep_budget(&mut self) {
         while self.bytes > self.settings.budget {
             let Some((key, entry)) = self.entries.iter().min_by_key(|(_, entry)| entry.worth())
@@ -501,7 +395,7 @@ impl Index {
             self.version += 1;
             if only_metadata {
                 self.change(&key, |entry| {
-                    entry.set_state(State::Unknown(Unknown::Evicted))
+                    entry.set_state(State::Unknown(Unknown::Evicted));
                 });
             } else {
                 self.drop_entry(&key);
@@ -514,6 +408,7 @@ impl Index {
             return;
         };
         self.bytes = self.bytes.saturating_sub(entry.size());
+        self.pending = self.pending.saturating_sub(entry.pending());
         self.version += 1;
         for cgroup in entry.cgroups {
             self.cgroups.remove(&cgroup);

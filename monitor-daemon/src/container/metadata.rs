@@ -85,6 +85,10 @@ impl Unknown {
 }
 
 /// What the runtime told about one container.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches, as Docker has them"
+)]
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Metadata {
     /// Full id.

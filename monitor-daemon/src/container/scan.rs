@@ -11,7 +11,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-/// Inode of the root of the hierarchy (`kernfs_create_root` of fs/kernfs/dir.c).
+/// Inode of the root of the hierarchy (`kernfs_create_root` of `fs/kernfs/dir.c`).
 const ROOT_INODE: u64 = 1;
 /// Most cgroups that one walk gives.
 const WALK_MAX: usize = 65_536;
@@ -154,7 +154,7 @@ fn unified_mount(mounts: &[u8]) -> Option<PathBuf> {
     })
 }
 
-/// Undoes the kernel's `\040` for blanks and the like (`mangle` of fs/proc_namespace.c).
+/// Undoes the kernel's `\040` for blanks and the like (`mangle` of `fs/proc_namespace.c`).
 fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -219,7 +219,7 @@ mod tests {
             .iter()
             .map(|cgroup| {
                 let path = String::from_utf8(cgroup.path.clone()).unwrap();
-                let inode = rustix::fs::stat(root.path().join(&path[1..]))
+                let inode = rustix::fs::stat(root.path().join(path.trim_start_matches('/')))
                     .unwrap()
                     .st_ino;
                 assert_eq!(cgroup.id, inode, "{path}");

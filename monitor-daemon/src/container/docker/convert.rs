@@ -144,9 +144,8 @@ fn time(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_inspection_is_taken_over_whole() {
-        let told = serde_json::json!({
+    fn told() -> serde_json::Value {
+        serde_json::json!({
             "Id": "aa", "Name": "/web", "Image": "sha256:620f2e77595e",
             "Created": "2026-11-22T01:50:38.319104221Z",
             "State": {"Status": "running", "Pid": 4711, "StartedAt": "1970-01-01T00:00:01.5Z"},
@@ -173,18 +172,23 @@ mod tests {
                 "b": {"IPAddress": "172.17.0.2", "GlobalIPv6Address": "fd00::2"},
                 "a": {"IPAddress": ""},
             }},
-        });
-        let found = metadata(serde_json::from_value(told).unwrap(), &Names::default());
-        let network = |name: &str, ipv4: Option<&str>, ipv6: Option<&str>| Network {
+        })
+    }
+
+    fn network(name: &str, ipv4: Option<&str>, ipv6: Option<&str>) -> Network {
+        Network {
             name: name.to_owned(),
             ipv4: ipv4.map(|address| address.parse().unwrap()),
             ipv6: ipv6.map(|address| address.parse().unwrap()),
-        };
-        let expected = Metadata {
+        }
+    }
+
+    fn expected(labels: BTreeMap<String, String>) -> Metadata {
+        Metadata {
             id: "aa".into(),
             name: "web".into(),
             image: image::image("busybox:1", "sha256:620f2e77595e", &Names::default()),
-            labels: found.labels.clone(),
+            labels,
             mounts: vec![Mount {
                 source: "/tmp".into(),
                 destination: "/host".into(),
@@ -223,8 +227,13 @@ mod tests {
                 sandbox_id: "bb".into(),
                 container_name: "main".into(),
             }),
-        };
-        assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn an_inspection_is_taken_over_whole() {
+        let found = metadata(serde_json::from_value(told()).unwrap(), &Names::default());
+        assert_eq!(found, expected(found.labels.clone()));
         assert_eq!(found.labels.len(), 6);
         assert_eq!(found.ip(), Some([172, 17, 0, 2].into()));
     }

@@ -206,8 +206,9 @@ impl Session<'_> {
                 let id = actor
                     .attributes
                     .and_then(|mut named| named.remove("container"));
-                id.into_iter()
-                    .for_each(|id| self.inspections.ask(id.into()));
+                if let Some(id) = id {
+                    self.inspections.ask(id.into());
+                }
                 Ok(())
             }
             _ => {

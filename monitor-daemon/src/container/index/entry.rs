@@ -74,6 +74,11 @@ impl Entry {
         });
     }
 
+    /// 1 when it waits for metadata, else 0.
+    pub(super) fn pending(&self) -> usize {
+        usize::from(self.container.state == State::Pending)
+    }
+
     pub(super) fn is_live(&self) -> bool {
         !self.cgroups.is_empty()
     }

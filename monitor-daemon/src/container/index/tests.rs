@@ -443,8 +443,8 @@ mod any_order {
         ]
     }
 
-    fn take(index: &mut Index, step: Step, now: u64) {
-        match step {
+    fn take(index: &mut Index, step: &Step, now: u64) {
+        match *step {
             Step::Made(cgroup, i, nested) => {
                 let inner = if nested {
                     docker(&id(i + 1))
@@ -480,9 +480,11 @@ mod any_order {
         fn books_are_kept(steps in prop::collection::vec(step(), 0..200)) {
             let mut index = Index::new(Settings { budget: 5_000, ..Settings::default() });
             for (number, step) in steps.into_iter().enumerate() {
-                take(&mut index, step, number as u64 * SECOND);
+                take(&mut index, &step, number as u64 * SECOND);
                 let bytes: usize = index.entries.values().map(Entry::size).sum();
                 prop_assert_eq!(index.bytes, bytes);
+                let pending: usize = index.entries.values().map(Entry::pending).sum();
+                prop_assert_eq!(index.pending, pending);
                 prop_assert!(bytes <= 5_000);
                 let cached: Vec<u64> = index.cgroups.keys().copied().collect();
                 for cgroup in cached {

@@ -110,7 +110,7 @@ fn mounts<'e>(metadata: &'e Metadata, field: &FieldRef) -> Option<Value<'e>> {
     match &field.arg {
         Some(FieldArg::Index(index)) => of(metadata.mounts.get(*index as usize)?),
         Some(FieldArg::Key(pattern)) => {
-            let fits = |mount: &&Mount| pattern.as_ref() == key(mount, field);
+            let fits = |mount: &&Mount| text::glob(pattern.as_bytes(), key(mount, field).as_bytes());
             of(metadata.mounts.iter().find(fits)?)
         }
         None => None,

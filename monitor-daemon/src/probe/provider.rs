@@ -21,6 +21,7 @@ impl Tier {
     /// Lower-case name, as in metrics and `doctor`.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Tracepoint => "tracepoint",
             Self::Object => "object",
             Self::Syscall => "syscall",
         }

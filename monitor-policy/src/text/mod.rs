@@ -5,12 +5,14 @@
 
 mod errno;
 mod flags;
+mod glob;
 mod names;
 mod path;
 mod printable;
 
 pub use errno::{errno, errno_name, result};
 pub use flags::{ExeState, OpenState, exe_flags, mode, open_flags, open_flags_with};
+pub use glob::glob;
 pub use names::{capabilities, ptrace_request, signal, socket_domain, socket_type};
 pub use path::clean_path;
 pub use printable::{escape_json, printable};

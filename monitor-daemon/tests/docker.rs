@@ -1,6 +1,12 @@
 //! Docker's client and the container index against a real Docker daemon, which each test starts
 //! for itself. Needs root and dockerd; skips with the reason printed, or fails when `CI=true`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's helpers fail by panicking"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,7 +19,7 @@ use monitor_daemon::container::{Metadata, State, Update, scan};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longest wait for anything: everything here takes a second or two.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const RUN_WEB: [&str; 6] = ["run", "--detach", "--network", "none", "--name", "web"];
 
 /// A Docker daemon of our own, without network and with everything below one directory.
@@ -208,43 +214,33 @@ impl Client {
     }
 }
 
-#[test]
-fn every_change_of_a_container_is_told() {
-    let Some(dockerd) = Dockerd::start() else {
-        return;
-    };
-    let before = dockerd.docker(&[&RUN_WEB[..], &["busybox:1", "sleep", "1000"]].concat());
-    let mut client = Client::start(dockerd.socket());
-    assert_eq!(client.next(), Update::Up);
-    let told = client.until_known(|metadata| metadata.id == before);
-    assert!(told.pid.is_some() && told.started.is_some());
-    client.until_is(&Update::Synced);
+/// Makes a container with something of everything.
+const CREATE_SHOP: &[&str] = &[
+    "create",
+    "--name",
+    "shop",
+    "--network",
+    "none",
+    "--label",
+    "team=a b",
+    "--privileged",
+    "--user",
+    "1000:1000",
+    "--volume",
+    "/tmp:/host:ro",
+    "--pid",
+    "host",
+    "--memory",
+    "64m",
+    "--cap-add",
+    "SYS_ADMIN",
+    "busybox:1",
+    "sleep",
+    "1000",
+];
 
-    let args = [
-        "create",
-        "--name",
-        "shop",
-        "--network",
-        "none",
-        "--label",
-        "team=a b",
-        "--privileged",
-        "--user",
-        "1000:1000",
-        "--volume",
-        "/tmp:/host:ro",
-        "--pid",
-        "host",
-        "--memory",
-        "64m",
-        "--cap-add",
-        "SYS_ADMIN",
-        "busybox:1",
-        "sleep",
-        "1000",
-    ];
-    let id = dockerd.docker(&args);
-    let made = client.until_known(|metadata| metadata.id == id);
+/// What Docker must tell of it.
+fn check_shop(made: &Metadata) {
     assert_eq!(
         (&*made.name, &*made.user, made.pid),
         ("shop", "1000:1000", None)
@@ -268,7 +264,23 @@ fn every_change_of_a_container_is_told() {
         .find(|mount| mount.destination == "/host")
         .unwrap();
     assert_eq!((&*mount.source, mount.writable), ("/tmp", false));
+}
 
+#[test]
+fn every_change_of_a_container_is_told() {
+    let Some(dockerd) = Dockerd::start() else {
+        return;
+    };
+    let before = dockerd.docker(&[&RUN_WEB[..], &["busybox:1", "sleep", "1000"]].concat());
+    let mut client = Client::start(dockerd.socket());
+    assert_eq!(client.next(), Update::Up);
+    let told = client.until_known(|metadata| metadata.id == before);
+    assert!(told.pid.is_some() && told.started.is_some());
+    client.until_is(&Update::Synced);
+
+    let id = dockerd.docker(CREATE_SHOP);
+    let made = client.until_known(|metadata| metadata.id == id);
+    check_shop(&made);
     dockerd.docker(&["start", "shop"]);
     client.until_known(|metadata| metadata.id == id && metadata.pid.is_some());
     dockerd.docker(&["rename", "shop", "store"]);

@@ -1,6 +1,12 @@
 //! Docker's client and the container index against a real Docker daemon, which each test starts
 //! for itself. Needs root and dockerd; skips with the reason printed, or fails when `CI=true`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's helpers fail by panicking"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,7 +19,7 @@ use monitor_daemon::container::{Metadata, State, Update, scan};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longest wait for anything: everything here takes a second or two.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const RUN_WEB: [&str; 6] = ["run", "--detach", "--network", "none", "--name", "web"];
 
 /// A Docker daemon of our own, without network and with everything below one directory.
@@ -208,6 +214,58 @@ impl Client {
     }
 }
 
+/// Makes a container with something of everything.
+const CREATE_SHOP: &[&str] = &[
+    "create",
+    "--name",
+    "shop",
+    "--network",
+    "none",
+    "--label",
+    "team=a b",
+    "--privileged",
+    "--user",
+    "1000:1000",
+    "--volume",
+    "/tmp:/host:ro",
+    "--pid",
+    "host",
+    "--memory",
+    "64m",
+    "--cap-add",
+    "SYS_ADMIN",
+    "busybox:1",
+    "sleep",
+    "1000",
+];
+
+/// What Docker must tell of it.
+fn check_shop(made: &Metadata) {
+    assert_eq!(
+        (&*made.name, &*made.user, made.pid),
+        ("shop", "1000:1000", None)
+    );
+    let image = (
+        &*made.image.reference,
+        &*made.image.repository,
+        &*made.image.tag,
+    );
+    assert_eq!(image, ("busybox:1", "busybox", "1"));
+    assert!(made.image.id.starts_with("sha256:"));
+    assert_eq!(made.labels.get("team").map(String::as_str), Some("a b"));
+    assert!(made.privileged && made.host_pid && !made.host_network);
+    assert_eq!(
+        (made.limits.memory, &made.cap_add[..]),
+        (64 << 20, &["CAP_SYS_ADMIN".to_owned()][..])
+    );
+    let mount = made
+        .mounts
+        .iter()
+        .find(|mount| mount.destination == "/host")
+        .unwrap();
+    assert_eq!((&*mount.source, mount.writable), ("/tmp", false));
+}
+
 #[test]
 fn every_change_of_a_container_is_told() {
     let Some(dockerd) = Dockerd::start() else {
@@ -220,55 +278,9 @@ fn every_change_of_a_container_is_told() {
     assert!(told.pid.is_some() && told.started.is_some());
     client.until_is(&Update::Synced);
 
-    let args = [
-        "create",
-        "--name",
-        "shop",
-        "--network",
-        "none",
-        "--label",
-        "team=a b",
-        "--privileged",
-        "--user",
-        "1000:1000",
-        "--volume",
-        "/tmp:/host:ro",
-        "--pid",
-        "host",
-        "--memory",
-        "64m",
-        "--cap-add",
-        "SYS_ADMIN",
-        "busybox:1",
-        "sleep",
-        "1000",
-    ];
-    let id = dockerd.docker(&args);
+    let id = dockerd.docker(CREATE_SHOP);
     let made = client.until_known(|metadata| metadata.id == id);
-    assert_eq!(
-        (&*made.name, &*made.user, made.pid),
-        ("shop", "1000:1000", None)
-    );
-    let image = (
-        &*made.image.reference,
-        &*made.image.repository,
-        &*made.image.tag,
-    );
-    assert_eq!(image, ("busybox:1", "busybox", "1"));
-    assert!(made.image.id.starts_with("sha256:"));
-    assert_eq!(made.labels["team"], "a b");
-    assert!(made.privileged && made.host_pid && !made.host_network);
-    assert_eq!(
-        (made.limits.memory, &made.cap_add[..]),
-        (64 << 20, &["CAP_SYS_ADMIN".to_owned()][..])
-    );
-    let mount = made
-        .mounts
-        .iter()
-        .find(|mount| mount.destination == "/host")
-        .unwrap();
-    assert_eq!((&*mount.source, mount.writable), ("/tmp", false));
-
+    check_shop(&made);
     dockerd.docker(&["start", "shop"]);
     client.until_known(|metadata| metadata.id == id && metadata.pid.is_some());
     dockerd.docker(&["rename", "shop", "store"]);

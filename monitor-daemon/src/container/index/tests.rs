@@ -1,5 +1,6 @@
 //! The index told of cgroups and containers in every order that happens.
 
+use super::super::Update;
 use super::*;
 
 const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";

@@ -24,15 +24,15 @@ until grep -q '^ready' /tmp/log; do
     usleep 100000
 done
 ln -s /etc /tmp/alias
-find /etc -name id_rsa
-cat /etc/shadow
-head -n 1 /tmp/alias/shadow
+/bin/find /etc -name id_rsa
+/bin/cat /etc/shadow
+/bin/head -n 1 /tmp/alias/shadow
 uring-open /tmp/alias/../etc/./shadow
 uring-open /etc/hosts
-nc -w 1 127.0.0.1 4343 </dev/null
+/bin/nc -w 1 127.0.0.1 4343 </dev/null
 /nonexistent/program
-cat /etc/nothing/../../etc/nothing
-grep 'BEGIN RSA PRIVATE' /dev/null fence
+/bin/cat /etc/nothing/../../etc/nothing
+/bin/grep 'BEGIN RSA PRIVATE' /dev/null fence
 tries=0
 until grep -q fence /tmp/alerts; do
     tries=$((tries + 1)); [ $tries -lt 300 ] || break
@@ -70,7 +70,7 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
     tree.file("/etc/hosts", "127.0.0.1 localhost\n")?;
     tree.file("/rules/falco_rules.yaml", rules)?
         .file("/rules/own.yaml", OWN)?;
-    tree.file("/rules/monitor.yaml", "rule_matching: all\nmetrics: off\n")?;
+    tree.file("/rules/monitor.yaml", "rule_matching: all\nmetrics:\n  listen: off\n")?;
     let output = vm::run(vm::DEBIAN_12, &tree, SCRIPT, BOOT_AND_RUN)?;
     ensure!(
         output.text.contains("\nstatus 0\n"),

@@ -281,7 +281,7 @@ fn fileless_execution(world: &mut World) -> Result<()> {
     // memfd_create is 319.
     let script = "my $fd = syscall(319, my $name = 'payload', 0); \
                   open(my $out, '>&=', $fd); open(my $in, '<', '/bin/true'); \
-                  binmode $out; binmode $in; local $/; print $out <$in>; $out->flush; \
+                  binmode $out; binmode $in; local $/; print {$out} <$in>; $out->flush; \
                   exec \"/proc/$$/fd/$fd\"";
     let mut perl = Command::new("perl");
     succeed(perl.args(["-MIO::Handle", "-e", script]))?;

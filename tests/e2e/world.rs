@@ -101,7 +101,7 @@ fn arguments(programs: &Programs, docker: Option<&Dockerd>) -> Result<[PathBuf; 
     let socket = docker.map_or_else(|| "/nonexistent/docker.sock".into(), Dockerd::socket);
     let config = programs.folder().join("monitor.yaml");
     let socket = socket.display();
-    let text = format!("rule_matching: all\nmetrics: off\ndocker:\n  socket: {socket}\n");
+    let text = format!("rule_matching: all\nmetrics:\n  listen: off\ndocker:\n  socket: {socket}\n");
     std::fs::write(&config, text)?;
     Ok(["--config".into(), config, "--policy".into(), rules.join("falco_rules.yaml")])
 }

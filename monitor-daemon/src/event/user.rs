@@ -28,7 +28,12 @@ pub(super) fn value(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static
 }
 
 pub(super) fn name_or_na(event: &Event<'_>, uid: u32) -> String {
-    user(event, uid).map_or(UNKNOWN, |user| &user.name).to_owned()
+    match (event.world.accounts, uid) {
+        (Some(accounts), _) => accounts.user(uid).map_or(UNKNOWN, |user| &user.name).to_owned(),
+        // A container that was gone before its files could be read.
+        (None, 0) => "root".to_owned(),
+        (None, _) => UNKNOWN.to_owned(),
+    }
 }
 
 pub(super) fn group_or_na(event: &Event<'_>, gid: u32) -> String {

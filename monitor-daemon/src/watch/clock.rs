@@ -3,12 +3,12 @@
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// `CLOCK_BOOTTIME`, ns.
-pub fn boot_ns() -> u64 {
+pub(super) fn boot_ns() -> u64 {
     ns(clock_gettime(ClockId::Boottime))
 }
 
 /// What to add to a boot time to get ns since the epoch. Changes when the wall clock is set.
-pub fn boot_to_epoch_ns() -> u64 {
+pub(super) fn boot_to_epoch_ns() -> u64 {
     ns(clock_gettime(ClockId::Realtime)).saturating_sub(boot_ns())
 }
 

@@ -22,13 +22,13 @@ const RESCAN_NS: u64 = 1_000_000_000;
 
 /// Processes and containers.
 #[derive(Debug)]
-pub struct Host {
+pub(super) struct Host {
     /// All processes.
-    pub table: Table,
+    pub(super) table: Table,
     /// All containers.
-    pub index: Index,
+    pub(super) index: Index,
     /// How often a record spoke of a process that nothing else had told of.
-    pub unknown_processes: u64,
+    pub(super) unknown_processes: u64,
     reader: snapshot::Reader,
     cgroup_root: Option<PathBuf>,
     environment: EnvironmentNames,
@@ -37,7 +37,7 @@ pub struct Host {
 
 impl Host {
     /// An empty host. `environment` says which variables of a process are kept.
-    pub fn new(table: Table, index: Index, environment: EnvironmentNames) -> Self {
+    pub(super) fn new(table: Table, index: Index, environment: EnvironmentNames) -> Self {
         let cgroup_root = match scan::unified_root() {
             Ok(root) => Some(root),
             Err(error) => {
@@ -59,7 +59,7 @@ impl Host {
 
     /// Fills tables from what already runs. Call it once the probes are attached and before the
     /// first record: what changes meanwhile is in the rings.
-    pub fn snapshot(&mut self, now: u64) {
+    pub(super) fn snapshot(&mut self, now: u64) {
         self.scan_cgroups(now);
         for process in self.reader.scan() {
             self.found(process);
@@ -67,7 +67,7 @@ impl Host {
     }
 
     /// Applies a record, and says who acted: for a fork the child, for an exec the new program.
-    pub fn apply(&mut self, record: &Record<'_>) -> Arc<Process> {
+    pub(super) fn apply(&mut self, record: &Record<'_>) -> Arc<Process> {
         let task = record.task();
         match record.body() {
             Body::Fork(fork) => self.forked(task, fork),
@@ -91,7 +91,7 @@ impl Host {
     }
 
     /// The container a process belongs to; `None` on the host.
-    pub fn container(&mut self, process: &Process, now: u64) -> Option<Arc<Container>> {
+    pub(super) fn container(&mut self, process: &Process, now: u64) -> Option<Arc<Container>> {
         match self.index.lookup(process.origin_cgroup) {
             Lookup::Container(container) => Some(container),
             Lookup::Host | Lookup::Lost => None,
@@ -111,7 +111,7 @@ impl Host {
     }
 
     /// Whether the container of this cgroup still waits for its metadata.
-    pub fn is_pending(&mut self, cgroup: u64) -> bool {
+    pub(super) fn is_pending(&mut self, cgroup: u64) -> bool {
         match self.index.lookup(cgroup) {
             Lookup::Container(container) => container.state == State::Pending,
             Lookup::Host | Lookup::UnknownCgroup | Lookup::Lost => false,
@@ -119,7 +119,7 @@ impl Host {
     }
 
     /// Drops what is old.
-    pub fn expire(&mut self, now: u64) {
+    pub(super) fn expire(&mut self, now: u64) {
         self.table.expire(now);
         self.index.expire(now);
     }

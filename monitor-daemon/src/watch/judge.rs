@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use monitor_common::Kind;
-use monitor_policy::{Event as _, EventSet, EventType, Match, Policy, Rule, Scratch};
+use monitor_policy::{EventSet, EventType, Match, Policy, Rule, Scratch};
 use prometheus::IntCounter;
 use prometheus::local::LocalHistogram;
 
@@ -23,7 +23,7 @@ struct Card {
 
 /// The loaded policy with its counters.
 #[derive(Debug)]
-pub struct Judge {
+pub(super) struct Judge {
     policy: Policy,
     scratch: Scratch,
     cards: Vec<Card>,
@@ -33,7 +33,7 @@ pub struct Judge {
 
 impl Judge {
     /// Judges by `policy`.
-    pub fn new(policy: Policy, metrics: &Metrics, hostname: Arc<str>) -> Self {
+    pub(super) fn new(policy: Policy, metrics: &Metrics, hostname: Arc<str>) -> Self {
         let card = |rule: &Rule| Card {
             matches: metrics.rule(&rule.name, rule.priority),
             rule: rule.name.as_str().into(),
@@ -52,17 +52,17 @@ impl Judge {
     }
 
     /// The policy.
-    pub fn policy(&self) -> &Policy {
+    pub(super) fn policy(&self) -> &Policy {
         &self.policy
     }
 
     /// Whether some rule can match this event.
-    pub fn wants(&self, event: EventType) -> bool {
+    pub(super) fn wants(&self, event: EventType) -> bool {
         self.policy.event_types().contains(event)
     }
 
     /// Kinds of records that some rule needs.
-    pub fn kinds(policy: &Policy) -> Vec<Kind> {
+    pub(super) fn kinds(policy: &Policy) -> Vec<Kind> {
         let wanted: &EventSet = policy.event_types();
         let needs = |kind: &Kind| {
             let mut types = event_types(*kind)
@@ -74,7 +74,7 @@ impl Judge {
     }
 
     /// Rules that this build records no event for, so that they can never match.
-    pub fn silent_rules(policy: &Policy) -> Vec<&str> {
+    pub(super) fn silent_rules(policy: &Policy) -> Vec<&str> {
         let names = Kind::ALL.into_iter().flat_map(event_types);
         let recorded: Vec<EventType> =
             names.filter_map(|name| EventType::from_name(name)).collect();
@@ -85,7 +85,7 @@ impl Judge {
     }
 
     /// Tries the rules on an event and hands each alert to `emit`.
-    pub fn judge(&mut self, event: &Event<'_>, mut emit: impl FnMut(Alert)) {
+    pub(super) fn judge(&mut self, event: &Event<'_>, mut emit: impl FnMut(Alert)) {
         let started = Instant::now();
         let matches: Vec<Match> = self.policy.evaluate(event, &mut self.scratch).to_vec();
         self.evaluation.observe(started.elapsed().as_secs_f64());
@@ -97,7 +97,7 @@ impl Judge {
     }
 
     /// Publishes what was measured since the last call.
-    pub fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         self.evaluation.flush();
     }
 

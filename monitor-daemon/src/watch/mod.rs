@@ -29,7 +29,7 @@ use crate::output::AlertQueue;
 use crate::probe::{ProbeError, Probes, Request, Rings};
 use state::State;
 
-pub use judge::Judge;
+use judge::Judge;
 
 /// Records handled before the loop looks at its other inputs again.
 const BATCH: usize = 1024;
@@ -117,8 +117,8 @@ async fn follow(
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let [lifecycle, bulk] = rings.descriptors();
-    let lifecycle = AsyncFd::new(lifecycle.try_clone_to_owned()?)?;
-    let bulk = AsyncFd::new(bulk.try_clone_to_owned()?)?;
+    let lifecycle = AsyncFd::register(lifecycle.try_clone_to_owned()?)?;
+    let bulk = AsyncFd::register(bulk.try_clone_to_owned()?)?;
     loop {
         tokio::select! {
             biased;

@@ -11,17 +11,17 @@ use crate::event::Actor;
 
 /// An event put aside.
 #[derive(Debug)]
-pub struct Deferred {
+pub(super) struct Deferred {
     /// The record.
-    pub bytes: Box<[u8]>,
+    pub(super) bytes: Box<[u8]>,
     /// The process as it was at the event.
-    pub actor: Actor,
+    pub(super) actor: Actor,
     /// Cgroup that decides the container.
-    pub cgroup: u64,
+    pub(super) cgroup: u64,
     /// Number of the event.
-    pub number: u64,
+    pub(super) number: u64,
     /// When to stop waiting, `CLOCK_BOOTTIME` ns.
-    pub deadline: u64,
+    pub(super) deadline: u64,
 }
 
 impl Deferred {
@@ -32,7 +32,7 @@ impl Deferred {
 
 /// Waiting events by container.
 #[derive(Debug)]
-pub struct Waiting {
+pub(super) struct Waiting {
     queues: HashMap<Arc<str>, VecDeque<Deferred>>,
     bytes: usize,
     limit: usize,
@@ -40,7 +40,7 @@ pub struct Waiting {
 
 impl Waiting {
     /// Nothing waits; at most `limit` bytes may.
-    pub fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self {
             queues: HashMap::new(),
             bytes: 0,
@@ -49,12 +49,12 @@ impl Waiting {
     }
 
     /// Whether events of this container wait, so that later ones must too.
-    pub fn has(&self, container: &str) -> bool {
+    pub(super) fn has(&self, container: &str) -> bool {
         self.queues.contains_key(container)
     }
 
     /// Puts an event aside; gives it back when there is no room.
-    pub fn push(&mut self, container: &Arc<str>, event: Deferred) -> Result<(), Deferred> {
+    pub(super) fn push(&mut self, container: &Arc<str>, event: Deferred) -> Result<(), Deferred> {
         let cost = event.cost();
         if self.bytes + cost > self.limit {
             return Err(event);
@@ -68,7 +68,7 @@ impl Waiting {
     }
 
     /// Takes the events of a container, oldest first.
-    pub fn release(&mut self, container: &str) -> VecDeque<Deferred> {
+    pub(super) fn release(&mut self, container: &str) -> VecDeque<Deferred> {
         let events = self.queues.remove(container).unwrap_or_default();
         let cost: usize = events.iter().map(Deferred::cost).sum();
         self.bytes = self.bytes.saturating_sub(cost);
@@ -76,7 +76,7 @@ impl Waiting {
     }
 
     /// Containers that events wait for, each with a cgroup of it.
-    pub fn containers(&self) -> Vec<(Arc<str>, u64)> {
+    pub(super) fn containers(&self) -> Vec<(Arc<str>, u64)> {
         let first = |queue: &VecDeque<Deferred>| queue.front().map(|event| event.cgroup);
         let queues = self.queues.iter();
         queues
@@ -85,7 +85,7 @@ impl Waiting {
     }
 
     /// Containers whose oldest event has waited long enough.
-    pub fn overdue(&self, now: u64) -> Vec<Arc<str>> {
+    pub(super) fn overdue(&self, now: u64) -> Vec<Arc<str>> {
         let overdue =
             |queue: &VecDeque<Deferred>| queue.front().is_some_and(|event| event.deadline <= now);
         let queues = self.queues.iter().filter(|(_, queue)| overdue(queue));
@@ -93,12 +93,12 @@ impl Waiting {
     }
 
     /// Number of events that wait.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.queues.values().map(VecDeque::len).sum()
     }
 
     /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
 }

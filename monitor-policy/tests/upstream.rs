@@ -3,6 +3,12 @@
 //!
 //! The files are not part of the project; the tests skip where they are not there.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -183,7 +183,9 @@ impl Macros {
 pub(crate) fn references<'e>(expr: &'e Expr, names: &mut Vec<&'e Name>) {
     match expr {
         Expr::And(parts) | Expr::Or(parts) => {
-            parts.iter().for_each(|part| references(part, names));
+            for part in parts {
+                references(part, names);
+            }
         }
         Expr::Not(inner) => references(inner, names),
         Expr::Macro(name) => names.push(name),

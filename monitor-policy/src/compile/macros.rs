@@ -113,6 +113,7 @@ impl Macros {
             match found {
                 Some(other) if other.index < item.visibility => used.push(name.text.clone()),
                 Some(_) => {
+                    used.push(name.text.clone());
                     let fault = self.undefined(name).with_help(
                         "a macro sees only macros that are defined before it: move it up",
                     );

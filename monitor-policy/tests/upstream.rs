@@ -12,7 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use monitor_policy::{Color, Loaded, Options, Policy, RulesFile, load};
+use monitor_policy::{Color, Field, FlatEvent, Loaded, Options, Policy, RulesFile, Scratch, load};
+use serde_json::{Value as Json, json};
 
 const STABLE: &str = "falco_rules.yaml";
 const INCUBATING: &str = "falco-incubating_rules.yaml";
@@ -133,4 +134,257 @@ fn rules_have_upstreams_event_types() {
         assert_eq!(&names(&policy, index), events, "{}", rule.name);
         assert_eq!(rule.enabled, !off, "{}", rule.name);
     }
+}
+
+/// The stable rule that an event matches first, if any.
+fn first_match(policy: &Policy, event: &Json) -> Option<String> {
+    let event = FlatEvent::from_json(event.as_object().expect("an object")).expect("an event");
+    let mut scratch = Scratch::default();
+    let found = policy.evaluate(&event, &mut scratch).first()?;
+    Some(policy.rules()[found.rule].name.clone())
+}
+
+/// For each rule an event that it is made for, and changes of that event with which it is
+/// innocent. A change to null takes the field away.
+fn cases() -> Vec<(&'static str, Json, Vec<Json>)> {
+    let open = |name: &str, extra: Json| {
+        let base = json!({
+            "evt.type": "openat", "evt.is_open_read": true, "evt.is_open_write": false,
+            "fd.typechar": "f", "fd.num": 3, "fd.name": name, "fd.nameraw": name, "evt.rawres": 3,
+            "evt.res": "SUCCESS", "proc.name": "cat", "proc.pname": "python3", "container.id": "host",
+        });
+        merged(&base, &extra)
+    };
+    let exec = |name: &str, extra: Json| {
+        let base = json!({
+            "evt.type": "execve", "proc.name": name, "proc.cmdline": name, "proc.exe": name,
+            "proc.args": "", "proc.pname": "python3", "proc.aname": ["python3", "systemd"],
+            "proc.tty": 0, "user.name": "root", "container.id": "0123456789ab",
+            "container.image.repository": "app",
+        });
+        merged(&base, &extra)
+    };
+    vec![
+        (
+            "Read sensitive file untrusted",
+            open(
+                "/etc/shadow",
+                json!({"fd.directory": "/etc", "fd.filename": "shadow"}),
+            ),
+            vec![
+                json!({"fd.name": "/etc/hosts"}),
+                json!({"proc.name": "sshd"}),
+                json!({"proc.name": "dpkg"}),
+                json!({"evt.is_open_read": false}),
+                json!({"proc.name": "cp", "proc.pname": "run-parts"}),
+                json!({"fd.num": -1}),
+            ],
+        ),
+        (
+            "Directory traversal monitored file read",
+            open("/etc/hosts", json!({"fd.nameraw": "/srv/../../etc/hosts"})),
+            vec![
+                json!({"proc.pname": "bash"}),
+                json!({"fd.nameraw": "../etc/hosts"}),
+            ],
+        ),
+        (
+            "Clear Log Activities",
+            open(
+                "/var/log/wtmp",
+                json!({
+                    "evt.is_open_read": false, "evt.is_open_write": true, "evt.arg.flags":
+                    "O_TRUNC|O_CREAT|O_WRONLY", "fd.directory": "/var/log", "fd.filename": "wtmp",
+                }),
+            ),
+            vec![
+                json!({"evt.arg.flags": "O_APPEND|O_WRONLY"}),
+                json!({"fd.directory": "/", "fd.filename": "x", "fd.name": "/x"}),
+            ],
+        ),
+        (
+            "Detect release_agent File Container Escapes",
+            open(
+                "/cg/release_agent",
+                json!({
+                    "evt.is_open_read": false, "evt.is_open_write": true, "user.uid": 0,
+                    "container.id": "0123456789ab", "thread.cap_effective": "CAP_CHOWN CAP_SYS_ADMIN",
+                }),
+            ),
+            vec![
+                json!({"container.id": "host"}),
+                json!({"thread.cap_effective": "CAP_CHOWN"}),
+            ],
+        ),
+        (
+            "Terminal shell in container",
+            exec("bash", json!({"proc.tty": 34816, "proc.pname": null})),
+            vec![
+                json!({"proc.tty": 0}),
+                json!({"container.id": "host"}),
+                json!({"proc.name": "ls"}),
+            ],
+        ),
+        (
+            "Run shell untrusted",
+            exec(
+                "sh",
+                json!({"proc.pname": "nginx", "proc.aname": ["nginx", "systemd"]}),
+            ),
+            vec![
+                json!({"proc.aname": ["python3"], "proc.pname": "python3"}),
+                json!({"proc.cmdline": "sh -c kill -0 5"}),
+                json!({"proc.pname": null}),
+            ],
+        ),
+        (
+            "Netcat Remote Code Execution in Container",
+            exec(
+                "nc",
+                json!({"proc.args": "-e /bin/sh 1.2.3.4 5", "proc.cmdline": "nc -e /bin/sh"}),
+            ),
+            vec![
+                json!({"proc.args": "1.2.3.4 5"}),
+                json!({"container.id": "host"}),
+            ],
+        ),
+        (
+            "Search Private Keys or Passwords",
+            exec("find", json!({"proc.args": "/ -name id_rsa"})),
+            vec![
+                json!({"proc.args": "/ -name x"}),
+                json!({"proc.name": "ls"}),
+            ],
+        ),
+        (
+            "Find AWS Credentials",
+            exec("grep", json!({"proc.args": "-r AWS_SECRET_ACCESS_KEY /"})),
+            vec![json!({"proc.args": "-r x /"})],
+        ),
+        (
+            "Execution from /dev/shm",
+            exec("x", json!({"proc.exe": "/dev/shm/x"})),
+            vec![json!({"proc.exe": "/usr/bin/x"})],
+        ),
+        (
+            "Drop and execute new binary in container",
+            exec("x", json!({"proc.is_exe_upper_layer": true})),
+            vec![
+                json!({"proc.is_exe_upper_layer": false}),
+                json!({"container.id": "host"}),
+            ],
+        ),
+        (
+            "Fileless execution via memfd_create",
+            exec(
+                "x",
+                json!({"proc.is_exe_from_memfd": true, "proc.exepath": "memfd:x"}),
+            ),
+            vec![
+                json!({"proc.name": "runc"}),
+                json!({"proc.is_exe_from_memfd": false}),
+            ],
+        ),
+        (
+            "Create Symlink Over Sensitive Files",
+            json!({"evt.type": "symlinkat", "evt.arg.target": "/etc/shadow"}),
+            vec![
+                json!({"evt.arg.target": "/tmp/x"}),
+                json!({"evt.type": "linkat"}),
+            ],
+        ),
+        (
+            "Create Hardlink Over Sensitive Files",
+            json!({"evt.type": "linkat", "evt.arg.oldpath": "/etc/shadow"}),
+            vec![json!({"evt.arg.oldpath": "/tmp/x"})],
+        ),
+        (
+            "Packet socket created in container",
+            json!({"evt.type": "socket", "container.id": "0123456789ab", "evt.arg.domain": "AF_PACKET"}),
+            vec![
+                json!({"evt.arg.domain": "AF_INET"}),
+                json!({"container.id": "host"}),
+            ],
+        ),
+        (
+            "PTRACE attached to process",
+            json!({"evt.type": "ptrace", "proc.name": "x", "evt.arg.request": "PTRACE_ATTACH"}),
+            vec![
+                json!({"evt.arg.request": "PTRACE_CONT"}),
+                json!({"proc.name": "<NA>"}),
+            ],
+        ),
+        (
+            "PTRACE anti-debug attempt",
+            json!({"evt.type": "ptrace", "proc.name": "x", "evt.arg.request": "PTRACE_TRACEME"}),
+            vec![json!({"evt.arg.request": "PTRACE_CONT"})],
+        ),
+        (
+            "Disallowed SSH Connection Non Standard Port",
+            json!({
+                "evt.type": "connect", "fd.typechar": "4", "fd.cip": "192.168.1.5", "fd.sip": "8.8.8.8",
+                "fd.sport": 443, "fd.l4proto": "tcp", "proc.exe": "/usr/bin/ssh", "evt.rawres": -115,
+                "evt.res": "EINPROGRESS",
+            }),
+            vec![
+                json!({"fd.sport": 22}),
+                json!({"fd.sip": "10.1.1.1"}),
+                json!({"fd.sip": "127.0.0.1"}),
+                json!({"evt.res": "ECONNREFUSED"}),
+                json!({"proc.exe": "curl"}),
+            ],
+        ),
+        (
+            "Contact K8S API Server From Container",
+            json!({
+                "evt.type": "connect", "fd.typechar": "4", "container.id": "0123456789ab",
+                "fd.sip.name": "kubernetes.default.svc.cluster.local",
+                "container.image.repository": "app",
+            }),
+            vec![
+                json!({"fd.sip.name": "example.org"}),
+                json!({"container.id": "host"}),
+            ],
+        ),
+    ]
+}
+
+fn merged(base: &Json, change: &Json) -> Json {
+    let mut event = base.as_object().expect("an object").clone();
+    event.extend(change.as_object().expect("an object").clone());
+    Json::Object(event)
+}
+
+#[test]
+fn stable_rules_match_what_they_are_made_for() {
+    let Some(loaded) = load_files(&[STABLE]) else {
+        return;
+    };
+    let policy = loaded.policy.expect("it loads");
+    for (rule, event, innocent) in cases() {
+        assert_eq!(
+            first_match(&policy, &event).as_deref(),
+            Some(rule),
+            "{event}"
+        );
+        for change in innocent {
+            let event = merged(&event, &change);
+            assert_eq!(first_match(&policy, &event), None, "{rule}: {change}");
+        }
+    }
+}
+
+#[test]
+fn stable_rules_tell_what_they_need() {
+    let Some(loaded) = load_files(&[STABLE, INCUBATING]) else {
+        return;
+    };
+    let policy = loaded.policy.expect("it loads");
+    assert!(policy.uses_field(Field::ProcAexepath));
+    assert!(!policy.uses_field(Field::ProcVmrss));
+    assert!(policy.environment_names().whole);
+    assert_eq!(
+        policy.host_names().collect::<Vec<_>>(),
+        ["kubernetes.default.svc.cluster.local"]
+    );
 }

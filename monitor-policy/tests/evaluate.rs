@@ -29,9 +29,8 @@ fn check(condition: &str, event: &Json, expected: bool) {
 
 /// A condition that does not compile, and a part of what is said.
 fn refuse(condition: &str, message: &str) {
-    let error = match Condition::parse(condition) {
-        Ok(_) => panic!("{condition} compiles"),
-        Err(error) => error,
+    let Err(error) = Condition::parse(condition) else {
+        panic!("{condition} compiles")
     };
     let text = error.to_string();
     assert!(text.contains(message), "{condition}: {text}");

@@ -61,8 +61,8 @@ fn matching(texts: &[&str], event: &serde_json::Value) -> Vec<String> {
         ..Options::default()
     };
     let loaded = load(&files, &options);
-    let said = complaints(&loaded);
-    let policy = loaded.policy.expect(&said.join("\n"));
+    let said = complaints(&loaded).join("\n");
+    let policy = loaded.policy.expect(&said);
     let object = event.as_object().expect("an object");
     let event = monitor_policy::FlatEvent::from_json(object).expect("an event");
     let mut scratch = monitor_policy::Scratch::default();

@@ -49,98 +49,66 @@ fn check(output: &str, event: &Json, text: &str, fields: &Json) {
     assert_eq!(&Json::Object(found), fields, "{output}");
 }
 
+/// Checks outputs of one event: the output, its text, its fields.
+fn check_all(event: &Json, cases: &[(&str, &str, Json)]) {
+    for (output, text, fields) in cases {
+        check(output, event, text, fields);
+    }
+}
+
 #[test]
 fn values_in_place_of_fields() {
     let event = json!({
         "proc.name": "cat", "fd.num": 3, "evt.is_open_read": true, "fd.sip": "10.0.0.1",
         "proc.aname": ["bash", "sshd"], "fd.types": ["file", "pipe"], "fd.name": {"$hex": "2fff"},
-        "evt.arg.flags": "O_RDONLY", "evt.rawarg.fd": 3,
     });
-    check(
-        "a %proc.name b",
+    let typed = json!({"fd.num": 3, "evt.is_open_read": true});
+    let ancestors = json!({"proc.aname": "bash sshd", "proc.aname[2]": "sshd"});
+    check_all(
         &event,
-        "a cat b",
-        &json!({"proc.name": "cat"}),
+        &[
+            ("a %proc.name b", "a cat b", json!({"proc.name": "cat"})),
+            (
+                "%proc.name,%proc.nameand",
+                "cat,catand",
+                json!({"proc.name": "cat"}),
+            ),
+            ("*%proc.pname.", "<NA>.", json!({"proc.pname": null})),
+            ("%fd.num %evt.is_open_read", "3 true", typed),
+            ("%fd.sip", "10.0.0.1", json!({"fd.sip": "10.0.0.1"})),
+            ("%proc.aname %proc.aname[2]", "bash sshd sshd", ancestors),
+            (
+                "%fd.types",
+                "(file,pipe)",
+                json!({"fd.types": ["file", "pipe"]}),
+            ),
+            ("%fd.name", "/\u{fffd}", json!({"fd.name": "/\u{fffd}"})),
+            (
+                "[%5proc.name] [%2proc.name]",
+                "[cat  ] [ca]",
+                json!({"proc.name": "cat"}),
+            ),
+        ],
     );
-    check(
-        "%proc.name,%proc.nameand",
+}
+
+#[test]
+fn transformers_and_parameters() {
+    let event = json!({"proc.name": "cat", "evt.arg.flags": "O_RDONLY", "evt.rawarg.fd": 3});
+    let both = json!({"proc.name": "cat", "evt.arg.flags": "O_RDONLY"});
+    let raw = json!({"evt.type": "open", "evt.arg.flags": "O_RDONLY", "evt.rawarg.fd": 3});
+    check_all(
         &event,
-        "cat,catand",
-        &json!({"proc.name": "cat"}),
-    );
-    check(
-        "*%proc.pname.",
-        &event,
-        "<NA>.",
-        &json!({"proc.pname": null}),
-    );
-    check(
-        "%fd.num %evt.is_open_read",
-        &event,
-        "3 true",
-        &json!({
-            "fd.num": 3, "evt.is_open_read": true,
-        }),
-    );
-    check(
-        "%fd.sip",
-        &event,
-        "10.0.0.1",
-        &json!({"fd.sip": "10.0.0.1"}),
-    );
-    check(
-        "%proc.aname %proc.aname[2]",
-        &event,
-        "bash sshd sshd",
-        &json!({
-            "proc.aname": "bash sshd", "proc.aname[2]": "sshd",
-        }),
-    );
-    check(
-        "%fd.types",
-        &event,
-        "(file,pipe)",
-        &json!({"fd.types": ["file", "pipe"]}),
-    );
-    check(
-        "%fd.name",
-        &event,
-        "/\u{fffd}",
-        &json!({"fd.name": "/\u{fffd}"}),
-    );
-    check(
-        "[%5proc.name] [%2proc.name]",
-        &event,
-        "[cat  ] [ca]",
-        &json!({"proc.name": "cat"}),
-    );
-    check(
-        "%toupper(proc.name)",
-        &event,
-        "CAT",
-        &json!({"proc.name": "cat"}),
-    );
-    check(
-        "%concat(proc.name, evt.arg.flags)",
-        &event,
-        "catO_RDONLY",
-        &json!({
-            "proc.name": "cat", "evt.arg.flags": "O_RDONLY",
-        }),
-    );
-    check(
-        "%toupper(proc.pname)",
-        &event,
-        "<NA>",
-        &json!({"proc.pname": null}),
-    );
-    check(
-        "%evt.type %evt.arg.flags. %evt.rawarg.fd",
-        &event,
-        "open O_RDONLY. 3",
-        &json!({
-            "evt.type": "open", "evt.arg.flags": "O_RDONLY", "evt.rawarg.fd": 3,
-        }),
+        &[
+            ("%toupper(proc.name)", "CAT", json!({"proc.name": "cat"})),
+            ("%toupper(proc.pname)", "<NA>", json!({"proc.pname": null})),
+            ("%concat(proc.name, evt.arg.flags)", "catO_RDONLY", both),
+            (
+                "%evt.type %evt.arg.flags. %evt.rawarg.fd",
+                "open O_RDONLY. 3",
+                raw,
+            ),
+        ],
     );
 }
 

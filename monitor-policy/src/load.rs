@@ -79,7 +79,7 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
     let mut compiled = None;
     for (index, file) in files.iter().enumerate() {
         let mut findings = apply(&mut store, index, file.text);
-        let result = compile::compile(&store, options);
+        let result = compile::compile(&store, *options);
         // A warning belongs to the file it is in; an error to the file that brings it about.
         findings.extend(
             result
@@ -101,7 +101,7 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
         compiled = Some(result);
     }
     let successful = reports.iter().all(FileReport::is_successful);
-    let compiled = compiled.unwrap_or_else(|| compile::compile(&store, options));
+    let compiled = compiled.unwrap_or_else(|| compile::compile(&store, *options));
     let policy = successful.then(|| Policy::new(compiled, options.matching));
     Loaded {
         policy,

@@ -235,7 +235,10 @@ fn split(rule: CompiledRule) -> (Rule, Body) {
         source: definition.source,
         enabled: definition.enabled,
         event_types,
-        capture_ms: definition.capture.then_some(definition.capture_duration),
+        capture_ms: definition
+            .capture
+            .wanted
+            .then_some(definition.capture.duration),
     };
     (public, Body { condition, output })
 }

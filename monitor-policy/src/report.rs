@@ -184,7 +184,7 @@ impl FileReport {
     }
 }
 
-fn note<'a>(group: Group<'a>, text: String) -> Group<'a> {
+fn note(group: Group<'_>, text: String) -> Group<'_> {
     group.element(Level::NOTE.message(text))
 }
 

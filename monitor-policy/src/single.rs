@@ -22,15 +22,15 @@ impl Condition {
     /// # Errors
     ///
     /// The first thing that is wrong with it, placed in a file named `condition`.
-    pub fn parse(text: &str) -> Result<Self, Diagnostic> {
+    pub fn parse(text: &str) -> Result<Self, Box<Diagnostic>> {
         let files = [RulesFile {
             name: "condition",
             text,
         }];
         let origins = (0..text.len() as u32).map(|offset| Origin { file: 0, offset });
         let sourced = Sourced::new(text.to_owned(), origins.collect());
-        let expr =
-            parse(text).map_err(|fault| Finding::from_fault(fault, &sourced).locate(&files))?;
+        let expr = parse(text)
+            .map_err(|fault| Box::new(Finding::from_fault(fault, &sourced).locate(&files)))?;
         let store = Store::default();
         let mut expressions = Expressions::new(&store, Macros::default(), Builder::default());
         let lowered = expressions.lower(&expr, &sourced);
@@ -45,10 +45,10 @@ impl Condition {
                 graph: expressions.finish().1.finish(),
                 root,
             }),
-            (Some(finding), _) => Err(finding.locate(&files)),
+            (Some(finding), _) => Err(finding.locate(&files).into()),
             (None, None) => {
                 let fault = crate::condition::Fault::syntax("not a condition", 0..text.len());
-                Err(Finding::from_fault(fault, &sourced).locate(&files))
+                Err(Finding::from_fault(fault, &sourced).locate(&files).into())
             }
         }
     }

@@ -3,10 +3,17 @@
 //!
 //! The files are not part of the project; the tests skip where they are not there.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use monitor_policy::{Color, Loaded, Options, Policy, RulesFile, load};
+use monitor_policy::{Color, Field, FlatEvent, Loaded, Options, Policy, RulesFile, Scratch, load};
+use serde_json::Value as Json;
 
 const STABLE: &str = "falco_rules.yaml";
 const INCUBATING: &str = "falco-incubating_rules.yaml";
@@ -127,4 +134,55 @@ fn rules_have_upstreams_event_types() {
         assert_eq!(&names(&policy, index), events, "{}", rule.name);
         assert_eq!(rule.enabled, !off, "{}", rule.name);
     }
+}
+
+/// The stable rule that an event matches first, if any.
+fn first_match(policy: &Policy, event: &Json) -> Option<String> {
+    let event = FlatEvent::from_json(event.as_object().expect("an object")).expect("an event");
+    let mut scratch = Scratch::default();
+    let found = policy.evaluate(&event, &mut scratch).first()?;
+    Some(policy.rules()[found.rule].name.clone())
+}
+
+/// For each rule an event that it is made for, and changes of that event with which it is
+/// innocent. A change to null takes the field away.
+const CASES: &str = include_str!("data/stable.json");
+
+/// An event with some fields changed.
+fn merged(base: &Json, change: &Json) -> Json {
+    let mut event = base.as_object().expect("an object").clone();
+    event.extend(change.as_object().expect("an object").clone());
+    Json::Object(event)
+}
+
+#[test]
+fn stable_rules_match_what_they_are_made_for() {
+    let Some(loaded) = load_files(&[STABLE]) else {
+        return;
+    };
+    let policy = loaded.policy.expect("it loads");
+    let cases: Vec<Json> = serde_json::from_str(CASES).expect("JSON");
+    for case in cases {
+        let (rule, event) = (case["rule"].as_str(), &case["event"]);
+        assert_eq!(first_match(&policy, event).as_deref(), rule, "{event}");
+        for change in case["innocent"].as_array().expect("changes") {
+            let event = merged(event, change);
+            assert_eq!(first_match(&policy, &event), None, "{rule:?}: {change}");
+        }
+    }
+}
+
+#[test]
+fn stable_rules_tell_what_they_need() {
+    let Some(loaded) = load_files(&[STABLE, INCUBATING]) else {
+        return;
+    };
+    let policy = loaded.policy.expect("it loads");
+    assert!(policy.uses_field(Field::ProcAexepath));
+    assert!(!policy.uses_field(Field::ProcVmrss));
+    assert!(policy.environment_names().whole);
+    assert_eq!(
+        policy.host_names().collect::<Vec<_>>(),
+        ["kubernetes.default.svc.cluster.local"]
+    );
 }

@@ -24,8 +24,8 @@ pub(crate) fn compile(
     let mut operands = Operands { builder, warnings };
     let left = operands.build(&check.left, Side::Left)?;
     check_operator(check, left.kind)?;
-    let text = check.to_string();
-    if let Some(known) = operands.builder.known_leaf(&text) {
+    let key = check.to_string();
+    if let Some(known) = operands.builder.known_leaf(&key) {
         warn(check, operands.warnings);
         return Ok(known);
     }
@@ -45,7 +45,7 @@ pub(crate) fn compile(
         left: left.operand,
         test,
     };
-    Ok(operands.builder.leaf(text, leaf, truth))
+    Ok(operands.builder.leaf(key, leaf, truth))
 }
 
 /// A test against literals.
@@ -101,8 +101,8 @@ fn host_name(
     modifier: Option<Modifier>,
 ) -> Option<Test> {
     let negated = match (operator, modifier) {
-        (Operator::Equal | Operator::Same, None | Some(Modifier::AnyOf)) => false,
-        (Operator::In | Operator::Intersects, None) => false,
+        (Operator::Equal | Operator::Same, None | Some(Modifier::Any))
+        | (Operator::In | Operator::Intersects, None) => false,
         (Operator::NotEqual, None) => true,
         _ => return None,
     };
@@ -162,11 +162,14 @@ fn text_test(operator: Operator, kind: Type, list: &[Literal]) -> Result<TextTes
                 paths.iter().map(AsRef::as_ref),
             )))
         }
-        Operator::Contains => contains(&one()?),
+        Operator::Contains => Ok(contains(&one()?)),
         Operator::IContains => Ok(TextTest::ContainsIgnoringCase(
             one()?.to_ascii_lowercase().into(),
         )),
-        Operator::BContains => contains(&list.first().map_or(Ok(Box::default()), literal::hex)?),
+        Operator::BContains => list
+            .first()
+            .map_or(Ok(Box::default()), literal::hex)
+            .map(|bytes| contains(&bytes)),
         Operator::BStartsWith => list
             .first()
             .map_or(Ok(Box::default()), literal::hex)
@@ -180,10 +183,8 @@ fn text_test(operator: Operator, kind: Type, list: &[Literal]) -> Result<TextTes
     }
 }
 
-fn contains(needle: &[u8]) -> Result<TextTest, Fault> {
-    Ok(TextTest::Contains(Box::new(
-        Finder::new(needle).into_owned(),
-    )))
+fn contains(needle: &[u8]) -> TextTest {
+    TextTest::Contains(Box::new(Finder::new(needle).into_owned()))
 }
 
 fn regex(list: &[Literal], kind: Type) -> Result<TextTest, Fault> {

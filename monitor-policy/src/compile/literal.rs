@@ -36,7 +36,7 @@ pub(crate) fn hex(literal: &Literal) -> Result<Box<[u8]>, Fault> {
         let message = "expected an even number of hexadecimal digits";
         Fault::syntax(message, literal.span.clone())
     };
-    if literal.bytes.is_empty() || literal.bytes.len() % 2 != 0 {
+    if literal.bytes.is_empty() || !literal.bytes.len().is_multiple_of(2) {
         return Err(refuse());
     }
     let pair = |pair: &[u8]| {

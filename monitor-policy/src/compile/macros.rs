@@ -113,6 +113,7 @@ impl Macros {
             match found {
                 Some(other) if other.index < item.visibility => used.push(name.text.clone()),
                 Some(_) => {
+                    used.push(name.text.clone());
                     let fault = self.undefined(name).with_help(
                         "a macro sees only macros that are defined before it: move it up",
                     );
@@ -183,7 +184,9 @@ impl Macros {
 pub(crate) fn references<'e>(expr: &'e Expr, names: &mut Vec<&'e Name>) {
     match expr {
         Expr::And(parts) | Expr::Or(parts) => {
-            parts.iter().for_each(|part| references(part, names));
+            for part in parts {
+                references(part, names);
+            }
         }
         Expr::Not(inner) => references(inner, names),
         Expr::Macro(name) => names.push(name),

@@ -58,7 +58,7 @@ pub(crate) struct CompiledRule {
 }
 
 /// Compiles all definitions.
-pub(crate) fn compile(store: &Store, options: &Options) -> Compiled {
+pub(crate) fn compile(store: &Store, options: Options) -> Compiled {
     let mut lists = Lists::new(store);
     let macros = Macros::new(store, &mut lists);
     let mut compiler = Compiler {
@@ -75,7 +75,7 @@ pub(crate) fn compile(store: &Store, options: &Options) -> Compiled {
 }
 
 struct Compiler<'a> {
-    options: &'a Options,
+    options: Options,
     lists: Lists,
     expressions: Expressions<'a>,
     findings: Vec<Finding>,

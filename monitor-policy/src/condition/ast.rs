@@ -113,11 +113,11 @@ pub(crate) struct Call {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Modifier {
     /// Exactly one.
-    OneOf,
+    One,
     /// At least one.
-    AnyOf,
+    Any,
     /// All, and there is one.
-    AllOf,
+    All,
 }
 
 macro_rules! operators {
@@ -198,14 +198,14 @@ impl Operator {
 
 impl Modifier {
     /// All modifiers.
-    pub(crate) const ALL: [Self; 3] = [Self::OneOf, Self::AnyOf, Self::AllOf];
+    pub(crate) const ALL: [Self; 3] = [Self::One, Self::Any, Self::All];
 
     /// As written.
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Self::OneOf => "oneof",
-            Self::AnyOf => "anyof",
-            Self::AllOf => "allof",
+            Self::One => "oneof",
+            Self::Any => "anyof",
+            Self::All => "allof",
         }
     }
 }

@@ -96,15 +96,11 @@ impl<'a> Cursor<'a> {
         if !self.eat("[") {
             return Ok(None);
         }
-        let text = match self.peek() {
-            Some('"' | '\'') => {
-                let literal = self.quoted()?;
-                String::from_utf8_lossy(&literal.bytes).into_owned()
-            }
-            _ => {
-                let bare = |c: char| !is_blank(c) && !matches!(c, '[' | ']' | '"' | '\'');
-                self.take_while(bare).to_owned()
-            }
+        let text = if matches!(self.peek(), Some('"' | '\'')) {
+            String::from_utf8_lossy(&self.quoted()?.bytes).into_owned()
+        } else {
+            let bare = |c: char| !is_blank(c) && !matches!(c, '[' | ']' | '"' | '\'');
+            self.take_while(bare).to_owned()
         };
         if !self.eat("]") {
             return Err(

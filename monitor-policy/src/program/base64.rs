@@ -8,7 +8,7 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
         .map_or(0, |last| last + 1);
     let padding = text.len() - end;
     let digits = text.get(..end)?;
-    if padding > 2 || (padding > 0 && text.len() % 4 != 0) || digits.len() % 4 == 1 {
+    if padding > 2 || (padding > 0 && !text.len().is_multiple_of(4)) || digits.len() % 4 == 1 {
         return None;
     }
     let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);

@@ -128,7 +128,7 @@ impl Predicate {
     pub(crate) fn passes(&self, value: &Value<'_>) -> bool {
         match self {
             Self::Text(test) => match value {
-                Value::Text(text) => test.matches(text),
+                Value::Text(bytes) => test.matches(bytes),
                 other => as_text(other).is_some_and(|text| test.matches(&text)),
             },
             Self::Number(test) => number_passes(test, value),
@@ -146,11 +146,9 @@ impl Predicate {
                     .iter()
                     .filter(|predicate| predicate.passes(value));
                 match modifier {
-                    Modifier::AnyOf => passing.next().is_some(),
-                    Modifier::OneOf => passing.next().is_some() && passing.next().is_none(),
-                    Modifier::AllOf => {
-                        !predicates.is_empty() && passing.count() == predicates.len()
-                    }
+                    Modifier::Any => passing.next().is_some(),
+                    Modifier::One => passing.next().is_some() && passing.next().is_none(),
+                    Modifier::All => !predicates.is_empty() && passing.count() == predicates.len(),
                 }
             }
         }

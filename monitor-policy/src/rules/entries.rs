@@ -8,7 +8,7 @@ use super::item::Entry;
 use crate::diagnostic::Code;
 use crate::nearest;
 use crate::source::{Place, Sourced};
-use crate::yaml::{Content, Node};
+use crate::yaml::{Content, Node, Pair};
 
 /// A mapping of a rules file.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Entries<'a> {
     file: usize,
     text: &'a str,
     node: &'a Node,
-    entries: &'a [(Rc<Node>, Rc<Node>)],
+    pairs: &'a [Pair],
 }
 
 /// A value or what is wrong with it.
@@ -26,11 +26,11 @@ impl<'a> Entries<'a> {
     /// The keys of a mapping in a file; `None` when the node is no mapping.
     pub(crate) fn new(file: usize, text: &'a str, node: &'a Node) -> Option<Self> {
         match &node.content {
-            Content::Mapping(entries) => Some(Self {
+            Content::Mapping(pairs) => Some(Self {
                 file,
                 text,
                 node,
-                entries,
+                pairs,
             }),
             _ => None,
         }
@@ -51,10 +51,8 @@ impl<'a> Entries<'a> {
         self.entry(key).is_some()
     }
 
-    fn entry(&self, key: &str) -> Option<&'a (Rc<Node>, Rc<Node>)> {
-        self.entries
-            .iter()
-            .find(|entry| entry.0.text() == Some(key))
+    fn entry(&self, key: &str) -> Option<&'a Pair> {
+        self.pairs.iter().find(|entry| entry.0.text() == Some(key))
     }
 
     /// The place of a key.
@@ -204,7 +202,7 @@ impl<'a> Entries<'a> {
 
     /// All keys, with their nodes.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&'a Node, &'a Node)> {
-        self.entries.iter().map(|(key, value)| (&**key, &**value))
+        self.pairs.iter().map(|(key, value)| (&**key, &**value))
     }
 
     /// A missing key.
@@ -217,7 +215,7 @@ impl<'a> Entries<'a> {
     pub(crate) fn unknown_keys(&self, known: &[&str]) -> Vec<Finding> {
         let mut seen = HashSet::new();
         let mut findings = Vec::new();
-        for (node, _) in self.entries {
+        for (node, _) in self.pairs {
             let key = node.text().unwrap_or_default();
             let message = if !known.contains(&key) {
                 format!("Unknown key '{key}' is ignored")

@@ -61,10 +61,17 @@ pub(crate) struct Rule {
     pub(crate) warn_evttypes: bool,
     /// Whether an unknown name drops the rule instead of failing the load.
     pub(crate) skip_if_unknown_filter: bool,
-    /// Whether a match starts a capture.
-    pub(crate) capture: bool,
+    /// Whether a match starts a capture, and for how long.
+    pub(crate) capture: Capture,
+}
+
+/// What a rule says of captures.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Capture {
+    /// Whether a match starts one.
+    pub(crate) wanted: bool,
     /// For how long, in ms; 0 for the default.
-    pub(crate) capture_duration: u32,
+    pub(crate) duration: u32,
 }
 
 /// All definitions.
@@ -306,8 +313,10 @@ impl Store {
             exceptions,
             warn_evttypes: rule.warn_evttypes.unwrap_or(true),
             skip_if_unknown_filter: rule.skip_if_unknown_filter.unwrap_or(false),
-            capture: rule.capture.unwrap_or(false),
-            capture_duration: rule.capture_duration.unwrap_or(0),
+            capture: Capture {
+                wanted: rule.capture.unwrap_or(false),
+                duration: rule.capture_duration.unwrap_or(0),
+            },
         };
         self.rules.set(&name, rule);
         Ok(())
@@ -368,6 +377,8 @@ fn override_values(known: &mut Rule, rule: &RuleItem, is_append: &impl Fn(&str) 
     known.skip_if_unknown_filter = rule
         .skip_if_unknown_filter
         .unwrap_or(known.skip_if_unknown_filter);
+    known.capture.wanted = rule.capture.unwrap_or(known.capture.wanted);
+    known.capture.duration = rule.capture_duration.unwrap_or(known.capture.duration);
 }
 
 fn check_redefined_source(known: &Rule, rule: &RuleItem) -> Result<(), Finding> {

@@ -37,11 +37,10 @@ pub fn open_flags_with(flags: u32, state: &[OpenState]) -> String {
         _ => "O_RDONLY",
     };
     let (before, after) = OPEN_FLAGS.split_at(ACCESS_MODE_POSITION);
-    let named = |row: &&(&'static str, u32)| flags & row.1 == row.1;
-    let names = before.iter().filter(named).map(|row| row.0);
-    let names = names
-        .chain([access])
-        .chain(after.iter().filter(named).map(|row| row.0));
+    let is_set = |row: &&(&'static str, u32)| flags & row.1 == row.1;
+    let first = before.iter().filter(is_set).map(|row| row.0);
+    let last = after.iter().filter(is_set).map(|row| row.0);
+    let names = first.chain([access]).chain(last);
     let states = [
         (OpenState::Created, "O_F_CREATED"),
         (OpenState::UpperLayer, "FD_UPPER_LAYER"),

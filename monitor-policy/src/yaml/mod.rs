@@ -36,7 +36,7 @@ pub(crate) enum Content {
     /// A sequence.
     Sequence(Vec<Rc<Node>>),
     /// A mapping in the order of the file; keys may repeat.
-    Mapping(Vec<(Rc<Node>, Rc<Node>)>),
+    Mapping(Vec<Pair>),
 }
 
 /// A scalar: its text, and how it was written.
@@ -46,6 +46,9 @@ pub(crate) struct Scalar {
     pub(crate) text: String,
     style: ScalarStyle,
 }
+
+/// A key and its value.
+pub(crate) type Pair = (Rc<Node>, Rc<Node>);
 
 /// Why a file is no YAML.
 #[derive(Clone, Debug)]
@@ -204,7 +207,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<(Vec<(Rc<Node>, Rc<Node>)>, usize), YamlError> {
+    fn mapping(&mut self, depth: usize) -> Result<(Vec<Pair>, usize), YamlError> {
         let mut entries = Vec::new();
         loop {
             if let Some(end) = self.end(&Event::MappingEnd)? {
@@ -348,7 +351,10 @@ mod tests {
         for word in ["é", "=", "and", "b", "c"] {
             let at = value.text().find(word).unwrap();
             let offset = value.place(&(at..at + word.len())).at.offset as usize;
-            assert!(text[offset..].starts_with(word), "{word} {offset}");
+            assert!(
+                text.get(offset..).unwrap().starts_with(word),
+                "{word} {offset}"
+            );
         }
     }
 }

@@ -30,7 +30,8 @@ pub struct Open {
 
 /// A symlink or hard link. Slots: `Passed` is the new name (`linkpath`, `newpath`), `Target` what
 /// it points to (`target`, `oldpath`), `Base` and `TargetBase` their directories, `Resolved` the
-/// new name as the kernel resolved it where it is known, and `Cwd`.
+/// new name as the kernel resolved it where it is known, and `Cwd`. On the object tier `Target` of a
+/// hard link that succeeded is the resolved path, and `TargetBase` is empty.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Link {

@@ -3,7 +3,9 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A `connect`. Addresses are those of the socket after the call; for a failed call the remote
-/// address is what was passed. Slots: `Passed` holds the name for `AF_UNIX`, and `Cwd`.
+/// address is what was passed. Slots, for `AF_UNIX` only: `Passed` holds the name (an abstract one
+/// with `@` for its leading NUL), and `Cwd`. `io_uring` may try twice: a record with `EINPROGRESS`
+/// is then followed by one with the result.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Connect {

@@ -59,7 +59,7 @@ pub struct Fork {
     pub caller_start: u64,
 }
 
-/// The end of a process.
+/// The end of a process. Before 6.16, two threads that end at the same moment may both report it.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Exit {

@@ -15,8 +15,8 @@ pub enum Kind {
     Fork = 2,
     /// The last thread of a process is gone: body [`crate::process::Exit`].
     Exit = 3,
-    /// `open`, `openat`, `openat2`, `creat`, or the same through `io_uring`: body
-    /// [`crate::file::Open`].
+    /// `open`, `openat`, `openat2`, `creat`, `open_by_handle_at`, or the same through `io_uring`:
+    /// body [`crate::file::Open`].
     Open = 4,
     /// `connect`: body [`crate::network::Connect`].
     Connect = 5,

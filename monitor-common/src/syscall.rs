@@ -88,7 +88,7 @@ impl Call {
     }
 }
 
-/// All calls the syscall tier knows.
+/// All calls the syscall tier knows, in the order of [`Operation`].
 pub const CALLS: [Call; 14] = [
     call(Operation::Open, 2, 5),
     call(Operation::OpenAt, 257, 295),
@@ -127,5 +127,20 @@ const fn call(operation: Operation, number: u32, i386: u32) -> Call {
         number,
         i386,
         x32: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_stand_in_the_order_of_their_operations() {
+        for (index, call) in CALLS.iter().enumerate() {
+            assert_eq!(call.operation as usize, index + 1);
+            assert!(call.indices().all(|index| index < 2 * NUMBERS));
+            assert_eq!(call.entry() & 0xff, call.operation as u32);
+            assert_eq!(call.entry() >> 16, call.number);
+        }
     }
 }

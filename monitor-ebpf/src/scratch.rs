@@ -11,12 +11,10 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 use monitor_common::loss::LossReason;
 use monitor_common::process::Exec;
-use monitor_common::{ARGS_MAX, ENV_MAX, Header, PATH_MAX};
+use monitor_common::{ARGS_MAX, ENV_MAX, Header, PATH_MAX, SCRATCH_SLOTS};
 
 use crate::walk::Walk;
 
-/// Slots for each CPU; the loader sizes the map to match.
-const SLOTS_PER_CPU: u32 = 4;
 /// Fixed parts and six paths (a link has most), the largest record but execs.
 pub const COMMON: usize = size_of::<Header>() + 64 + 6 * PATH_MAX;
 /// What exec needs: four paths and the vectors.
@@ -42,16 +40,16 @@ pub type Common = Scratch<COMMON>;
 pub type Large = Scratch<LARGE>;
 
 #[map]
-static SCRATCH: Array<Common> = Array::with_max_entries(SLOTS_PER_CPU, 0);
+static SCRATCH: Array<Common> = Array::with_max_entries(SCRATCH_SLOTS, 0);
 #[map]
 static EXEC_SCRATCH: Array<Large> = Array::with_max_entries(1, 0);
 
 /// A free slot of this CPU.
 #[inline(always)]
 pub fn claim() -> Result<*mut Common, LossReason> {
-    let first = cpu() * SLOTS_PER_CPU;
+    let first = cpu() * SCRATCH_SLOTS;
     let mut index = 0;
-    while index < SLOTS_PER_CPU {
+    while index < SCRATCH_SLOTS {
         let slot = SCRATCH
             .get_ptr_mut(first + index)
             .ok_or(LossReason::NoScratch)?;

@@ -125,7 +125,12 @@ pub fn current_call(ret: i64) -> Call {
     // SAFETY: the current task is typed, and so are its registers.
     unsafe {
         if Typed::get::<u32>(task, &TASK_FLAGS) & WORKERS != 0 {
-            return Call { number: 0, ret, args: [0; 5], flags: Flags::OBJECT_TIER };
+            return Call {
+                number: 0,
+                ret,
+                args: [0; 5],
+                flags: Flags::OBJECT_TIER,
+            };
         }
         let compat = Typed::get::<u32>(task, &TASK_STATUS) & TS_COMPAT != 0;
         let regs = bpf_task_pt_regs(task.cast_mut().cast()) as *const pt_regs;
@@ -142,7 +147,11 @@ impl Call {
     pub fn is(&mut self, operation: Operation) -> bool {
         let row = &CALLS[operation as usize - 1];
         let (own, other) = (row.number, row.i386);
-        let number = if self.flags & Flags::COMPAT != 0 { other } else { own };
+        let number = if self.flags & Flags::COMPAT != 0 {
+            other
+        } else {
+            own
+        };
         if self.number != number {
             return false;
         }

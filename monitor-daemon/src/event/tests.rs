@@ -397,6 +397,7 @@ fn host_and_container_fields() {
         runtime: Runtime::Docker,
         owner: Owner::System,
         state: State::Known(Arc::new(metadata)),
+        early: None,
     };
     let known = [
         ("container.id", "3ad7b26ded6d"),

@@ -74,7 +74,7 @@ struct Type {
     /// Whether offsets of members hold bit-field sizes too.
     bitfields: bool,
     /// Size in bytes, or the type referred to.
-    size_or_type: u32,
+    size_or_target: u32,
 }
 
 impl<'a> Btf<'a> {
@@ -110,7 +110,7 @@ impl<'a> Btf<'a> {
     pub(super) fn offset(&self, structure: &str, path: &str) -> Option<u32> {
         let mut id = *self.structs.get(structure.as_bytes())?;
         if path.is_empty() {
-            return Some(self.get(id)?.size_or_type);
+            return Some(self.get(id)?.size_or_target);
         }
         let mut bits = 0u32;
         for name in path.split('.') {
@@ -118,13 +118,13 @@ impl<'a> Btf<'a> {
             bits = bits.checked_add(offset)?;
             id = member;
         }
-        (bits % 8 == 0).then_some(bits / 8)
+        bits.is_multiple_of(8).then_some(bits / 8)
     }
 
     /// Names of a function's parameters, in order.
     pub(super) fn parameters(&self, function: &str) -> Option<Vec<&'a str>> {
         let function = self.get(*self.functions.get(function.as_bytes())?)?;
-        let prototype = self.get(function.size_or_type)?;
+        let prototype = self.get(function.size_or_target)?;
         if prototype.kind != KIND_PROTOTYPE {
             return None;
         }
@@ -196,7 +196,7 @@ impl<'a> Btf<'a> {
             let found = self.get(id)?;
             match found.kind {
                 KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_RESTRICT | KIND_TYPE_TAG => {
-                    id = found.size_or_type;
+                    id = found.size_or_target;
                 }
                 _ => return Some(found),
             }
@@ -217,7 +217,7 @@ impl<'a> Btf<'a> {
             kind: flags >> 24 & 0x1f,
             count: (flags & 0xffff) as usize,
             bitfields: flags >> 31 == 1,
-            size_or_type: self.word(at + 8)?,
+            size_or_target: self.word(at + 8)?,
         })
     }
 

@@ -18,8 +18,13 @@ pub(super) struct Chooser<'a> {
 impl Chooser<'_> {
     /// Starts what serves a kind.
     pub(super) fn cover(&self, object: &mut Object, kind: Kind) -> Coverage {
-        let mut coverage =
-            Coverage { kind, provider: None, tier: None, refused: Vec::new(), blind: Vec::new() };
+        let mut coverage = Coverage {
+            kind,
+            provider: None,
+            tier: None,
+            refused: Vec::new(),
+            blind: Vec::new(),
+        };
         self.first(object, providers(kind), &mut coverage);
         if let Some((failures, lost)) = failures(kind)
             && self.request.kinds.contains(&kind)
@@ -37,7 +42,9 @@ impl Chooser<'_> {
                 coverage.refused.push((provider.name(), reason));
                 continue;
             }
-            let Some(names) = self.start(object, provider, coverage) else { continue };
+            let Some(names) = self.start(object, provider, coverage) else {
+                continue;
+            };
             let name = coverage.provider.get_or_insert_default();
             for part in names {
                 if !name.is_empty() {
@@ -60,7 +67,11 @@ impl Chooser<'_> {
             }
             _ => {}
         }
-        match provider.needs.iter().find_map(|need| self.layout.lacks(*need)) {
+        match provider
+            .needs
+            .iter()
+            .find_map(|need| self.layout.lacks(*need))
+        {
             Some(member) => Err(format!("this kernel has no {member}")),
             None => Ok(()),
         }
@@ -101,7 +112,10 @@ impl Chooser<'_> {
             Hook::Entry(function, expected) | Hook::Exit(function, expected) => {
                 let found = self.parameters(function)?;
                 if !found.starts_with(expected) {
-                    return Err(format!("`{function}` has the parameters ({})", found.join(", ")));
+                    return Err(format!(
+                        "`{function}` has the parameters ({})",
+                        found.join(", ")
+                    ));
                 }
             }
             Hook::ExitAnywhere(function) => {

@@ -83,7 +83,9 @@ impl Layout {
 fn parameters(btf: &Btf<'_>) -> Vec<(&'static str, u32)> {
     let position = |function, parameter| {
         let all = btf.parameters(function)?;
-        all.iter().position(|name| *name == parameter).map(|position| position as u32)
+        all.iter()
+            .position(|name| *name == parameter)
+            .map(|position| position as u32)
     };
     // The first parameter of this function is the registration's own.
     let group_dead = position("__traceiter_sched_process_exit", "group_dead") == Some(2);

@@ -172,7 +172,11 @@ impl Probes {
         let mut object = Object::load(request, &layout)?;
         let rings = Rings::new(object.ring("LIFECYCLE")?, object.ring("BULK")?);
         let wanted = |kind: &Kind| ALWAYS.contains(kind) || request.kinds.contains(kind);
-        let chooser = Chooser { request, layout: &layout, types: &types };
+        let chooser = Chooser {
+            request,
+            layout: &layout,
+            types: &types,
+        };
         let coverage = Kind::ALL
             .into_iter()
             .filter(wanted)
@@ -215,6 +219,13 @@ impl Probes {
             }
         }
         Ok(losses)
+    }
+
+    /// Calls of a program that the kernel left out because the program was running on that CPU
+    /// already (it can be preempted on some kernels): name of the program and count, where not
+    /// zero. Each may be a record that is missing.
+    pub fn missed(&self) -> Vec<(&'static str, u64)> {
+        self.object.missed()
     }
 
     /// Records that went into a ring, by kind.

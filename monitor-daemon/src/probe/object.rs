@@ -1,21 +1,19 @@
 //! The kernel object in this binary, and how its programs get into the kernel.
 
-use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::{fs, io};
 
-use aya::maps::{Array, MapData, PerCpuArray, RingBuf};
+use aya::maps::{Array, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError};
-use aya::{Btf, Ebpf, EbpfError, EbpfLoader, util};
+use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::{CALLS, Operation};
-use monitor_common::{ABI_SYMBOL, ABI_VERSION};
+use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::layout::Layout;
 use super::provider::Hook;
 use super::{ProbeError, Request};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/monitor.o"));
-
-/// Slots of scratch memory for each CPU, as `monitor-ebpf/src/scratch.rs` has them.
-const SLOTS_PER_CPU: u32 = 4;
 
 /// The object with its maps in the kernel; programs are loaded one by one.
 pub(super) struct Object {
@@ -35,13 +33,17 @@ impl Object {
             ("SELF_PID", request.skip_process.unwrap_or(0)),
         ];
         let mut loader = EbpfLoader::new();
-        for (name, value) in globals.iter().chain(&layout.offsets).chain(&layout.parameters) {
+        for (name, value) in globals
+            .iter()
+            .chain(&layout.offsets)
+            .chain(&layout.parameters)
+        {
             loader.override_global(name, value, true);
         }
         loader
             .map_max_entries("LIFECYCLE", request.lifecycle_bytes)
             .map_max_entries("BULK", request.bulk_bytes)
-            .map_max_entries("SCRATCH", cpus * SLOTS_PER_CPU)
+            .map_max_entries("SCRATCH", cpus * SCRATCH_SLOTS)
             .map_max_entries("EXEC_SCRATCH", cpus);
         let ebpf = loader.load(OBJECT).map_err(object_error)?;
         let btf =
@@ -78,6 +80,22 @@ impl Object {
         self.attached.retain(|attached| *attached != name);
     }
 
+    /// How often the kernel left out each attached program because it was running on that CPU
+    /// already; only counts that are not zero.
+    pub(super) fn missed(&self) -> Vec<(&'static str, u64)> {
+        let count = |name: &&'static str| {
+            let fd = fd_of(self.ebpf.program(name)?)?;
+            // `bpf_prog_show_fdinfo` of `kernel/bpf/syscall.c`, since 5.12.
+            let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let count = text
+                .lines()
+                .find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            let count = count.trim().parse().ok()?;
+            (count > 0).then_some((*name, count))
+        };
+        self.attached.iter().filter_map(count).collect()
+    }
+
     /// Turns system calls on in the program at their end.
     pub(super) fn serve(&mut self, operations: &[Operation]) -> Result<(), String> {
         let map = self
@@ -107,7 +125,7 @@ impl Object {
     /// A per-CPU array of counters: one list of CPUs for each index.
     pub(super) fn counters(&self, name: &'static str) -> Result<Vec<Vec<u64>>, ProbeError> {
         let map = self.ebpf.map(name).ok_or(ProbeError::Map { name })?;
-        let failed = |source: aya::maps::MapError| ProbeError::Object(Box::new(source.into()));
+        let failed = |source: MapError| ProbeError::Object(Box::new(source.into()));
         let array = PerCpuArray::<_, u64>::try_from(map).map_err(failed)?;
         (0..array.len())
             .map(|index| {
@@ -154,13 +172,26 @@ fn unload(program: &mut Program) {
     drop(done);
 }
 
+fn fd_of(program: &Program) -> Option<RawFd> {
+    let fd = match program {
+        Program::BtfTracePoint(program) => program.fd(),
+        Program::FEntry(program) => program.fd(),
+        Program::FExit(program) => program.fd(),
+        _ => return None,
+    };
+    Some(fd.ok()?.as_fd().as_raw_fd())
+}
+
 fn object_error(error: EbpfError) -> ProbeError {
-    if let EbpfError::MapError(aya::maps::MapError::CreateError { io_error, .. }) = &error
-        && io_error.kind() == io::ErrorKind::PermissionDenied
-    {
-        return ProbeError::Permission;
+    let (EbpfError::MapError(MapError::CreateError { io_error, .. })
+    | EbpfError::BtfError(BtfError::LoadError { io_error, .. })) = &error
+    else {
+        return ProbeError::Object(Box::new(error));
+    };
+    match io_error.kind() {
+        io::ErrorKind::PermissionDenied => ProbeError::Permission,
+        _ => ProbeError::Object(Box::new(error)),
     }
-    ProbeError::Object(Box::new(error))
 }
 
 /// Why the kernel did not take a program, in a line.

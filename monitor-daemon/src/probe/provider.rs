@@ -65,7 +65,11 @@ pub(super) struct Provider {
 
 impl Part {
     const fn new(program: &'static str, hook: Hook) -> Self {
-        Self { program, hook, spare: None }
+        Self {
+            program,
+            hook,
+            spare: None,
+        }
     }
 
     const fn call(program: &'static str, function: &'static str) -> Self {
@@ -77,7 +81,10 @@ impl Part {
     }
 
     const fn spare(self, loss: &'static str) -> Self {
-        Self { spare: Some(loss), ..self }
+        Self {
+            spare: Some(loss),
+            ..self
+        }
     }
 
     /// Short text for people, such as `tp_btf/sched_process_exec`.
@@ -94,7 +101,11 @@ impl Part {
 impl Provider {
     /// Its hooks, for people.
     pub(super) fn name(&self) -> String {
-        self.parts.iter().map(Part::name).collect::<Vec<_>>().join(" + ")
+        self.parts
+            .iter()
+            .map(Part::name)
+            .collect::<Vec<_>>()
+            .join(" + ")
     }
 }
 
@@ -177,7 +188,10 @@ const CGROUP_RMDIRS: &[Provider] = &[tracepoint(
 )];
 const CGROUP_ATTACHES: &[Provider] = &[tracepoint(
     &[Need::Task, Need::Cgroup],
-    &[Part::new("cgroup_attach", Hook::Tracepoint("cgroup_attach_task"))],
+    &[Part::new(
+        "cgroup_attach",
+        Hook::Tracepoint("cgroup_attach_task"),
+    )],
 )];
 
 const OPENS: &[Provider] = &[
@@ -187,8 +201,11 @@ const OPENS: &[Provider] = &[
         parts: &[
             Part::new("open_done", Hook::Entry("fd_install", &["fd", "file"])),
             Part::new("open_begin", Hook::Entry("security_file_open", &["file"])),
-            Part::new("open_failed", Hook::Exit("do_sys_openat2", &["dfd", "filename", "how"]))
-                .spare("opens that fail, and O_PATH"),
+            Part::new(
+                "open_failed",
+                Hook::Exit("do_sys_openat2", &["dfd", "filename", "how"]),
+            )
+            .spare("opens that fail, and O_PATH"),
         ],
         blind: &[
             "io_uring: opens that fail, O_PATH, and direct descriptors, which no process holds",
@@ -215,7 +232,10 @@ const CONNECTS: &[Provider] = &[
         needs: &[Need::Task, Need::File, Need::Socket],
         parts: &[Part::new(
             "connect_done",
-            Hook::Exit("__sys_connect_file", &["file", "address", "addrlen", "file_flags"]),
+            Hook::Exit(
+                "__sys_connect_file",
+                &["file", "address", "addrlen", "file_flags"],
+            ),
         )],
         blind: &["calls whose descriptor or address pointer is bad"],
     },
@@ -236,7 +256,10 @@ const SOCKETS: &[Provider] = &[
     Provider {
         tier: Tier::Object,
         needs: &[Need::Task],
-        parts: &[Part::new("socket_done", Hook::Exit("__sys_socket", &["family", "type", "protocol"]))],
+        parts: &[Part::new(
+            "socket_done",
+            Hook::Exit("__sys_socket", &["family", "type", "protocol"]),
+        )],
         blind: &[URING],
     },
     Provider {
@@ -280,7 +303,10 @@ const LINKS: &[Provider] = &[
             Part::new("link_done", Hook::ExitAnywhere("vfs_link")),
             Part::new(
                 "link_begin",
-                Hook::Entry("security_path_link", &["old_dentry", "new_dir", "new_dentry"]),
+                Hook::Entry(
+                    "security_path_link",
+                    &["old_dentry", "new_dir", "new_dentry"],
+                ),
             ),
             Part::call("link_exit", "__x64_sys_link").spare("link(2) that fails"),
             Part::call("linkat_exit", "__x64_sys_linkat").spare("linkat(2) that fails"),
@@ -316,5 +342,10 @@ const PTRACES: &[Provider] = &[
 ];
 
 const fn tracepoint(needs: &'static [Need], parts: &'static [Part]) -> Provider {
-    Provider { tier: Tier::Tracepoint, needs, parts, blind: &[] }
+    Provider {
+        tier: Tier::Tracepoint,
+        needs,
+        parts,
+        blind: &[],
+    }
 }

@@ -12,6 +12,7 @@ mod services;
 mod state;
 mod waiting;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ pub enum WatchError {
     },
     /// The event loop could not be set up.
     #[error("cannot set up the event loop: {0}")]
-    Runtime(#[from] std::io::Error),
+    Runtime(#[from] io::Error),
 }
 
 /// Everything a run needs, checked.
@@ -117,8 +118,8 @@ async fn follow(
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let [lifecycle, bulk] = rings.descriptors();
-    let lifecycle = AsyncFd::register(lifecycle.try_clone_to_owned()?)?;
-    let bulk = AsyncFd::register(bulk.try_clone_to_owned()?)?;
+    let lifecycle = AsyncFd::register(lifecycle.try_clone_to_owned()?).map_err(io::Error::from)?;
+    let bulk = AsyncFd::register(bulk.try_clone_to_owned()?).map_err(io::Error::from)?;
     loop {
         tokio::select! {
             biased;

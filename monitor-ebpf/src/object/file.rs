@@ -5,9 +5,9 @@
 use aya_ebpf::macros::{fentry, fexit, map};
 use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::{FEntryContext, FExitContext};
-use monitor_common::{Flags, Kind};
 use monitor_common::file::Open;
 use monitor_common::syscall::Operation;
+use monitor_common::{Flags, Kind};
 
 use crate::emit::{Outcome, settle};
 use crate::file::{self, OpenArguments};
@@ -102,15 +102,21 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
     let file: Pointer = ctx.arg(1);
     let key = file as u64;
     // SAFETY: the entry is copied at once; one that is replaced meanwhile is checked below.
-    let Some(&opening) = (unsafe { OPENINGS.get(key) }) else { return 0 };
+    let Some(&opening) = (unsafe { OPENINGS.get(key) }) else {
+        return 0;
+    };
     let _ = OPENINGS.remove(key);
     // SAFETY: the argument of the hook is typed.
     let dentry: u64 = unsafe { Typed::at(file, FILE_PATH.load() + PATH_DENTRY.load()) };
     if opening.task != task() || opening.dentry != dentry {
         return 0;
     }
-    let kernel =
-        OpenArguments { dirfd: opening.dirfd, path: 0, flags: opening.flags, mode: 0 };
+    let kernel = OpenArguments {
+        dirfd: opening.dirfd,
+        path: 0,
+        flags: opening.flags,
+        mode: 0,
+    };
     let (call, open) = asked(i64::from(ctx.arg::<u32>(0)), kernel);
     // SAFETY: `with_slot` claims the slot; the file is typed.
     let outcome = with_slot(|slot| unsafe { report(slot, &call, &open, opening.name, file) });
@@ -133,7 +139,13 @@ fn asked(ret: i64, kernel: OpenArguments) -> (Call, OpenArguments) {
         call.flags = Flags::OBJECT_TIER;
     }
     // The kernel adds this to all opens.
-    (call, OpenArguments { flags: kernel.flags & !O_LARGEFILE, ..kernel })
+    (
+        call,
+        OpenArguments {
+            flags: kernel.flags & !O_LARGEFILE,
+            ..kernel
+        },
+    )
 }
 
 /// # Safety
@@ -175,7 +187,10 @@ pub fn open_failed(ctx: FExitContext) -> i32 {
     };
     let (call, open) = asked(i64::from(ret), kernel);
     // SAFETY: `with_slot` claims the slot.
-    settle(Kind::Open, with_slot(|slot| unsafe { file::open(slot, &call, &open) }))
+    settle(
+        Kind::Open,
+        with_slot(|slot| unsafe { file::open(slot, &call, &open) }),
+    )
 }
 
 /// The current thread, `tgid << 32 | tid`.

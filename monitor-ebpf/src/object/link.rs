@@ -52,7 +52,9 @@ fn begin(directory: Pointer, dentry: Pointer) -> i32 {
 /// move.
 #[fexit(function = "vfs_symlink")]
 pub fn symlink_done(ctx: FExitContext) -> i32 {
-    let Some(place) = linked(&ctx, &VFS_SYMLINK_DENTRY) else { return 0 };
+    let Some(place) = linked(&ctx, &VFS_SYMLINK_DENTRY) else {
+        return 0;
+    };
     let target = argument(&ctx, &VFS_SYMLINK_TARGET);
     // SAFETY: `with_slot` claims the slot; so below.
     let outcome = with_slot(|slot| unsafe {
@@ -67,9 +69,14 @@ pub fn symlink_done(ctx: FExitContext) -> i32 {
 /// parameters move.
 #[fexit(function = "vfs_link")]
 pub fn link_done(ctx: FExitContext) -> i32 {
-    let Some(place) = linked(&ctx, &VFS_LINK_NEW) else { return 0 };
+    let Some(place) = linked(&ctx, &VFS_LINK_NEW) else {
+        return 0;
+    };
     // A link never crosses mounts.
-    let target = Place { dentry: argument(&ctx, &VFS_LINK_OLD), mnt: place.mnt };
+    let target = Place {
+        dentry: argument(&ctx, &VFS_LINK_OLD),
+        mnt: place.mnt,
+    };
     // SAFETY: as above.
     let outcome = with_slot(|slot| unsafe {
         report(slot, Kind::Link, place, |record| {
@@ -139,8 +146,12 @@ unsafe fn report(
 #[inline(always)]
 fn asked() -> (Call, LinkArguments) {
     let mut call = current_call(0);
-    let operations =
-        [Operation::Symlink, Operation::SymlinkAt, Operation::Link, Operation::LinkAt];
+    let operations = [
+        Operation::Symlink,
+        Operation::SymlinkAt,
+        Operation::Link,
+        Operation::LinkAt,
+    ];
     for operation in operations {
         if call.is(operation) {
             let link = link_arguments(operation as u8, &call);
@@ -149,7 +160,12 @@ fn asked() -> (Call, LinkArguments) {
     }
     call.number = 0;
     call.flags = Flags::OBJECT_TIER;
-    let none =
-        LinkArguments { dirfd: AT_FDCWD, path: 0, target_dirfd: AT_FDCWD, target: 0, flags: 0 };
+    let none = LinkArguments {
+        dirfd: AT_FDCWD,
+        path: 0,
+        target_dirfd: AT_FDCWD,
+        target: 0,
+        flags: 0,
+    };
     (call, none)
 }

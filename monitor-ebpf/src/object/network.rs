@@ -2,8 +2,8 @@
 
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
-use monitor_common::{Flags, Kind};
 use monitor_common::syscall::Operation;
+use monitor_common::{Flags, Kind};
 
 use crate::emit::settle;
 use crate::network::{self, Passed};
@@ -24,8 +24,11 @@ pub fn connect_done(ctx: FExitContext) -> i32 {
         call.number = 0;
         -1
     };
-    let passed =
-        Passed { origin: Origin::Kernel, address: ctx.arg(1), len: ctx.arg::<u64>(2) as u32 };
+    let passed = Passed {
+        origin: Origin::Kernel,
+        address: ctx.arg(1),
+        len: ctx.arg::<u64>(2) as u32,
+    };
     let file = ctx.arg(0);
     settle(
         Kind::Connect,

@@ -1,0 +1,265 @@
+//! The kernel programs, on the kernel this runs on: what a process does comes out as records.
+//!
+//! Needs root; skips with a reason otherwise. One test, as it changes the working directory.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use monitor_common::process::ExeFlags;
+use monitor_common::{Flags, Kind, Slot};
+use monitor_daemon::probe::{Probes, Request, Rings, Tier, Tiers};
+use monitor_daemon::record::{Body, Record};
+use rustix::event::{PollFd, PollFlags, poll};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Deep enough for more than 1,000 components, and within `PATH_MAX` below any temporary folder.
+const LEVELS: usize = 1_250;
+
+/// A record, copied out of the ring.
+struct Seen(Vec<u8>);
+
+impl Seen {
+    fn record(&self) -> Record<'_> {
+        Record::parse(&self.0).unwrap()
+    }
+
+    fn text(&self, slot: Slot) -> String {
+        String::from_utf8_lossy(self.record().string(slot)).into_owned()
+    }
+}
+
+/// Reads until one of this process's records, or its children's, fits.
+fn wait_for(rings: &mut Rings, what: &str, fits: impl Fn(&Record<'_>) -> bool) -> Seen {
+    let deadline = Instant::now() + PATIENCE;
+    let own = std::process::id();
+    loop {
+        while let Some(bytes) = rings.next() {
+            let record = Record::parse(bytes).unwrap();
+            if [record.task().pid, record.task().ppid].contains(&own) && fits(&record) {
+                return Seen(bytes.to_vec());
+            }
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        assert!(!left.is_zero(), "no record of {what} in {PATIENCE:?}");
+        let mut descriptors = rings
+            .descriptors()
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        poll(&mut descriptors, Some(&left.try_into().unwrap())).unwrap();
+    }
+}
+
+fn open_of(rings: &mut Rings, passed: &str) -> Seen {
+    wait_for(rings, passed, |record| {
+        record.kind() == Kind::Open && record.string(Slot::Passed) == passed.as_bytes()
+    })
+}
+
+fn probes(tiers: Tiers) -> Option<Probes> {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: loading kernel programs needs root");
+        return None;
+    }
+    let probes = Probes::load(&Request {
+        tiers,
+        ..Request::default()
+    })
+    .unwrap();
+    for coverage in probes.coverage() {
+        println!("{coverage:?}");
+    }
+    Some(probes)
+}
+
+#[test]
+fn what_a_process_does_comes_out_as_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    std::env::set_current_dir(&folder).unwrap();
+    for tiers in [Tiers::SyscallOnly, Tiers::Auto] {
+        let Some(mut probes) = probes(tiers) else {
+            return;
+        };
+        let served = probes
+            .coverage()
+            .iter()
+            .all(|coverage| coverage.provider.is_some());
+        assert!(served, "a kind has no provider: {:?}", probes.coverage());
+        let mut rings = probes.rings().unwrap();
+        assert!(probes.rings().is_err(), "the rings can be taken once");
+        processes(&mut rings);
+        files(&mut rings, &folder);
+        deep_files(&mut rings, &folder);
+        network(&mut rings);
+        let open = probes
+            .coverage()
+            .iter()
+            .find(|coverage| coverage.kind == Kind::Open)
+            .unwrap();
+        links(&mut rings, &folder, open.tier == Some(Tier::Object));
+        assert_eq!(probes.losses().unwrap(), []);
+        let opens = probes
+            .kept()
+            .unwrap()
+            .into_iter()
+            .find(|(kind, _)| *kind == Kind::Open);
+        assert!(opens.unwrap().1 > 0);
+    }
+}
+
+fn processes(rings: &mut Rings) {
+    let status = Command::new("/bin/sh")
+        .args(["-c", "exit 3", "an argument"])
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(3));
+    let fork = wait_for(rings, "the fork", |record| record.kind() == Kind::Fork);
+    let child = fork.record().task().pid;
+    let seen = wait_for(
+        rings,
+        "the exec",
+        |record| matches!(record.body(), Body::Exec(exec) if exec.ret == 0),
+    );
+    let shell = Path::new("/bin/sh").canonicalize().unwrap();
+    assert_eq!(seen.text(Slot::Resolved), shell.to_str().unwrap());
+    assert_eq!(seen.text(Slot::Passed), "/bin/sh");
+    assert_eq!(seen.text(Slot::Args), "/bin/sh\0-c\0exit 3\0an argument\0");
+    assert_eq!(
+        seen.text(Slot::Cwd),
+        std::env::current_dir().unwrap().to_str().unwrap()
+    );
+    let record = seen.record();
+    assert_eq!(
+        (record.task().pid, record.task().ppid),
+        (child, std::process::id())
+    );
+    assert_eq!(record.task().start, fork.record().task().start);
+    let Body::Exec(exec) = record.body() else {
+        panic!("an exec has another body")
+    };
+    assert_eq!(exec.inode, fs::metadata(&shell).unwrap().ino());
+    assert_eq!(exec.exe_flags & ExeFlags::MEMFD, 0);
+    wait_for(rings, "the exit", |record| {
+        record.task().pid == child
+            && matches!(record.body(), Body::Exit(exit) if exit.status == 3 << 8)
+    });
+
+    assert!(Command::new("/nonexistent/program").status().is_err());
+    let seen = wait_for(
+        rings,
+        "the failed exec",
+        |record| matches!(record.body(), Body::Exec(exec) if exec.ret < 0),
+    );
+    assert_eq!(seen.text(Slot::Passed), "/nonexistent/program");
+}
+
+fn files(rings: &mut Rings, folder: &Path) {
+    fs::create_dir_all("real").unwrap();
+    fs::write("real/file", "x").unwrap();
+    let _ = fs::remove_file("alias");
+    symlink("real", "alias").unwrap();
+    File::open("alias/../alias/file").unwrap();
+    let seen = open_of(rings, "alias/../alias/file");
+    let truth = folder.join("real/file");
+    assert_eq!(seen.text(Slot::Resolved), truth.to_str().unwrap());
+    assert_eq!(seen.text(Slot::Cwd), folder.to_str().unwrap());
+    let Body::Open(open) = *seen.record().body() else {
+        panic!("an open has another body")
+    };
+    assert!(open.ret >= 0);
+    assert_eq!(open.inode, fs::metadata(&truth).unwrap().ino());
+
+    assert!(File::open("real/none").is_err());
+    let seen = open_of(rings, "real/none");
+    let Body::Open(open) = *seen.record().body() else {
+        panic!("an open has another body")
+    };
+    assert_eq!((open.ret, open.inode), (-2, 0));
+}
+
+/// More than 1,000 components, and then more than `PATH_MAX`.
+fn deep_files(rings: &mut Rings, folder: &Path) {
+    let mut expected = folder.to_str().unwrap().to_owned();
+    for _ in 0..LEVELS {
+        fs::create_dir("ab").unwrap();
+        std::env::set_current_dir("ab").unwrap();
+        expected.push_str("/ab");
+    }
+    File::create("deep").unwrap();
+    let seen = open_of(rings, "deep");
+    assert_eq!(seen.text(Slot::Resolved), format!("{expected}/deep"));
+    assert!(!seen.record().flag(Flags::PATH_TRUNCATED));
+
+    let name = "n".repeat(200);
+    for _ in 0..3 {
+        fs::create_dir(&name).unwrap();
+        std::env::set_current_dir(&name).unwrap();
+    }
+    File::create("deeper").unwrap();
+    let seen = open_of(rings, "deeper");
+    assert!(seen.record().flag(Flags::PATH_TRUNCATED));
+    assert!(
+        seen.text(Slot::Resolved)
+            .ends_with(&format!("/ab/{name}/{name}/{name}/deeper"))
+    );
+
+    fs::remove_file("deeper").unwrap();
+    for _ in 0..3 {
+        std::env::set_current_dir("..").unwrap();
+        fs::remove_dir(&name).unwrap();
+    }
+    fs::remove_file("deep").unwrap();
+    for _ in 0..LEVELS {
+        std::env::set_current_dir("..").unwrap();
+        fs::remove_dir("ab").unwrap();
+    }
+}
+
+fn network(rings: &mut Rings) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
+        panic!("not IPv4")
+    };
+    let stream = TcpStream::connect(address).unwrap();
+    let seen = wait_for(rings, "the connect", |record| {
+        record.kind() == Kind::Connect
+    });
+    let Body::Connect(connect) = *seen.record().body() else {
+        panic!("a connect has another body")
+    };
+    assert_eq!((connect.ret, connect.family), (0, 2));
+    assert_eq!(connect.remote.first_chunk(), Some(&address.ip().octets()));
+    assert_eq!(connect.remote_port, address.port());
+    assert_eq!(connect.local_port, stream.local_addr().unwrap().port());
+
+    assert!(UnixStream::connect("no/socket").is_err());
+    let seen = wait_for(rings, "the connect by name", |record| {
+        record.kind() == Kind::Connect
+    });
+    assert_eq!(seen.text(Slot::Passed), "no/socket");
+}
+
+fn links(rings: &mut Rings, folder: &Path, resolved: bool) {
+    let _ = fs::remove_file("link");
+    symlink("/etc/shadow", "link").unwrap();
+    let seen = wait_for(rings, "the symbolic link", |record| {
+        record.kind() == Kind::Symlink && record.string(Slot::Passed) == b"link"
+    });
+    assert_eq!(seen.text(Slot::Target), "/etc/shadow");
+    if resolved {
+        assert_eq!(
+            seen.text(Slot::Resolved),
+            folder.join("link").to_str().unwrap()
+        );
+    }
+    let _ = fs::remove_file("hard");
+    fs::hard_link("real/file", "hard").unwrap();
+    let seen = wait_for(rings, "the hard link", |record| record.kind() == Kind::Link);
+    assert_eq!(seen.text(Slot::Passed), "hard");
+    assert!(seen.text(Slot::Target).ends_with("real/file"));
+}

@@ -58,6 +58,20 @@ impl Need {
             check: Check::Program(name),
         }
     }
+
+    fn accepts(&self, version: &str) -> bool {
+        match self.check {
+            Check::AtLeast(wanted) => at_least(version, wanted),
+            Check::Installed | Check::Program(_) => true,
+        }
+    }
+
+    fn wanted(&self) -> String {
+        match self.check {
+            Check::AtLeast(version) => format!("{} {version} or later", self.package),
+            Check::Installed | Check::Program(_) => self.package.to_string(),
+        }
+    }
 }
 
 /// Installs the packages behind those `needs` that are not met.
@@ -66,11 +80,8 @@ pub(super) fn install(needs: &[Need]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let list = missing
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(" ");
+    let packages: BTreeSet<&str> = missing.iter().map(|need| need.package.as_ref()).collect();
+    let list = packages.iter().copied().collect::<Vec<_>>().join(" ");
     if shell::find("apt-get").is_none() {
         bail!("this machine has no apt-get; install what these Debian packages hold: {list}");
     }

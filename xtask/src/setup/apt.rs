@@ -105,7 +105,7 @@ pub(super) fn install(needs: &[Need]) -> Result<()> {
     }
     let still = self::missing(needs)?;
     if !still.is_empty() {
-        let still: Vec<String> = still.iter().map(Need::wanted).collect();
+        let still: Vec<String> = still.into_iter().map(Need::wanted).collect();
         bail!(
             "this machine's package sources do not offer: {}",
             still.join(", ")

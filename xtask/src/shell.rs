@@ -94,12 +94,27 @@ pub(crate) fn is_root() -> bool {
 /// The command as one would type it.
 pub(crate) fn line(command: &Command) -> String {
     let set = command.get_envs().filter_map(|(name, value)| {
-        let value = value?.to_string_lossy();
-        Some(format!("{}={}", name.to_string_lossy(), quoted(&value)))
+        Some(format!(
+            "{}={}",
+            name.to_string_lossy(),
+            setting(name, value?)
+        ))
     });
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words = words.map(|word| quoted(&relative(word)));
     set.chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// A variable's value; additions to the search path are shown as such.
+fn setting(name: &OsStr, value: &OsStr) -> String {
+    let inherited = std::env::var(name).unwrap_or_default();
+    match value
+        .to_str()
+        .and_then(|value| value.strip_suffix(&inherited))
+    {
+        Some(added) if !inherited.is_empty() => format!("{}${}", quoted(added), name.display()),
+        _ => quoted(&relative(value)),
+    }
 }
 
 fn starting(command: &Command) -> String {

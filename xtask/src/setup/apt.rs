@@ -58,6 +58,20 @@ impl Need {
             check: Check::Program(name),
         }
     }
+
+    fn accepts(&self, version: &str) -> bool {
+        match self.check {
+            Check::AtLeast(wanted) => at_least(version, wanted),
+            Check::Installed | Check::Program(_) => true,
+        }
+    }
+
+    fn wanted(&self) -> String {
+        match self.check {
+            Check::AtLeast(version) => format!("{} {version} or later", self.package),
+            Check::Installed | Check::Program(_) => self.package.to_string(),
+        }
+    }
 }
 
 /// Installs the packages behind those `needs` that are not met.
@@ -66,11 +80,8 @@ pub(super) fn install(needs: &[Need]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let list = missing
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(" ");
+    let packages: BTreeSet<&str> = missing.iter().map(|need| need.package.as_ref()).collect();
+    let list = packages.iter().copied().collect::<Vec<_>>().join(" ");
     if shell::find("apt-get").is_none() {
         bail!("this machine has no apt-get; install what these Debian packages hold: {list}");
     }
@@ -80,21 +91,25 @@ pub(super) fn install(needs: &[Need]) -> Result<()> {
              apt-get update\n    apt-get install --no-install-recommends {list}"
         );
     }
-    let fresh = !all_known(&missing)?;
-    if fresh {
+    let updated = !all_offered(&missing)?;
+    if updated {
         update()?;
     }
-    match shell::run(&mut install_command(&missing)) {
+    match shell::run(&mut install_command(&packages)) {
         // Old package lists name files that the archive no longer has.
-        Err(_) if !fresh => {
+        Err(_) if !updated => {
             update()?;
-            shell::run(&mut install_command(&missing))?;
+            shell::run(&mut install_command(&packages))?;
         }
         other => other?,
     }
     let still = self::missing(needs)?;
     if !still.is_empty() {
-        bail!("the package archive has no fitting version of: {still:?}");
+        let still: Vec<String> = still.into_iter().map(Need::wanted).collect();
+        bail!(
+            "this machine's package sources do not offer: {}",
+            still.join(", ")
+        );
     }
     Ok(())
 }
@@ -113,28 +128,21 @@ pub(super) fn apt_get(arguments: &[&str]) -> Command {
     command
 }
 
-fn install_command(packages: &BTreeSet<String>) -> Command {
+fn install_command(packages: &BTreeSet<&str>) -> Command {
     let mut command = apt_get(&["install", "--yes", "--no-remove", "--no-install-recommends"]);
     command.args(packages);
     command
 }
 
-fn missing(needs: &[Need]) -> Result<BTreeSet<String>> {
+fn missing(needs: &[Need]) -> Result<Vec<&Need>> {
     let installed = installed_versions(needs)?;
-    let mut missing = BTreeSet::new();
-    for need in needs {
-        let version = installed.get(need.package.as_ref());
-        let met = match (&need.check, version) {
-            (Check::Program(program), _) => shell::find(program).is_some(),
-            (_, None) => false,
-            (Check::Installed, Some(_)) => true,
-            (Check::AtLeast(wanted), Some(version)) => at_least(version, wanted),
-        };
-        if !met {
-            missing.insert(need.package.to_string());
-        }
-    }
-    Ok(missing)
+    let met = |need: &&Need| match need.check {
+        Check::Program(program) => shell::find(program).is_some(),
+        _ => installed
+            .get(need.package.as_ref())
+            .is_some_and(|version| need.accepts(version)),
+    };
+    Ok(needs.iter().filter(|need| !met(need)).collect())
 }
 
 fn installed_versions(needs: &[Need]) -> Result<HashMap<String, String>> {
@@ -181,16 +189,32 @@ fn at_least(version: &str, wanted: &str) -> bool {
     numbers(upstream) >= numbers(wanted)
 }
 
-/// Whether the package lists on this machine offer every one of `packages`, in any version.
-fn all_known(packages: &BTreeSet<String>) -> Result<bool> {
-    let listing = shell::query(Command::new("apt-cache").arg("policy").args(packages))?;
-    let listing = listing.unwrap_or_default();
-    let offered = listing.lines().filter(|line| {
-        line.trim()
-            .strip_prefix("Candidate: ")
-            .is_some_and(|version| version != "(none)")
-    });
-    Ok(offered.count() == packages.len())
+/// Whether the package lists on this machine offer a fitting version of all that is missing.
+fn all_offered(missing: &[&Need]) -> Result<bool> {
+    let packages = missing.iter().map(|need| need.package.as_ref());
+    let mut command = Command::new("apt-cache");
+    let listing = shell::query(command.arg("policy").args(packages))?.unwrap_or_default();
+    let candidates = parse_candidates(&listing);
+    Ok(missing.iter().all(|need| {
+        candidates
+            .get(need.package.as_ref())
+            .is_some_and(|version| need.accepts(version))
+    }))
+}
+
+fn parse_candidates(policy: &str) -> HashMap<&str, &str> {
+    let mut package = "";
+    let mut candidates = HashMap::new();
+    for line in policy.lines() {
+        if let Some(version) = line.trim().strip_prefix("Candidate: ") {
+            if version != "(none)" {
+                candidates.insert(package, version);
+            }
+        } else if let Some(name) = line.strip_suffix(':') {
+            package = name;
+        }
+    }
+    candidates
 }
 
 #[cfg(test)]
@@ -203,6 +227,13 @@ mod tests {
         let versions = parse_versions(listing);
         assert_eq!(versions.len(), 1);
         assert_eq!(versions["gcc"], "4:12.2.0-3");
+    }
+
+    #[test]
+    fn a_candidate_belongs_to_the_package_above_it() {
+        let policy = "gcc:\n  Installed: (none)\n  Candidate: 4:12\n  Version table:\n     4:12 500\n\
+                      nothing:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n";
+        assert_eq!(parse_candidates(policy), HashMap::from([("gcc", "4:12")]));
     }
 
     #[test]

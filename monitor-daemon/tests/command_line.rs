@@ -150,7 +150,7 @@ fn exit_codes() {
 fn check_says_where_what_is_wrong() {
     let fixture = Fixture::new();
     let said = text(&fixture.run("check bad.yaml").stdout);
-    assert!(said.contains("bad.yaml:3:44"), "{said}");
+    assert!(said.contains("bad.yaml:3:45"), "{said}");
     assert!(said.ends_with("bad.yaml: 1 error\n"), "{said}");
     assert!(!said.contains('\u{1b}'), "no colours in a pipe: {said}");
     assert_eq!(
@@ -199,11 +199,13 @@ fn check_json_has_an_entry_a_file_in_order() {
             assert!(entry.get(key).is_some(), "no `{key}` in {entry}");
         }
     }
-    let position = &result[2]["errors"][0]["context"]["locations"][0]["position"];
-    assert_eq!(
-        (&position["name"], &position["line"]),
-        (&json!("bad.yaml"), &json!(3))
-    );
+    let locations = result[2]["errors"][0]["context"]["locations"]
+        .as_array()
+        .unwrap();
+    let position = &locations.last().unwrap()["position"];
+    let expected =
+        json!({"name": "bad.yaml", "line": 3, "column": 45, "offset": position["offset"]});
+    assert_eq!(position, &expected);
 }
 
 #[test]

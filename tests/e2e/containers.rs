@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use monitor_tests::daemon::is_from;
 use monitor_tests::docker::Dockerd;
 use monitor_tests::tree::Tree;
-use monitor_tests::daemon::is_from;
 use monitor_tests::{daemon, docker, skip_if, wait};
 use serde_json::{Value, json};
 
@@ -218,9 +218,9 @@ fn the_first_exec_of_fifty_containers_has_name_and_image() -> Result<()> {
         );
     }
     let all = world.daemon.stop()?;
-    let named = all.iter().filter(|alert| {
-        text(&alert["output_fields"], "container.name").starts_with("e2e-first-")
-    });
+    let named = all
+        .iter()
+        .filter(|alert| text(&alert["output_fields"], "container.name").starts_with("e2e-first-"));
     ensure!(named.count() == 50, "one alert a container: {all:#?}");
     Ok(())
 }
@@ -282,7 +282,10 @@ fn the_kubernetes_api_is_known_by_name() -> Result<()> {
         Ok(world.daemon.wait_for_since(first, rule, second, fits).ok())
     })?;
     is_in(&alert, &sandbox.name, &sandbox.id);
-    assert_fields(&alert, &[("proc.name", json!("nc")), ("fd.rport", json!(6443))]);
+    assert_fields(
+        &alert,
+        &[("proc.name", json!("nc")), ("fd.rport", json!(6443))],
+    );
     world.expect_quiet(rule, |_| sandbox.sh("/bin/nc -w 1 203.0.113.78 6443; true"))
 }
 

@@ -70,7 +70,10 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
     tree.file("/etc/hosts", "127.0.0.1 localhost\n")?;
     tree.file("/rules/falco_rules.yaml", rules)?
         .file("/rules/own.yaml", OWN)?;
-    tree.file("/rules/monitor.yaml", "rule_matching: all\nmetrics:\n  listen: off\n")?;
+    tree.file(
+        "/rules/monitor.yaml",
+        "rule_matching: all\nmetrics:\n  listen: off\n",
+    )?;
     let output = vm::run(vm::DEBIAN_12, &tree, SCRIPT, BOOT_AND_RUN)?;
     ensure!(
         output.text.contains("\nstatus 0\n"),

@@ -29,7 +29,10 @@ impl World {
         let programs = Programs::new()?;
         let mut command = Command::new(paths::daemon()?);
         command.arg("run").args(arguments(&programs, docker)?);
-        Ok(Self { daemon: Daemon::start_command(&mut command)?, programs })
+        Ok(Self {
+            daemon: Daemon::start_command(&mut command)?,
+            programs,
+        })
     }
 
     /// The same, with these lines as `/etc/hosts` of the daemon alone.
@@ -39,9 +42,17 @@ impl World {
         std::fs::write(&file, hosts)?;
         let mut command = Command::new("unshare");
         let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
-        command.args(["--mount", "sh", "-c", script, "sh"]).arg(file);
-        command.arg(paths::daemon()?).arg("run").args(arguments(&programs, Some(docker))?);
-        Ok(Self { daemon: Daemon::start_command(&mut command)?, programs })
+        command
+            .args(["--mount", "sh", "-c", script, "sh"])
+            .arg(file);
+        command
+            .arg(paths::daemon()?)
+            .arg("run")
+            .args(arguments(&programs, Some(docker))?);
+        Ok(Self {
+            daemon: Daemon::start_command(&mut command)?,
+            programs,
+        })
     }
 
     /// The alert of `rule` that `fits`.
@@ -101,9 +112,15 @@ fn arguments(programs: &Programs, docker: Option<&Dockerd>) -> Result<[PathBuf; 
     let socket = docker.map_or_else(|| "/nonexistent/docker.sock".into(), Dockerd::socket);
     let config = programs.folder().join("monitor.yaml");
     let socket = socket.display();
-    let text = format!("rule_matching: all\nmetrics:\n  listen: off\ndocker:\n  socket: {socket}\n");
+    let text =
+        format!("rule_matching: all\nmetrics:\n  listen: off\ndocker:\n  socket: {socket}\n");
     std::fs::write(&config, text)?;
-    Ok(["--config".into(), config, "--policy".into(), rules.join("falco_rules.yaml")])
+    Ok([
+        "--config".into(),
+        config,
+        "--policy".into(),
+        rules.join("falco_rules.yaml"),
+    ])
 }
 
 /// A field as text, empty when missing.

@@ -48,8 +48,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let events = open(&arguments.events)?;
     if let Some(text) = &arguments.condition {
-        let condition =
-            Condition::parse(text).map_err(Error::Condition)?;
+        let condition = Condition::parse(text).map_err(Error::Condition)?;
         return each(events, |number, event| {
             print(&answer(number, condition.matches(event), arguments.format))
         });

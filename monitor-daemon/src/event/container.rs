@@ -12,13 +12,28 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<
     let Some(container) = event.container else {
         return on_host(field.field);
     };
-    from_cgroup(event, container, field.field).or_else(|| {
-        let metadata = container.metadata()?;
-        identity(metadata, field.field)
-            .or_else(|| modes(metadata, field.field))
-            .or_else(|| labels(metadata, field))
-            .or_else(|| mounts(metadata, field))
-            .or_else(|| pod(metadata, metadata.pod.as_ref()?, field))
+    from_cgroup(event, container, field.field)
+        .or_else(|| name(container, field.field))
+        .or_else(|| from_runtime(container.metadata()?, field))
+}
+
+fn from_runtime<'e>(metadata: &'e Metadata, field: &FieldRef) -> Option<Value<'e>> {
+    identity(metadata, field.field)
+        .or_else(|| modes(metadata, field.field))
+        .or_else(|| labels(metadata, field))
+        .or_else(|| mounts(metadata, field))
+        .or_else(|| pod(metadata, metadata.pod.as_ref()?, field))
+}
+
+/// What the runtime tells when it makes a container, before all else.
+fn name(container: &Container, field: Field) -> Option<Value<'_>> {
+    let (name, image) = container.name_and_image()?;
+    Some(match field {
+        Field::ContainerName => borrowed(name),
+        Field::ContainerImage => borrowed(&image.reference),
+        Field::ContainerImageRepository => borrowed(&image.repository),
+        Field::ContainerImageTag => borrowed(&image.tag),
+        _ => return None,
     })
 }
 
@@ -55,11 +70,7 @@ fn from_cgroup<'e>(event: &Event<'_>, container: &'e Container, field: Field) ->
 fn identity(metadata: &Metadata, field: Field) -> Option<Value<'_>> {
     let image = &metadata.image;
     Some(match field {
-        Field::ContainerName => borrowed(&metadata.name),
-        Field::ContainerImage => borrowed(&image.reference),
         Field::ContainerImageId => borrowed(&image.id),
-        Field::ContainerImageRepository => borrowed(&image.repository),
-        Field::ContainerImageTag => borrowed(&image.tag),
         Field::ContainerImageDigest => borrowed(&image.digest),
         Field::ContainerIp => owned(metadata.ip()?.to_string()),
         _ => return None,
@@ -110,7 +121,8 @@ fn mounts<'e>(metadata: &'e Metadata, field: &FieldRef) -> Option<Value<'e>> {
     match &field.arg {
         Some(FieldArg::Index(index)) => of(metadata.mounts.get(*index as usize)?),
         Some(FieldArg::Key(pattern)) => {
-            let fits = |mount: &&Mount| text::glob(pattern.as_bytes(), key(mount, field).as_bytes());
+            let fits =
+                |mount: &&Mount| text::glob(pattern.as_bytes(), key(mount, field).as_bytes());
             of(metadata.mounts.iter().find(fits)?)
         }
         None => None,

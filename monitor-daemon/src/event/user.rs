@@ -29,7 +29,10 @@ pub(super) fn value(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static
 
 pub(super) fn name_or_na(event: &Event<'_>, uid: u32) -> String {
     match (event.world.accounts, uid) {
-        (Some(accounts), _) => accounts.user(uid).map_or(UNKNOWN, |user| &user.name).to_owned(),
+        (Some(accounts), _) => accounts
+            .user(uid)
+            .map_or(UNKNOWN, |user| &user.name)
+            .to_owned(),
         // A container that was gone before its files could be read.
         (None, 0) => "root".to_owned(),
         (None, _) => UNKNOWN.to_owned(),
@@ -37,7 +40,10 @@ pub(super) fn name_or_na(event: &Event<'_>, uid: u32) -> String {
 }
 
 pub(super) fn group_or_na(event: &Event<'_>, gid: u32) -> String {
-    let name = event.world.accounts.and_then(|accounts| accounts.group(gid));
+    let name = event
+        .world
+        .accounts
+        .and_then(|accounts| accounts.group(gid));
     name.unwrap_or(UNKNOWN).to_owned()
 }
 

@@ -51,11 +51,6 @@ impl Judge {
         }
     }
 
-    /// The policy.
-    pub(super) fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
     /// Whether some rule can match this event.
     pub(super) fn wants(&self, event: EventType) -> bool {
         self.policy.event_types().contains(event)
@@ -76,12 +71,21 @@ impl Judge {
     /// Rules that this build records no event for, so that they can never match.
     pub(super) fn silent_rules(policy: &Policy) -> Vec<&str> {
         let names = Kind::ALL.into_iter().flat_map(event_types);
-        let recorded: Vec<EventType> =
-            names.filter_map(|name| EventType::from_name(name)).collect();
+        let recorded: Vec<EventType> = names
+            .filter_map(|name| EventType::from_name(name))
+            .collect();
         let silent = |rule: &&Rule| {
-            rule.enabled && !recorded.iter().any(|event| rule.event_types.contains(*event))
+            rule.enabled
+                && !recorded
+                    .iter()
+                    .any(|event| rule.event_types.contains(*event))
         };
-        policy.rules().iter().filter(silent).map(|rule| &*rule.name).collect()
+        policy
+            .rules()
+            .iter()
+            .filter(silent)
+            .map(|rule| &*rule.name)
+            .collect()
     }
 
     /// Tries the rules on an event and hands each alert to `emit`.

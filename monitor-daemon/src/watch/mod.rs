@@ -13,6 +13,7 @@ mod state;
 mod waiting;
 
 use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,8 +119,7 @@ async fn follow(
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let [lifecycle, bulk] = rings.descriptors();
-    let lifecycle = AsyncFd::register(lifecycle.try_clone_to_owned()?).map_err(io::Error::from)?;
-    let bulk = AsyncFd::register(bulk.try_clone_to_owned()?).map_err(io::Error::from)?;
+    let (lifecycle, bulk) = (wakeups(lifecycle)?, wakeups(bulk)?);
     loop {
         tokio::select! {
             biased;
@@ -142,6 +142,15 @@ async fn follow(
             }
         }
     }
+}
+
+/// Wake-ups of a ring, on a descriptor of their own.
+#[expect(
+    deprecated,
+    reason = "made for borrowed descriptors; this one is owned by what waits on it"
+)]
+fn wakeups(ring: BorrowedFd<'_>) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(ring.try_clone_to_owned()?)
 }
 
 /// Whether a signal to stop has come; does not wait for one.

@@ -53,11 +53,11 @@ pub(super) fn start(
         .spawn(move || {
             runtime.block_on(async {
                 tokio::join!(
-                client,
-                resolver,
-                pass_on(told, inputs.clone(), Input::Container),
-                pass_on(resolved, inputs, Input::Names),
-            );
+                    client,
+                    resolver,
+                    pass_on(told, inputs.clone(), Input::Container),
+                    pass_on(resolved, inputs, Input::Names),
+                );
             });
         })?;
     Ok((Services { requests, owner }, receiver))

@@ -225,8 +225,10 @@ impl State {
             return;
         };
         if self.judge.wants(event.event_type()) {
-            self.judge
-                .judge(&event, |alert| drop(self.alerts.push(alert)));
+            self.judge.judge(&event, |alert| {
+                // A full queue has counted the loss.
+                let _lost = self.alerts.push(alert);
+            });
         }
     }
 
@@ -309,7 +311,9 @@ fn accounts<'u>(
     container: Option<&Container>,
 ) -> Option<&'u Accounts> {
     let now = record.header().time;
-    let Some(container) = container else { return Some(users.host(now)) };
+    let Some(container) = container else {
+        return Some(users.host(now));
+    };
     let first = container.metadata().and_then(|metadata| metadata.pid);
     users.container(&container.id, first.unwrap_or(record.task().pid), now)
 }

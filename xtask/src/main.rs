@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::build::Profile;
 use crate::setup::Level;
 
 #[derive(Parser)]
@@ -62,18 +63,19 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    let done = |()| ExitCode::SUCCESS;
     let outcome = match Arguments::parse().command {
-        Task::Setup { level } => setup::setup(level),
-        Task::BuildEbpf => build::build_ebpf(),
-        Task::Build { debug: false } => build::build(build::Profile::Release),
-        Task::Build { debug: true } => build::build(build::Profile::Debug),
-        Task::Run { arguments } => run::run(&arguments),
+        Task::Setup { level } => setup::setup(level).map(done),
+        Task::BuildEbpf => build::build_ebpf().map(done),
+        Task::Build { debug: false } => build::build(Profile::Release).map(done),
+        Task::Build { debug: true } => build::build(Profile::Debug).map(done),
+        Task::Run { arguments } => run::run(&arguments).map(done),
         Task::Test { suites } => test::test(&suites),
-        Task::Vm(options) => vm::vm(&options),
+        Task::Vm(options) => vm::vm(&options).map(done),
         Task::Ci => test::ci(),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

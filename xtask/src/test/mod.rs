@@ -8,7 +8,8 @@ mod tally;
 mod tidy;
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -21,8 +22,8 @@ use tally::Tally;
 /// Suites whose tests share nothing on the host, so they may run side by side.
 const PARALLEL: [&str; 1] = ["conformance"];
 
-/// Runs the suites named, or all of them.
-pub(crate) fn test(suites: &[String]) -> Result<()> {
+/// Runs the suites named, or all of them; a failed check is no error but the exit status.
+pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
     setup::setup(Level::Test)?;
     let outside = outside_suites()?;
     let known: Vec<&str> = ["tidy", "unit"]
@@ -43,53 +44,49 @@ pub(crate) fn test(suites: &[String]) -> Result<()> {
         tidy::check(&mut tally)?;
     }
     if selected("unit") {
-        let mut command = shell::cargo();
-        command.args([
-            "test",
-            "--locked",
-            "--workspace",
-            "--exclude",
-            "monitor-tests",
-        ]);
-        command.args(["--no-fail-fast", "--", "--show-output"]);
-        run_counted(&mut command, &mut tally)?;
-        let mut command = shell::cargo();
-        command.args(["test", "--locked", "--package", "monitor-tests", "--lib"]);
-        command.args(["--", "--show-output"]);
-        run_counted(&mut command, &mut tally)?;
+        cargo_test(
+            &["--workspace", "--exclude=monitor-tests", "--no-fail-fast"],
+            &[],
+            &mut tally,
+        )?;
+        cargo_test(&["--package=monitor-tests", "--lib"], &[], &mut tally)?;
     }
     for suite in outside.iter().filter(|suite| selected(suite)) {
-        let mut command = shell::cargo();
-        command.args([
-            "test",
-            "--locked",
-            "--package",
-            "monitor-tests",
-            "--test",
-            suite,
-        ]);
-        command.args(["--", "--show-output"]);
-        if !PARALLEL.contains(&suite.as_str()) {
-            command.arg("--test-threads=1");
-        }
-        run_counted(&mut command, &mut tally)?;
+        let alone: &[&str] = if PARALLEL.contains(&suite.as_str()) {
+            &[]
+        } else {
+            &["--test-threads=1"]
+        };
+        cargo_test(
+            &["--package=monitor-tests", "--test", suite],
+            alone,
+            &mut tally,
+        )?;
     }
+    for name in &tally.failures {
+        println!("FAILED: {name}");
+    }
+    // The last line, which scripts read; the exit status says the rest.
     println!("{tally}");
-    if tally.failed > 0 {
-        bail!("{} of the checks failed", tally.failed);
-    }
-    Ok(())
+    Ok(if tally.failed > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Everything, with the demand that what must run does run.
-pub(crate) fn ci() -> Result<()> {
+pub(crate) fn ci() -> Result<ExitCode> {
     // The tests read this and fail where they would otherwise skip. Restarting is the safe way to
     // set a variable for all that follows.
     if std::env::var_os("CI").is_some_and(|value| value == "true") {
         return test(&[]);
     }
     let this = std::env::current_exe().context("cannot find this program")?;
-    shell::run(Command::new(this).arg("test").env("CI", "true"))
+    let mut again = Command::new(this);
+    again.arg("test").env("CI", "true");
+    shell::announce(&again);
+    Err(again.exec()).context("cannot start this program again")
 }
 
 /// The test targets of `monitor-tests`.
@@ -121,9 +118,16 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key).and_then(Value::as_str)
 }
 
-/// Runs a `cargo test`, passes its output on line by line, and adds its results up.
-fn run_counted(command: &mut Command, tally: &mut Tally) -> Result<()> {
-    shell::announce(command);
+/// Runs `cargo test`, passes its output on line by line, and adds its results up.
+fn cargo_test(selection: &[&str], options: &[&str], tally: &mut Tally) -> Result<()> {
+    let mut command = shell::cargo();
+    // Output of tests that pass too: it holds the lines of those that skip.
+    command
+        .args(["test", "--locked"])
+        .args(selection)
+        .args(["--", "--show-output"]);
+    command.args(options);
+    shell::announce(&command);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -137,8 +141,7 @@ fn run_counted(command: &mut Command, tally: &mut Tally) -> Result<()> {
     }
     // Did not compile, or died in the middle: no line of results says so.
     if !child.wait()?.success() && tally.failed == before {
-        println!("FAILED: `{}`", shell::line(command));
-        tally.failed += 1;
+        tally.fail(format!("`{}`", shell::line(&command)));
     }
     Ok(())
 }

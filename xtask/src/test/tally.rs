@@ -8,6 +8,8 @@ pub(super) struct Tally {
     pub(super) passed: u64,
     pub(super) failed: u64,
     pub(super) skipped: u64,
+    /// Names of what failed.
+    pub(super) failures: Vec<String>,
 }
 
 impl Tally {
@@ -19,6 +21,12 @@ impl Tally {
         if line.starts_with("SKIP: ") || line.contains(" ... SKIP: ") {
             self.skipped += 1;
             self.passed = self.passed.wrapping_sub(1);
+        }
+        let name = line
+            .strip_prefix("test ")
+            .and_then(|line| line.split_once(" ... "));
+        if let Some((name, "FAILED")) = name {
+            self.failures.push(name.to_owned());
         }
         let Some(result) = line.strip_prefix("test result: ") else {
             return;
@@ -47,8 +55,14 @@ impl Tally {
         if succeeded {
             self.passed = self.passed.wrapping_add(1);
         } else {
-            self.failed += 1;
+            self.fail(format!("check {name}"));
         }
+    }
+
+    /// Counts a failure that no line of libtest names.
+    pub(super) fn fail(&mut self, name: String) {
+        self.failed += 1;
+        self.failures.push(name);
     }
 }
 
@@ -58,6 +72,7 @@ impl fmt::Display for Tally {
             passed,
             failed,
             skipped,
+            failures: _,
         } = self;
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
     }
@@ -72,6 +87,7 @@ mod tests {
         let mut tally = Tally::default();
         for line in [
             "test a ... ok",
+            "test d::e ... FAILED",
             "SKIP: b: no docker",
             "test c ... SKIP: c: no kernel",
             "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; \
@@ -82,5 +98,6 @@ mod tests {
             tally.read(line);
         }
         assert_eq!(tally.to_string(), "13 passed, 2 failed, 3 skipped");
+        assert_eq!(tally.failures, ["d::e"]);
     }
 }

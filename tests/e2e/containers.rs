@@ -127,7 +127,7 @@ fn terminal_shell(world: &mut World, docker: &Dockerd) -> Result<()> {
 fn dropped_binary(world: &mut World, docker: &Dockerd) -> Result<()> {
     let rule = "Drop and execute new binary in container";
     let sandbox = Sandbox::start(docker, "e2e-drop", &[])?;
-    sandbox.sh("cp /bin/busybox /tmp/true && /tmp/true")?;
+    sandbox.sh("cp /bin/busybox /tmp/true; /tmp/true; exit 0")?;
     let alert = world.expect(rule, |fields| text(fields, "proc.exepath") == "/tmp/true")?;
     is_in(&alert, &sandbox.name, &sandbox.id);
     assert_fields(&alert, &[("proc.pname", json!("sh"))]);

@@ -149,9 +149,9 @@ fn connect(alerts: &[Value]) -> Result<()> {
 
 fn tiers(text: &str) -> Result<()> {
     let report: Value = serde_json::from_str(section(text, "doctor")?)?;
-    let kinds = report["kinds"]
+    let kinds = report["coverage"]
         .as_array()
-        .context("no kinds in doctor's report")?;
+        .context("no coverage in doctor's report")?;
     for name in ["open", "connect", "socket", "symlink", "link", "ptrace"] {
         let kind = kinds
             .iter()

@@ -82,9 +82,10 @@ impl Call {
             .flatten()
     }
 
-    /// Value of the array's entries for this call.
+    /// Value of the array's entries for this call: operation, number of its kind, number of the
+    /// call, in 8, 8 and 16 bits.
     pub const fn entry(&self) -> u32 {
-        self.operation as u32 | self.number << 16
+        self.operation as u32 | (self.operation.kind() as u32) << 8 | self.number << 16
     }
 }
 
@@ -140,6 +141,7 @@ mod tests {
             assert_eq!(call.operation as usize, index + 1);
             assert!(call.indices().all(|index| index < 2 * NUMBERS));
             assert_eq!(call.entry() & 0xff, call.operation as u32);
+            assert_eq!(call.entry() >> 8 & 0xff, call.operation.kind() as u32);
             assert_eq!(call.entry() >> 16, call.number);
         }
     }

@@ -7,9 +7,8 @@ use monitor_common::{Kind, Slot};
 
 use crate::emit::{Outcome, settle};
 use crate::layout::*;
-use crate::read::{Pointer, Read, Typed, current};
-use crate::record::{Origin, Record};
-use crate::scratch::{self, Common};
+use crate::read::{Pointer, Probed, Read, Typed};
+use crate::record::{self, Origin};
 use crate::task;
 
 /// `cgroup_mkdir(struct cgroup *cgrp, const char *path)`, 5.10 and later.
@@ -47,37 +46,24 @@ fn report(kind: Kind, cgroup: Pointer, path: Pointer, target: Option<Pointer>) -
         if Typed::get::<u32>(root, &CGROUP_ROOT_ID) != 0 {
             return Ok(());
         }
-        let slot = scratch::claim()?;
-        let outcome = fill(slot, kind, cgroup, path, target);
-        scratch::release(slot);
-        outcome
     }
-}
-
-#[inline(always)]
-unsafe fn fill(
-    slot: *mut Common,
-    kind: Kind,
-    cgroup: Pointer,
-    path: Pointer,
-    target: Option<Pointer>,
-) -> Outcome {
-    // SAFETY: the caller's.
-    unsafe {
-        let record = Record::new::<Cgroup>(slot, kind, current());
+    record::with::<Probed>(kind as u32, 0, |record| {
         let body = record.body::<Cgroup>();
-        (*body).id = Typed::get(Typed::get(cgroup, &CGROUP_KN), &KERNFS_ID);
-        (*body).level = Typed::get(cgroup, &CGROUP_LEVEL);
-        (*body).reserved = 0;
-        (*body).target_start = 0;
-        (*body).target_pid = 0;
-        (*body).target_tid = 0;
-        if let Some(target) = target {
-            (*body).target_start = task::process_start(target);
-            (*body).target_pid = Typed::get(target, &TASK_TGID);
-            (*body).target_tid = Typed::get(target, &TASK_PID);
+        // SAFETY: memory of the record; probed.
+        unsafe {
+            (*body).id = Probed::get(Probed::get(cgroup, &CGROUP_KN), &KERNFS_ID);
+            (*body).level = Probed::get(cgroup, &CGROUP_LEVEL);
+            (*body).reserved = 0;
+            (*body).target_start = 0;
+            (*body).target_pid = 0;
+            (*body).target_tid = 0;
+            if let Some(target) = target {
+                (*body).target_start = task::process_start::<Probed>(target);
+                (*body).target_pid = Probed::get(target, &TASK_TGID);
+                (*body).target_tid = Probed::get(target, &TASK_PID);
+            }
         }
         record.string(Slot::Resolved, Origin::Kernel, path);
         record.emit(kind)
-    }
+    })
 }

@@ -23,8 +23,14 @@ pub type Outcome = Result<(), LossReason>;
 /// Ends an entry point: counts a loss.
 #[inline(always)]
 pub fn settle(kind: Kind, outcome: Outcome) -> i32 {
+    settle_number(kind as u32, outcome)
+}
+
+/// [`settle`] for a kind by its number.
+#[inline(always)]
+pub fn settle_number(kind: u32, outcome: Outcome) -> i32 {
     if let Err(reason) = outcome {
-        bump(&LOSSES, kind as u32 * LOSS_STRIDE + reason as u32);
+        bump(&LOSSES, kind * LOSS_STRIDE + reason as u32);
     }
     0
 }

@@ -6,9 +6,9 @@ use monitor_common::{Kind, Slot};
 
 use crate::emit::Outcome;
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read, Typed, current};
+use crate::read::{Pointer, Probed, Read, current};
 use crate::record::{Origin, Record};
-use crate::scratch::{COMMON, Common};
+use crate::scratch::COMMON;
 use crate::syscall::Call;
 use crate::walk::{self, End, Walk};
 
@@ -37,12 +37,12 @@ pub struct LinkArguments {
 /// The open file behind a descriptor of the current process; null if there is none. Untyped.
 #[inline(always)]
 pub fn of_descriptor(fd: i32) -> Pointer {
-    // SAFETY: typed from the current task up to the table, whose size bounds the index.
+    // SAFETY: probed; the size of the table bounds the index.
     unsafe {
-        let files: Pointer = Typed::get(current(), &TASK_FILES);
-        let table: Pointer = Typed::get(files, &FILES_TABLE);
-        let descriptors: Pointer = Typed::get(table, &TABLE_FILES);
-        if fd < 0 || fd as u32 >= Typed::get::<u32>(table, &TABLE_SIZE) {
+        let files: Pointer = Probed::get(current(), &TASK_FILES);
+        let table: Pointer = Probed::get(files, &FILES_TABLE);
+        let descriptors: Pointer = Probed::get(table, &TABLE_FILES);
+        if fd < 0 || fd as u32 >= Probed::get::<u32>(table, &TABLE_SIZE) {
             return core::ptr::null();
         }
         Probed::at(
@@ -119,7 +119,12 @@ pub unsafe fn is_memfd(walk: *const Walk) -> bool {
 /// Fills the slots of a passed path: itself, the working directory, and where it starts.
 #[inline(always)]
 pub fn passed(record: &Record<COMMON>, origin: Origin, path: Pointer, dirfd: i32) {
-    let first = record.string(Slot::Passed, origin, path);
+    // Some calls (`open_by_handle_at`) and some of io_uring have none at hand.
+    let first = if path.is_null() {
+        b'/'
+    } else {
+        record.string(Slot::Passed, origin, path)
+    };
     record.place(Slot::Cwd, walk::cwd());
     base(record, Slot::Base, first, dirfd);
 }
@@ -141,14 +146,9 @@ pub fn base(record: &Record<COMMON>, slot: Slot, first: u8, dirfd: i32) {
 /// Facts about an open file, and its path.
 ///
 /// # Safety
-/// `slot` is the record's; `file` as for [`Read::at`].
+/// `file` as for [`Read::at`].
 #[inline(always)]
-pub unsafe fn opened<R: Read>(
-    record: &Record<COMMON>,
-    slot: *mut Common,
-    body: *mut Open,
-    file: Pointer,
-) {
+pub unsafe fn opened<R: Read>(record: &Record<COMMON>, body: *mut Open, file: Pointer) {
     // SAFETY: the caller's.
     unsafe {
         let inode: Pointer = R::get(file, &FILE_INODE);
@@ -158,24 +158,19 @@ pub unsafe fn opened<R: Read>(
         (*body).inode_mode = u32::from(R::get::<u16>(inode, &INODE_MODE));
         (*body).file_mode = R::get(file, &FILE_MODE);
         (*body).layer = layer::<R>(inode);
-        let end = record.place(Slot::Resolved, walk::place_at::<R>(file, FILE_PATH.load()));
-        if end == End::PSEUDO && is_memfd(&raw const (*slot).walk) {
+        let place = walk::place_at::<R>(file, FILE_PATH.load());
+        if record.place(Slot::Resolved, place) == End::PSEUDO && is_memfd(record.walk()) {
             (*body).layer |= ExeFlags::MEMFD;
         }
     }
 }
 
-/// Starts the record of an open; facts about the file are 0.
-///
-/// # Safety
-/// `slot` is claimed.
+/// Starts the body of an open; facts about the file are 0.
 #[inline(always)]
-pub unsafe fn new_open(slot: *mut Common, call: &Call, open: &OpenArguments) -> Record<COMMON> {
-    // SAFETY: the caller's; the current task is typed.
+pub fn open_body(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> *mut Open {
+    let body = record.body::<Open>();
+    // SAFETY: memory of the record.
     unsafe {
-        let record = Record::new::<Open>(slot, Kind::Open, current());
-        record.flag(call.flags);
-        let body = record.body::<Open>();
         (*body).ret = call.ret;
         (*body).inode = 0;
         (*body).dev = 0;
@@ -186,53 +181,45 @@ pub unsafe fn new_open(slot: *mut Common, call: &Call, open: &OpenArguments) -> 
         (*body).layer = 0;
         (*body).syscall = call.number;
         (*body).dirfd = open.dirfd;
-        record
     }
+    body
 }
 
 /// An open, at the exit of its call.
-///
-/// # Safety
-/// `slot` is claimed.
 #[inline(always)]
-pub unsafe fn open(slot: *mut Common, call: &Call, open: &OpenArguments) -> Outcome {
-    // SAFETY: the caller's.
-    unsafe {
-        let record = new_open(slot, call, open);
-        if call.ret >= 0 {
-            let file = of_descriptor(call.ret as i32);
-            if !file.is_null() {
-                opened::<Probed>(&record, slot, record.body(), file);
-            }
+pub fn open(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> Outcome {
+    let body = open_body(record, call, open);
+    if call.ret >= 0 {
+        let file = of_descriptor(call.ret as i32);
+        if !file.is_null() {
+            // SAFETY: probed.
+            unsafe { opened::<Probed>(record, body, file) };
         }
-        if open.path != 0 {
-            passed(&record, Origin::User, open.path as Pointer, open.dirfd);
-        } else {
-            record.place(Slot::Cwd, walk::cwd());
-        }
-        record.emit(Kind::Open)
     }
+    passed(record, Origin::User, open.path as Pointer, open.dirfd);
+    record.emit(Kind::Open)
 }
 
-/// A symbolic or hard link, at the exit of its call.
-///
-/// # Safety
-/// `slot` is claimed.
+/// Starts the body of a link.
 #[inline(always)]
-pub unsafe fn link(slot: *mut Common, kind: Kind, call: &Call, link: &LinkArguments) -> Outcome {
-    // SAFETY: the caller's; the current task is typed.
+pub fn link_body(record: &Record<COMMON>, call: &Call, link: &LinkArguments) {
+    let body = record.body::<Link>();
+    // SAFETY: memory of the record.
     unsafe {
-        let record = Record::new::<Link>(slot, kind, current());
-        record.flag(call.flags);
-        let body = record.body::<Link>();
         (*body).ret = call.ret;
         (*body).syscall = call.number;
         (*body).dirfd = link.dirfd;
         (*body).target_dirfd = link.target_dirfd;
         (*body).flags = link.flags;
-        passed(&record, Origin::User, link.path as Pointer, link.dirfd);
-        let first = record.string(Slot::Target, Origin::User, link.target as Pointer);
-        base(&record, Slot::TargetBase, first, link.target_dirfd);
-        record.emit(kind)
     }
+}
+
+/// A symbolic or hard link, at the exit of its call.
+#[inline(always)]
+pub fn link(record: &Record<COMMON>, kind: Kind, call: &Call, link: &LinkArguments) -> Outcome {
+    link_body(record, call, link);
+    passed(record, Origin::User, link.path as Pointer, link.dirfd);
+    let first = record.string(Slot::Target, Origin::User, link.target as Pointer);
+    base(record, Slot::TargetBase, first, link.target_dirfd);
+    record.emit(kind)
 }

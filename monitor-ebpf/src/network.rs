@@ -9,9 +9,9 @@ use monitor_common::{Flags, Kind, Slot};
 use crate::emit::Outcome;
 use crate::file;
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read, current, masked};
-use crate::record::{self, Origin, Record};
-use crate::scratch::{COMMON, Common};
+use crate::read::{Pointer, Probed, Read, masked};
+use crate::record::{Origin, Record};
+use crate::scratch::COMMON;
 use crate::syscall::Call;
 use crate::walk;
 
@@ -34,43 +34,38 @@ pub struct Passed {
 
 /// A `socket`, at its exit.
 #[inline(always)]
-pub fn socket(call: &Call) -> Outcome {
-    // SAFETY: the current task is typed.
+pub fn socket(record: &Record<COMMON>, call: &Call) -> Outcome {
+    let body = record.body::<Socket>();
+    // SAFETY: memory of the record.
     unsafe {
-        record::fixed(Kind::Socket, current(), call.flags, |body: *mut Socket| {
-            (*body).ret = call.ret;
-            (*body).domain = call.args[0] as u32;
-            (*body).kind = call.args[1] as u32;
-            (*body).protocol = call.args[2] as u32;
-            (*body).reserved = 0;
-        })
+        (*body).ret = call.ret;
+        (*body).domain = call.args[0] as u32;
+        (*body).kind = call.args[1] as u32;
+        (*body).protocol = call.args[2] as u32;
+        (*body).reserved = 0;
     }
+    record.emit(Kind::Socket)
 }
 
-/// A `connect` on an open file, at its exit.
-///
-/// # Safety
-/// `slot` is claimed.
+/// A `connect` on an open file (null for a bad descriptor), at its exit.
 #[inline(always)]
-pub unsafe fn connect(
-    slot: *mut Common,
+pub fn connect(
+    record: &Record<COMMON>,
     call: &Call,
     fd: i32,
     file: Pointer,
     passed: &Passed,
 ) -> Outcome {
-    // SAFETY: the caller's; the current task is typed.
+    let body = record.body::<Connect>();
+    // SAFETY: memory of the record; the file is probed.
     unsafe {
-        let record = Record::new::<Connect>(slot, Kind::Connect, current());
-        record.flag(call.flags);
-        let body = record.body::<Connect>();
         (*body).ret = call.ret;
         (*body).fd = fd;
         clear(body);
         let family = passed_address(body, passed);
         (*body).passed_family = family;
         if family == AF_UNIX {
-            unix_name(&record, passed);
+            unix_name(record, passed);
             record.place(Slot::Cwd, walk::cwd());
         }
         if !file.is_null() {
@@ -78,8 +73,8 @@ pub unsafe fn connect(
             let under_way = matches!(call.ret, 0 | EINTR | EINPROGRESS);
             of_socket(body, file, under_way);
         }
-        record.emit(Kind::Connect)
     }
+    record.emit(Kind::Connect)
 }
 
 #[inline(always)]
@@ -219,17 +214,13 @@ unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
 }
 
 /// A `connect`, at the exit of its call.
-///
-/// # Safety
-/// `slot` is claimed.
 #[inline(always)]
-pub unsafe fn connect_call(slot: *mut Common, call: &Call) -> Outcome {
+pub fn connect_call(record: &Record<COMMON>, call: &Call) -> Outcome {
     let fd = call.args[0] as i32;
     let passed = Passed {
         origin: Origin::User,
         address: call.args[1] as Pointer,
         len: call.args[2] as u32,
     };
-    // SAFETY: the caller's.
-    unsafe { connect(slot, call, fd, file::of_descriptor(fd), &passed) }
+    connect(record, call, fd, file::of_descriptor(fd), &passed)
 }

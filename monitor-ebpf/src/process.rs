@@ -8,9 +8,9 @@ use monitor_common::{ARGS_MAX, ENV_MAX, Flags, Kind, Slot};
 use crate::emit::{Outcome, settle};
 use crate::file::{self, AT_FDCWD};
 use crate::layout::*;
-use crate::read::{Pointer, Read, Typed, current};
+use crate::read::{Pointer, Read, Typed};
 use crate::record::{self, Origin, Record};
-use crate::scratch;
+use crate::scratch::{self, COMMON};
 use crate::syscall::Call;
 use crate::task;
 use crate::walk;
@@ -34,7 +34,7 @@ fn exec_record(task: Pointer, bprm: Pointer) -> Outcome {
     let slot = scratch::large()?;
     // SAFETY: arguments of the hook are typed; the slot is exec's own.
     unsafe {
-        let record: LargeRecord = Record::new::<Exec>(slot, Kind::Exec, task);
+        let record: LargeRecord = Record::new::<Typed>(slot, Kind::Exec as u32, task);
         let file: Pointer = Typed::get(bprm, &BPRM_FILE);
         let body = record.body::<Exec>();
         executable(body, file, task);
@@ -42,7 +42,7 @@ fn exec_record(task: Pointer, bprm: Pointer) -> Outcome {
             Slot::Resolved,
             walk::place_at::<Typed>(file, FILE_PATH.load()),
         );
-        if end == walk::End::PSEUDO && file::is_memfd(&raw const (*slot).walk) {
+        if end == walk::End::PSEUDO && file::is_memfd(record.walk()) {
             (*body).exe_flags |= ExeFlags::MEMFD;
         }
         record.string(
@@ -152,21 +152,11 @@ unsafe fn vectors(record: &LargeRecord, body: *mut Exec, task: Pointer) {
 }
 
 /// A failed `execve` or `execveat`, at its exit.
-///
-/// # Safety
-/// `slot` is claimed.
 #[inline(always)]
-pub unsafe fn exec_failed(
-    slot: *mut scratch::Common,
-    call: &Call,
-    dirfd: i32,
-    path: u64,
-) -> Outcome {
-    // SAFETY: the current task is typed; the slot is the caller's.
+pub fn exec_failed(record: &Record<COMMON>, call: &Call, dirfd: i32, path: u64) -> Outcome {
+    let body = record.body::<Exec>();
+    // SAFETY: memory of the record.
     unsafe {
-        let record = Record::new::<Exec>(slot, Kind::Exec, current());
-        record.flag(call.flags);
-        let body = record.body::<Exec>();
         (*body).ret = call.ret;
         (*body).inode = 0;
         (*body).ctime = 0;
@@ -177,9 +167,9 @@ pub unsafe fn exec_failed(
         (*body).dirfd = dirfd;
         (*body).args_len = 0;
         (*body).env_len = 0;
-        file::passed(&record, Origin::User, path as Pointer, dirfd);
-        record.emit(Kind::Exec)
     }
+    file::passed(record, Origin::User, path as Pointer, dirfd);
+    record.emit(Kind::Exec)
 }
 
 /// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`, 5.10 and later:
@@ -196,10 +186,10 @@ fn fork_record(caller: Pointer, child: Pointer) -> Outcome {
         if Typed::get::<u32>(child, &TASK_PID) != Typed::get::<u32>(child, &TASK_TGID) {
             return Ok(());
         }
-        record::fixed(Kind::Fork, child, 0, |body: *mut Fork| {
+        record::fixed(Kind::Fork, child, |body: *mut Fork| {
             (*body).caller_pid = Typed::get(caller, &TASK_TGID);
             (*body).caller_tid = Typed::get(caller, &TASK_PID);
-            (*body).caller_start = task::process_start(caller);
+            (*body).caller_start = task::process_start::<Typed>(caller);
         })
     }
 }
@@ -227,7 +217,7 @@ pub fn exit(ctx: BtfTracePointContext) -> i32 {
 fn exit_record(task: Pointer) -> Outcome {
     // SAFETY: the argument of the hook is typed.
     unsafe {
-        record::fixed(Kind::Exit, task, 0, |body: *mut Exit| {
+        record::fixed(Kind::Exit, task, |body: *mut Exit| {
             // As `wait_task_zombie` of `kernel/exit.c` reports it.
             let signal: Pointer = Typed::get(task, &TASK_SIGNAL);
             (*body).status = if Typed::get::<u32>(signal, &SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0 {
@@ -242,16 +232,16 @@ fn exit_record(task: Pointer) -> Outcome {
 
 /// A `ptrace`, at its exit.
 #[inline(always)]
-pub fn ptrace(call: &Call) -> Outcome {
-    // SAFETY: the current task is typed.
+pub fn ptrace(record: &Record<COMMON>, call: &Call) -> Outcome {
+    let body = record.body::<Ptrace>();
+    // SAFETY: memory of the record.
     unsafe {
-        record::fixed(Kind::Ptrace, current(), call.flags, |body: *mut Ptrace| {
-            (*body).ret = call.ret;
-            (*body).request = call.args[0];
-            (*body).target = call.args[1] as i32;
-            (*body).addr = call.args[2];
-            (*body).data = call.args[3];
-            (*body).reserved = 0;
-        })
+        (*body).ret = call.ret;
+        (*body).request = call.args[0];
+        (*body).target = call.args[1] as i32;
+        (*body).addr = call.args[2];
+        (*body).data = call.args[3];
+        (*body).reserved = 0;
     }
+    record.emit(Kind::Ptrace)
 }

@@ -10,10 +10,10 @@ use aya_ebpf::helpers::generated::{
 use monitor_common::{Flags, Header, Kind, PATH_MAX, SLOTS, Slot};
 
 use crate::emit::{self, Outcome};
-use crate::read::Pointer;
-use crate::scratch::Scratch;
+use crate::read::{Pointer, Read, Typed, current};
+use crate::scratch::{self, COMMON, Scratch};
 use crate::task;
-use crate::walk::{self, End, Place};
+use crate::walk::{self, End, Place, Walk};
 
 /// Whose memory a string lies in.
 #[derive(Clone, Copy)]
@@ -30,24 +30,25 @@ pub struct Record<const SIZE: usize> {
 }
 
 impl<const SIZE: usize> Record<SIZE> {
-    /// Starts a record about `task` with a body of `T`, whose bytes the caller must all set.
+    /// Starts a record about `task`.
     ///
     /// # Safety
-    /// `slot` is a map value that no other program uses; `task` is typed.
+    /// `slot` is a map value that no other program uses; `task` as for [`Read::at`].
     #[inline(always)]
-    pub unsafe fn new<T>(slot: *mut Scratch<SIZE>, kind: Kind, task: Pointer) -> Self {
+    pub unsafe fn new<R: Read>(slot: *mut Scratch<SIZE>, kind: u32, task: Pointer) -> Self {
         let record = Self { slot };
         // SAFETY: the caller's.
         unsafe {
-            begin(record.header(), kind, task);
-            record.set_used((size_of::<Header>() + size_of::<T>()) as u64);
+            let home = begin::<R>(record.header(), kind, task);
+            walk::set_home(&raw mut (*slot).walk, home);
         }
         record
     }
 
-    /// The body.
+    /// The body, whose bytes the caller must all set. Strings come after it.
     #[inline(always)]
     pub fn body<T>(&self) -> *mut T {
+        self.set_used((size_of::<Header>() + size_of::<T>()) as u64);
         // SAFETY: in bounds of the slot, by its size.
         unsafe {
             (&raw mut (*self.slot).record)
@@ -55,6 +56,13 @@ impl<const SIZE: usize> Record<SIZE> {
                 .add(size_of::<Header>())
                 .cast()
         }
+    }
+
+    /// The walk of the latest path.
+    #[inline(always)]
+    pub fn walk(&self) -> *const Walk {
+        // SAFETY: in bounds of the slot.
+        unsafe { &raw const (*self.slot).walk }
     }
 
     #[inline(always)]
@@ -188,31 +196,41 @@ pub struct Fixed<T> {
 /// # Safety
 /// `task` is typed.
 #[inline(always)]
-pub unsafe fn fixed<T: 'static>(
-    kind: Kind,
-    task: Pointer,
-    flags: u16,
-    fill: impl FnOnce(*mut T),
-) -> Outcome {
+pub unsafe fn fixed<T: 'static>(kind: Kind, task: Pointer, fill: impl FnOnce(*mut T)) -> Outcome {
     emit::write(kind, |record: *mut Fixed<T>| {
         // SAFETY: memory of the ring, as large as the record.
         unsafe {
-            begin(&raw mut (*record).header, kind, task);
+            begin::<Typed>(&raw mut (*record).header, kind as u32, task);
             (*record).header.len = size_of::<Fixed<T>>() as u32;
-            (*record).header.flags |= flags;
             fill(&raw mut (*record).body);
         }
     })
 }
 
-/// Sets the header of a record.
+/// Runs `fill` on a record about the current task, of a [`Kind`] by its number.
 #[inline(always)]
-unsafe fn begin(header: *mut Header, kind: Kind, task: Pointer) {
+pub fn with<R: Read>(
+    kind: u32,
+    flags: u16,
+    fill: impl FnOnce(&Record<COMMON>) -> Outcome,
+) -> Outcome {
+    let slot = scratch::claim()?;
+    // SAFETY: claimed; the current task is typed.
+    let record = unsafe { Record::new::<R>(slot, kind, current()) };
+    record.flag(flags);
+    let outcome = fill(&record);
+    // SAFETY: claimed above, and `fill` is done.
+    unsafe { scratch::release(slot) };
+    outcome
+}
+
+/// Sets the header of a record; returns the task's mount namespace.
+#[inline(always)]
+unsafe fn begin<R: Read>(header: *mut Header, kind: u32, task: Pointer) -> u64 {
     // SAFETY: the caller gives memory for a header.
     unsafe {
         (&raw mut (*header).len).write(size_of::<Header>() as u32);
         (&raw mut (*header).kind).write(kind as u16);
-        (&raw mut (*header).flags).write(0);
         (&raw mut (*header).time).write(bpf_ktime_get_boot_ns());
         let strings = (&raw mut (*header).strings).cast::<u64>();
         let mut word = 0;
@@ -220,7 +238,8 @@ unsafe fn begin(header: *mut Header, kind: Kind, task: Pointer) {
             strings.add(word).write_volatile(0);
             word += 1;
         }
-        let flags = task::describe(&raw mut (*header).task, task);
+        let (flags, home) = task::describe::<R>(&raw mut (*header).task, task);
         (&raw mut (*header).flags).write(flags);
+        home
     }
 }

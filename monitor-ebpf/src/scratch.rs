@@ -1,8 +1,8 @@
 //! Memory to build records in, too large for the stack.
 //!
-//! A program holds a slot of its CPU from [`claim`] to [`Scratch::release`]. Programs on
-//! trampolines can be preempted by other programs on the same CPU, so a slot is claimed by an
-//! atomic exchange, and there are several.
+//! A program holds a slot of its CPU from [`claim`] to [`release`]. Programs can be preempted by
+//! other programs on the same CPU, so a slot is claimed by an atomic exchange, and there are
+//! several. The same program never runs twice at once on a CPU: the kernel sees to that.
 
 use core::arch::asm;
 
@@ -21,11 +21,13 @@ pub const COMMON: usize = size_of::<Header>() + 64 + 6 * PATH_MAX;
 pub const LARGE: usize =
     size_of::<Header>() + size_of::<Exec>() + 4 * PATH_MAX + ARGS_MAX + ENV_MAX;
 
+const _: () = assert!(SCRATCH_SLOTS.is_power_of_two());
+
 /// One slot.
 #[repr(C)]
 pub struct Scratch<const SIZE: usize> {
-    /// 1 while a program holds the slot.
-    busy: u64,
+    /// Number of the slot on its CPU.
+    index: u64,
     /// Bytes of `record` filled.
     pub used: u64,
     /// State and text of a walk.
@@ -39,22 +41,32 @@ pub type Common = Scratch<COMMON>;
 /// Slot of exec.
 pub type Large = Scratch<LARGE>;
 
+/// For each slot of a CPU, 1 while a program holds it.
+#[map]
+static SCRATCH_HELD: Array<[u64; SCRATCH_SLOTS as usize]> = Array::with_max_entries(1, 0);
 #[map]
 static SCRATCH: Array<Common> = Array::with_max_entries(SCRATCH_SLOTS, 0);
 #[map]
 static EXEC_SCRATCH: Array<Large> = Array::with_max_entries(1, 0);
 
-/// A free slot of this CPU.
+/// Takes a free slot of this CPU.
+///
+/// Its number is kept in the slot: in a register it would be four different constants, and the
+/// verifier would follow the program once for each.
 #[inline(always)]
 pub fn claim() -> Result<*mut Common, LossReason> {
-    let first = cpu() * SCRATCH_SLOTS;
+    let held = SCRATCH_HELD
+        .get_ptr_mut(cpu())
+        .ok_or(LossReason::NoScratch)?;
     let mut index = 0;
     while index < SCRATCH_SLOTS {
-        let slot = SCRATCH
-            .get_ptr_mut(first + index)
-            .ok_or(LossReason::NoScratch)?;
-        // SAFETY: a checked map value; `busy` is its first, aligned word.
-        if unsafe { exchange(slot.cast(), 1) } == 0 {
+        // SAFETY: within the array that is a checked map value, and aligned.
+        if unsafe { exchange(held.cast::<u64>().add(index as usize), 1) } == 0 {
+            let slot = SCRATCH
+                .get_ptr_mut(cpu() * SCRATCH_SLOTS + index)
+                .ok_or(LossReason::NoScratch)?;
+            // SAFETY: a checked map value.
+            unsafe { (&raw mut (*slot).index).write_volatile(u64::from(index)) };
             return Ok(slot);
         }
         index += 1;
@@ -62,20 +74,25 @@ pub fn claim() -> Result<*mut Common, LossReason> {
     Err(LossReason::NoScratch)
 }
 
-/// The slot for exec: its tracepoint runs with preemption off and never nests.
+/// Gives a slot back; it must not be used after.
+///
+/// # Safety
+/// `slot` comes from [`claim`].
+#[inline(always)]
+pub unsafe fn release(slot: *mut Common) {
+    // SAFETY: the caller's; within the array that is a checked map value.
+    unsafe {
+        let index = (&raw const (*slot).index).read_volatile() & u64::from(SCRATCH_SLOTS - 1);
+        if let Some(held) = SCRATCH_HELD.get_ptr_mut(cpu()) {
+            held.cast::<u64>().add(index as usize).write_volatile(0);
+        }
+    }
+}
+
+/// The slot of exec, which needs no claim: only one program uses it.
 #[inline(always)]
 pub fn large() -> Result<*mut Large, LossReason> {
     EXEC_SCRATCH.get_ptr_mut(cpu()).ok_or(LossReason::NoScratch)
-}
-
-/// Gives a slot back.
-///
-/// # Safety
-/// `slot` comes from [`claim`] and is not used after.
-#[inline(always)]
-pub unsafe fn release(slot: *mut Common) {
-    // SAFETY: a checked map value.
-    unsafe { (&raw mut (*slot).busy).write_volatile(0) };
 }
 
 /// The CPU this program runs on; migration is off while it does.

@@ -5,17 +5,17 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_task_pt_regs};
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::BtfTracePointContext;
-use monitor_common::loss::LossReason;
 use monitor_common::syscall::{CALLS, NUMBERS, Operation, X32_BIT};
 use monitor_common::{Flags, Kind};
 
-use crate::emit::{Outcome, settle};
+use crate::emit::{Outcome, settle_number};
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
 use crate::layout::*;
 use crate::network;
 use crate::process;
 use crate::read::{Read, Typed, current};
-use crate::scratch::{self, Common};
+use crate::record::{self, Record};
+use crate::scratch::COMMON;
 
 /// What to do at the end of each call; see `monitor_common::syscall`.
 #[map]
@@ -59,15 +59,18 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let index = if compat { number + NUMBERS } else { number };
-    let Some(&entry) = OPERATIONS.get(index) else {
+    let Some(entry) = OPERATIONS.get_ptr(index) else {
         return 0;
     };
-    if entry == 0 {
+    // SAFETY: a checked map value. It is read anew at each use: the verifier would follow the
+    // program once for each value that it was compared with.
+    let entry = || unsafe { entry.read_volatile() };
+    if entry() == 0 {
         return 0;
     }
     // SAFETY: as above.
-    let call = unsafe { read_call(regs, entry >> 16, ctx.arg(1), compat) };
-    dispatch(entry as u8, &call)
+    let call = unsafe { read_call(regs, entry() >> 16, ctx.arg(1), compat) };
+    dispatch::<Typed>(|| entry() as u8, entry() >> 8 & 0xff, &call)
 }
 
 /// Number, result and arguments of a call.
@@ -169,68 +172,46 @@ const CONNECT: u8 = Operation::Connect as u8;
 const SOCKET: u8 = Operation::Socket as u8;
 const SYMLINK: u8 = Operation::Symlink as u8;
 const SYMLINK_AT: u8 = Operation::SymlinkAt as u8;
-const LINK: u8 = Operation::Link as u8;
 const LINK_AT: u8 = Operation::LinkAt as u8;
 const PTRACE: u8 = Operation::Ptrace as u8;
 const EXECVE: u8 = Operation::Execve as u8;
 const EXECVE_AT: u8 = Operation::ExecveAt as u8;
 
+/// Reports a finished call, if there is something to report; `R` reads the task, and `kind` is
+/// the number of the operation's kind.
 #[inline(always)]
-pub fn dispatch(operation: u8, call: &Call) -> i32 {
-    match operation {
-        OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE if !own() => {
-            let open = open_arguments(operation, call);
-            // SAFETY: `with_slot` claims the slot; so below.
-            settle(
-                Kind::Open,
-                with_slot(|slot| unsafe { file::open(slot, call, &open) }),
-            )
-        }
-        CONNECT if !own() => settle(
-            Kind::Connect,
-            // SAFETY: as above.
-            with_slot(|slot| unsafe { network::connect_call(slot, call) }),
-        ),
-        SOCKET => settle(Kind::Socket, network::socket(call)),
-        PTRACE => settle(Kind::Ptrace, process::ptrace(call)),
-        SYMLINK | SYMLINK_AT | LINK | LINK_AT => {
-            let kind = if matches!(operation, SYMLINK | SYMLINK_AT) {
-                Kind::Symlink
-            } else {
-                Kind::Link
-            };
-            let link = link_arguments(operation, call);
-            // SAFETY: as above.
-            settle(
-                kind,
-                with_slot(|slot| unsafe { file::link(slot, kind, call, &link) }),
-            )
-        }
-        EXECVE | EXECVE_AT if call.ret < 0 => {
-            let [first, second, ..] = call.args;
-            let (dirfd, path) = if operation == EXECVE {
-                (AT_FDCWD, first)
-            } else {
-                (first as i32, second)
-            };
-            settle(
-                Kind::Exec,
-                // SAFETY: as above.
-                with_slot(|slot| unsafe { process::exec_failed(slot, call, dirfd, path) }),
-            )
-        }
-        _ => 0,
+pub fn dispatch<R: Read>(operation: impl Fn() -> u8, kind: u32, call: &Call) -> i32 {
+    let nothing = match operation() {
+        OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE | CONNECT => own(),
+        EXECVE | EXECVE_AT => call.ret >= 0,
+        _ => false,
+    };
+    if nothing {
+        return 0;
     }
+    let report = |record: &Record<COMMON>| report(record, operation(), call);
+    settle_number(kind, record::with::<R>(kind, call.flags, report))
 }
 
-/// Runs `body` with a claimed slot.
 #[inline(always)]
-pub fn with_slot(body: impl FnOnce(*mut Common) -> Outcome) -> Result<(), LossReason> {
-    let slot = scratch::claim()?;
-    let outcome = body(slot);
-    // SAFETY: claimed above; `body` is done.
-    unsafe { scratch::release(slot) };
-    outcome
+fn report(record: &Record<COMMON>, operation: u8, call: &Call) -> Outcome {
+    match operation {
+        OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE => {
+            file::open(record, call, &open_arguments(operation, call))
+        }
+        CONNECT => network::connect_call(record, call),
+        SOCKET => network::socket(record, call),
+        PTRACE => process::ptrace(record, call),
+        EXECVE => process::exec_failed(record, call, AT_FDCWD, call.args[0]),
+        EXECVE_AT => process::exec_failed(record, call, call.args[0] as i32, call.args[1]),
+        SYMLINK | SYMLINK_AT => file::link(
+            record,
+            Kind::Symlink,
+            call,
+            &link_arguments(operation, call),
+        ),
+        _ => file::link(record, Kind::Link, call, &link_arguments(operation, call)),
+    }
 }
 
 /// Whether the caller is the daemon.

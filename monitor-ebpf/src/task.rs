@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use monitor_common::{Flags, Task};
 
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read, Typed};
+use crate::read::{Pointer, Probed, Read};
 use crate::scratch::cpu;
 
 /// `PF_IO_WORKER` of `include/linux/sched.h`.
@@ -14,94 +14,97 @@ const PIDTYPE_PGID: u32 = 2;
 const PIDTYPE_SID: u32 = 3;
 const POINTER: u32 = 8;
 
-/// Fills all of `out`; returns the [`Flags`] that hold for the task.
+/// Fills all of `out`; returns the [`Flags`] that hold for the task, and its mount namespace.
+///
+/// Typed reads cost a tenth at run time; but each takes the verifier up to half a millisecond at
+/// load, as it searches the kernel's types, so programs that seldom run use probed ones.
 ///
 /// # Safety
-/// `task` is a typed `struct task_struct *`; `out` is memory for a `Task`.
+/// `task` is a `struct task_struct *`, as for [`Read::at`]; `out` is memory for a `Task`.
 #[inline(always)]
-pub unsafe fn describe(out: *mut Task, task: Pointer) -> u16 {
+pub unsafe fn describe<R: Read>(out: *mut Task, task: Pointer) -> (u16, u64) {
     // SAFETY: the caller's; all pointers below come from `task` by typed loads.
     unsafe {
-        let leader: Pointer = Typed::get(task, &TASK_LEADER);
-        let worker = Typed::get::<u32>(task, &TASK_FLAGS) & PF_IO_WORKER != 0;
-        (*out).start = Typed::get(leader, &TASK_START);
-        (*out).pid = Typed::get(task, &TASK_TGID);
-        (*out).tid = Typed::get(task, &TASK_PID);
-        (*out).cgroup = cgroup(task);
+        let leader: Pointer = R::get(task, &TASK_LEADER);
+        let worker = R::get::<u32>(task, &TASK_FLAGS) & PF_IO_WORKER != 0;
+        (*out).start = R::get(leader, &TASK_START);
+        (*out).pid = R::get(task, &TASK_TGID);
+        (*out).tid = R::get(task, &TASK_PID);
+        (*out).cgroup = cgroup::<R>(task);
         (*out).cpu = cpu();
-        credentials(out, task);
-        family(out, task, leader);
-        namespaces(out, task);
-        session(out, task);
-        audit(out, task);
+        credentials::<R>(out, task);
+        family::<R>(out, task, leader);
+        let home = namespaces::<R>(out, task);
+        session::<R>(out, task);
+        audit::<R>(out, task);
         // A worker's own name says nothing about the program it works for.
         comm(out, if worker { leader } else { task });
-        if worker { Flags::IO_WORKER } else { 0 }
+        (if worker { Flags::IO_WORKER } else { 0 }, home)
     }
 }
 
 /// Start of a task's group leader: with the pid, the identity of the process.
 ///
 /// # Safety
-/// `task` is a typed `struct task_struct *`.
+/// As for [`Read::at`].
 #[inline(always)]
-pub unsafe fn process_start(task: Pointer) -> u64 {
+pub unsafe fn process_start<R: Read>(task: Pointer) -> u64 {
     // SAFETY: the caller's.
-    unsafe { Typed::get(Typed::get(task, &TASK_LEADER), &TASK_START) }
+    unsafe { R::get(R::get(task, &TASK_LEADER), &TASK_START) }
 }
 
 #[inline(always)]
-unsafe fn cgroup(task: Pointer) -> u64 {
+unsafe fn cgroup<R: Read>(task: Pointer) -> u64 {
     // SAFETY: as for `describe`.
     unsafe {
-        let set: Pointer = Typed::get(task, &TASK_CGROUPS);
-        let cgroup: Pointer = Typed::get(set, &CSS_SET_CGROUP);
-        let node: Pointer = Typed::get(cgroup, &CGROUP_KN);
-        Typed::get(node, &KERNFS_ID)
+        let set: Pointer = R::get(task, &TASK_CGROUPS);
+        let cgroup: Pointer = R::get(set, &CSS_SET_CGROUP);
+        let node: Pointer = R::get(cgroup, &CGROUP_KN);
+        R::get(node, &KERNFS_ID)
     }
 }
 
 #[inline(always)]
-unsafe fn credentials(out: *mut Task, task: Pointer) {
+unsafe fn credentials<R: Read>(out: *mut Task, task: Pointer) {
     // SAFETY: as for `describe`.
     unsafe {
-        let cred: Pointer = Typed::get(task, &TASK_CRED);
-        (*out).uid = Typed::get(cred, &CRED_UID);
-        (*out).gid = Typed::get(cred, &CRED_GID);
-        (*out).euid = Typed::get(cred, &CRED_EUID);
-        (*out).egid = Typed::get(cred, &CRED_EGID);
-        (*out).cap_permitted = Typed::get(cred, &CRED_CAP_PERMITTED);
-        (*out).cap_effective = Typed::get(cred, &CRED_CAP_EFFECTIVE);
-        (*out).cap_inheritable = Typed::get(cred, &CRED_CAP_INHERITABLE);
-        (*out).user_ns = Typed::get(Typed::get(cred, &CRED_USER_NS), &USER_NS_INUM);
+        let cred: Pointer = R::get(task, &TASK_CRED);
+        (*out).uid = R::get(cred, &CRED_UID);
+        (*out).gid = R::get(cred, &CRED_GID);
+        (*out).euid = R::get(cred, &CRED_EUID);
+        (*out).egid = R::get(cred, &CRED_EGID);
+        (*out).cap_permitted = R::get(cred, &CRED_CAP_PERMITTED);
+        (*out).cap_effective = R::get(cred, &CRED_CAP_EFFECTIVE);
+        (*out).cap_inheritable = R::get(cred, &CRED_CAP_INHERITABLE);
+        (*out).user_ns = R::get(R::get(cred, &CRED_USER_NS), &USER_NS_INUM);
     }
 }
 
 /// Ids of the task's relations, in the initial pid namespace and in its own.
 #[inline(always)]
-unsafe fn family(out: *mut Task, task: Pointer, leader: Pointer) {
+unsafe fn family<R: Read>(out: *mut Task, task: Pointer, leader: Pointer) {
     // SAFETY: as for `describe`.
     unsafe {
-        let parent: Pointer = Typed::get(task, &TASK_PARENT);
-        let parent_leader: Pointer = Typed::get(parent, &TASK_LEADER);
-        (*out).ppid = Typed::get(parent, &TASK_TGID);
-        (*out).parent_start = Typed::get(parent_leader, &TASK_START);
+        let parent: Pointer = R::get(task, &TASK_PARENT);
+        let parent_leader: Pointer = R::get(parent, &TASK_LEADER);
+        (*out).ppid = R::get(parent, &TASK_TGID);
+        (*out).parent_start = R::get(parent_leader, &TASK_START);
 
-        let signal: Pointer = Typed::get(task, &TASK_SIGNAL);
+        let signal: Pointer = R::get(task, &TASK_SIGNAL);
         let pids = SIGNAL_PIDS.load();
-        let group: Pointer = Typed::at(signal, pids + PIDTYPE_PGID * POINTER);
-        let session: Pointer = Typed::at(signal, pids + PIDTYPE_SID * POINTER);
-        (*out).pgid = Typed::get(group, &PID_NUMBERS);
-        (*out).sid = Typed::get(session, &PID_NUMBERS);
+        let group: Pointer = R::at(signal, pids + PIDTYPE_PGID * POINTER);
+        let session: Pointer = R::at(signal, pids + PIDTYPE_SID * POINTER);
+        (*out).pgid = R::get(group, &PID_NUMBERS);
+        (*out).sid = R::get(session, &PID_NUMBERS);
 
-        let own: Pointer = Typed::get(task, &TASK_THREAD_PID);
-        let level: u32 = Typed::get(own, &PID_LEVEL);
-        (*out).vtid = number(own, level);
-        (*out).vpid = number(Typed::get(leader, &TASK_THREAD_PID), level);
-        (*out).vpgid = number(group, level);
-        (*out).vsid = number(session, level);
-        let parent_pid: Pointer = Typed::get(parent_leader, &TASK_THREAD_PID);
-        (*out).vppid = number(parent_pid, Typed::get(parent_pid, &PID_LEVEL));
+        let own: Pointer = R::get(task, &TASK_THREAD_PID);
+        let level: u32 = R::get(own, &PID_LEVEL);
+        (*out).vtid = number::<R>(own, level);
+        (*out).vpid = number::<R>(R::get(leader, &TASK_THREAD_PID), level);
+        (*out).vpgid = number::<R>(group, level);
+        (*out).vsid = number::<R>(session, level);
+        let parent_pid: Pointer = R::get(parent_leader, &TASK_THREAD_PID);
+        (*out).vppid = number::<R>(parent_pid, R::get(parent_pid, &PID_LEVEL));
 
         let ns: Pointer = Probed::at(own, upid(level) + UPID_NS.load());
         (*out).pid_ns = Probed::get(ns, &PID_NS_INUM);
@@ -112,13 +115,13 @@ unsafe fn family(out: *mut Task, task: Pointer, leader: Pointer) {
 
 /// Id of a `struct pid` at a level of nesting; 0 where it is not visible.
 #[inline(always)]
-unsafe fn number(pid: Pointer, level: u32) -> u32 {
+unsafe fn number<R: Read>(pid: Pointer, level: u32) -> u32 {
     // SAFETY: typed at the constant offset, probed at others.
     unsafe {
         if level == 0 {
-            return Typed::get(pid, &PID_NUMBERS);
+            return R::get(pid, &PID_NUMBERS);
         }
-        if level > Typed::get(pid, &PID_LEVEL) {
+        if level > R::get(pid, &PID_LEVEL) {
             return 0;
         }
         Probed::at(pid, upid(level))
@@ -133,47 +136,49 @@ fn upid(level: u32) -> u32 {
 }
 
 #[inline(always)]
-unsafe fn namespaces(out: *mut Task, task: Pointer) {
+unsafe fn namespaces<R: Read>(out: *mut Task, task: Pointer) -> u64 {
     // SAFETY: as for `describe`; of an exiting task the proxy may be null, and all read 0.
     unsafe {
-        let proxy: Pointer = Typed::get(task, &TASK_NSPROXY);
-        (*out).mnt_ns = Probed::get(Typed::get(proxy, &NSPROXY_MNT), &MNT_NS_INUM);
-        (*out).net_ns = Typed::get(Typed::get(proxy, &NSPROXY_NET), &NET_NS_INUM);
+        let proxy: Pointer = R::get(task, &TASK_NSPROXY);
+        let home: Pointer = R::get(proxy, &NSPROXY_MNT);
+        (*out).mnt_ns = Probed::get(home, &MNT_NS_INUM);
+        (*out).net_ns = R::get(R::get(proxy, &NSPROXY_NET), &NET_NS_INUM);
+        home as u64
     }
 }
 
 /// The controlling terminal, encoded as in `/proc/pid/stat` (`new_encode_dev`).
 #[inline(always)]
-unsafe fn session(out: *mut Task, task: Pointer) {
+unsafe fn session<R: Read>(out: *mut Task, task: Pointer) {
     // SAFETY: as for `describe`; without a terminal all read 0.
     unsafe {
         (*out).tty = 0;
         if !present(&TTY_DRIVER_MINOR) || !present(&TTY_DRIVER) {
             return;
         }
-        let tty: Pointer = Typed::get(Typed::get(task, &TASK_SIGNAL), &SIGNAL_TTY);
+        let tty: Pointer = R::get(R::get(task, &TASK_SIGNAL), &SIGNAL_TTY);
         if tty.is_null() {
             return;
         }
-        let driver: Pointer = Typed::get(tty, &TTY_DRIVER);
-        let major: u32 = Typed::get(driver, &TTY_DRIVER_MAJOR);
-        let first: u32 = Typed::get(driver, &TTY_DRIVER_MINOR);
-        let minor = first + Typed::get::<u32>(tty, &TTY_INDEX);
+        let driver: Pointer = R::get(tty, &TTY_DRIVER);
+        let major: u32 = R::get(driver, &TTY_DRIVER_MAJOR);
+        let first: u32 = R::get(driver, &TTY_DRIVER_MINOR);
+        let minor = first + R::get::<u32>(tty, &TTY_INDEX);
         (*out).tty = minor & 0xff | major << 8 | (minor & !0xff) << 12;
     }
 }
 
 #[inline(always)]
-unsafe fn audit(out: *mut Task, task: Pointer) {
+unsafe fn audit<R: Read>(out: *mut Task, task: Pointer) {
     // SAFETY: as for `describe`.
     unsafe {
         (*out).loginuid = if present(&TASK_LOGINUID) {
-            Typed::get(task, &TASK_LOGINUID)
+            R::get(task, &TASK_LOGINUID)
         } else {
             u32::MAX
         };
         (*out).audit_session = if present(&TASK_SESSIONID) {
-            Typed::get(task, &TASK_SESSIONID)
+            R::get(task, &TASK_SESSIONID)
         } else {
             u32::MAX
         };

@@ -10,7 +10,7 @@ use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
 use monitor_common::PATH_MAX;
 
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read, Typed, current};
+use crate::read::{Pointer, Probed, Read, current};
 
 /// Longest text: `PATH_MAX` less the NUL that is not written.
 const TEXT_MAX: u32 = PATH_MAX as u32 - 1;
@@ -50,6 +50,8 @@ pub struct Walk {
     mnt: u64,
     /// Root dentry of `mnt`.
     root: u64,
+    /// The task's mount namespace.
+    home: u64,
     /// Where the text begins.
     pub start: u32,
     /// One of [`End`].
@@ -58,13 +60,13 @@ pub struct Walk {
     pub text: [u8; PATH_MAX + NAME_MAX as usize + 1],
 }
 
-/// Where a task works.
+/// Where the current task works.
 #[inline(always)]
 pub fn cwd() -> Place {
-    // SAFETY: typed, from the current task.
+    // SAFETY: probed.
     unsafe {
-        let fs: Pointer = Typed::get(current(), &TASK_FS);
-        place_at::<Typed>(fs, FS_PWD.load())
+        let fs: Pointer = Probed::get(current(), &TASK_FS);
+        place_at::<Probed>(fs, FS_PWD.load())
     }
 }
 
@@ -81,6 +83,16 @@ pub unsafe fn place_at<R: Read>(base: Pointer, offset: u32) -> Place {
             mnt: R::at(base, offset + PATH_MNT.load()),
         }
     }
+}
+
+/// Tells a walk which mount namespace is the task's.
+///
+/// # Safety
+/// `walk` points into a map value.
+#[inline(always)]
+pub unsafe fn set_home(walk: *mut Walk, home: u64) {
+    // SAFETY: the caller's.
+    unsafe { (&raw mut (*walk).home).write_volatile(home) };
 }
 
 /// Walks; the text is then in `walk.text` from `walk.start`, and its length is returned.
@@ -117,8 +129,8 @@ unsafe fn finish(walk: *mut Walk) -> u32 {
             }
             let mnt = (&raw const (*walk).mnt).read_volatile() as Pointer;
             let mount = mnt.wrapping_sub(MOUNT_MNT.load() as usize);
-            let here: u64 = Typed::get(Typed::get(current(), &TASK_NSPROXY), &NSPROXY_MNT);
-            if Probed::get::<u64>(mount, &MOUNT_NS) != here {
+            let home = (&raw const (*walk).home).read_volatile();
+            if Probed::get::<u64>(mount, &MOUNT_NS) != home {
                 (&raw mut (*walk).end).write_volatile(End::DETACHED);
             }
         }

@@ -33,6 +33,8 @@ impl Object {
             ("SELF_PID", request.skip_process.unwrap_or(0)),
         ];
         let mut loader = EbpfLoader::new();
+        // The object has no relocations against the kernel's types.
+        loader.btf(None);
         for (name, value) in globals
             .iter()
             .chain(&layout.offsets)
@@ -44,6 +46,7 @@ impl Object {
             .map_max_entries("LIFECYCLE", request.lifecycle_bytes)
             .map_max_entries("BULK", request.bulk_bytes)
             .map_max_entries("SCRATCH", cpus * SCRATCH_SLOTS)
+            .map_max_entries("SCRATCH_HELD", cpus)
             .map_max_entries("EXEC_SCRATCH", cpus);
         let ebpf = loader.load(OBJECT).map_err(object_error)?;
         let btf =

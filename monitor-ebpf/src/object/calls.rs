@@ -7,6 +7,7 @@ use aya_ebpf::programs::FExitContext;
 use monitor_common::Flags;
 use monitor_common::syscall::{CALLS, Operation};
 
+use crate::read::Probed;
 use crate::syscall::{dispatch, read_call};
 
 /// Which results a program reports.
@@ -29,7 +30,7 @@ fn finished(ctx: &FExitContext, operation: Operation, compat: bool, results: Res
     // SAFETY: the argument of the hook is typed.
     let mut call = unsafe { read_call(regs, number, ret, compat) };
     call.flags |= Flags::OBJECT_TIER;
-    dispatch(operation as u8, &call)
+    dispatch::<Probed>(|| operation as u8, operation.kind() as u32, &call)
 }
 
 macro_rules! calls {

@@ -5,17 +5,15 @@
 use aya_ebpf::macros::{fentry, fexit, map};
 use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::{FEntryContext, FExitContext};
-use monitor_common::file::Open;
 use monitor_common::syscall::Operation;
 use monitor_common::{Flags, Kind};
 
-use crate::emit::{Outcome, settle};
+use crate::emit::settle;
 use crate::file::{self, OpenArguments};
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed, current};
-use crate::record::Origin;
-use crate::scratch::Common;
-use crate::syscall::{Call, current_call, open_arguments, own, with_slot};
+use crate::record::{self, Origin};
+use crate::syscall::{Call, current_call, open_arguments, own};
 
 /// `__FMODE_EXEC` of `include/linux/fs.h`: an open by exec.
 const FMODE_EXEC: u32 = 0x20;
@@ -118,8 +116,13 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
         mode: 0,
     };
     let (call, open) = asked(i64::from(ctx.arg::<u32>(0)), kernel);
-    // SAFETY: `with_slot` claims the slot; the file is typed.
-    let outcome = with_slot(|slot| unsafe { report(slot, &call, &open, opening.name, file) });
+    let outcome = record::with::<Typed>(Kind::Open as u32, call.flags, |record| {
+        let body = file::open_body(record, &call, &open);
+        // SAFETY: the argument of the hook is typed.
+        unsafe { file::opened::<Typed>(record, body, file) };
+        file::passed(record, Origin::Kernel, opening.name as Pointer, open.dirfd);
+        record.emit(Kind::Open)
+    });
     settle(Kind::Open, outcome)
 }
 
@@ -148,26 +151,6 @@ fn asked(ret: i64, kernel: OpenArguments) -> (Call, OpenArguments) {
     )
 }
 
-/// # Safety
-/// `slot` is claimed, `file` typed.
-#[inline(always)]
-unsafe fn report(
-    slot: *mut Common,
-    call: &Call,
-    open: &OpenArguments,
-    name: u64,
-    file: Pointer,
-) -> Outcome {
-    // SAFETY: the caller's.
-    unsafe {
-        let record = file::new_open(slot, call, open);
-        let body = record.body::<Open>();
-        file::opened::<Typed>(&record, slot, body, file);
-        file::passed(&record, Origin::Kernel, name as Pointer, open.dirfd);
-        record.emit(Kind::Open)
-    }
-}
-
 /// `do_sys_openat2(int dfd, const char *filename, struct open_how *how)`, 5.10 to 7.2. `how` is
 /// the kernel's copy.
 #[fexit(function = "do_sys_openat2")]
@@ -186,11 +169,10 @@ pub fn open_failed(ctx: FExitContext) -> i32 {
         mode: mode as u32,
     };
     let (call, open) = asked(i64::from(ret), kernel);
-    // SAFETY: `with_slot` claims the slot.
-    settle(
-        Kind::Open,
-        with_slot(|slot| unsafe { file::open(slot, &call, &open) }),
-    )
+    let outcome = record::with::<Typed>(Kind::Open as u32, call.flags, |record| {
+        file::open(record, &call, &open)
+    });
+    settle(Kind::Open, outcome)
 }
 
 /// The current thread, `tgid << 32 | tid`.

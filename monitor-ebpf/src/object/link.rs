@@ -8,17 +8,16 @@ use aya_ebpf::macros::{fentry, fexit, map};
 use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::{FEntryContext, FExitContext};
 use aya_ebpf::{EbpfContext, Global};
-use monitor_common::file::Link;
 use monitor_common::syscall::Operation;
 use monitor_common::{Flags, Kind, Slot};
 
-use crate::emit::{Outcome, settle};
+use crate::emit::settle;
 use crate::file::{self, AT_FDCWD, LinkArguments};
 use crate::layout::*;
-use crate::read::{Pointer, Read, Typed, current};
-use crate::record::{Origin, Record};
-use crate::scratch::Common;
-use crate::syscall::{Call, current_call, link_arguments, with_slot};
+use crate::read::{Pointer, Probed, Read, Typed};
+use crate::record::{self, Origin, Record};
+use crate::scratch::COMMON;
+use crate::syscall::{Call, current_call, link_arguments};
 use crate::walk::Place;
 
 /// New names under way, by thread.
@@ -56,13 +55,9 @@ pub fn symlink_done(ctx: FExitContext) -> i32 {
         return 0;
     };
     let target = argument(&ctx, &VFS_SYMLINK_TARGET);
-    // SAFETY: `with_slot` claims the slot; so below.
-    let outcome = with_slot(|slot| unsafe {
-        report(slot, Kind::Symlink, place, |record| {
-            record.string(Slot::Target, Origin::Kernel, target as Pointer);
-        })
-    });
-    settle(Kind::Symlink, outcome)
+    report(Kind::Symlink, place, |record| {
+        record.string(Slot::Target, Origin::Kernel, target as Pointer);
+    })
 }
 
 /// `vfs_link(struct dentry *old_dentry, …, struct dentry *new_dentry, …)`, 5.10 to 7.2: the
@@ -77,13 +72,9 @@ pub fn link_done(ctx: FExitContext) -> i32 {
         dentry: argument(&ctx, &VFS_LINK_OLD),
         mnt: place.mnt,
     };
-    // SAFETY: as above.
-    let outcome = with_slot(|slot| unsafe {
-        report(slot, Kind::Link, place, |record| {
-            record.place(Slot::Target, target);
-        })
-    });
-    settle(Kind::Link, outcome)
+    report(Kind::Link, place, |record| {
+        record.place(Slot::Target, target);
+    })
 }
 
 /// Where the new name is, if this is the link that the thread began and it succeeded.
@@ -111,35 +102,17 @@ fn argument(ctx: &FExitContext, position: &Global<u32>) -> u64 {
     value
 }
 
-/// # Safety
-/// `slot` is claimed.
 #[inline(always)]
-unsafe fn report(
-    slot: *mut Common,
-    kind: Kind,
-    place: Place,
-    target: impl FnOnce(&Record<{ crate::scratch::COMMON }>),
-) -> Outcome {
+fn report(kind: Kind, place: Place, target: impl FnOnce(&Record<COMMON>)) -> i32 {
     let (call, link) = asked();
-    // SAFETY: the caller's; the current task is typed.
-    unsafe {
-        let record = Record::new::<Link>(slot, kind, current());
-        record.flag(call.flags);
-        let body = record.body::<Link>();
-        (*body).ret = 0;
-        (*body).syscall = call.number;
-        (*body).dirfd = link.dirfd;
-        (*body).target_dirfd = AT_FDCWD;
-        (*body).flags = link.flags;
+    let outcome = record::with::<Probed>(kind as u32, call.flags, |record| {
+        file::link_body(record, &call, &link);
         record.place(Slot::Resolved, place);
-        if link.path == 0 {
-            record.place(Slot::Cwd, crate::walk::cwd());
-        } else {
-            file::passed(&record, Origin::User, link.path as Pointer, link.dirfd);
-        }
-        target(&record);
+        file::passed(record, Origin::User, link.path as Pointer, link.dirfd);
+        target(record);
         record.emit(kind)
-    }
+    });
+    settle(kind, outcome)
 }
 
 /// The call behind a link, and its arguments; for `io_uring` none.
@@ -155,7 +128,14 @@ fn asked() -> (Call, LinkArguments) {
     for operation in operations {
         if call.is(operation) {
             let link = link_arguments(operation as u8, &call);
-            return (call, link);
+            // What is reported is the resolved path.
+            return (
+                call,
+                LinkArguments {
+                    target_dirfd: AT_FDCWD,
+                    ..link
+                },
+            );
         }
     }
     call.number = 0;

@@ -7,8 +7,9 @@ use monitor_common::{Flags, Kind};
 
 use crate::emit::settle;
 use crate::network::{self, Passed};
-use crate::record::Origin;
-use crate::syscall::{Call, current_call, own, with_slot};
+use crate::read::Typed;
+use crate::record::{self, Origin};
+use crate::syscall::{Call, current_call, own};
 
 /// `__sys_connect_file(struct file *file, struct sockaddr_storage *address, int addrlen, int
 /// file_flags)`, 5.10 to 7.2. The address is the kernel's copy.
@@ -30,12 +31,10 @@ pub fn connect_done(ctx: FExitContext) -> i32 {
         len: ctx.arg::<u64>(2) as u32,
     };
     let file = ctx.arg(0);
+    let report = |record: &_| network::connect(record, &call, fd, file, &passed);
     settle(
         Kind::Connect,
-        with_slot(|slot| {
-            // SAFETY: `with_slot` claims the slot; the file is a kernel pointer.
-            unsafe { network::connect(slot, &call, fd, file, &passed) }
-        }),
+        record::with::<Typed>(Kind::Connect as u32, call.flags, report),
     )
 }
 
@@ -48,5 +47,9 @@ pub fn socket_done(ctx: FExitContext) -> i32 {
         args: [ctx.arg(0), ctx.arg(1), ctx.arg(2), 0, 0],
         flags: Flags::OBJECT_TIER,
     };
-    settle(Kind::Socket, network::socket(&call))
+    let report = |record: &_| network::socket(record, &call);
+    settle(
+        Kind::Socket,
+        record::with::<Typed>(Kind::Socket as u32, call.flags, report),
+    )
 }

@@ -24,7 +24,7 @@ enum Parameter<'e> {
     Named(Value<'e>, Cow<'e, [u8]>),
 }
 
-impl<'e> Parameter<'e> {
+impl Parameter<'_> {
     fn unsigned(value: u64) -> Self {
         Self::Named(
             Value::Unsigned(value),
@@ -51,7 +51,7 @@ impl<'e> Parameter<'e> {
 
 /// Names of the event's parameters.
 pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
-    match event.event_type.name() {
+    match event.kind.name() {
         "execve" | "execveat" => &[
             "res",
             "exe",

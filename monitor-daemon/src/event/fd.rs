@@ -223,14 +223,13 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
                 _ => return None,
             }));
         }
-        Field::FdIsServer => return Some(Value::Bool(false)),
         Field::FdConnected => {
             let Body::Connect(body) = event.record.body() else {
                 return None;
             };
             return Some(Value::Bool(body.ret >= 0 || body.ret == EINPROGRESS));
         }
-        Field::FdNameChanged => return Some(Value::Bool(false)),
+        Field::FdIsServer | Field::FdNameChanged => return Some(Value::Bool(false)),
         _ => {}
     }
     let Tuple { client, server } = tuple(event)?;

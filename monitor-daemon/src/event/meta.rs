@@ -45,10 +45,10 @@ fn outcome<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         Field::EvtSource => borrowed("syscall"),
         Field::EvtHostname => borrowed(event.world.hostname),
         Field::EvtDir => borrowed("<"),
-        Field::EvtType => borrowed(event.event_type.name()),
+        Field::EvtType => borrowed(event.kind.name()),
         Field::SyscallType => match event.record.kind() {
             Kind::Exit => return None,
-            _ => borrowed(event.event_type.name()),
+            _ => borrowed(event.kind.name()),
         },
         Field::EvtCategory => borrowed(category(event.record.kind())),
         Field::EvtRes => {
@@ -82,7 +82,7 @@ fn open(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static>> {
         _ => None,
     };
     // creat has no flags; it writes.
-    let creat = event.event_type.name() == "creat";
+    let creat = event.kind.name() == "creat";
     let access = body.map(|body| if creat { 1 } else { body.flags & O_ACCMODE });
     let answer = match field.field {
         Field::EvtIsOpenRead => !creat && matches!(access, Some(0 | 2)),

@@ -71,6 +71,7 @@ impl Actor {
     }
 
     /// The same with its ancestors held, for an event that is evaluated later.
+    #[must_use]
     pub fn kept(self, table: &Table) -> Self {
         let ancestors = table.ancestors(&self.process).cloned().collect();
         Self {
@@ -100,7 +101,7 @@ pub struct Event<'a> {
     actor: &'a Actor,
     container: Option<&'a Container>,
     world: World<'a>,
-    event_type: EventType,
+    kind: EventType,
     number: u64,
     paths: Paths<'a>,
 }
@@ -122,7 +123,7 @@ impl<'a> Event<'a> {
             actor,
             container,
             world,
-            event_type,
+            kind: event_type,
             number,
             paths,
         })
@@ -196,7 +197,7 @@ impl<'a> Event<'a> {
 
 impl monitor_policy::Event for Event<'_> {
     fn event_type(&self) -> EventType {
-        self.event_type
+        self.kind
     }
 
     fn has_resolved_view(&self) -> bool {

@@ -150,13 +150,14 @@ impl Host {
     fn discover(&mut self, task: &Task) -> Arc<Process> {
         self.unknown_processes += 1;
         let found = self.reader.read(task.pid);
-        match found.filter(|found| snapshot::same_start(found.task.start, task.start)) {
-            Some(found) => self.found(found),
-            None => {
-                let parent = Some(ProcessKey::parent_of(task));
-                let process = Process::new(*task, Arc::default(), Arc::default(), parent);
-                self.table.found(process)
-            }
+        if let Some(found) =
+            found.filter(|found| snapshot::same_start(found.task.start, task.start))
+        {
+            self.found(found)
+        } else {
+            let parent = Some(ProcessKey::parent_of(task));
+            let process = Process::new(*task, Arc::default(), Arc::default(), parent);
+            self.table.found(process)
         }
     }
 

@@ -152,7 +152,7 @@ impl State {
         if self.is_wanted(record.kind()) {
             self.number += 1;
             let container = self.host.container(&process, time);
-            self.consider(record, bytes, Actor::live(process), container);
+            self.consider(&record, bytes, Actor::live(process), container.as_ref());
         }
         if record.kind() == Kind::Exit {
             self.host.table.exited(record.task(), time);
@@ -170,13 +170,13 @@ impl State {
     /// Judges an event now, or lets it wait for its container's metadata.
     fn consider(
         &mut self,
-        record: Record<'_>,
+        record: &Record<'_>,
         bytes: &[u8],
         actor: Actor,
-        container: Option<Arc<Container>>,
+        container: Option<&Arc<Container>>,
     ) {
         let number = self.number;
-        if let Some(container) = &container
+        if let Some(container) = container
             && (container.state == Metadata::Pending || self.waiting.has(&container.id))
         {
             let time = record.header().time;
@@ -194,7 +194,7 @@ impl State {
             }
             return;
         }
-        self.judge(record, &actor, container.as_deref(), number);
+        self.judge(record, &actor, container.map(AsRef::as_ref), number);
     }
 
     fn judge_deferred(&mut self, event: &Deferred) {
@@ -202,18 +202,18 @@ impl State {
             let container = self
                 .host
                 .container(event.actor.process(), record.header().time);
-            self.judge(record, &event.actor, container.as_deref(), event.number);
+            self.judge(&record, &event.actor, container.as_deref(), event.number);
         }
     }
 
     fn judge(
         &mut self,
-        record: Record<'_>,
+        record: &Record<'_>,
         actor: &Actor,
         container: Option<&Container>,
         number: u64,
     ) {
-        let accounts = accounts(&mut self.users, &record, container);
+        let accounts = accounts(&mut self.users, record, container);
         let world = World {
             table: &self.host.table,
             accounts,
@@ -221,7 +221,7 @@ impl State {
             hostname: &self.hostname,
             boot_to_epoch_ns: self.boot_to_epoch_ns,
         };
-        let Some(event) = Event::join(record, actor, container, world, number) else {
+        let Some(event) = Event::join(*record, actor, container, world, number) else {
             return;
         };
         if self.judge.wants(event.event_type()) {

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use monitor_policy::{Color, FlatEvent, Options, Policy, RulesFile, Scratch, load};
+use monitor_policy::{Color, EventType, FlatEvent, Options, Policy, RulesFile, Scratch, load};
 use serde_json::Value as Json;
 
 /// Names and texts of the files, in the order in which they are loaded.
@@ -84,11 +84,7 @@ const EVENTS: [&str; 12] = [
 fn ask_only_for_what_is_delivered() {
     let policy = load_quietly(&policies());
     let known: BTreeSet<_> = EVENTS.into_iter().chain(["ptrace"]).collect();
-    let used: BTreeSet<_> = policy
-        .event_types()
-        .iter()
-        .map(|event| event.name())
-        .collect();
+    let used: BTreeSet<_> = policy.event_types().iter().map(EventType::name).collect();
     assert!(used.is_subset(&known), "{used:?}");
     for rule in policy.rules() {
         let tagged = |start: &str| rule.tags.iter().any(|tag| tag.starts_with(start));

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use monitor_common::loss::LossReason;
 use monitor_common::process::ExeFlags;
 use monitor_common::{Flags, Kind, Slot};
 use monitor_daemon::probe::{Probes, Request, Rings, Tier, Tiers};
@@ -102,7 +103,11 @@ fn what_a_process_does_comes_out_as_records() {
             .find(|coverage| coverage.kind == Kind::Open)
             .unwrap();
         links(&mut rings, &folder, open.tier == Some(Tier::Object));
-        assert_eq!(probes.losses().unwrap(), []);
+        let losses = probes.losses().unwrap();
+        assert!(
+            losses.iter().all(|loss| loss.kind == Kind::Open),
+            "lost: {losses:?}"
+        );
         let opens = probes
             .kept()
             .unwrap()
@@ -110,6 +115,35 @@ fn what_a_process_does_comes_out_as_records() {
             .find(|(kind, _)| *kind == Kind::Open);
         assert!(opens.unwrap().1 > 0);
     }
+    flood();
+}
+
+/// A flood of opens that nobody reads is counted, and hides no exec.
+fn flood() {
+    let request = Request {
+        ring_bytes: 64 << 10,
+        ..Request::default()
+    };
+    let mut probes = Probes::load(&request).unwrap();
+    let mut rings = probes.rings().unwrap();
+    for _ in 0..1_000 {
+        File::open("real/file").unwrap();
+    }
+    Command::new("/bin/true").status().unwrap();
+    wait_for(
+        &mut rings,
+        "the exec after the flood",
+        |record| matches!(record.body(), Body::Exec(exec) if exec.ret == 0),
+    );
+    let losses = probes.losses().unwrap();
+    let lost = |kind| losses.iter().filter(move |loss| loss.kind == kind);
+    assert!(lost(Kind::Open).map(|loss| loss.count).sum::<u64>() > 0);
+    assert!(
+        losses
+            .iter()
+            .all(|loss| loss.reason == LossReason::RingFull)
+    );
+    assert_eq!(lost(Kind::Exec).count(), 0);
 }
 
 fn processes(rings: &mut Rings) {

@@ -3,8 +3,23 @@
 
 use monitor_policy::RulesFile;
 
+macro_rules! embed {
+    ($name:literal) => {
+        RulesFile {
+            name: concat!("policies/", $name, ".yaml"),
+            text: include_str!(concat!("../../policies/", $name, ".yaml")),
+        }
+    };
+}
+
 /// The files, named as in the repository.
-pub const FILES: &[RulesFile<'static>] = &[];
+pub const FILES: &[RulesFile<'static>] = &[
+    embed!("credentials"),
+    embed!("escape"),
+    embed!("execution"),
+    embed!("files"),
+    embed!("network"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -251,7 +251,7 @@ fn a_process_knows_its_lineage() {
             ("proc.pid.ts", "1004000000000"),
             ("proc.env[HOME]", ""),
             ("user.loginuid", "-1"),
-            ("user.name", "<NA>"),
+            ("user.name", "root"),
         ],
     );
 }

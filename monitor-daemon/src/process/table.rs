@@ -34,6 +34,8 @@ struct Slot {
     process: Arc<Process>,
     children: u32,
     exited: bool,
+    /// Exited longer ago than the grace time, and kept for its descendants.
+    lingers: bool,
 }
 
 /// All processes of the host, alive or recently gone.
@@ -45,6 +47,8 @@ pub struct Table {
     by_pid: HashMap<u32, ProcessKey>,
     /// Exited processes with the time of their exit, oldest first.
     exited: VecDeque<(u64, ProcessKey)>,
+    /// Those kept for their descendants, oldest exit first; may name some that are gone.
+    lingering: VecDeque<ProcessKey>,
     bytes: usize,
     evicted: u64,
 }
@@ -149,22 +153,23 @@ impl Table {
 
     /// Drops exited processes that nobody can name any more. `time` is `CLOCK_BOOTTIME` ns.
     pub fn expire(&mut self, time: u64) {
-        // Those with living children go to the back of the queue; each is looked at once a call.
-        for _ in 0..self.exited.len() {
+        while let Some(&(since, key)) = self.exited.front() {
             let over = self.bytes > self.limits.bytes;
-            let Some(&(since, key)) = self.exited.front() else {
-                return;
-            };
             if !over && time.saturating_sub(since) < self.limits.grace_ns {
-                return;
+                break;
+            }
+            // The far ends of lineages go first.
+            if over && let Some(oldest) = self.lingering.pop_front() {
+                self.evict(oldest);
+                continue;
             }
             self.exited.pop_front();
-            let has_children = self.slots.get(&key).is_some_and(|slot| slot.children > 0);
-            if has_children && !over {
-                self.exited.push_back((time, key));
-            } else {
-                self.evicted += u64::from(has_children);
-                self.remove(key);
+            match self.slots.get_mut(&key) {
+                Some(slot) if slot.children > 0 => {
+                    slot.lingers = true;
+                    self.lingering.push_back(key);
+                }
+                _ => self.remove(key),
             }
         }
     }
@@ -209,23 +214,37 @@ impl Table {
             process: Arc::clone(&process),
             children: 0,
             exited: false,
+            lingers: false,
         };
         self.slots.insert(key, slot);
         process
     }
 
-    fn remove(&mut self, key: ProcessKey) {
-        let Some(slot) = self.slots.remove(&key) else {
-            return;
-        };
-        self.bytes = self.bytes.saturating_sub(slot.process.bytes());
-        if self.by_pid.get(&key.pid) == Some(&key) {
-            self.by_pid.remove(&key.pid);
+    /// Drops an ancestor although descendants live.
+    fn evict(&mut self, key: ProcessKey) {
+        // It may have gone with its last child before.
+        if self.slots.get(&key).is_some_and(|slot| slot.lingers) {
+            self.evicted += 1;
+            self.remove(key);
         }
-        if let Some(parent) = slot.process.parent
-            && let Some(slot) = self.slots.get_mut(&parent)
-        {
-            slot.children = slot.children.saturating_sub(1);
+    }
+
+    /// Drops a process, and the ancestors that were kept for it alone.
+    fn remove(&mut self, key: ProcessKey) {
+        let mut next = Some(key);
+        while let Some(slot) = next.take().and_then(|key| self.slots.remove(&key)) {
+            let key = slot.process.key();
+            self.bytes = self.bytes.saturating_sub(slot.process.bytes());
+            if self.by_pid.get(&key.pid) == Some(&key) {
+                self.by_pid.remove(&key.pid);
+            }
+            let Some(parent) = slot.process.parent else {
+                return;
+            };
+            if let Some(slot) = self.slots.get_mut(&parent) {
+                slot.children = slot.children.saturating_sub(1);
+                next = (slot.lingers && slot.children == 0).then_some(parent);
+            }
         }
     }
 }
@@ -334,7 +353,7 @@ mod tests {
             }
         }
         assert!(table.bytes() <= 101_000, "{} bytes", table.bytes());
-        assert!(table.evicted() > 4_000);
+        assert!(table.evicted() > 4_000, "{} evicted", table.evicted());
         assert!(table.by_pid(4_999).is_some());
     }
 

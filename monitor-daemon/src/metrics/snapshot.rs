@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub kept: Vec<(Kind, u64)>,
     /// Records that did not, since start.
     pub lost: Vec<Loss>,
+    /// Runs of kernel programs that the kernel left out, by program.
+    pub missed: Vec<(&'static str, u64)>,
     /// What serves each event kind.
     pub coverage: Vec<Coverage>,
     /// The container index.
@@ -28,6 +30,8 @@ pub struct Snapshot {
     pub docker_up: bool,
     /// The process table.
     pub processes: Cache,
+    /// Records of a process that nothing else had told of, since start.
+    pub unknown_processes: u64,
 }
 
 /// A bounded cache.
@@ -81,6 +85,16 @@ const LOST: Family = (
     "Records lost between hook and daemon.",
     MetricType::COUNTER,
 );
+const MISSED: Family = (
+    "monitor_program_runs_missed_total",
+    "Runs of a kernel program left out because it was running on that CPU already.",
+    MetricType::COUNTER,
+);
+const UNKNOWN: Family = (
+    "monitor_unknown_processes_total",
+    "Records of a process that nothing else had told of.",
+    MetricType::COUNTER,
+);
 const PROVIDER: Family = (
     "monitor_provider",
     "What serves an event kind: 1, or 0 when nothing does and the daemon is blind for it.",
@@ -126,9 +140,11 @@ const PROCESSES_EVICTED: Family = (
     "Processes forgotten for lack of room.",
     MetricType::COUNTER,
 );
-const FAMILIES: [Family; 11] = [
+const FAMILIES: [Family; 13] = [
     KEPT,
     LOST,
+    MISSED,
+    UNKNOWN,
     PROVIDER,
     CONTAINERS,
     CONTAINERS_PENDING,
@@ -167,10 +183,12 @@ impl Collector for SnapshotCollector {
         let Snapshot {
             kept,
             lost,
+            missed,
             coverage,
             containers,
             docker_up,
             processes,
+            unknown_processes,
         } = lock(&self.snapshot).clone();
         let ContainerCache { cache, pending } = containers;
         let labelled = [
@@ -180,6 +198,12 @@ impl Collector for SnapshotCollector {
                     .map(|(kind, count)| sample(KEPT, &[("kind", kind.name())], *count)),
             ),
             family(LOST, with_zeros(&lost).into_iter().map(loss_sample)),
+            family(
+                MISSED,
+                missed
+                    .iter()
+                    .map(|(program, count)| sample(MISSED, &[("program", program)], *count)),
+            ),
             family(PROVIDER, coverage.iter().map(provider_sample)),
         ];
         let plain = [
@@ -188,6 +212,7 @@ impl Collector for SnapshotCollector {
             (CONTAINERS_BYTES, cache.bytes),
             (CONTAINERS_EVICTED, cache.evictions),
             (DOCKER_UP, u64::from(docker_up)),
+            (UNKNOWN, unknown_processes),
             (PROCESSES, processes.entries),
             (PROCESSES_BYTES, processes.bytes),
             (PROCESSES_EVICTED, processes.evictions),

@@ -276,6 +276,8 @@ impl State {
                 tracing::warn!(%error, "cannot read the kernel's counters");
             }
         }
+        figures.missed = probes.missed();
+        figures.unknown_processes = self.host.unknown_processes;
         figures.coverage = probes.coverage().to_vec();
         figures.docker_up = self.docker_up;
         figures.containers = metrics::ContainerCache {

@@ -121,7 +121,8 @@ fn what_a_process_does_comes_out_as_records() {
 /// A flood of opens that nobody reads is counted, and hides no exec.
 fn flood() {
     let request = Request {
-        ring_bytes: 64 << 10,
+        lifecycle_bytes: 64 << 10,
+        bulk_bytes: 64 << 10,
         ..Request::default()
     };
     let mut probes = Probes::load(&request).unwrap();

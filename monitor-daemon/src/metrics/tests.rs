@@ -33,6 +33,8 @@ fn filled() -> Metrics {
     output.lost_queue_full.inc_by(4);
     output.latency.observe(0.0007);
     *metrics.snapshot() = Snapshot {
+        missed: vec![("open", 2)],
+        unknown_processes: 3,
         kept: vec![(Kind::Exec, 7), (Kind::Open, 90)],
         lost: vec![Loss {
             kind: Kind::Open,

@@ -87,13 +87,23 @@ fn findings_in(path: &Path, text: &str, here: &str) -> Vec<String> {
     }
     for (number, line) in (1..).zip(text.lines()) {
         // Such a path makes no sense on any other machine.
-        if line.contains(here) {
+        if names(line, here) {
             findings.push(format!(
                 "{name}:{number}: names the folder of this checkout"
             ));
         }
     }
     findings
+}
+
+/// Whether `line` has the path `here` or one below it, and not merely as a part of another path.
+fn names(line: &str, here: &str) -> bool {
+    let part_of_name = |c: char| c.is_ascii_alphanumeric() || "-_.*}>".contains(c);
+    line.match_indices(here).any(|(start, _)| {
+        let (before, found) = line.split_at(start);
+        let after = found.strip_prefix(here).unwrap_or_default();
+        !before.ends_with(part_of_name) && !after.starts_with(part_of_name)
+    })
 }
 
 #[cfg(test)]
@@ -109,7 +119,8 @@ mod tests {
 
     #[test]
     fn paths_of_this_checkout_are_found() {
-        let findings = findings_in(Path::new("a.md"), "ok\ncd /src/here/x\n", "/src/here");
+        let text = "ok\ncd /a/checkout/x\n../a/checkout\n/a/checkouts\n";
+        let findings = findings_in(Path::new("a.md"), text, "/a/checkout");
         assert_eq!(findings, ["a.md:2: names the folder of this checkout"]);
     }
 }

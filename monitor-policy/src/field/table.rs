@@ -14,7 +14,7 @@ macro_rules! fields {
         #[repr(u16)]
         pub enum Field {
             $(
-                #[doc = concat!("`", $name, "`: ", $meaning, ".")]
+                #[doc = concat!("`", $name, "`: `", $meaning, "`")]
                 $variant,
             )*
         }
@@ -69,7 +69,7 @@ fields! {
     EvtCategory = "evt.category", Text, [], "File, net, process, memory, ipc, … or IO read/write classes";
     EvtCpu = "evt.cpu", Signed16, [], "CPU number";
     EvtArgs = "evt.args", Text, [], "All parameters as name=value list";
-    EvtArg = "evt.arg", Text, [ARGUMENT_REQUIRED], "Evt.arg.NAME/evt.arg(N): stringified parameter";
+    EvtArg = "evt.arg", Text, [ARGUMENT_REQUIRED], "Evt.arg.NAME/evt.arg[N]: stringified parameter";
     EvtRawarg = "evt.rawarg", Dynamic, [ARGUMENT_REQUIRED, NOT_ON_RIGHT, NO_TRANSFORMER], "Evt.rawarg.NAME: native-typed parameter";
     EvtInfo = "evt.info", Text, [], "Same as evt.args";
     EvtBuffer = "evt.buffer", Bytes, [], "Captured I/O bytes (≤ snaplen)";
@@ -93,7 +93,7 @@ fields! {
     EvtCountExit = "evt.count.exit", Unsigned32, [], "1 for exit events";
     EvtCountProcinfo = "evt.count.procinfo", Unsigned32, [HIDDEN], "1 for procinfo of main threads";
     EvtCountThreadinfo = "evt.count.threadinfo", Unsigned32, [HIDDEN], "1 for procinfo events";
-    EvtAround = "evt.around", Unsigned64, [ARGUMENT_REQUIRED, FILTER_ONLY, NOT_ON_RIGHT, NO_TRANSFORMER], "Evt.around(T)=ms: within ± ms of T";
+    EvtAround = "evt.around", Unsigned64, [ARGUMENT_REQUIRED, FILTER_ONLY, NOT_ON_RIGHT, NO_TRANSFORMER], "Evt.around[T]=ms: within ± ms of T";
     EvtAbspath = "evt.abspath", Text, [ARGUMENT_REQUIRED], "Absolute path of an *at call (.src/.dst)";
     EvtBuflenIn = "evt.buflen.in", Unsigned64, [HIDDEN], "I/O length, reads only";
     EvtBuflenOut = "evt.buflen.out", Unsigned64, [HIDDEN], "Writes only";
@@ -112,23 +112,23 @@ fields! {
     EvtIsOpenExec = "evt.is_open_exec", Bool, [], "Open*/creat creating a file with an x bit";
     EvtIsOpenCreate = "evt.is_open_create", Bool, [], "Open* that created the file";
     // process/thread
-    ProcExe = "proc.exe", Text, [], "Argv(0)";
-    ProcPexe = "proc.pexe", Text, [], "Parent's argv(0)";
-    ProcAexe = "proc.aexe", Text, [ARGUMENT, NOT_ON_RIGHT, NO_TRANSFORMER], "Ancestor's argv(0); without index any ancestor";
+    ProcExe = "proc.exe", Text, [], "Argv[0]";
+    ProcPexe = "proc.pexe", Text, [], "Parent's argv[0]";
+    ProcAexe = "proc.aexe", Text, [ARGUMENT, NOT_ON_RIGHT, NO_TRANSFORMER], "Ancestor's argv[0]; without index any ancestor";
     ProcExepath = "proc.exepath", Text, [], "Resolved executable path";
     ProcPexepath = "proc.pexepath", Text, [], "Parent's";
     ProcAexepath = "proc.aexepath", Text, [ARGUMENT, NOT_ON_RIGHT, NO_TRANSFORMER], "Ancestor's";
     ProcName = "proc.name", Text, [], "Comm (≤15)";
     ProcPname = "proc.pname", Text, [], "Parent's comm";
     ProcAname = "proc.aname", Text, [ARGUMENT, NOT_ON_RIGHT, NO_TRANSFORMER], "Ancestor's comm";
-    ProcArgs = "proc.args", Text, [ARGUMENT], "Argv(1..) joined by blanks; (n) = one argument";
+    ProcArgs = "proc.args", Text, [ARGUMENT], "Argv[1..] joined by blanks; [n] = one argument";
     ProcAargs = "proc.aargs", Text, [ARGUMENT], "Ancestor's args; without index all ancestors' args in one string";
     ProcCmdline = "proc.cmdline", Text, [], "Comm + args";
     ProcPcmdline = "proc.pcmdline", Text, [], "Parent's";
     ProcAcmdline = "proc.acmdline", Text, [ARGUMENT, NOT_ON_RIGHT, NO_TRANSFORMER], "Ancestor's";
     ProcCmdnargs = "proc.cmdnargs", Unsigned64, [], "Number of args";
     ProcCmdlenargs = "proc.cmdlenargs", Unsigned64, [], "Total length of args";
-    ProcExeline = "proc.exeline", Text, [], "Argv(0) + args";
+    ProcExeline = "proc.exeline", Text, [], "Argv[0] + args";
     ProcEnv = "proc.env", Text, [ARGUMENT], "Environment joined by blanks; [NAME] = value (\"\" if unset)";
     ProcAenv = "proc.aenv", Text, [ARGUMENT, NOT_ON_RIGHT, NO_TRANSFORMER], "Ancestor's environment";
     ProcCwd = "proc.cwd", Text, [], "Working directory, ends with /";
@@ -141,15 +141,15 @@ fields! {
     ProcPvpid = "proc.pvpid", Signed64, [], "Parent's";
     ProcSid = "proc.sid", Signed64, [], "Session id (namespace)";
     ProcSname = "proc.sname", Text, [], "Session leader's comm";
-    ProcSidExe = "proc.sid.exe", Text, [], "Its argv(0)";
+    ProcSidExe = "proc.sid.exe", Text, [], "Its argv[0]";
     ProcSidExepath = "proc.sid.exepath", Text, [], "Its exe path";
     ProcVpgid = "proc.vpgid", Signed64, [], "Process group (namespace)";
     ProcVpgidName = "proc.vpgid.name", Text, [], "Group leader's comm";
-    ProcVpgidExe = "proc.vpgid.exe", Text, [], "Its argv(0)";
+    ProcVpgidExe = "proc.vpgid.exe", Text, [], "Its argv[0]";
     ProcVpgidExepath = "proc.vpgid.exepath", Text, [], "Its exe path";
     ProcPgid = "proc.pgid", Signed64, [], "Process group (host)";
     ProcPgidName = "proc.pgid.name", Text, [], "Group leader's comm";
-    ProcPgidExe = "proc.pgid.exe", Text, [], "Its argv(0)";
+    ProcPgidExe = "proc.pgid.exe", Text, [], "Its argv[0]";
     ProcPgidExepath = "proc.pgid.exepath", Text, [], "Its exe path";
     ProcDuration = "proc.duration", Duration, [], "Ns since clone of this process";
     ProcPpidDuration = "proc.ppid.duration", Duration, [], "Ns since clone of the parent";
@@ -256,7 +256,7 @@ fields! {
     FdDevMinor = "fd.dev.minor", Signed32, [], "Minor";
     FdIno = "fd.ino", Signed64, [], "Inode";
     FdNameraw = "fd.nameraw", Text, [], "Path as passed by the program";
-    FdTypes = "fd.types", Text, [ARGUMENT, NOT_ON_RIGHT, LIST], "Types of all open fds, or of fd (n)";
+    FdTypes = "fd.types", Text, [ARGUMENT, NOT_ON_RIGHT, LIST], "Types of all open fds, or of fd [n]";
     FdIsUpperLayer = "fd.is_upper_layer", Bool, [], "File in overlay upper";
     FdIsLowerLayer = "fd.is_lower_layer", Bool, [], "File in overlay lower";
     // fs.path
@@ -300,7 +300,7 @@ fields! {
     ContainerHostPid = "container.host_pid", Bool, [], "Host pid namespace";
     ContainerHostNetwork = "container.host_network", Bool, [], "Host net namespace";
     ContainerHostIpc = "container.host_ipc", Bool, [], "Host ipc namespace";
-    ContainerLabel = "container.label", Text, [ARGUMENT_REQUIRED], "(KEY) only (the documented dotted form is rejected since the plugin took over)";
+    ContainerLabel = "container.label", Text, [ARGUMENT_REQUIRED], "[KEY] only (the documented dotted form is rejected since the plugin took over)";
     ContainerLabels = "container.labels", Text, [], "All labels";
     ContainerHealthcheck = "container.healthcheck", Text, [NEVER], "Accepted for old rules; never has a value";
     ContainerLivenessProbe = "container.liveness_probe", Text, [NEVER], "Accepted for old rules; never has a value";
@@ -315,7 +315,7 @@ fields! {
     K8sPodUid = "k8s.pod.uid", Text, [], "Pod uid";
     K8sPodSandboxId = "k8s.pod.sandbox_id", Text, [], "Sandbox id, 12 digits";
     K8sPodFullSandboxId = "k8s.pod.full_sandbox_id", Text, [], "Sandbox id";
-    K8sPodLabel = "k8s.pod.label", Text, [ARGUMENT_REQUIRED], "One pod label, (KEY)";
+    K8sPodLabel = "k8s.pod.label", Text, [ARGUMENT_REQUIRED], "One pod label, [KEY]";
     K8sPodLabels = "k8s.pod.labels", Text, [], "All";
     K8sPodIp = "k8s.pod.ip", Text, [], "Pod IPv4";
     K8sPodCniJson = "k8s.pod.cni.json", Text, [], "CNI result";

@@ -56,7 +56,7 @@ macro_rules! codes {
         /// The kinds of problem, by the names that Falco gives them.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum Code {
-            $(#[doc = concat!("`", $code, "`: ", $description, ".")] $variant,)*
+            $(#[doc = concat!("`", $code, "`: `", $description, "`")] $variant,)*
         }
 
         impl Code {

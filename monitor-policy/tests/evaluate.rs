@@ -320,6 +320,19 @@ fn refuses_what_makes_no_sense() {
     );
 }
 
+#[test]
+fn conditions_may_be_deep() {
+    let nested = |depth: usize| {
+        let open = "(proc.name = a or (proc.name = b and ".repeat(depth);
+        format!("{open}proc.name = c{}", "))".repeat(depth))
+    };
+    check(&nested(450), &json!({"proc.name": "a"}), true);
+    check(&nested(450), &json!({"proc.name": "c"}), false);
+    refuse(&nested(501), "deeper than 1000");
+    let chain = vec!["proc.name = a"; 5000].join(" and not ");
+    check(&chain, &json!({"proc.name": "a"}), false);
+}
+
 /// An event whose path differs between the views.
 struct TwoViews;
 

@@ -307,6 +307,19 @@ fn macros_see_what_is_before_them() {
 }
 
 #[test]
+fn chains_of_macros_have_an_end() {
+    let link = |n: usize| format!("- macro: m{n}\n  condition: m{} or evt.type=open\n", n - 1);
+    let chain = |length: usize| {
+        let links: String = (1..length).map(link).collect();
+        let last = rule("r", &format!("m{}", length - 1));
+        ["- macro: m0\n  condition: evt.type=open\n", &links, &last].concat()
+    };
+    check(&[&chain(400)], &[]);
+    // Such a chain is cut, not followed.
+    assert!(!complaints(&load_texts(&[&chain(3000)])).is_empty());
+}
+
+#[test]
 fn a_redefinition_is_blamed_where_it_stands() {
     let first = ["- macro: m\n  condition: evt.type=open\n", &rule("r", "m")].concat();
     check(
@@ -348,6 +361,29 @@ fn lists_are_text() {
     check("proc.name contains \"a none b\"", "xa  bx", true);
     check("proc.name = \"names\"", "names", true);
     check("not proc.name in (none)", "x", true);
+}
+
+#[test]
+fn lists_of_lists_have_an_end() {
+    let doubled = |n: usize| format!("- list: l{n}\n  items: [l{0}, l{0}]\n", n - 1);
+    let lists: String = (1..19).map(doubled).collect();
+    let text = [
+        "- list: l0\n  items: [a]\n",
+        &lists,
+        &rule("r", "evt.type=open and proc.name in (l18)"),
+    ];
+    let loaded = load_texts(&[&text.concat()]);
+    assert!(
+        complaints(&loaded)
+            .iter()
+            .any(|found| found.contains("more than 100000 items"))
+    );
+    // A list in itself is a plain item.
+    let text = [
+        "- list: l\n  items: [l, a]\n",
+        &rule("r", "evt.type=open and proc.name in (l)"),
+    ];
+    assert_eq!(matching(&[&text.concat()], &open("l")), ["r"]);
 }
 
 #[test]

@@ -13,7 +13,12 @@ pub(crate) fn truth(check: &Check, field: Option<&FieldRef>) -> Truth {
         return Truth::neutral();
     };
     match field.field {
-        Field::EvtType | Field::SyscallType => type_truth(check),
+        Field::EvtType => type_truth(check),
+        // Missing, and so false, on whatever is no system call.
+        Field::SyscallType => match type_truth(check) {
+            truth if truth == Truth::neutral() => truth,
+            truth => Truth::exactly(truth.when_true.intersection(&calls())),
+        },
         Field::EvtNum => number_truth(check),
         _ => Truth::neutral(),
     }
@@ -69,8 +74,11 @@ pub(crate) fn matching(predicate: &Predicate) -> EventSet {
 
 /// The same among system calls: other events have no `syscall.type`.
 pub(crate) fn matching_syscalls(predicate: &Predicate) -> EventSet {
-    let calls: EventSet = EventType::all()
+    matching(predicate).intersection(&calls())
+}
+
+fn calls() -> EventSet {
+    EventType::all()
         .filter(|event| event.syscall().is_some())
-        .collect();
-    matching(predicate).intersection(&calls)
+        .collect()
 }

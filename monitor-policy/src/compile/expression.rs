@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::macros::{Macros, references};
 use super::{Problem, leaf};
 use crate::condition::Fault;
-use crate::condition::ast::{Expr, Name};
+use crate::condition::ast::{Check, Expr, Name};
 use crate::diagnostic::Severity;
 use crate::program::{Builder, NodeId};
 use crate::rules::{Finding, Store};
@@ -65,16 +65,74 @@ impl<'a> Expressions<'a> {
         }
     }
 
-    /// Puts an expression into the graph.
+    /// Puts an expression into the graph, the macros that it uses first.
     pub(crate) fn lower(&mut self, expr: &Expr, text: &Sourced) -> Lowered {
         self.mark_used(expr);
+        self.lower_macros(expr);
+        self.lower_alone(expr, text)
+    }
+
+    /// Puts the macros of an expression into the graph, each after those that it uses. Without
+    /// recursion, so that a chain of them may be long.
+    fn lower_macros(&mut self, expr: &Expr) {
+        let mut waiting: Vec<(String, Visit)> = Vec::new();
+        let push_references = |expr: &Expr, waiting: &mut Vec<(String, Visit)>| {
+            let mut names = Vec::new();
+            references(expr, &mut names);
+            waiting.extend(names.iter().map(|name| (name.text.clone(), Visit::First)));
+        };
+        push_references(expr, &mut waiting);
+        while let Some((name, visit)) = waiting.pop() {
+            let Some(parsed) = self.macros.get(&name) else {
+                continue;
+            };
+            // A macro that is broken itself is reported where it stands.
+            let Some(expr) = &parsed.expr else { continue };
+            if self.lowered.contains_key(&name) {
+                continue;
+            }
+            if visit == Visit::First {
+                waiting.push((name, Visit::Again));
+                push_references(expr, &mut waiting);
+                continue;
+            }
+            let (expr, text, item) = (expr.clone(), parsed.text.clone(), parsed.item.clone());
+            let mut lowered = self.lower_alone(&expr, &text);
+            for problem in &mut lowered.problems {
+                if problem.finding.code.severity() == Severity::Error {
+                    problem.finding = problem.finding.clone().within(&item);
+                }
+            }
+            self.lowered.insert(name, lowered);
+        }
+    }
+
+    fn lower_alone(&mut self, expr: &Expr, text: &Sourced) -> Lowered {
         let mut lowered = Lowered::default();
         lowered.node = self.node(expr, text, &mut lowered);
         lowered
     }
 
     fn node(&mut self, expr: &Expr, text: &Sourced, result: &mut Lowered) -> Option<NodeId> {
-        let node = match expr {
+        let node = self.unlimited_node(expr, text, result)?;
+        if self.builder.height(node) > MAX_HEIGHT {
+            let message =
+                format!("the condition is nested deeper than {MAX_HEIGHT} with its macros");
+            result
+                .problems
+                .push(Problem::new(Fault::syntax(message, 0..1), text));
+            return None;
+        }
+        Some(node)
+    }
+
+    fn unlimited_node(
+        &mut self,
+        expr: &Expr,
+        text: &Sourced,
+        result: &mut Lowered,
+    ) -> Option<NodeId> {
+        Some(match expr {
             Expr::And(parts) => {
                 let parts = self.parts(parts, text, result)?;
                 self.builder.and(parts)
@@ -88,32 +146,25 @@ impl<'a> Expressions<'a> {
                 self.builder.not(inner)
             }
             Expr::Macro(name) => self.macro_node(name, text, result)?,
-            Expr::Check(check) => {
-                let mut warnings = Vec::new();
-                let node = leaf::compile(check, &mut self.builder, &mut warnings);
-                let problem = |fault| Problem::new(fault, text);
-                result.problems.extend(warnings.into_iter().map(problem));
-                match node {
-                    Ok(node) => {
-                        result.fields.extend(self.builder.fields_of(node));
-                        node
-                    }
-                    Err(fault) => {
-                        result.problems.push(problem(fault));
-                        return None;
-                    }
-                }
+            Expr::Check(check) => self.leaf(check, text, result)?,
+        })
+    }
+
+    fn leaf(&mut self, check: &Check, text: &Sourced, result: &mut Lowered) -> Option<NodeId> {
+        let mut warnings = Vec::new();
+        let node = leaf::compile(check, &mut self.builder, &mut warnings);
+        let problem = |fault| Problem::new(fault, text);
+        result.problems.extend(warnings.into_iter().map(problem));
+        match node {
+            Ok(node) => {
+                result.fields.extend(self.builder.fields_of(node));
+                Some(node)
             }
-        };
-        if self.builder.height(node) > MAX_HEIGHT {
-            let message =
-                format!("the condition is nested deeper than {MAX_HEIGHT} with its macros");
-            result
-                .problems
-                .push(Problem::new(Fault::syntax(message, 0..1), text));
-            return None;
+            Err(fault) => {
+                result.problems.push(problem(fault));
+                None
+            }
         }
-        Some(node)
     }
 
     /// All parts, so that each problem is reported; a node only if all are well.
@@ -135,27 +186,20 @@ impl<'a> Expressions<'a> {
             let known = known.clone();
             return known.add_to(result);
         }
-        let Some(parsed) = self.macros.get(&name.text) else {
-            if !self.store.is_broken_macro(&name.text) {
-                result
-                    .problems
-                    .push(Problem::new(self.macros.undefined(name), text));
-            }
-            return None;
-        };
-        // A macro that is broken itself is reported where it stands.
-        let expr = parsed.expr.clone()?;
-        let text = parsed.text.clone();
-        let item = parsed.item.clone();
-        let mut lowered = self.lower(&expr, &text);
-        for problem in &mut lowered.problems {
-            if problem.finding.code.severity() == Severity::Error {
-                problem.finding = problem.finding.clone().within(&item);
-            }
+        if self.macros.get(&name.text).is_none() && !self.store.is_broken_macro(&name.text) {
+            result
+                .problems
+                .push(Problem::new(self.macros.undefined(name), text));
         }
-        self.lowered.insert(name.text.clone(), lowered.clone());
-        lowered.add_to(result)
+        None
     }
+}
+
+/// How often a macro was come by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Visit {
+    First,
+    Again,
 }
 
 impl Lowered {

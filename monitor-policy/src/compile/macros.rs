@@ -9,6 +9,9 @@ use crate::nearest;
 use crate::rules::{Finding, ItemRef, Lists, Macro, Store};
 use crate::source::Sourced;
 
+/// Most macros of which each uses the next.
+const MAX_CHAIN: usize = 500;
+
 /// All macros of a store.
 #[derive(Debug, Default)]
 pub(crate) struct Macros {
@@ -158,6 +161,11 @@ impl Macros {
             return None;
         }
         let parsed = self.by_name.get(name)?;
+        if path.len() >= MAX_CHAIN {
+            let message = format!("more than {MAX_CHAIN} macros use each other in a chain");
+            let finding = Finding::new(Code::Validate, message, parsed.item.place);
+            return Some((name.to_owned(), finding.within(&parsed.item)));
+        }
         path.push(name.to_owned());
         let mut names = Vec::new();
         if let Some(expr) = &parsed.expr {

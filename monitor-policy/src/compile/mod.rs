@@ -60,12 +60,13 @@ pub(crate) struct CompiledRule {
 /// Compiles all definitions.
 pub(crate) fn compile(store: &Store, options: Options) -> Compiled {
     let mut lists = Lists::new(store);
+    let findings = lists.take_findings();
     let macros = Macros::new(store, &mut lists);
     let mut compiler = Compiler {
         options,
         lists,
         expressions: Expressions::new(store, macros, Builder::default()),
-        findings: Vec::new(),
+        findings,
         rules: Vec::new(),
     };
     for rule in store.rules() {

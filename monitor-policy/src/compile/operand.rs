@@ -94,7 +94,7 @@ impl Operands<'_> {
         if !TRANSFORMERS.contains(&call.name.as_str()) {
             let message = format!("unknown transformer `{}`", call.name);
             let hint = nearest::hint(&call.name, TRANSFORMERS.into_iter());
-            return Err(Fault::unknown(message, call.span.clone()).with_hint(hint));
+            return Err(Fault::syntax(message, call.span.clone()).with_hint(hint));
         }
         if call.name == "val" && side == Side::Left {
             let message = "`val()` stands on the right side only";

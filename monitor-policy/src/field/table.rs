@@ -14,7 +14,7 @@ macro_rules! fields {
         #[repr(u16)]
         pub enum Field {
             $(
-                #[doc = concat!("`", $name, "`: ", $meaning, ".")]
+                #[doc = concat!("`", $name, "`: `", $meaning, "`")]
                 $variant,
             )*
         }

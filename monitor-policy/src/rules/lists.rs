@@ -2,8 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::finding::Finding;
 use super::store::Store;
+use crate::diagnostic::Code;
 use crate::source::Sourced;
+
+/// Most items of a list, those of the lists in it counted each time.
+const MAX_ITEMS: usize = 100_000;
 
 /// All lists, fully expanded, ready to be substituted.
 #[derive(Debug, Default)]
@@ -11,6 +16,7 @@ pub(crate) struct Lists {
     texts: HashMap<String, Sourced>,
     /// Names that are used: in a condition that was substituted, or in another list.
     used: HashSet<String>,
+    findings: Vec<Finding>,
 }
 
 impl Lists {
@@ -21,6 +27,13 @@ impl Lists {
             let mut items = Vec::new();
             let mut path = Vec::new();
             lists.expand(store, &list.item.name, &mut path, &mut items);
+            if items.len() > MAX_ITEMS {
+                let message =
+                    format!("List has more than {MAX_ITEMS} items with those of its lists");
+                let finding = Finding::new(Code::Validate, message, list.item.place);
+                lists.findings.push(finding.within(&list.item));
+                items.clear();
+            }
             let mut text = Sourced::default();
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
@@ -45,6 +58,9 @@ impl Lists {
         let Some(list) = store.list(name) else { return };
         path.push(name.to_owned());
         for item in &list.items {
+            if items.len() > MAX_ITEMS {
+                break;
+            }
             let inner = store.list(item.text()).filter(|inner| {
                 inner.index < list.visibility && !path.iter().any(|outer| outer == item.text())
             });
@@ -57,6 +73,11 @@ impl Lists {
             }
         }
         path.pop();
+    }
+
+    /// What is wrong with the lists.
+    pub(crate) fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
     }
 
     /// Whether a list was used.

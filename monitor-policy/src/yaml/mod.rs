@@ -14,6 +14,9 @@ use crate::source::{Origin, Place, Sourced};
 /// Deepest nesting of a document; rules need four.
 const MAX_DEPTH: usize = 32;
 
+/// Most nodes of a document, aliases expanded.
+const MAX_WEIGHT: usize = 1_000_000;
+
 /// Most lines of a file that are joined to the line before, see `lenient`.
 const MAX_JOINED_LINES: usize = 1000;
 
@@ -24,6 +27,8 @@ pub(crate) struct Node {
     pub(crate) content: Content,
     /// Its bytes in the file.
     pub(crate) range: Range<usize>,
+    /// How many nodes it has in it, those behind aliases counted each time.
+    weight: usize,
 }
 
 /// The content of a node.
@@ -91,6 +96,17 @@ impl Node {
     }
 }
 
+impl Content {
+    fn weight(&self) -> usize {
+        let inner = match self {
+            Self::Null | Self::Scalar(_) => 0,
+            Self::Sequence(items) => items.iter().map(|item| item.weight).sum(),
+            Self::Mapping(pairs) => pairs.iter().map(|(_, value)| value.weight).sum(),
+        };
+        1_usize.saturating_add(inner)
+    }
+}
+
 /// The documents of a file.
 pub(crate) fn parse(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
     let mut joined: Option<String> = None;
@@ -154,6 +170,7 @@ impl<'a> Reader<'a> {
             return Ok(Rc::new(Node {
                 content: Content::Null,
                 range: 0..0,
+                weight: 1,
             }));
         };
         if depth > MAX_DEPTH {
@@ -177,9 +194,16 @@ impl<'a> Reader<'a> {
             Event::Alias(anchor) => return self.alias(anchor, range),
             _ => (0, Content::Null, range.end),
         };
+        let range = range.start..end.max(range.start);
+        let weight = content.weight();
+        if weight > MAX_WEIGHT {
+            let message = format!("more than {MAX_WEIGHT} nodes with what aliases stand for");
+            return Err(YamlError { message, range });
+        }
         let node = Rc::new(Node {
             content,
-            range: range.start..end.max(range.start),
+            range,
+            weight,
         });
         if anchor != 0 {
             self.anchors.push((anchor, Rc::clone(&node)));
@@ -333,6 +357,9 @@ mod tests {
         check("- é: [b", 8);
         check("- a: b\n c: d", 8);
         check("- &x [*x]", 6);
+        let bomb = (1..30).map(|n| format!("- &a{n} [*a{0}, *a{0}]\n", n - 1));
+        let bomb = bomb.fold("- &a0 [x]\n".to_owned(), |text, line| text + &line);
+        assert!(parse(&bomb).is_err());
         let deep = "[".repeat(100_000);
         assert!(parse(&deep).is_err());
     }

@@ -63,7 +63,7 @@ fn open_of(rings: &mut Rings, passed: &str) -> Seen {
 
 fn probes(tiers: Tiers) -> Option<Probes> {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: loading kernel programs needs root");
+        println!("SKIP: loading kernel programs needs root");
         return None;
     }
     let probes = Probes::load(&Request {

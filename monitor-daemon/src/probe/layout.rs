@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn this_kernel_has_all_that_is_needed() {
         let Ok(bytes) = std::fs::read(VMLINUX) else {
-            println!("skipped: no {VMLINUX}");
+            println!("SKIP: no {VMLINUX}");
             return;
         };
         let layout = Layout::new(&Btf::parse(&bytes).unwrap());

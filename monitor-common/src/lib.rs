@@ -8,7 +8,6 @@
 //! Numbers are never reused. A change of layout raises [`ABI_VERSION`] and renames
 //! [`ABI_SYMBOL`], so a daemon refuses an object that was built for another layout.
 #![no_std]
-#![forbid(unsafe_code)]
 
 pub mod cgroup;
 pub mod file;

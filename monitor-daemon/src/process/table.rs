@@ -1,10 +1,12 @@
 //! The process table.
 //!
 //! Fed with what happened, in the order it happened. Exited processes stay while somebody may
-//! still name them (a grace time, or as long as a child lives), within a byte budget; what is
-//! dropped for the budget is counted.
+//! still name them (a grace time, or as long as a child lives), within a byte budget. It holds
+//! whatever processes do: exited ones leave first, then those that take most. What forks share is
+//! counted once. What is dropped although somebody may name it is counted.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use monitor_common::Task;
@@ -32,7 +34,6 @@ impl Default for Limits {
 #[derive(Debug)]
 struct Slot {
     process: Arc<Process>,
-    children: u32,
     exited: bool,
 }
 
@@ -43,6 +44,10 @@ pub struct Table {
     slots: HashMap<ProcessKey, Slot>,
     /// The latest process with a pid.
     by_pid: HashMap<u32, ProcessKey>,
+    /// How many processes name one as their parent, whether or not it is known itself.
+    children: HashMap<ProcessKey, u32>,
+    /// How many processes hold what is at an address.
+    shares: HashMap<usize, u32>,
     /// Exited processes with the time of their exit, oldest first.
     exited: VecDeque<(u64, ProcessKey)>,
     bytes: usize,
@@ -80,19 +85,22 @@ impl Table {
         .take(ANCESTORS_MAX)
     }
 
-    /// A process was forked: it runs what its caller runs.
+    /// A process was forked: it runs what its caller runs. Of an unknown caller's child, what was
+    /// found in `/proc` stays.
     pub fn forked(&mut self, task: &Task, caller: ProcessKey) -> Arc<Process> {
-        let caller = self.get(caller).cloned();
-        let (image, cwd) = match &caller {
-            Some(caller) => (Arc::clone(&caller.image), Arc::clone(&caller.cwd)),
-            None => (Arc::default(), Arc::default()),
+        let parent = Some(ProcessKey::parent_of(task));
+        let source = self
+            .get(caller)
+            .or_else(|| self.get(ProcessKey::of(task)))
+            .cloned();
+        let Some(source) = source else {
+            return self.put(Process::new(*task, Arc::default(), Arc::default(), parent));
         };
-        let mut process = Process::new(*task, image, cwd, Some(ProcessKey::parent_of(task)));
-        if let Some(caller) = caller {
-            process.origin_cgroup = caller.origin_cgroup;
-            process.cgroup = caller.cgroup;
-        }
-        self.put(process)
+        self.put(source.with(|process| {
+            process.task = *task;
+            process.comm = task.comm;
+            process.parent = parent;
+        }))
     }
 
     /// A process runs another program now.
@@ -116,55 +124,75 @@ impl Table {
         }
     }
 
-    /// Keeps the name and cgroup of a known process up to date; `None` when it is not known.
-    pub fn seen(&mut self, task: &Task) -> Option<Arc<Process>> {
-        let slot = self.slots.get_mut(&ProcessKey::of(task))?;
-        if task.pid == task.tid && slot.process.comm != task.comm {
-            slot.process = Arc::new(slot.process.with(|process| process.comm = task.comm));
+    /// Keeps the name and working directory (empty when not told) of a known process up to date;
+    /// `None` when it is not known.
+    pub fn seen(&mut self, task: &Task, cwd: &[u8]) -> Option<Arc<Process>> {
+        let key = ProcessKey::of(task);
+        let process = self.get(key)?;
+        let renamed = task.pid == task.tid && process.comm != task.comm;
+        let elsewhere = !cwd.is_empty() && *process.cwd != *cwd;
+        if !renamed && !elsewhere {
+            return Some(Arc::clone(process));
         }
-        Some(Arc::clone(&slot.process))
+        self.change(key, |process| {
+            if renamed {
+                process.comm = task.comm;
+            }
+            if elsewhere {
+                process.cwd = Arc::from(cwd);
+            }
+        })
     }
 
     /// A process is in another cgroup now; `origin` is the one that decides its container.
     pub fn moved(&mut self, key: ProcessKey, cgroup: u64, origin: u64) -> Option<Arc<Process>> {
-        let slot = self.slots.get_mut(&key)?;
-        slot.process = Arc::new(slot.process.with(|process| {
+        self.change(key, |process| {
             process.cgroup = cgroup;
             process.origin_cgroup = origin;
-        }));
-        Some(Arc::clone(&slot.process))
+        })
     }
 
     /// A process is gone. It stays in the table for a while.
     pub fn exited(&mut self, task: &Task, time: u64) {
-        let key = ProcessKey::of(task);
-        if let Some(slot) = self.slots.get_mut(&key)
-            && !slot.exited
-        {
-            slot.exited = true;
-            self.exited.push_back((time, key));
-        }
+        self.gone(ProcessKey::of(task), time);
         self.expire(time);
+    }
+
+    /// Takes processes whose pid is not in `alive` for exited: the records of it were lost. What is
+    /// not older than the list of pids must not be in the table yet.
+    pub fn only_alive(&mut self, alive: &HashSet<u32>, time: u64) {
+        let dead = |(key, slot): (&ProcessKey, &Slot)| {
+            (!slot.exited && !alive.contains(&key.pid)).then_some(*key)
+        };
+        let dead: Vec<ProcessKey> = self.slots.iter().filter_map(dead).collect();
+        for key in dead {
+            self.gone(key, time);
+        }
+    }
+
+    /// Cgroups that decide the container of some process.
+    pub fn origins(&self) -> HashSet<u64> {
+        self.slots
+            .values()
+            .map(|slot| slot.process.origin_cgroup)
+            .collect()
     }
 
     /// Drops exited processes that nobody can name any more. `time` is `CLOCK_BOOTTIME` ns.
     pub fn expire(&mut self, time: u64) {
         // Those with living children go to the back of the queue; each is looked at once a call.
         for _ in 0..self.exited.len() {
-            let over = self.bytes > self.limits.bytes;
             let Some(&(since, key)) = self.exited.front() else {
                 return;
             };
-            if !over && time.saturating_sub(since) < self.limits.grace_ns {
+            if time.saturating_sub(since) < self.limits.grace_ns {
                 return;
             }
             self.exited.pop_front();
-            let has_children = self.slots.get(&key).is_some_and(|slot| slot.children > 0);
-            if has_children && !over {
+            if self.children.contains_key(&key) {
                 self.exited.push_back((time, key));
             } else {
-                self.evicted += u64::from(has_children);
-                self.remove(key);
+                self.remove_exited(key);
             }
         }
     }
@@ -184,7 +212,7 @@ impl Table {
         self.bytes
     }
 
-    /// Ancestors of living processes that were dropped for the budget.
+    /// Living processes, and ancestors of such, that were dropped for the budget.
     pub const fn evicted(&self) -> u64 {
         self.evicted
     }
@@ -192,188 +220,153 @@ impl Table {
     fn put(&mut self, process: Process) -> Arc<Process> {
         let process = Arc::new(process);
         let key = process.key();
-        self.bytes += process.bytes();
-        self.by_pid.insert(key.pid, key);
-        if let Some(slot) = self.slots.get_mut(&key) {
-            self.bytes = self.bytes.saturating_sub(slot.process.bytes());
-            slot.process = Arc::clone(&process);
-            return process;
-        }
-        if let Some(parent) = process.parent
-            && let Some(slot) = self.slots.get_mut(&parent)
-        {
-            slot.children += 1;
-        }
-        // Children that were found before their parent are counted now.
+        self.hold(&process);
         let slot = Slot {
             process: Arc::clone(&process),
-            children: 0,
             exited: false,
         };
-        self.slots.insert(key, slot);
+        if let Some(before) = self.slots.insert(key, slot) {
+            self.release(&before.process);
+        }
+        self.latest(key, process.task.start);
+        self.make_room(key);
         process
+    }
+
+    fn change(&mut self, key: ProcessKey, by: impl FnOnce(&mut Process)) -> Option<Arc<Process>> {
+        let slot = self.slots.get_mut(&key)?;
+        let next = Arc::new(slot.process.with(by));
+        let before = std::mem::replace(&mut slot.process, Arc::clone(&next));
+        self.hold(&next);
+        self.release(&before);
+        self.make_room(key);
+        Some(next)
+    }
+
+    /// Notes who has a pid. Who had it before is gone, even if no record said so.
+    fn latest(&mut self, key: ProcessKey, time: u64) {
+        match self.by_pid.get(&key.pid) {
+            Some(before) if before.start_tick > key.start_tick => self.gone(key, time),
+            Some(before) if before.start_tick < key.start_tick => {
+                self.gone(*before, time);
+                self.by_pid.insert(key.pid, key);
+            }
+            _ => {
+                self.by_pid.insert(key.pid, key);
+            }
+        }
+    }
+
+    fn gone(&mut self, key: ProcessKey, time: u64) {
+        if let Some(slot) = self.slots.get_mut(&key)
+            && !slot.exited
+        {
+            slot.exited = true;
+            self.exited.push_back((time, key));
+        }
+    }
+
+    fn hold(&mut self, process: &Process) {
+        self.bytes += ENTRY;
+        for (address, bytes) in process.shared() {
+            let holders = self.shares.entry(address).or_default();
+            if *holders == 0 {
+                self.bytes += bytes;
+            }
+            *holders += 1;
+        }
+        if let Some(parent) = process.parent {
+            *self.children.entry(parent).or_default() += 1;
+        }
+    }
+
+    fn release(&mut self, process: &Process) {
+        self.bytes = self.bytes.saturating_sub(ENTRY);
+        for (address, bytes) in process.shared() {
+            if drop_one(&mut self.shares, address) {
+                self.bytes = self.bytes.saturating_sub(bytes);
+            }
+        }
+        if let Some(parent) = process.parent {
+            drop_one(&mut self.children, parent);
+        }
+    }
+
+    /// Keeps the budget, at the cost of others than `kept`: exited processes, those that exited
+    /// first before others, then those that take most.
+    fn make_room(&mut self, kept: ProcessKey) {
+        while self.bytes > self.limits.bytes
+            && let Some((_, key)) = self.exited.pop_front()
+        {
+            self.evicted += u64::from(self.children.contains_key(&key));
+            self.remove_exited(key);
+        }
+        if self.bytes <= self.limits.bytes {
+            return;
+        }
+        let mut costs: Vec<(usize, ProcessKey)> = self
+            .slots
+            .iter()
+            .map(|(key, slot)| (self.cost(&slot.process), *key))
+            .collect();
+        costs.sort_unstable_by_key(|(cost, _)| std::cmp::Reverse(*cost));
+        // Some more than needed, for the look at all of them is not to be had at every fork.
+        let enough = self.limits.bytes / 8 * 7;
+        for (_, key) in costs.into_iter().filter(|(_, key)| *key != kept) {
+            if self.bytes <= enough {
+                return;
+            }
+            self.evicted += 1;
+            self.remove(key);
+        }
+    }
+
+    /// Its part of the bytes kept.
+    fn cost(&self, process: &Process) -> usize {
+        let part = |(address, bytes): (usize, usize)| {
+            let holders = self.shares.get(&address).copied().unwrap_or(1).max(1);
+            bytes / holders as usize
+        };
+        ENTRY + process.shared().into_iter().map(part).sum::<usize>()
+    }
+
+    fn remove_exited(&mut self, key: ProcessKey) {
+        // A pid that was in use again within the tick: it lives.
+        if self.slots.get(&key).is_some_and(|slot| slot.exited) {
+            self.remove(key);
+        }
     }
 
     fn remove(&mut self, key: ProcessKey) {
         let Some(slot) = self.slots.remove(&key) else {
             return;
         };
-        self.bytes = self.bytes.saturating_sub(slot.process.bytes());
         if self.by_pid.get(&key.pid) == Some(&key) {
             self.by_pid.remove(&key.pid);
         }
-        if let Some(parent) = slot.process.parent
-            && let Some(slot) = self.slots.get_mut(&parent)
-        {
-            slot.children = slot.children.saturating_sub(1);
-        }
+        self.release(&slot.process);
     }
 }
 
+/// Takes one from a count; whether none is left.
+fn drop_one<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, u32>, key: K) -> bool {
+    match counts.entry(key) {
+        Entry::Occupied(count) if *count.get() <= 1 => {
+            count.remove();
+            true
+        }
+        Entry::Occupied(mut count) => {
+            *count.get_mut() -= 1;
+            false
+        }
+        Entry::Vacant(_) => false,
+    }
+}
+
+/// About what a process takes beside what it can share: itself, and its rows in the maps.
+const ENTRY: usize = size_of::<Process>() + 256;
 /// Deepest lineage followed.
 const ANCESTORS_MAX: usize = 256;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
-
-    fn task(pid: u32, start: u64, ppid: u32, parent_start: u64) -> Task {
-        Task {
-            pid,
-            tid: pid,
-            start,
-            ppid,
-            parent_start,
-            cgroup: 7,
-            ..Task::default()
-        }
-    }
-
-    fn image(exe: &[u8]) -> Image {
-        Image {
-            exe: exe.into(),
-            ..Image::default()
-        }
-    }
-
-    /// init → shell → child, each a second apart.
-    fn family() -> Table {
-        let mut table = Table::new(Limits::default());
-        table.executed(&task(1, SECOND, 0, 0), image(b"/init"), b"/");
-        table.forked(&task(10, 2 * SECOND, 1, SECOND), ProcessKey::new(1, SECOND));
-        table.executed(
-            &task(10, 2 * SECOND, 1, SECOND),
-            image(b"/bin/sh"),
-            b"/home",
-        );
-        let shell = ProcessKey::new(10, 2 * SECOND);
-        table.forked(&task(20, 3 * SECOND, 10, 2 * SECOND), shell);
-        table
-    }
-
-    fn lineage(table: &Table, pid: u32) -> Vec<u32> {
-        let process = table.by_pid(pid).expect("known");
-        table
-            .ancestors(process)
-            .map(|ancestor| ancestor.task.pid)
-            .collect()
-    }
-
-    #[test]
-    fn a_fork_runs_what_its_caller_runs() {
-        let table = family();
-        let child = table.by_pid(20).expect("child");
-        assert_eq!(&*child.image.exe, b"/bin/sh");
-        assert_eq!(&*child.cwd, b"/home");
-        assert_eq!(lineage(&table, 20), [10, 1]);
-    }
-
-    #[test]
-    fn a_recycled_pid_is_another_process() {
-        let mut table = family();
-        table.exited(&task(10, 2 * SECOND, 1, SECOND), 4 * SECOND);
-        table.executed(&task(10, 5 * SECOND, 1, SECOND), image(b"/bin/other"), b"/");
-        assert_eq!(&*table.by_pid(10).expect("new").image.exe, b"/bin/other");
-        let parent = table
-            .ancestors(table.by_pid(20).expect("child"))
-            .next()
-            .expect("parent");
-        assert_eq!(&*parent.image.exe, b"/bin/sh");
-    }
-
-    #[test]
-    fn an_exited_parent_stays_while_a_child_lives() {
-        let mut table = family();
-        table.exited(&task(10, 2 * SECOND, 1, SECOND), 4 * SECOND);
-        table.expire(100 * SECOND);
-        assert_eq!(lineage(&table, 20), [10, 1]);
-
-        table.exited(&task(20, 3 * SECOND, 10, 2 * SECOND), 101 * SECOND);
-        table.expire(200 * SECOND);
-        table.expire(300 * SECOND);
-        assert_eq!(table.len(), 1, "only init is left");
-        assert_eq!(table.evicted(), 0);
-    }
-
-    #[test]
-    fn the_budget_holds_against_an_endless_chain_of_orphans() {
-        let limits = Limits {
-            bytes: 100_000,
-            ..Limits::default()
-        };
-        let mut table = Table::new(limits);
-        for pid in 1..5_000 {
-            let start = u64::from(pid) * SECOND;
-            let (parent, parent_start) = (pid - 1, u64::from(pid - 1) * SECOND);
-            let caller = ProcessKey::new(parent, parent_start);
-            table.forked(&task(pid, start, parent, parent_start), caller);
-            if pid > 1 {
-                table.exited(&task(parent, parent_start, 0, 0), start);
-            }
-        }
-        assert!(table.bytes() <= 101_000, "{} bytes", table.bytes());
-        assert!(table.evicted() > 4_000);
-        assert!(table.by_pid(4_999).is_some());
-    }
-
-    #[test]
-    fn a_rename_and_a_move_are_seen() {
-        let mut table = family();
-        let mut renamed = task(20, 3 * SECOND, 10, 2 * SECOND);
-        renamed.comm[..2].copy_from_slice(b"ls");
-        assert_eq!(table.seen(&renamed).expect("known").name(), b"ls");
-        // Another thread's name is not the process's.
-        let thread = Task {
-            tid: 21,
-            comm: [b'x'; 16],
-            ..renamed
-        };
-        assert_eq!(table.seen(&thread).expect("known").name(), b"ls");
-
-        table.moved(ProcessKey::of(&renamed), 9, 7);
-        let moved = table.by_pid(20).expect("known");
-        assert_eq!((moved.cgroup, moved.origin_cgroup), (9, 7));
-    }
-
-    #[test]
-    fn proc_does_not_overwrite_what_a_record_told() {
-        let mut table = family();
-        let stale = Process::new(
-            task(10, 2 * SECOND + 9_000_000, 1, SECOND),
-            Arc::new(image(b"/bin/stale")),
-            Arc::default(),
-            None,
-        );
-        assert_eq!(&*table.found(stale).image.exe, b"/bin/sh");
-    }
-
-    #[test]
-    fn an_unknown_process_is_none() {
-        let mut table = family();
-        assert!(table.seen(&task(77, SECOND, 1, SECOND)).is_none());
-        assert!(table.by_pid(77).is_none());
-        assert!(table.moved(ProcessKey::new(77, 0), 1, 1).is_none());
-    }
-}
+mod tests;

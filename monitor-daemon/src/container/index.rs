@@ -18,7 +18,7 @@ mod entry;
 mod tests;
 mod updates;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -210,7 +210,7 @@ impl Index {
         began: u64,
         now: u64,
     ) {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for (cgroup, path) in found {
             seen.insert(cgroup);
             self.cgroup_made(cgroup, path, now);
@@ -252,20 +252,29 @@ impl Index {
         }
     }
 
-    /// Forgets what is gone for longer than the grace time. Call it about once a second.
-    pub fn expire(&mut self, now: u64) {
+    /// Forgets what is gone for longer than the grace time, but no cgroup that is `used`: a process
+    /// can leave a container's cgroup and remove it. Call it about once a second.
+    pub fn expire(&mut self, now: u64, used: impl Fn(u64) -> bool) {
         let grace = u64::try_from(self.settings.grace.as_nanos()).unwrap_or(u64::MAX);
         let over = |since: Option<u64>| since.is_some_and(|t| now.saturating_sub(t) >= grace);
+        self.cgroups
+            .retain(|id, node| !over(node.removed) || used(*id) && node.chain.is_some());
+        let kept: HashSet<&Key> = self
+            .cgroups
+            .values()
+            .filter(|node| over(node.removed))
+            .filter_map(|node| node.chain.as_deref())
+            .flatten()
+            .collect();
         let gone: Vec<Key> = self
             .entries
             .iter()
-            .filter(|(_, entry)| over(entry.gone))
+            .filter(|(key, entry)| over(entry.gone) && !kept.contains(key))
             .map(|(key, _)| key.clone())
             .collect();
         for key in gone {
             self.drop_entry(&key);
         }
-        self.cgroups.retain(|_, node| !over(node.removed));
     }
 
     /// Rises whenever the answer for some cgroup may have changed: events that wait look again.

@@ -114,6 +114,10 @@ fn parameters<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
             Some(Value::Text(arguments::all(event, view).into()))
         }
         (Field::EvtAbspath, _) => match event.record.kind() {
+            // The source of a hard link is what it links to.
+            Kind::Link if !matches!(&field.arg, Some(FieldArg::Key(end)) if &**end == "dst") => {
+                Some(Value::Text(event.paths.target(view).into()))
+            }
             Kind::Open | Kind::Symlink | Kind::Link => {
                 Some(Value::Text(event.paths.main(view).into()))
             }

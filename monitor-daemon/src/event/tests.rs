@@ -371,6 +371,27 @@ fn a_relative_symlink_target_is_read_from_where_the_link_lies() {
 }
 
 #[test]
+fn both_ends_of_a_hard_link_have_absolute_paths() {
+    let body = Link {
+        syscall: 265,
+        dirfd: -100,
+        target_dirfd: -100,
+        ..Link::new_zeroed()
+    };
+    let strings = [
+        (Slot::Passed, "new"),
+        (Slot::Target, "old"),
+        (Slot::Cwd, "/tmp"),
+    ];
+    let bytes = bytes(Kind::Link, child_of(3, 4, "cat"), &body, &strings);
+    let expected = [
+        ("evt.abspath[src]", "/tmp/old"),
+        ("evt.abspath[dst]", "/tmp/new"),
+    ];
+    check(&bytes, &expected);
+}
+
+#[test]
 fn host_and_container_fields() {
     let bytes = open(3, 0, &[(Slot::Passed, "/x"), (Slot::Resolved, "/x")]);
     let host = [

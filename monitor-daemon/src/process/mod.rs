@@ -110,7 +110,8 @@ pub struct Process {
     pub origin_cgroup: u64,
     /// Cgroup it was last seen in.
     pub cgroup: u64,
-    command_line: OnceLock<Box<[u8]>>,
+    /// Built when first asked for; shared by forks of the same name.
+    command_line: Arc<OnceLock<Box<[u8]>>>,
 }
 
 impl Process {
@@ -124,7 +125,7 @@ impl Process {
             image,
             cwd,
             parent,
-            command_line: OnceLock::new(),
+            command_line: Arc::default(),
         }
     }
 
@@ -160,15 +161,23 @@ impl Process {
             parent: self.parent,
             origin_cgroup: self.origin_cgroup,
             cgroup: self.cgroup,
-            command_line: OnceLock::new(),
+            command_line: Arc::clone(&self.command_line),
         };
         change(&mut next);
+        if next.comm != self.comm {
+            next.command_line = Arc::default();
+        }
         next
     }
 
-    /// Bytes it holds, an image counted in full although forks share it.
-    fn bytes(&self) -> usize {
-        size_of::<Self>() + self.cwd.len() + self.image.bytes()
+    /// What it may share with others: an address, the same only for the same memory, and bytes.
+    fn shared(&self) -> [(usize, usize); 3] {
+        let line = size_of::<OnceLock<Box<[u8]>>>() + self.comm.len() + self.image.args.len();
+        [
+            (Arc::as_ptr(&self.image).addr(), self.image.bytes()),
+            (Arc::as_ptr(&self.cwd).addr(), self.cwd.len()),
+            (Arc::as_ptr(&self.command_line).addr(), line),
+        ]
     }
 }
 

@@ -102,7 +102,8 @@ impl Reader {
         Some(process)
     }
 
-    fn pids(&self) -> impl Iterator<Item = u32> {
+    /// Ids of all processes; of an unreadable `/proc`, none.
+    pub fn pids(&self) -> impl Iterator<Item = u32> {
         let entries = std::fs::read_dir(&self.proc_root)
             .into_iter()
             .flatten()

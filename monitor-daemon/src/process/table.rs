@@ -1,10 +1,12 @@
 //! The process table.
 //!
 //! Fed with what happened, in the order it happened. Exited processes stay while somebody may
-//! still name them (a grace time, or as long as a child lives), within a byte budget; what is
-//! dropped for the budget is counted.
+//! still name them (a grace time, or as long as a child lives), within a byte budget. It holds
+//! whatever processes do: exited ones leave first, then those that take most. What forks share is
+//! counted once. What is dropped although somebody may name it is counted.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use monitor_common::Task;
@@ -32,7 +34,6 @@ impl Default for Limits {
 #[derive(Debug)]
 struct Slot {
     process: Arc<Process>,
-    children: u32,
     exited: bool,
     /// Exited longer ago than the grace time, and kept for its descendants.
     lingers: bool,
@@ -45,6 +46,10 @@ pub struct Table {
     slots: HashMap<ProcessKey, Slot>,
     /// The latest process with a pid.
     by_pid: HashMap<u32, ProcessKey>,
+    /// How many processes name one as their parent, whether or not it is known itself.
+    children: HashMap<ProcessKey, u32>,
+    /// How many processes hold what is at an address.
+    shares: HashMap<usize, u32>,
     /// Exited processes with the time of their exit, oldest first.
     exited: VecDeque<(u64, ProcessKey)>,
     /// Those kept for their descendants, oldest exit first; may name some that are gone.
@@ -84,19 +89,22 @@ impl Table {
         .take(ANCESTORS_MAX)
     }
 
-    /// A process was forked: it runs what its caller runs.
+    /// A process was forked: it runs what its caller runs. Of an unknown caller's child, what was
+    /// found in `/proc` stays.
     pub fn forked(&mut self, task: &Task, caller: ProcessKey) -> Arc<Process> {
-        let caller = self.get(caller).cloned();
-        let (image, cwd) = match &caller {
-            Some(caller) => (Arc::clone(&caller.image), Arc::clone(&caller.cwd)),
-            None => (Arc::default(), Arc::default()),
+        let parent = Some(ProcessKey::parent_of(task));
+        let source = self
+            .get(caller)
+            .or_else(|| self.get(ProcessKey::of(task)))
+            .cloned();
+        let Some(source) = source else {
+            return self.put(Process::new(*task, Arc::default(), Arc::default(), parent));
         };
-        let mut process = Process::new(*task, image, cwd, Some(ProcessKey::parent_of(task)));
-        if let Some(caller) = caller {
-            process.origin_cgroup = caller.origin_cgroup;
-            process.cgroup = caller.cgroup;
-        }
-        self.put(process)
+        self.put(source.with(|process| {
+            process.task = *task;
+            process.comm = task.comm;
+            process.parent = parent;
+        }))
     }
 
     /// A process runs another program now.
@@ -120,39 +128,63 @@ impl Table {
         }
     }
 
-    /// Keeps the name and cgroup of a known process up to date; `None` when it is not known.
-    pub fn seen(&mut self, task: &Task) -> Option<Arc<Process>> {
-        let slot = self.slots.get_mut(&ProcessKey::of(task))?;
-        if task.pid == task.tid && slot.process.comm != task.comm {
-            slot.process = Arc::new(slot.process.with(|process| process.comm = task.comm));
+    /// Keeps the name and working directory (empty when not told) of a known process up to date;
+    /// `None` when it is not known.
+    pub fn seen(&mut self, task: &Task, cwd: &[u8]) -> Option<Arc<Process>> {
+        let key = ProcessKey::of(task);
+        let process = self.get(key)?;
+        let renamed = task.pid == task.tid && process.comm != task.comm;
+        let elsewhere = !cwd.is_empty() && *process.cwd != *cwd;
+        if !renamed && !elsewhere {
+            return Some(Arc::clone(process));
         }
-        Some(Arc::clone(&slot.process))
+        self.change(key, |process| {
+            if renamed {
+                process.comm = task.comm;
+            }
+            if elsewhere {
+                process.cwd = Arc::from(cwd);
+            }
+        })
     }
 
     /// A process is in another cgroup now; `origin` is the one that decides its container.
     pub fn moved(&mut self, key: ProcessKey, cgroup: u64, origin: u64) -> Option<Arc<Process>> {
-        let slot = self.slots.get_mut(&key)?;
-        slot.process = Arc::new(slot.process.with(|process| {
+        self.change(key, |process| {
             process.cgroup = cgroup;
             process.origin_cgroup = origin;
-        }));
-        Some(Arc::clone(&slot.process))
+        })
     }
 
     /// A process is gone. It stays in the table for a while.
     pub fn exited(&mut self, task: &Task, time: u64) {
-        let key = ProcessKey::of(task);
-        if let Some(slot) = self.slots.get_mut(&key)
-            && !slot.exited
-        {
-            slot.exited = true;
-            self.exited.push_back((time, key));
-        }
+        self.gone(ProcessKey::of(task), time);
         self.expire(time);
+    }
+
+    /// Takes processes whose pid is not in `alive` for exited: the records of it were lost. What is
+    /// not older than the list of pids must not be in the table yet.
+    pub fn only_alive(&mut self, alive: &HashSet<u32>, time: u64) {
+        let dead = |(key, slot): (&ProcessKey, &Slot)| {
+            (!slot.exited && !alive.contains(&key.pid)).then_some(*key)
+        };
+        let dead: Vec<ProcessKey> = self.slots.iter().filter_map(dead).collect();
+        for key in dead {
+            self.gone(key, time);
+        }
+    }
+
+    /// Cgroups that decide the container of some process.
+    pub fn origins(&self) -> HashSet<u64> {
+        self.slots
+            .values()
+            .map(|slot| slot.process.origin_cgroup)
+            .collect()
     }
 
     /// Drops exited processes that nobody can name any more. `time` is `CLOCK_BOOTTIME` ns.
     pub fn expire(&mut self, time: u64) {
+<<<<<<< HEAD
         while let Some(&(since, key)) = self.exited.front() {
             let over = self.bytes > self.limits.bytes;
             if !over && time.saturating_sub(since) < self.limits.grace_ns {
@@ -170,6 +202,21 @@ impl Table {
                     self.lingering.push_back(key);
                 }
                 _ => self.remove(key),
+=======
+        // Those with living children go to the back of the queue; each is looked at once a call.
+        for _ in 0..self.exited.len() {
+            let Some(&(since, key)) = self.exited.front() else {
+                return;
+            };
+            if time.saturating_sub(since) < self.limits.grace_ns {
+                return;
+            }
+            self.exited.pop_front();
+            if self.children.contains_key(&key) {
+                self.exited.push_back((time, key));
+            } else {
+                self.remove_exited(key);
+>>>>>>> review
             }
         }
     }
@@ -189,7 +236,7 @@ impl Table {
         self.bytes
     }
 
-    /// Ancestors of living processes that were dropped for the budget.
+    /// Living processes, and ancestors of such, that were dropped for the budget.
     pub const fn evicted(&self) -> u64 {
         self.evicted
     }
@@ -197,29 +244,21 @@ impl Table {
     fn put(&mut self, process: Process) -> Arc<Process> {
         let process = Arc::new(process);
         let key = process.key();
-        self.bytes += process.bytes();
-        self.by_pid.insert(key.pid, key);
-        if let Some(slot) = self.slots.get_mut(&key) {
-            self.bytes = self.bytes.saturating_sub(slot.process.bytes());
-            slot.process = Arc::clone(&process);
-            return process;
-        }
-        if let Some(parent) = process.parent
-            && let Some(slot) = self.slots.get_mut(&parent)
-        {
-            slot.children += 1;
-        }
-        // Children that were found before their parent are counted now.
+        self.hold(&process);
         let slot = Slot {
             process: Arc::clone(&process),
-            children: 0,
             exited: false,
             lingers: false,
         };
-        self.slots.insert(key, slot);
+        if let Some(before) = self.slots.insert(key, slot) {
+            self.release(&before.process);
+        }
+        self.latest(key, process.task.start);
+        self.make_room(key);
         process
     }
 
+<<<<<<< HEAD
     /// Drops an ancestor although descendants live.
     fn evict(&mut self, key: ProcessKey) {
         // It may have gone with its last child before.
@@ -246,13 +285,145 @@ impl Table {
                 next = (slot.lingers && slot.children == 0).then_some(parent);
             }
         }
+=======
+    fn change(&mut self, key: ProcessKey, by: impl FnOnce(&mut Process)) -> Option<Arc<Process>> {
+        let slot = self.slots.get_mut(&key)?;
+        let next = Arc::new(slot.process.with(by));
+        let before = std::mem::replace(&mut slot.process, Arc::clone(&next));
+        self.hold(&next);
+        self.release(&before);
+        self.make_room(key);
+        Some(next)
+    }
+
+    /// Notes who has a pid. Who had it before is gone, even if no record said so.
+    fn latest(&mut self, key: ProcessKey, time: u64) {
+        match self.by_pid.get(&key.pid) {
+            Some(before) if before.start_tick > key.start_tick => self.gone(key, time),
+            Some(before) if before.start_tick < key.start_tick => {
+                self.gone(*before, time);
+                self.by_pid.insert(key.pid, key);
+            }
+            _ => {
+                self.by_pid.insert(key.pid, key);
+            }
+        }
+    }
+
+    fn gone(&mut self, key: ProcessKey, time: u64) {
+        if let Some(slot) = self.slots.get_mut(&key)
+            && !slot.exited
+        {
+            slot.exited = true;
+            self.exited.push_back((time, key));
+        }
+    }
+
+    fn hold(&mut self, process: &Process) {
+        self.bytes += ENTRY;
+        for (address, bytes) in process.shared() {
+            let holders = self.shares.entry(address).or_default();
+            if *holders == 0 {
+                self.bytes += bytes;
+            }
+            *holders += 1;
+        }
+        if let Some(parent) = process.parent {
+            *self.children.entry(parent).or_default() += 1;
+        }
+    }
+
+    fn release(&mut self, process: &Process) {
+        self.bytes = self.bytes.saturating_sub(ENTRY);
+        for (address, bytes) in process.shared() {
+            if drop_one(&mut self.shares, address) {
+                self.bytes = self.bytes.saturating_sub(bytes);
+            }
+        }
+        if let Some(parent) = process.parent {
+            drop_one(&mut self.children, parent);
+        }
+    }
+
+    /// Keeps the budget, at the cost of others than `kept`: exited processes, those that exited
+    /// first before others, then those that take most.
+    fn make_room(&mut self, kept: ProcessKey) {
+        while self.bytes > self.limits.bytes
+            && let Some((_, key)) = self.exited.pop_front()
+        {
+            self.evicted += u64::from(self.children.contains_key(&key));
+            self.remove_exited(key);
+        }
+        if self.bytes <= self.limits.bytes {
+            return;
+        }
+        let mut costs: Vec<(usize, ProcessKey)> = self
+            .slots
+            .iter()
+            .map(|(key, slot)| (self.cost(&slot.process), *key))
+            .collect();
+        costs.sort_unstable_by_key(|(cost, _)| std::cmp::Reverse(*cost));
+        // Some more than needed, for the look at all of them is not to be had at every fork.
+        let enough = self.limits.bytes / 8 * 7;
+        for (_, key) in costs.into_iter().filter(|(_, key)| *key != kept) {
+            if self.bytes <= enough {
+                return;
+            }
+            self.evicted += 1;
+            self.remove(key);
+        }
+    }
+
+    /// Its part of the bytes kept.
+    fn cost(&self, process: &Process) -> usize {
+        let part = |(address, bytes): (usize, usize)| {
+            let holders = self.shares.get(&address).copied().unwrap_or(1).max(1);
+            bytes / holders as usize
+        };
+        ENTRY + process.shared().into_iter().map(part).sum::<usize>()
+    }
+
+    fn remove_exited(&mut self, key: ProcessKey) {
+        // A pid that was in use again within the tick: it lives.
+        if self.slots.get(&key).is_some_and(|slot| slot.exited) {
+            self.remove(key);
+        }
+    }
+
+    fn remove(&mut self, key: ProcessKey) {
+        let Some(slot) = self.slots.remove(&key) else {
+            return;
+        };
+        if self.by_pid.get(&key.pid) == Some(&key) {
+            self.by_pid.remove(&key.pid);
+        }
+        self.release(&slot.process);
+>>>>>>> review
     }
 }
 
+/// Takes one from a count; whether none is left.
+fn drop_one<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, u32>, key: K) -> bool {
+    match counts.entry(key) {
+        Entry::Occupied(count) if *count.get() <= 1 => {
+            count.remove();
+            true
+        }
+        Entry::Occupied(mut count) => {
+            *count.get_mut() -= 1;
+            false
+        }
+        Entry::Vacant(_) => false,
+    }
+}
+
+/// About what a process takes beside what it can share: itself, and its rows in the maps.
+const ENTRY: usize = size_of::<Process>() + 256;
 /// Deepest lineage followed.
 const ANCESTORS_MAX: usize = 256;
 
 #[cfg(test)]
+<<<<<<< HEAD
 mod tests {
     use super::*;
 
@@ -396,3 +567,6 @@ mod tests {
         assert!(table.moved(ProcessKey::new(77, 0), 1, 1).is_none());
     }
 }
+=======
+mod tests;
+>>>>>>> review

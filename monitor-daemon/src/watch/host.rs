@@ -1,8 +1,10 @@
 //! What is known of the host: processes, and which container each belongs to.
 //!
 //! Records change it, and each record gets its actor from it. The only I/O is a look at `/proc`
-//! for a process that no record told of, and at the cgroup tree for a cgroup that none told of.
+//! for a process that no record told of, or when records were lost, and at the cgroup tree for a
+//! cgroup that none told of.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +18,9 @@ use crate::container::{Container, State, scan};
 use crate::process::snapshot::{self, SnapshotProcess};
 use crate::process::{Image, Process, ProcessKey, Table};
 use crate::record::{Body, Record};
+
+#[cfg(test)]
+mod tests;
 
 /// Shortest time between two scans of the cgroup tree, ns.
 const RESCAN_NS: u64 = 1_000_000_000;
@@ -61,8 +66,20 @@ impl Host {
     /// first record: what changes meanwhile is in the rings.
     pub(super) fn snapshot(&mut self, now: u64) {
         self.scan_cgroups(now);
-        for process in self.reader.scan() {
+        let mut processes = self.reader.scan();
+        // Parents first: a child may belong where its parent does.
+        processes.sort_by_key(|process| process.task.start);
+        for process in processes {
             self.found(process);
+        }
+    }
+
+    /// Looks which processes are still there. Call it after records of exits may have been lost:
+    /// what lives and is not known is found when it next does something.
+    pub(super) fn recount(&mut self, now: u64) {
+        let alive: HashSet<u32> = self.reader.pids().collect();
+        if !alive.is_empty() {
+            self.table.only_alive(&alive, now);
         }
     }
 
@@ -76,17 +93,17 @@ impl Host {
                 let path = record.string(Slot::Resolved);
                 self.index
                     .cgroup_made(cgroup.id, path, record.header().time);
-                self.actor(task)
+                self.actor(record)
             }
             Body::CgroupRmdir(cgroup) => {
                 self.index.cgroup_removed(cgroup.id, record.header().time);
-                self.actor(task)
+                self.actor(record)
             }
             Body::CgroupAttach(cgroup) => {
                 self.attached(cgroup);
-                self.actor(task)
+                self.actor(record)
             }
-            _ => self.actor(task),
+            _ => self.actor(record),
         }
     }
 
@@ -121,7 +138,8 @@ impl Host {
     /// Drops what is old.
     pub(super) fn expire(&mut self, now: u64) {
         self.table.expire(now);
-        self.index.expire(now);
+        let used = self.table.origins();
+        self.index.expire(now, |cgroup| used.contains(&cgroup));
     }
 
     fn scan_cgroups(&mut self, now: u64) {
@@ -132,14 +150,20 @@ impl Host {
         match scan::walk(root) {
             Ok(walk) => {
                 let found = walk.cgroups.iter().map(|cgroup| (cgroup.id, &*cgroup.path));
-                self.index.scanned(found, now, now);
+                if walk.skipped == 0 {
+                    self.index.scanned(found, now, now);
+                } else {
+                    // What was left out is not gone.
+                    found.for_each(|(id, path)| self.index.cgroup_made(id, path, now));
+                }
             }
             Err(error) => tracing::warn!(%error, "cannot list cgroups"),
         }
     }
 
-    fn actor(&mut self, task: &Task) -> Arc<Process> {
-        let process = match self.table.seen(task) {
+    fn actor(&mut self, record: &Record<'_>) -> Arc<Process> {
+        let task = record.task();
+        let process = match self.table.seen(task, record.string(Slot::Cwd)) {
             Some(process) => process,
             None => self.discover(task),
         };
@@ -148,6 +172,7 @@ impl Host {
 
     /// A process that no record told of: `/proc` may still know it, else the record is all.
     fn discover(&mut self, task: &Task) -> Arc<Process> {
+<<<<<<< HEAD
         self.unknown_processes += 1;
         let found = self.reader.read(task.pid);
         if let Some(found) =
@@ -158,10 +183,28 @@ impl Host {
             let parent = Some(ProcessKey::parent_of(task));
             let process = Process::new(*task, Arc::default(), Arc::default(), parent);
             self.table.found(process)
+=======
+        if let Some(process) = self.look_up(task.pid, task.start) {
+            return process;
+>>>>>>> review
         }
+        let parent = Some(ProcessKey::parent_of(task));
+        let process = Process::new(*task, Arc::default(), Arc::default(), parent);
+        let process = self.table.found(process);
+        self.born(process)
+    }
+
+    /// Asks `/proc` for a process.
+    fn look_up(&mut self, pid: u32, start: u64) -> Option<Arc<Process>> {
+        self.unknown_processes += 1;
+        let found = self.reader.read(pid)?;
+        snapshot::same_start(found.task.start, start).then(|| self.found(found))
     }
 
     fn found(&mut self, found: SnapshotProcess) -> Arc<Process> {
+        if let Some(known) = self.table.get(ProcessKey::of(&found.task)) {
+            return Arc::clone(known);
+        }
         let image = Image {
             exe: found.exe.unwrap_or_default().into_boxed_slice(),
             args: found.args.into_boxed_slice(),
@@ -171,14 +214,37 @@ impl Host {
         };
         let parent = Some(ProcessKey::parent_of(&found.task));
         let cwd = Arc::from(found.cwd);
+        let process = Process::new(found.task, Arc::new(image), cwd, parent);
+        let process = self.table.found(process);
+        self.born(process)
+    }
+
+    /// A process whose birth no record told of belongs where its parent does, as if it had: one of
+    /// a container may have left its cgroup before it was seen.
+    fn born(&mut self, process: Arc<Process>) -> Arc<Process> {
+        let parent = process.parent.and_then(|parent| self.table.get(parent));
+        let Some(before) = parent.map(|parent| parent.origin_cgroup) else {
+            return process;
+        };
+        let origin = self.origin(before, process.cgroup);
+        if origin == process.origin_cgroup {
+            return process;
+        }
         self.table
-            .found(Process::new(found.task, Arc::new(image), cwd, parent))
+            .moved(process.key(), process.cgroup, origin)
+            .unwrap_or(process)
     }
 
     fn forked(&mut self, task: &Task, fork: &Fork) -> Arc<Process> {
         let caller = ProcessKey::new(fork.caller_pid, fork.caller_start);
-        let child = self.table.forked(task, caller);
-        self.settle(child, task.cgroup)
+        let child = ProcessKey::of(task);
+        let told = self.table.get(caller).is_some()
+            || self.look_up(fork.caller_pid, fork.caller_start).is_some()
+            || self.table.get(child).is_some()
+            || self.look_up(task.pid, task.start).is_some();
+        let process = self.table.forked(task, caller);
+        let process = if told { process } else { self.born(process) };
+        self.settle(process, task.cgroup)
     }
 
     fn executed(&mut self, record: &Record<'_>, exec: &Exec) -> Arc<Process> {
@@ -192,7 +258,9 @@ impl Host {
             ctime: exec.ctime,
             mtime: exec.mtime,
         };
+        let known = self.table.get(ProcessKey::of(task)).is_some();
         let process = self.table.executed(task, image, record.string(Slot::Cwd));
+        let process = if known { process } else { self.born(process) };
         self.settle(process, task.cgroup)
     }
 

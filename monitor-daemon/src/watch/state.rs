@@ -25,6 +25,8 @@ use crate::users::{Accounts, Users};
 const WAITING_BYTES: usize = 8 << 20;
 /// Time between two rounds of housekeeping, ns.
 const HOUSEKEEPING_NS: u64 = 1_000_000_000;
+/// Shortest time between two counts of processes after losses, ns.
+const RECOUNT_NS: u64 = 5_000_000_000;
 
 /// The daemon's state.
 #[derive(Debug)]
@@ -45,6 +47,10 @@ pub(super) struct State {
     index_version: u64,
     number: u64,
     housekept: u64,
+    /// Records of processes that were lost, by the last look at the counter.
+    processes_lost: u64,
+    /// When processes were last counted anew, `CLOCK_BOOTTIME` ns.
+    recounted: u64,
 }
 
 impl State {
@@ -82,6 +88,8 @@ impl State {
             index_version: 0,
             number: 0,
             housekept: 0,
+            processes_lost: 0,
+            recounted: 0,
         }
     }
 
@@ -120,8 +128,26 @@ impl State {
         if now.saturating_sub(self.housekept) >= HOUSEKEEPING_NS {
             self.housekept = now;
             self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
+            self.recount_after_loss(probes, now);
             self.host.expire(now);
             self.publish(probes);
+        }
+    }
+
+    /// A lost exit would keep a process for ever.
+    fn recount_after_loss(&mut self, probes: &Probes, now: u64) {
+        if now.saturating_sub(self.recounted) < RECOUNT_NS {
+            return;
+        }
+        let kinds = [Kind::Exec, Kind::Fork, Kind::Exit];
+        // Where the counters cannot be read, `publish` says so.
+        let losses = probes.losses().unwrap_or_default();
+        let of_processes = losses.iter().filter(|loss| kinds.contains(&loss.kind));
+        let lost = of_processes.map(|loss| loss.count).sum();
+        if lost > self.processes_lost {
+            self.processes_lost = lost;
+            self.recounted = now;
+            self.host.recount(now);
         }
     }
 
@@ -183,6 +209,7 @@ impl State {
             let deferred = Deferred {
                 bytes: bytes.into(),
                 cgroup: actor.process().origin_cgroup,
+                container: Arc::clone(container),
                 actor: actor.kept(&self.host.table),
                 number,
                 deadline: time.saturating_add(self.metadata_wait_ns),
@@ -202,7 +229,9 @@ impl State {
             let container = self
                 .host
                 .container(event.actor.process(), record.header().time);
-            self.judge(&record, &event.actor, container.as_deref(), event.number);
+            // A container does not become the host because it was forgotten meanwhile.
+            let container = container.as_ref().unwrap_or(&event.container);
+            self.judge(&record, &event.actor, Some(container), event.number);
         }
     }
 
@@ -246,8 +275,8 @@ impl State {
     }
 
     fn release_overdue(&mut self, now: u64) {
-        for container in self.waiting.overdue(now) {
-            self.release(&container);
+        for event in self.waiting.overdue(now) {
+            self.judge_deferred(&event);
         }
     }
 

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::container::Container;
 use crate::event::Actor;
 
 /// An event put aside.
@@ -18,6 +19,8 @@ pub(super) struct Deferred {
     pub(super) actor: Actor,
     /// Cgroup that decides the container.
     pub(super) cgroup: u64,
+    /// The container as it was at the event.
+    pub(super) container: Arc<Container>,
     /// Number of the event.
     pub(super) number: u64,
     /// When to stop waiting, `CLOCK_BOOTTIME` ns.
@@ -84,12 +87,18 @@ impl Waiting {
             .collect()
     }
 
-    /// Containers whose oldest event has waited long enough.
-    pub(super) fn overdue(&self, now: u64) -> Vec<Arc<str>> {
-        let overdue =
-            |queue: &VecDeque<Deferred>| queue.front().is_some_and(|event| event.deadline <= now);
-        let queues = self.queues.iter().filter(|(_, queue)| overdue(queue));
-        queues.map(|(container, _)| Arc::clone(container)).collect()
+    /// Takes the events that have waited long enough, oldest first.
+    pub(super) fn overdue(&mut self, now: u64) -> Vec<Deferred> {
+        let mut over = Vec::new();
+        for queue in self.queues.values_mut() {
+            while let Some(event) = queue.pop_front_if(|event| event.deadline <= now) {
+                self.bytes = self.bytes.saturating_sub(event.cost());
+                over.push(event);
+            }
+        }
+        self.queues.retain(|_, queue| !queue.is_empty());
+        over.sort_unstable_by_key(|event| event.number);
+        over
     }
 
     /// Whether nothing waits.
@@ -101,22 +110,32 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::State;
+    use crate::container::cgroup_path::{Owner, Runtime};
     use crate::process::Process;
     use monitor_common::Task;
 
     fn event(number: u64, deadline: u64) -> Deferred {
         let process = Process::new(Task::default(), Arc::default(), Arc::default(), None);
         let actor = Actor::live(Arc::new(process));
+        let container = Container {
+            id: "a".into(),
+            runtime: Runtime::Docker,
+            owner: Owner::System,
+            state: State::Pending,
+            early: None,
+        };
         Deferred {
             bytes: Box::from([0; 100]),
             actor,
             cgroup: 1,
+            container: Arc::new(container),
             number,
             deadline,
         }
     }
 
-    fn numbers(events: VecDeque<Deferred>) -> Vec<u64> {
+    fn numbers(events: impl IntoIterator<Item = Deferred>) -> Vec<u64> {
         events.into_iter().map(|event| event.number).collect()
     }
 
@@ -130,10 +149,25 @@ mod tests {
                 .expect("room");
         }
         assert_eq!(numbers(waiting.release("b")), [2]);
-        assert_eq!(waiting.overdue(50), Vec::<Arc<str>>::new());
-        assert_eq!(waiting.overdue(51), [Arc::clone(&a)]);
         assert_eq!(numbers(waiting.release("a")), [1, 3]);
         assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn each_event_waits_its_own_time() {
+        let mut waiting = Waiting::new(10_000);
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        for (container, number) in [(&a, 1), (&b, 2), (&a, 3)] {
+            waiting
+                .push(container, event(number, 50 + number))
+                .expect("room");
+        }
+        assert!(waiting.overdue(50).is_empty());
+        assert_eq!(numbers(waiting.overdue(52)), [1, 2]);
+        assert!(waiting.has("a"), "the next one must not overtake");
+        assert!(!waiting.has("b"));
+        assert_eq!(numbers(waiting.overdue(u64::MAX)), [3]);
+        assert_eq!((waiting.is_empty(), waiting.bytes), (true, 0));
     }
 
     #[test]

@@ -274,12 +274,12 @@ fn a_container_that_is_gone_stays_for_the_grace_time() {
     index.cgroup_made(7, &docker(A), 0);
     index.apply(known(A, "web"), 0);
     index.apply(Update::Died(A.into()), SECOND);
-    index.expire(100 * SECOND);
+    index.expire(100 * SECOND, |_| false);
     assert_eq!(seen(&mut index, 7), "web", "its cgroup is still there");
     index.cgroup_removed(7, 100 * SECOND);
-    index.expire(159 * SECOND);
+    index.expire(159 * SECOND, |_| false);
     assert_eq!(seen(&mut index, 7), "web");
-    index.expire(160 * SECOND);
+    index.expire(160 * SECOND, |_| false);
     assert_eq!(seen(&mut index, 7), "unknown cgroup");
     assert_eq!((index.stats().containers, index.stats().bytes), (0, 0));
 }
@@ -292,9 +292,25 @@ fn a_restarted_container_is_not_forgotten() {
     index.cgroup_removed(7, SECOND);
     index.apply(Update::Died(A.into()), SECOND);
     index.cgroup_made(8, &docker(A), 2 * SECOND);
-    index.expire(100 * SECOND);
+    index.expire(100 * SECOND, |_| false);
     assert_eq!(seen(&mut index, 8), "web");
     assert_eq!(seen(&mut index, 7), "unknown cgroup");
+}
+
+#[test]
+fn a_container_whose_processes_removed_its_cgroup_is_not_forgotten() {
+    let mut index = synced();
+    index.cgroup_made(7, &docker(A), 0);
+    index.cgroup_made(8, &docker(B), 0);
+    index.apply(known(A, "web"), 0);
+    index.apply(known(B, "shop"), 0);
+    index.cgroup_removed(7, SECOND);
+    index.cgroup_removed(8, SECOND);
+    index.expire(100 * SECOND, |cgroup| cgroup == 7);
+    assert_eq!(seen(&mut index, 7), "web");
+    assert_eq!(seen(&mut index, 8), "unknown cgroup");
+    index.expire(101 * SECOND, |_| false);
+    assert_eq!(index.stats(), Stats::default());
 }
 
 #[test]
@@ -303,7 +319,7 @@ fn a_removal_that_the_kernel_did_not_tell_of() {
     index.cgroup_made(7, &docker(A), 0);
     index.apply(known(A, "web"), 0);
     index.apply(Update::Removed(A.into()), SECOND);
-    index.expire(61 * SECOND);
+    index.expire(61 * SECOND, |_| false);
     assert_eq!(index.stats(), Stats::default());
 }
 
@@ -317,7 +333,7 @@ fn a_scan_adds_what_is_new_and_ends_what_is_gone() {
     let found = [(1, b"/".as_slice()), (8, &docker(B))];
     index.scanned(found, 10 * SECOND, 21 * SECOND);
     assert_eq!(seen(&mut index, 8), "pending bbbbbbbbbbbb");
-    index.expire(90 * SECOND);
+    index.expire(90 * SECOND, |_| false);
     assert_eq!(seen(&mut index, 7), "unknown cgroup");
     assert_eq!(seen(&mut index, 9), "host");
     assert_eq!(seen(&mut index, 1), "host");
@@ -331,7 +347,7 @@ fn a_cgroup_that_no_scan_finds_is_lost_until_it_is_told_of() {
     index.cgroup_made(7, &docker(A), 1);
     assert_eq!(seen(&mut index, 7), "pending aaaaaaaaaaaa");
     index.cgroup_lost(8, 0);
-    index.expire(60 * SECOND);
+    index.expire(60 * SECOND, |_| false);
     assert_eq!(seen(&mut index, 8), "unknown cgroup");
 }
 
@@ -457,7 +473,7 @@ mod any_order {
             Step::Removed(cgroup) => index.cgroup_removed(cgroup, now),
             Step::Lost(cgroup) => index.cgroup_lost(cgroup, now),
             Step::Lookup(cgroup) => drop(index.lookup(cgroup)),
-            Step::Expire => index.expire(now),
+            Step::Expire => index.expire(now, |_| false),
             Step::Told(i, size) => index.apply(known(&id(i), &"n".repeat(size)), now),
             Step::Early(i, size) => {
                 index.apply(

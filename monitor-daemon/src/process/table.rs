@@ -184,40 +184,26 @@ impl Table {
 
     /// Drops exited processes that nobody can name any more. `time` is `CLOCK_BOOTTIME` ns.
     pub fn expire(&mut self, time: u64) {
-<<<<<<< HEAD
         while let Some(&(since, key)) = self.exited.front() {
-            let over = self.bytes > self.limits.bytes;
-            if !over && time.saturating_sub(since) < self.limits.grace_ns {
+            if time.saturating_sub(since) < self.limits.grace_ns {
                 break;
-            }
-            // The far ends of lineages go first.
-            if over && let Some(oldest) = self.lingering.pop_front() {
-                self.evict(oldest);
-                continue;
             }
             self.exited.pop_front();
             match self.slots.get_mut(&key) {
-                Some(slot) if slot.children > 0 => {
+                // A pid that was in use again within the tick: it lives.
+                Some(slot) if !slot.exited => {}
+                Some(slot) if self.children.contains_key(&key) => {
                     slot.lingers = true;
                     self.lingering.push_back(key);
                 }
                 _ => self.remove(key),
-=======
-        // Those with living children go to the back of the queue; each is looked at once a call.
-        for _ in 0..self.exited.len() {
-            let Some(&(since, key)) = self.exited.front() else {
-                return;
-            };
-            if time.saturating_sub(since) < self.limits.grace_ns {
-                return;
             }
-            self.exited.pop_front();
-            if self.children.contains_key(&key) {
-                self.exited.push_back((time, key));
-            } else {
-                self.remove_exited(key);
->>>>>>> review
-            }
+        }
+        // Most of those named there went with their last child.
+        if self.lingering.len() > 2 * self.slots.len() {
+            let slots = &self.slots;
+            self.lingering
+                .retain(|key| slots.get(key).is_some_and(|slot| slot.lingers));
         }
     }
 
@@ -258,34 +244,6 @@ impl Table {
         process
     }
 
-<<<<<<< HEAD
-    /// Drops an ancestor although descendants live.
-    fn evict(&mut self, key: ProcessKey) {
-        // It may have gone with its last child before.
-        if self.slots.get(&key).is_some_and(|slot| slot.lingers) {
-            self.evicted += 1;
-            self.remove(key);
-        }
-    }
-
-    /// Drops a process, and the ancestors that were kept for it alone.
-    fn remove(&mut self, key: ProcessKey) {
-        let mut next = Some(key);
-        while let Some(slot) = next.take().and_then(|key| self.slots.remove(&key)) {
-            let key = slot.process.key();
-            self.bytes = self.bytes.saturating_sub(slot.process.bytes());
-            if self.by_pid.get(&key.pid) == Some(&key) {
-                self.by_pid.remove(&key.pid);
-            }
-            let Some(parent) = slot.process.parent else {
-                return;
-            };
-            if let Some(slot) = self.slots.get_mut(&parent) {
-                slot.children = slot.children.saturating_sub(1);
-                next = (slot.lingers && slot.children == 0).then_some(parent);
-            }
-        }
-=======
     fn change(&mut self, key: ProcessKey, by: impl FnOnce(&mut Process)) -> Option<Arc<Process>> {
         let slot = self.slots.get_mut(&key)?;
         let next = Arc::new(slot.process.with(by));
@@ -345,14 +303,21 @@ impl Table {
         }
     }
 
-    /// Keeps the budget, at the cost of others than `kept`: exited processes, those that exited
-    /// first before others, then those that take most.
+    /// Keeps the budget, at the cost of others than `kept`: the far ends of lineages go first, then
+    /// those that exited, then those that take most.
     fn make_room(&mut self, kept: ProcessKey) {
-        while self.bytes > self.limits.bytes
-            && let Some((_, key)) = self.exited.pop_front()
-        {
-            self.evicted += u64::from(self.children.contains_key(&key));
-            self.remove_exited(key);
+        while self.bytes > self.limits.bytes {
+            let oldest = match self.lingering.pop_front() {
+                Some(key) => Some(key).filter(|key| self.is(*key, |slot| slot.lingers)),
+                None => match self.exited.pop_front() {
+                    Some((_, key)) => Some(key).filter(|key| self.is(*key, |slot| slot.exited)),
+                    None => break,
+                },
+            };
+            if let Some(key) = oldest {
+                self.evicted += u64::from(self.children.contains_key(&key));
+                self.remove(key);
+            }
         }
         if self.bytes <= self.limits.bytes {
             return;
@@ -383,22 +348,23 @@ impl Table {
         ENTRY + process.shared().into_iter().map(part).sum::<usize>()
     }
 
-    fn remove_exited(&mut self, key: ProcessKey) {
-        // A pid that was in use again within the tick: it lives.
-        if self.slots.get(&key).is_some_and(|slot| slot.exited) {
-            self.remove(key);
-        }
+    fn is(&self, key: ProcessKey, what: impl Fn(&Slot) -> bool) -> bool {
+        self.slots.get(&key).is_some_and(what)
     }
 
+    /// Drops a process, and the ancestors that were kept for it alone.
     fn remove(&mut self, key: ProcessKey) {
-        let Some(slot) = self.slots.remove(&key) else {
-            return;
-        };
-        if self.by_pid.get(&key.pid) == Some(&key) {
-            self.by_pid.remove(&key.pid);
+        let mut next = Some(key);
+        while let Some(slot) = next.take().and_then(|key| self.slots.remove(&key)) {
+            let key = slot.process.key();
+            if self.by_pid.get(&key.pid) == Some(&key) {
+                self.by_pid.remove(&key.pid);
+            }
+            self.release(&slot.process);
+            next = slot.process.parent.filter(|parent| {
+                !self.children.contains_key(parent) && self.is(*parent, |slot| slot.lingers)
+            });
         }
-        self.release(&slot.process);
->>>>>>> review
     }
 }
 
@@ -423,150 +389,4 @@ const ENTRY: usize = size_of::<Process>() + 256;
 const ANCESTORS_MAX: usize = 256;
 
 #[cfg(test)]
-<<<<<<< HEAD
-mod tests {
-    use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
-
-    fn task(pid: u32, start: u64, ppid: u32, parent_start: u64) -> Task {
-        Task {
-            pid,
-            tid: pid,
-            start,
-            ppid,
-            parent_start,
-            cgroup: 7,
-            ..Task::default()
-        }
-    }
-
-    fn image(exe: &[u8]) -> Image {
-        Image {
-            exe: exe.into(),
-            ..Image::default()
-        }
-    }
-
-    /// init → shell → child, each a second apart.
-    fn family() -> Table {
-        let mut table = Table::new(Limits::default());
-        table.executed(&task(1, SECOND, 0, 0), image(b"/init"), b"/");
-        table.forked(&task(10, 2 * SECOND, 1, SECOND), ProcessKey::new(1, SECOND));
-        table.executed(
-            &task(10, 2 * SECOND, 1, SECOND),
-            image(b"/bin/sh"),
-            b"/home",
-        );
-        let shell = ProcessKey::new(10, 2 * SECOND);
-        table.forked(&task(20, 3 * SECOND, 10, 2 * SECOND), shell);
-        table
-    }
-
-    fn lineage(table: &Table, pid: u32) -> Vec<u32> {
-        let process = table.by_pid(pid).expect("known");
-        table
-            .ancestors(process)
-            .map(|ancestor| ancestor.task.pid)
-            .collect()
-    }
-
-    #[test]
-    fn a_fork_runs_what_its_caller_runs() {
-        let table = family();
-        let child = table.by_pid(20).expect("child");
-        assert_eq!(&*child.image.exe, b"/bin/sh");
-        assert_eq!(&*child.cwd, b"/home");
-        assert_eq!(lineage(&table, 20), [10, 1]);
-    }
-
-    #[test]
-    fn a_recycled_pid_is_another_process() {
-        let mut table = family();
-        table.exited(&task(10, 2 * SECOND, 1, SECOND), 4 * SECOND);
-        table.executed(&task(10, 5 * SECOND, 1, SECOND), image(b"/bin/other"), b"/");
-        assert_eq!(&*table.by_pid(10).expect("new").image.exe, b"/bin/other");
-        let parent = table
-            .ancestors(table.by_pid(20).expect("child"))
-            .next()
-            .expect("parent");
-        assert_eq!(&*parent.image.exe, b"/bin/sh");
-    }
-
-    #[test]
-    fn an_exited_parent_stays_while_a_child_lives() {
-        let mut table = family();
-        table.exited(&task(10, 2 * SECOND, 1, SECOND), 4 * SECOND);
-        table.expire(100 * SECOND);
-        assert_eq!(lineage(&table, 20), [10, 1]);
-
-        table.exited(&task(20, 3 * SECOND, 10, 2 * SECOND), 101 * SECOND);
-        table.expire(200 * SECOND);
-        table.expire(300 * SECOND);
-        assert_eq!(table.len(), 1, "only init is left");
-        assert_eq!(table.evicted(), 0);
-    }
-
-    #[test]
-    fn the_budget_holds_against_an_endless_chain_of_orphans() {
-        let limits = Limits {
-            bytes: 100_000,
-            ..Limits::default()
-        };
-        let mut table = Table::new(limits);
-        for pid in 1..5_000 {
-            let start = u64::from(pid) * SECOND;
-            let (parent, parent_start) = (pid - 1, u64::from(pid - 1) * SECOND);
-            let caller = ProcessKey::new(parent, parent_start);
-            table.forked(&task(pid, start, parent, parent_start), caller);
-            if pid > 1 {
-                table.exited(&task(parent, parent_start, 0, 0), start);
-            }
-        }
-        assert!(table.bytes() <= 101_000, "{} bytes", table.bytes());
-        assert!(table.evicted() > 4_000, "{} evicted", table.evicted());
-        assert!(table.by_pid(4_999).is_some());
-    }
-
-    #[test]
-    fn a_rename_and_a_move_are_seen() {
-        let mut table = family();
-        let mut renamed = task(20, 3 * SECOND, 10, 2 * SECOND);
-        renamed.comm[..2].copy_from_slice(b"ls");
-        assert_eq!(table.seen(&renamed).expect("known").name(), b"ls");
-        // Another thread's name is not the process's.
-        let thread = Task {
-            tid: 21,
-            comm: [b'x'; 16],
-            ..renamed
-        };
-        assert_eq!(table.seen(&thread).expect("known").name(), b"ls");
-
-        table.moved(ProcessKey::of(&renamed), 9, 7);
-        let moved = table.by_pid(20).expect("known");
-        assert_eq!((moved.cgroup, moved.origin_cgroup), (9, 7));
-    }
-
-    #[test]
-    fn proc_does_not_overwrite_what_a_record_told() {
-        let mut table = family();
-        let stale = Process::new(
-            task(10, 2 * SECOND + 9_000_000, 1, SECOND),
-            Arc::new(image(b"/bin/stale")),
-            Arc::default(),
-            None,
-        );
-        assert_eq!(&*table.found(stale).image.exe, b"/bin/sh");
-    }
-
-    #[test]
-    fn an_unknown_process_is_none() {
-        let mut table = family();
-        assert!(table.seen(&task(77, SECOND, 1, SECOND)).is_none());
-        assert!(table.by_pid(77).is_none());
-        assert!(table.moved(ProcessKey::new(77, 0), 1, 1).is_none());
-    }
-}
-=======
 mod tests;
->>>>>>> review

@@ -172,21 +172,8 @@ impl Host {
 
     /// A process that no record told of: `/proc` may still know it, else the record is all.
     fn discover(&mut self, task: &Task) -> Arc<Process> {
-<<<<<<< HEAD
-        self.unknown_processes += 1;
-        let found = self.reader.read(task.pid);
-        if let Some(found) =
-            found.filter(|found| snapshot::same_start(found.task.start, task.start))
-        {
-            self.found(found)
-        } else {
-            let parent = Some(ProcessKey::parent_of(task));
-            let process = Process::new(*task, Arc::default(), Arc::default(), parent);
-            self.table.found(process)
-=======
         if let Some(process) = self.look_up(task.pid, task.start) {
             return process;
->>>>>>> review
         }
         let parent = Some(ProcessKey::parent_of(task));
         let process = Process::new(*task, Arc::default(), Arc::default(), parent);

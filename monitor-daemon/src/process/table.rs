@@ -35,6 +35,8 @@ impl Default for Limits {
 struct Slot {
     process: Arc<Process>,
     exited: bool,
+    /// Exited longer ago than the grace time, and kept for its descendants.
+    lingers: bool,
 }
 
 /// All processes of the host, alive or recently gone.
@@ -50,6 +52,8 @@ pub struct Table {
     shares: HashMap<usize, u32>,
     /// Exited processes with the time of their exit, oldest first.
     exited: VecDeque<(u64, ProcessKey)>,
+    /// Those kept for their descendants, oldest exit first; may name some that are gone.
+    lingering: VecDeque<ProcessKey>,
     bytes: usize,
     evicted: u64,
 }
@@ -180,20 +184,26 @@ impl Table {
 
     /// Drops exited processes that nobody can name any more. `time` is `CLOCK_BOOTTIME` ns.
     pub fn expire(&mut self, time: u64) {
-        // Those with living children go to the back of the queue; each is looked at once a call.
-        for _ in 0..self.exited.len() {
-            let Some(&(since, key)) = self.exited.front() else {
-                return;
-            };
+        while let Some(&(since, key)) = self.exited.front() {
             if time.saturating_sub(since) < self.limits.grace_ns {
-                return;
+                break;
             }
             self.exited.pop_front();
-            if self.children.contains_key(&key) {
-                self.exited.push_back((time, key));
-            } else {
-                self.remove_exited(key);
+            match self.slots.get_mut(&key) {
+                // A pid that was in use again within the tick: it lives.
+                Some(slot) if !slot.exited => {}
+                Some(slot) if self.children.contains_key(&key) => {
+                    slot.lingers = true;
+                    self.lingering.push_back(key);
+                }
+                _ => self.remove(key),
             }
+        }
+        // Most of those named there went with their last child.
+        if self.lingering.len() > 2 * self.slots.len() {
+            let slots = &self.slots;
+            self.lingering
+                .retain(|key| slots.get(key).is_some_and(|slot| slot.lingers));
         }
     }
 
@@ -224,6 +234,7 @@ impl Table {
         let slot = Slot {
             process: Arc::clone(&process),
             exited: false,
+            lingers: false,
         };
         if let Some(before) = self.slots.insert(key, slot) {
             self.release(&before.process);
@@ -292,14 +303,21 @@ impl Table {
         }
     }
 
-    /// Keeps the budget, at the cost of others than `kept`: exited processes, those that exited
-    /// first before others, then those that take most.
+    /// Keeps the budget, at the cost of others than `kept`: the far ends of lineages go first, then
+    /// those that exited, then those that take most.
     fn make_room(&mut self, kept: ProcessKey) {
-        while self.bytes > self.limits.bytes
-            && let Some((_, key)) = self.exited.pop_front()
-        {
-            self.evicted += u64::from(self.children.contains_key(&key));
-            self.remove_exited(key);
+        while self.bytes > self.limits.bytes {
+            let oldest = match self.lingering.pop_front() {
+                Some(key) => Some(key).filter(|key| self.is(*key, |slot| slot.lingers)),
+                None => match self.exited.pop_front() {
+                    Some((_, key)) => Some(key).filter(|key| self.is(*key, |slot| slot.exited)),
+                    None => break,
+                },
+            };
+            if let Some(key) = oldest {
+                self.evicted += u64::from(self.children.contains_key(&key));
+                self.remove(key);
+            }
         }
         if self.bytes <= self.limits.bytes {
             return;
@@ -330,21 +348,23 @@ impl Table {
         ENTRY + process.shared().into_iter().map(part).sum::<usize>()
     }
 
-    fn remove_exited(&mut self, key: ProcessKey) {
-        // A pid that was in use again within the tick: it lives.
-        if self.slots.get(&key).is_some_and(|slot| slot.exited) {
-            self.remove(key);
-        }
+    fn is(&self, key: ProcessKey, what: impl Fn(&Slot) -> bool) -> bool {
+        self.slots.get(&key).is_some_and(what)
     }
 
+    /// Drops a process, and the ancestors that were kept for it alone.
     fn remove(&mut self, key: ProcessKey) {
-        let Some(slot) = self.slots.remove(&key) else {
-            return;
-        };
-        if self.by_pid.get(&key.pid) == Some(&key) {
-            self.by_pid.remove(&key.pid);
+        let mut next = Some(key);
+        while let Some(slot) = next.take().and_then(|key| self.slots.remove(&key)) {
+            let key = slot.process.key();
+            if self.by_pid.get(&key.pid) == Some(&key) {
+                self.by_pid.remove(&key.pid);
+            }
+            self.release(&slot.process);
+            next = slot.process.parent.filter(|parent| {
+                !self.children.contains_key(parent) && self.is(*parent, |slot| slot.lingers)
+            });
         }
-        self.release(&slot.process);
     }
 }
 

@@ -102,6 +102,15 @@ impl Reader {
         Some(process)
     }
 
+    /// Id and path of the cgroup a process is in now; `None` when it is gone or they cannot be told.
+    pub fn cgroup(&self, pid: u32) -> Option<(u64, Vec<u8>)> {
+        let directory = Directory::open(&self.proc_root, pid).ok()?;
+        let text = directory.head("cgroup", SMALL_FILE).ok()?;
+        let path = parse::unified_cgroup(&text)?;
+        let id = self.cgroup_id(path, &mut HashMap::new());
+        (id != 0).then(|| (id, path.to_vec()))
+    }
+
     /// Ids of all processes; of an unreadable `/proc`, none.
     pub fn pids(&self) -> impl Iterator<Item = u32> {
         let entries = std::fs::read_dir(&self.proc_root)

@@ -109,21 +109,32 @@ impl Host {
 
     /// The container a process belongs to; `None` on the host.
     pub(super) fn container(&mut self, process: &Process, now: u64) -> Option<Arc<Container>> {
-        match self.index.lookup(process.origin_cgroup) {
+        let cgroup = process.origin_cgroup;
+        if let Lookup::UnknownCgroup = self.index.lookup(cgroup) {
+            self.find_cgroup(process, now);
+        }
+        match self.index.lookup(cgroup) {
             Lookup::Container(container) => Some(container),
-            Lookup::Host | Lookup::Lost => None,
-            Lookup::UnknownCgroup if now.saturating_sub(self.scanned) < RESCAN_NS => None,
-            Lookup::UnknownCgroup => {
-                self.scan_cgroups(now);
-                match self.index.lookup(process.origin_cgroup) {
-                    Lookup::Container(container) => Some(container),
-                    Lookup::Host | Lookup::Lost => None,
-                    Lookup::UnknownCgroup => {
-                        self.index.cgroup_lost(process.origin_cgroup, now);
-                        None
-                    }
-                }
-            }
+            Lookup::Host | Lookup::Lost | Lookup::UnknownCgroup => None,
+        }
+    }
+
+    /// Looks for a cgroup that no record told of: by the process, which costs little, or else among
+    /// all there are, which must not be done for every event.
+    fn find_cgroup(&mut self, process: &Process, now: u64) {
+        let cgroup = process.origin_cgroup;
+        if let Some((id, path)) = self.reader.cgroup(process.task.pid)
+            && id == cgroup
+        {
+            self.index.cgroup_made(id, &path, now);
+            return;
+        }
+        if now.saturating_sub(self.scanned) < RESCAN_NS {
+            return;
+        }
+        self.scan_cgroups(now);
+        if let Lookup::UnknownCgroup = self.index.lookup(cgroup) {
+            self.index.cgroup_lost(cgroup, now);
         }
     }
 

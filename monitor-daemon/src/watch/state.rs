@@ -25,7 +25,7 @@ use crate::users::{Accounts, Users};
 const WAITING_BYTES: usize = 8 << 20;
 /// Time between two rounds of housekeeping, ns.
 const HOUSEKEEPING_NS: u64 = 1_000_000_000;
-/// Shortest time between two counts of processes after losses, ns.
+/// Time from a loss to a new count of processes, ns.
 const RECOUNT_NS: u64 = 5_000_000_000;
 
 /// The daemon's state.
@@ -49,8 +49,8 @@ pub(super) struct State {
     housekept: u64,
     /// Records of processes that were lost, by the last look at the counter.
     processes_lost: u64,
-    /// When processes were last counted anew, `CLOCK_BOOTTIME` ns.
-    recounted: u64,
+    /// When to count processes anew, `CLOCK_BOOTTIME` ns.
+    recount_at: Option<u64>,
 }
 
 impl State {
@@ -89,7 +89,7 @@ impl State {
             number: 0,
             housekept: 0,
             processes_lost: 0,
-            recounted: 0,
+            recount_at: None,
         }
     }
 
@@ -134,11 +134,9 @@ impl State {
         }
     }
 
-    /// A lost exit would keep a process for ever.
+    /// A lost exit would keep a process for ever. Processes are counted some time after a loss: what
+    /// is in the rings by then may tell of more whose exits are lost.
     fn recount_after_loss(&mut self, probes: &Probes, now: u64) {
-        if now.saturating_sub(self.recounted) < RECOUNT_NS {
-            return;
-        }
         let kinds = [Kind::Exec, Kind::Fork, Kind::Exit];
         // Where the counters cannot be read, `publish` says so.
         let losses = probes.losses().unwrap_or_default();
@@ -146,7 +144,11 @@ impl State {
         let lost = of_processes.map(|loss| loss.count).sum();
         if lost > self.processes_lost {
             self.processes_lost = lost;
-            self.recounted = now;
+            self.recount_at
+                .get_or_insert(now.saturating_add(RECOUNT_NS));
+        }
+        if self.recount_at.is_some_and(|time| time <= now) {
+            self.recount_at = None;
             self.host.recount(now);
         }
     }

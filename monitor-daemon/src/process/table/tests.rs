@@ -99,7 +99,7 @@ fn the_budget_holds_against_an_endless_chain_of_orphans() {
         }
     }
     assert!(table.bytes() <= 101_000, "{} bytes", table.bytes());
-    assert!(table.evicted() > 0, "a lineage that was cut is counted");
+    assert!(table.evicted() > 4_000, "{} evicted", table.evicted());
     assert!(table.by_pid(4_999).is_some());
 }
 
@@ -142,8 +142,8 @@ fn what_forks_share_is_counted_once_and_given_back() {
         table.exited(&task(pid, 2 * SECOND, 1, SECOND), 3 * SECOND);
     }
     table.expire(9 * SECOND);
-    table.expire(20 * SECOND);
     assert_eq!((table.len(), table.bytes()), (0, 0));
+    assert!(table.lingering.is_empty() && table.exited.is_empty());
     assert!(table.shares.is_empty() && table.children.is_empty() && table.by_pid.is_empty());
 }
 

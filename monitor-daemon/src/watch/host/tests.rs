@@ -221,3 +221,24 @@ fn a_directory_seen_in_one_record_holds_for_the_next() {
     host.apply(&Record::parse(&bytes).expect("a record"));
     assert_eq!(&*apply(&mut host, Act(2, 1, 7)).cwd, b"/srv/www");
 }
+
+#[test]
+fn a_cgroup_that_no_record_told_of_is_found_by_its_process_at_once() {
+    let root = tempfile::tempdir().expect("a directory");
+    let path = format!("docker/{}", "c".repeat(64));
+    let cgroup = root.path().join("cgroup").join(&path);
+    let process = root.path().join("proc").join((FIRST_PID + 3).to_string());
+    for folder in [&cgroup, &process] {
+        std::fs::create_dir_all(folder).expect("a folder");
+    }
+    std::fs::write(process.join("cgroup"), format!("0::/{path}\n")).expect("a file");
+    let id = rustix::fs::stat(&cgroup).expect("a cgroup").st_ino;
+
+    let mut host = host();
+    let cgroups = Some(root.path().join("cgroup"));
+    host.reader = snapshot::Reader::new(root.path().join("proc"), cgroups);
+    // All cgroups were looked at just now.
+    host.scanned = 100 * SECOND;
+    let process = apply(&mut host, Forks(1, 3, id));
+    assert_eq!(belongs(&mut host, &process), "c");
+}

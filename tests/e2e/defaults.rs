@@ -20,7 +20,7 @@ struct Act {
     rule: &'static str,
     /// The name that the shell goes by.
     shell: &'static str,
-    /// `FOLDER` stands for the case's own.
+    /// `FOLDER` stands for the case's own, `SIGN` for what the act is known by.
     script: &'static str,
 }
 
@@ -43,7 +43,7 @@ const FROM_MEMORY: &str = "perl -MIO::Handle -e 'my $fd = syscall(319, my $name 
      exec qq(/proc/$$/fd/$fd)'";
 
 /// In a network of its own, where a documentation address is local.
-const TO_THE_INTERNET: &str = "unshare -n bash -c 'ip link set lo up; \
+const TO_THE_INTERNET: &str = "unshare -n bash -c 'SIGN ip link set lo up; \
      ip addr add 203.0.113.9/32 dev lo; busybox nc -l -p 443 & \
      for try in 1 2 3 4 5 6 7 8 9; do \
        (exec 3<>/dev/tcp/203.0.113.9/443) 2>/dev/null && break; busybox sleep 0.1; done; \
@@ -88,7 +88,7 @@ const ON_THE_HOST: &[Act] = &[
     },
     act(
         "Hidden command decoded and run",
-        "sh -c 'echo Ogo= | base64 -d | sh'",
+        "/bin/sh -c 'echo Ogo= | base64 -d | sh'",
     ),
     act(
         "Symbolic link to a protected file",
@@ -189,7 +189,8 @@ fn on_the_host(daemon: &mut Daemon, programs: &Programs, number: usize, act: &Ac
     let folder = programs.folder().display().to_string();
     // In the command line of the shell, which is the program or its parent.
     let sign = format!(": e2e-act-{number};");
-    let script = format!("{sign} {}; exit 0", act.script.replace("FOLDER", &folder));
+    let script = format!("SIGN {}; exit 0", act.script);
+    let script = script.replace("FOLDER", &folder).replace("SIGN", &sign);
     let mark = daemon.mark()?;
     run(&mut programs.shell(act.shell, &script)?)?;
     daemon

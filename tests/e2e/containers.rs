@@ -5,67 +5,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::is_from;
 use monitor_tests::docker::Dockerd;
-use monitor_tests::tree::Tree;
 use monitor_tests::{daemon, docker, skip_if, wait};
 use serde_json::{Value, json};
 
+use crate::sandbox::{IMAGE, REPOSITORY, Sandbox, dockerd, is_in};
 use crate::world::{PATIENCE, World, assert_fields, text};
-
-const IMAGE: &str = "registry.example/team/box:v1";
-const REPOSITORY: &str = "registry.example/team/box";
-
-/// A dockerd with one image.
-fn dockerd() -> Result<Dockerd> {
-    let docker = Dockerd::start()?;
-    docker.import_image(IMAGE, &Tree::busybox()?)?;
-    Ok(docker)
-}
-
-/// What every alert of a container carries.
-fn is_in(alert: &Value, name: &str, id: &str) {
-    let fields = [
-        ("container.id", json!(id.get(..12))),
-        ("container.name", json!(name)),
-        ("container.image.repository", json!(REPOSITORY)),
-        ("container.image.tag", json!("v1")),
-        ("user.name", json!("root")),
-    ];
-    assert_fields(alert, &fields);
-}
-
-struct Sandbox<'d> {
-    docker: &'d Dockerd,
-    name: String,
-    id: String,
-}
-
-impl<'d> Sandbox<'d> {
-    /// A container that sleeps until it is removed.
-    fn start(docker: &'d Dockerd, name: &str, options: &[&str]) -> Result<Self> {
-        let mut arguments = vec!["run", "-d", "--network", "none", "--name", name];
-        arguments.extend(options);
-        arguments.extend([IMAGE, "sleep", "600"]);
-        let id = docker.text(&arguments)?.trim().to_owned();
-        Ok(Self {
-            docker,
-            name: name.to_owned(),
-            id,
-        })
-    }
-
-    fn sh(&self, script: &str) -> Result<()> {
-        self.docker
-            .cli(&["exec", &self.name, "sh", "-c", script])
-            .map(drop)
-    }
-}
-
-impl Drop for Sandbox<'_> {
-    fn drop(&mut self) {
-        // The dockerd's own end removes what this leaves.
-        let _removed = self.docker.cli(&["rm", "-f", &self.name]);
-    }
-}
 
 #[test]
 fn stable_rules_in_containers() -> Result<()> {

@@ -11,8 +11,15 @@
 )]
 
 mod actions;
+mod command;
 mod containers;
+mod defaults;
+mod digest;
 mod guest;
 mod host;
+mod hung;
+mod loss;
 mod metrics;
+mod older;
+mod sandbox;
 mod world;

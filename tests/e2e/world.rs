@@ -106,15 +106,41 @@ impl World {
     }
 }
 
+/// Starts the daemon on a case's own rules. `settings` are the lines of its configuration; metrics
+/// are off and no dockerd is known unless they say otherwise.
+pub(crate) fn watch(programs: &Programs, rules: &str, settings: &str) -> Result<Daemon> {
+    let policy = monitor_tests::daemon::policy(programs.folder(), rules)?;
+    let config = configuration(programs, settings)?;
+    Daemon::start(&["--config".into(), config, "--policy".into(), policy])
+}
+
+/// A file with these lines of configuration; metrics are off and no dockerd is known unless they
+/// say otherwise.
+pub(crate) fn configuration(programs: &Programs, settings: &str) -> Result<PathBuf> {
+    let mut text = settings.to_owned();
+    for (key, default) in [
+        ("metrics:", "metrics:\n  listen: off\n"),
+        ("docker:", "docker:\n  socket: /nonexistent/docker.sock\n"),
+    ] {
+        if !text.contains(key) {
+            text.push_str(default);
+        }
+    }
+    let path = programs.folder().join("monitor.yaml");
+    std::fs::write(&path, text)?;
+    Ok(path)
+}
+
+/// The configuration's lines for a dockerd.
+pub(crate) fn docker_settings(docker: &Dockerd) -> String {
+    format!("docker:\n  socket: {}\n", docker.socket().display())
+}
+
 /// Upstream's stable rules, with a configuration that points at `docker` or at nothing.
 fn arguments(programs: &Programs, docker: Option<&Dockerd>) -> Result<[PathBuf; 4]> {
     let rules = paths::upstream_rules().context("upstream's rules are missing")?;
-    let socket = docker.map_or_else(|| "/nonexistent/docker.sock".into(), Dockerd::socket);
-    let config = programs.folder().join("monitor.yaml");
-    let socket = socket.display();
-    let text =
-        format!("rule_matching: all\nmetrics:\n  listen: off\ndocker:\n  socket: {socket}\n");
-    std::fs::write(&config, text)?;
+    let docker = docker.map(docker_settings).unwrap_or_default();
+    let config = configuration(programs, &format!("rule_matching: all\n{docker}"))?;
     Ok([
         "--config".into(),
         config,

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::tree::Tree;
@@ -91,6 +92,17 @@ impl Dockerd {
     pub fn resume(&mut self) -> Result<()> {
         self.process = spawn(self.folder.path())?;
         self.wait_until_ready()
+    }
+
+    /// Hangs it: its process stops in the middle of what it does, its containers run on. It
+    /// continues when the value is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When it is no more.
+    pub fn freeze(&self) -> Result<Frozen<'_>> {
+        kill_process(Pid::from_child(&self.process), Signal::STOP)?;
+        Ok(Frozen { dockerd: self })
     }
 
     /// Its API socket.
@@ -202,6 +214,22 @@ impl Drop for Dockerd {
         }
         if let Err(error) = stopped {
             eprintln!("{error:#}");
+        }
+    }
+}
+
+/// A dockerd that hangs; on drop it continues.
+#[derive(Debug)]
+#[must_use]
+pub struct Frozen<'d> {
+    dockerd: &'d Dockerd,
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let process = Pid::from_child(&self.dockerd.process);
+        if let Err(error) = kill_process(process, Signal::CONT) {
+            eprintln!("dockerd does not continue: {error}");
         }
     }
 }

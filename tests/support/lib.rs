@@ -1,5 +1,5 @@
-//! What the tests from outside share: a private dockerd, the daemon under test, a Prometheus,
-//! virtual machines, and honest skipping.
+//! What the tests from outside share: a private dockerd, a registry, the daemon under test, a
+//! Prometheus, virtual machines, and honest skipping.
 //!
 //! Every helper waits for a condition with a deadline, never for a guessed time, and takes down
 //! on drop what it started.
@@ -9,6 +9,7 @@ pub mod docker;
 pub mod http;
 pub mod paths;
 pub mod prometheus;
+pub mod registry;
 pub mod skip;
 pub mod tree;
 pub mod vm;

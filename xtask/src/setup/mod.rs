@@ -49,6 +49,7 @@ const TEST: &[Need] = &[
     Need::program("cpio", "cpio"),
     Need::program("prometheus", "prometheus"),
     Need::program("promtool", "prometheus"),
+    Need::program("docker-registry", "docker-registry"),
     Need::package("busybox-static"),
 ];
 

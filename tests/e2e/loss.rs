@@ -1,0 +1,132 @@
+//! More than the kernel's buffers hold: what is lost is counted, and what is rare gets through.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Child, Command};
+
+use anyhow::{Context as _, Result, ensure};
+use monitor_tests::{daemon, http, skip, skip_if, wait};
+use serde_json::Value;
+
+use crate::actions::{Programs, succeed};
+use crate::world::{PATIENCE, text, watch};
+
+const NEEDLES: usize = 200;
+
+/// Opens for as long as it lives, at most two minutes.
+const FLOOD: &str = "alarm 120; while (1) { open(my $file, q(<), q(/dev/null)) }";
+
+/// The smallest rings there are.
+const RINGS: &str = "rings:\n  lifecycle_bytes: 65536\n  bulk_bytes: 65536\n";
+
+struct Flood(Vec<Child>);
+
+impl Flood {
+    /// One process on each of these CPUs.
+    fn start(cpus: &[String]) -> Result<Self> {
+        let mut flood = Self(Vec::new());
+        for cpu in cpus {
+            let mut perl = Command::new("taskset");
+            perl.args(["--cpu-list", cpu, "perl", "-e", FLOOD]);
+            flood.0.push(perl.spawn()?);
+        }
+        Ok(flood)
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        for process in &mut self.0 {
+            let _ended = process.kill();
+            let _status = process.wait();
+        }
+    }
+}
+
+#[test]
+fn losses_of_opens_are_counted_and_cost_no_exec() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(skip::without(&["perl", "taskset"]));
+    let port = http::free_port()?;
+    let programs = Programs::new()?;
+    let needle = programs.folder().join("needle");
+    fs::copy("/bin/true", &needle)?;
+    let rules = format!(
+        "- rule: needle\n  desc: a program\n  condition: evt.type = execve and proc.exepath = {}\n  \
+         output: needle | args=%proc.args\n  priority: NOTICE\n\
+         - rule: open\n  desc: makes opens wanted\n  \
+         condition: evt.type in (open, openat, openat2) and fd.name = /nonexistent\n  \
+         output: open\n  priority: NOTICE\n",
+        needle.display()
+    );
+    let settings = format!("{RINGS}metrics:\n  listen: 127.0.0.1:{port}\n");
+    let mut daemon = watch(&programs, &rules, &settings)?;
+
+    let cpus = allowed_cpus()?;
+    let cpus: Vec<String> = cpus.iter().cycle().take(2).map(u32::to_string).collect();
+    let flood = Flood::start(&cpus)?;
+    let before = wait::until("losses on each flooded CPU", PATIENCE, || {
+        let lost = lost(port, "open")?;
+        let rose = |cpu: &String| lost.get(cpu).is_some_and(|count| *count > 0.0);
+        Ok(cpus.iter().all(rose).then_some(lost))
+    })?;
+    for number in 0..NEEDLES {
+        succeed(Command::new(&needle).arg(number.to_string()))?;
+    }
+    let risen = wait::until("more losses", PATIENCE, || {
+        let now = lost(port, "open")?;
+        let rose = |cpu: &String| now.get(cpu) > before.get(cpu);
+        Ok(cpus.iter().all(rose).then_some(now))
+    });
+    risen.with_context(|| format!("losses before: {before:?}"))?;
+    drop(flood);
+
+    succeed(Command::new(&needle).arg("last"))?;
+    let arguments = |alert: &Value| text(&alert["output_fields"], "proc.args").to_owned();
+    daemon.wait_for("the last needle", PATIENCE, |alert| {
+        arguments(alert) == "last"
+    })?;
+    let exec_losses = lost(port, "exec")?;
+    let found: Vec<String> = daemon.stop()?.iter().map(arguments).collect();
+    let numbers = (0..NEEDLES).map(|number| number.to_string());
+    let expected: Vec<String> = numbers.chain(["last".to_owned()]).collect();
+    ensure!(found == expected, "{exec_losses:?} of exec lost: {found:?}");
+    ensure!(exec_losses.values().sum::<f64>() == 0.0, "{exec_losses:?}");
+    Ok(())
+}
+
+/// The CPUs that this process may run on.
+fn allowed_cpus() -> Result<Vec<u32>> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .context("no list of CPUs")?;
+    let mut cpus = Vec::new();
+    for range in list.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        cpus.extend(first.parse::<u32>()?..=last.parse()?);
+    }
+    Ok(cpus)
+}
+
+/// Records of a kind lost so far, by CPU.
+fn lost(port: u16, kind: &str) -> Result<BTreeMap<String, f64>> {
+    let exposition = http::fetch(port, "/metrics")?;
+    let kind = format!("kind=\"{kind}\"");
+    let mut lost = BTreeMap::new();
+    for line in exposition.lines() {
+        let Some(sample) = line.strip_prefix("monitor_records_lost_total{") else {
+            continue;
+        };
+        let (labels, value) = sample.split_once("} ").context("not a sample")?;
+        if labels.split(',').any(|label| label == kind) {
+            let cpu = labels
+                .split(',')
+                .find_map(|label| label.strip_prefix("cpu=\"")?.strip_suffix('"'))
+                .context("a loss without a CPU")?;
+            *lost.entry(cpu.to_owned()).or_default() += value.parse::<f64>()?;
+        }
+    }
+    Ok(lost)
+}

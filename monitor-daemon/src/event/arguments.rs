@@ -84,6 +84,7 @@ pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
         "procexit" => &["status", "ret", "sig"],
         "open" => &["fd", "name", "flags", "mode", "dev", "ino"],
         "openat" | "openat2" => &["fd", "dirfd", "name", "flags", "mode", "dev", "ino"],
+        "open_by_handle_at" => &["fd", "mountfd", "flags", "path", "dev", "ino"],
         "creat" => &["fd", "name", "mode", "dev", "ino", "creat_flags"],
         "connect" => &["res", "tuple", "fd", "addr"],
         "socket" => &["fd", "domain", "type", "proto"],
@@ -246,8 +247,8 @@ fn open<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e
     };
     Some(match name {
         "fd" => descriptor(event, body.ret, view),
-        "dirfd" => directory_descriptor(body.dirfd, event.record.string(Slot::Base)),
-        "name" => Parameter::Text(event.paths.main(view).into()),
+        "dirfd" | "mountfd" => directory_descriptor(body.dirfd, event.record.string(Slot::Base)),
+        "name" | "path" => Parameter::Text(event.paths.main(view).into()),
         "flags" | "creat_flags" => {
             let text = text::open_flags_with(body.flags, &fd::states(body));
             Parameter::named(body.flags.into(), text)

@@ -224,7 +224,7 @@ pub const fn event_types(kind: Kind) -> &'static [&'static str] {
         Kind::Exec => &["execve", "execveat"],
         Kind::Fork => &["clone"],
         Kind::Exit => &["procexit"],
-        Kind::Open => &["open", "openat", "openat2", "creat"],
+        Kind::Open => &["open", "openat", "openat2", "open_by_handle_at", "creat"],
         Kind::Connect => &["connect"],
         Kind::Socket => &["socket"],
         Kind::Symlink => &["symlink", "symlinkat"],
@@ -240,6 +240,7 @@ mod number {
     pub(super) const CREAT: u32 = 85;
     pub(super) const LINK: u32 = 86;
     pub(super) const SYMLINK: u32 = 88;
+    pub(super) const OPEN_BY_HANDLE_AT: u32 = 304;
     pub(super) const EXECVEAT: u32 = 322;
     pub(super) const OPENAT2: u32 = 437;
 }
@@ -254,6 +255,7 @@ fn type_name(record: &Record<'_>) -> Option<&'static str> {
             number::OPEN => "open",
             number::CREAT => "creat",
             number::OPENAT2 => "openat2",
+            number::OPEN_BY_HANDLE_AT => "open_by_handle_at",
             // io_uring's open is an openat by another door.
             _ => "openat",
         },

@@ -322,25 +322,19 @@ fn descriptor<'e>(event: &Event<'_>, number: i64, view: View) -> Parameter<'e> {
     if number < 0 {
         return Parameter::errno(number);
     }
-    let mut text = number.to_string().into_bytes();
-    if let Some(kind) = fd::typechar(event) {
-        text.extend_from_slice(&[b'(', b'<', kind as u8, b'>']);
-        text.extend_from_slice(&fd::name(event, view).unwrap_or_default());
-        text.push(b')');
-    }
+    let name = fd::name(event, view).unwrap_or_default();
+    let text = match fd::typechar(event) {
+        Some(kind) => [b"<", kind.to_string().as_bytes(), b">", &*name].concat(),
+        None => number.to_string().into_bytes(),
+    };
     Parameter::Named(Value::Signed(number), text.into())
 }
 
 fn directory_descriptor<'e>(number: i32, path: &[u8]) -> Parameter<'e> {
-    let raw = Value::Signed(number.into());
-    if number == AT_FDCWD {
-        return Parameter::Named(raw, Cow::Borrowed(b"AT_FDCWD"));
-    }
-    let mut text = number.to_string().into_bytes();
-    if !path.is_empty() {
-        text.extend_from_slice(b"(<d>");
-        text.extend_from_slice(path);
-        text.push(b')');
-    }
-    Parameter::Named(raw, text.into())
+    let text = match (number, path) {
+        (AT_FDCWD, _) => b"AT_FDCWD".to_vec(),
+        (_, b"") => number.to_string().into_bytes(),
+        _ => [b"<d>", path].concat(),
+    };
+    Parameter::Named(Value::Signed(number.into()), text.into())
 }

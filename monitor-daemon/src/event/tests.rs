@@ -184,6 +184,7 @@ fn an_open_shows_the_passed_path_and_the_resolved_one() {
             ("evt.is_open_write", "false"),
             ("evt.arg.flags", "O_RDONLY"),
             ("evt.arg.dirfd", "AT_FDCWD"),
+            ("evt.arg.fd", "<f>/srv/alias/shadow"),
             ("evt.arg.nothing", "missing"),
             ("evt.res", "SUCCESS"),
             ("evt.rawres", "5"),

@@ -9,6 +9,7 @@
 //! [`ABI_SYMBOL`], so a daemon refuses an object that was built for another layout.
 #![no_std]
 
+pub mod call;
 pub mod cgroup;
 pub mod file;
 pub mod layout;
@@ -21,9 +22,9 @@ pub mod syscall;
 pub use record::{Flags, Header, Kind, SLOTS, Slot, Task};
 
 /// Layout version of everything in this crate.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// Name of the global that an object built for this layout defines.
-pub const ABI_SYMBOL: &str = "MONITOR_ABI_1";
+pub const ABI_SYMBOL: &str = "MONITOR_ABI_2";
 /// Longest path the kernel accepts, and the most a record carries of one.
 pub const PATH_MAX: usize = 4096;
 /// Most bytes of an argument vector in a record: longer ones keep this much in two halves, head

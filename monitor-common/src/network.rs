@@ -31,6 +31,23 @@ pub struct Connect {
     pub passed_family: u16,
 }
 
+/// A `dup`, `dup2` or `dup3` that made a second descriptor of a socket; other files, and calls that
+/// fail, are left out.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C)]
+pub struct Dup {
+    /// The socket, under its new descriptor; nothing was passed.
+    pub socket: Connect,
+    /// System call number (x86-64).
+    pub syscall: u32,
+    /// The descriptor it had before.
+    pub oldfd: i32,
+    /// `O_CLOEXEC` of `dup3`.
+    pub flags: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
 /// A `socket` call.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
@@ -48,4 +65,5 @@ pub struct Socket {
 }
 
 const _: () = assert!(size_of::<Connect>() == 56);
+const _: () = assert!(size_of::<Dup>() == 72);
 const _: () = assert!(size_of::<Socket>() == 24);

@@ -34,11 +34,16 @@ pub enum Kind {
     CgroupRmdir = 11,
     /// A task was moved to a cgroup: body [`crate::cgroup::Cgroup`].
     CgroupAttach = 12,
+    /// `dup`, `dup2` or `dup3` of a socket: body [`crate::network::Dup`].
+    Dup = 13,
+    /// `init_module` or `finit_module`; slot `Args` holds the module's parameters, and
+    /// `Resolved` the file of the latter: body [`crate::call::Registers`].
+    Module = 14,
 }
 
 impl Kind {
     /// All kinds, in number order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -51,6 +56,8 @@ impl Kind {
         Self::CgroupMkdir,
         Self::CgroupRmdir,
         Self::CgroupAttach,
+        Self::Dup,
+        Self::Module,
     ];
 
     /// The kind with this number.
@@ -73,6 +80,8 @@ impl Kind {
             Self::CgroupMkdir => "cgroup_mkdir",
             Self::CgroupRmdir => "cgroup_rmdir",
             Self::CgroupAttach => "cgroup_attach",
+            Self::Dup => "dup",
+            Self::Module => "module",
         }
     }
 }
@@ -90,7 +99,7 @@ pub enum Slot {
     Cwd = 2,
     /// Directory behind the descriptor that `Passed` is relative to; empty for `AT_FDCWD`.
     Base = 3,
-    /// Argument vector, each argument ended by a NUL.
+    /// Argument vector, each argument ended by a NUL; for a module its parameters, one text.
     Args = 4,
     /// Environment, each entry ended by a NUL.
     Env = 5,

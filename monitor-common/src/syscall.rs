@@ -42,6 +42,16 @@ pub enum Operation {
     Execve = 13,
     /// `execveat(dirfd, path, argv, envp, flags)` that failed.
     ExecveAt = 14,
+    /// `dup(fd)`.
+    Dup = 15,
+    /// `dup2(fd, new)`.
+    Dup2 = 16,
+    /// `dup3(fd, new, flags)`.
+    Dup3 = 17,
+    /// `init_module(image, length, parameters)`.
+    InitModule = 18,
+    /// `finit_module(fd, parameters, flags)`.
+    FinitModule = 19,
 }
 
 impl Operation {
@@ -57,6 +67,8 @@ impl Operation {
             Self::Link | Self::LinkAt => Kind::Link,
             Self::Ptrace => Kind::Ptrace,
             Self::Execve | Self::ExecveAt => Kind::Exec,
+            Self::Dup | Self::Dup2 | Self::Dup3 => Kind::Dup,
+            Self::InitModule | Self::FinitModule => Kind::Module,
         }
     }
 }
@@ -90,7 +102,7 @@ impl Call {
 }
 
 /// All calls the syscall tier knows, in the order of [`Operation`].
-pub const CALLS: [Call; 14] = [
+pub const CALLS: [Call; 19] = [
     call(Operation::Open, 2, 5),
     call(Operation::OpenAt, 257, 295),
     call(Operation::OpenAt2, 437, 437),
@@ -120,6 +132,11 @@ pub const CALLS: [Call; 14] = [
         i386: 358,
         x32: Some(545),
     },
+    call(Operation::Dup, 32, 41),
+    call(Operation::Dup2, 33, 63),
+    call(Operation::Dup3, 292, 330),
+    call(Operation::InitModule, 175, 128),
+    call(Operation::FinitModule, 313, 350),
 ];
 
 const fn call(operation: Operation, number: u32, i386: u32) -> Call {

@@ -4,9 +4,10 @@
 //! is the proof that they fit. Strings borrow from the ring's bytes. What the numbers mean is
 //! left to the join.
 
+use monitor_common::call::Registers;
 use monitor_common::cgroup::Cgroup;
 use monitor_common::file::{Link, Open};
-use monitor_common::network::{Connect, Socket};
+use monitor_common::network::{Connect, Dup, Socket};
 use monitor_common::process::{Exec, Exit, Fork, Ptrace};
 use monitor_common::{Header, Kind, Slot, Task};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -71,6 +72,10 @@ pub enum Body {
     CgroupRmdir(Cgroup),
     /// A task moved between cgroups.
     CgroupAttach(Cgroup),
+    /// A second descriptor of a socket.
+    Dup(Dup),
+    /// A kernel module to be loaded.
+    Module(Registers),
 }
 
 /// A record whose lengths were checked.
@@ -163,6 +168,8 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::CgroupMkdir => body(Body::CgroupMkdir, rest, found)?,
         Kind::CgroupRmdir => body(Body::CgroupRmdir, rest, found)?,
         Kind::CgroupAttach => body(Body::CgroupAttach, rest, found)?,
+        Kind::Dup => body(Body::Dup, rest, found)?,
+        Kind::Module => body(Body::Module, rest, found)?,
     })
 }
 
@@ -260,7 +267,7 @@ mod tests {
         #[test]
         fn any_bytes_are_decoded_or_refused(
             mut bytes in proptest::collection::vec(any::<u8>(), 0..600),
-            kind in 0u16..16,
+            kind in 0u16..24,
             honest in any::<bool>(),
         ) {
             if honest && bytes.len() >= size_of::<Header>() {

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -17,6 +18,7 @@ use monitor_common::{Flags, Kind, Slot};
 use monitor_daemon::probe::{Probes, Request, Rings, Tier, Tiers};
 use monitor_daemon::record::{Body, Record};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::DupFlags;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Deep enough for more than 1,000 components, and within `PATH_MAX` below any temporary folder.
@@ -97,6 +99,8 @@ fn what_a_process_does_comes_out_as_records() {
         files(&mut rings, &folder);
         deep_files(&mut rings, &folder);
         network(&mut rings);
+        second_descriptors(&mut rings);
+        modules(&mut rings, &folder);
         let open = probes
             .coverage()
             .iter()
@@ -277,6 +281,56 @@ fn network(rings: &mut Rings) {
         record.kind() == Kind::Connect
     });
     assert_eq!(seen.text(Slot::Passed), "no/socket");
+}
+
+/// A socket's second descriptor comes out with its addresses; a file's does not come out.
+fn second_descriptors(rings: &mut Rings) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let file = File::open("/dev/null").unwrap();
+    let mut copies = vec![rustix::io::dup(&file).unwrap()];
+    copies.push(rustix::io::dup(&stream).unwrap());
+    let mut second = rustix::io::dup(&file).unwrap();
+    rustix::io::dup2(&stream, &mut second).unwrap();
+    let mut third = rustix::io::dup(&file).unwrap();
+    rustix::io::dup3(&stream, &mut third, DupFlags::CLOEXEC).unwrap();
+    let [_, first] = &copies[..] else {
+        panic!("two copies")
+    };
+    for (number, copy) in [(32, first), (33, &second), (292, &third)] {
+        let seen = wait_for(rings, "the dup", |record| record.kind() == Kind::Dup);
+        let Body::Dup(dup) = *seen.record().body() else {
+            panic!("a dup has another body")
+        };
+        assert_eq!(dup.syscall, number);
+        assert_eq!(
+            (dup.oldfd, dup.socket.fd),
+            (stream.as_raw_fd(), copy.as_raw_fd())
+        );
+        let socket = dup.socket;
+        assert_eq!((socket.family, socket.kind, socket.protocol), (2, 1, 6));
+        assert_eq!(socket.remote_port, stream.peer_addr().unwrap().port());
+        assert_eq!(socket.local_port, stream.local_addr().unwrap().port());
+        assert_eq!(socket.remote.first_chunk(), Some(&[127, 0, 0, 1]));
+    }
+}
+
+/// What is no module is refused, and seen.
+fn modules(rings: &mut Rings, folder: &Path) {
+    let file = File::open("real/file").unwrap();
+    assert!(rustix::system::finit_module(&file, c"a=1", 0).is_err());
+    assert!(rustix::system::init_module(b"no module", c"b=2").is_err());
+    let path = folder.join("real/file");
+    for (number, parameters, path) in [(313, "a=1", path.to_str().unwrap()), (175, "b=2", "")] {
+        let seen = wait_for(rings, "the module", |record| record.kind() == Kind::Module);
+        let Body::Module(module) = *seen.record().body() else {
+            panic!("a module has another body")
+        };
+        assert_eq!(module.syscall, number);
+        assert!(module.ret < 0);
+        assert_eq!(seen.text(Slot::Args), parameters);
+        assert_eq!(seen.text(Slot::Resolved), path);
+    }
 }
 
 fn links(rings: &mut Rings, folder: &Path, resolved: bool) {

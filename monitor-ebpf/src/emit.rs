@@ -67,7 +67,12 @@ pub fn write<T: 'static>(kind: Kind, fill: impl FnOnce(*mut T)) -> Outcome {
 #[inline(always)]
 fn ring(kind: Kind) -> &'static RingBuf {
     match kind {
-        Kind::Open | Kind::Connect | Kind::Socket | Kind::Symlink | Kind::Link => &BULK,
+        Kind::Open
+        | Kind::Connect
+        | Kind::Socket
+        | Kind::Symlink
+        | Kind::Link
+        | Kind::Dup => &BULK,
         _ => &LIFECYCLE,
     }
 }

@@ -11,6 +11,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod call;
 mod cgroup;
 mod emit;
 mod file;
@@ -29,7 +30,7 @@ use aya_ebpf::Global;
 
 /// Present only in objects built for this layout of records; the loader insists on it.
 #[unsafe(no_mangle)]
-static MONITOR_ABI_1: Global<u32> = Global::new(monitor_common::ABI_VERSION);
+static MONITOR_ABI_2: Global<u32> = Global::new(monitor_common::ABI_VERSION);
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]

@@ -1,9 +1,9 @@
-//! Sockets: `socket` and `connect`.
+//! Sockets: `socket`, `connect`, and second descriptors of them.
 
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
 };
-use monitor_common::network::{Connect, Socket};
+use monitor_common::network::{Connect, Dup, Socket};
 use monitor_common::{Flags, Kind, Slot};
 
 use crate::emit::Outcome;
@@ -18,6 +18,7 @@ use crate::walk;
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
+const SYS_DUP3: u32 = 292;
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
 const EINTR: i64 = -4;
@@ -77,6 +78,41 @@ pub fn connect(
     record.emit(Kind::Connect)
 }
 
+/// A socket's second descriptor, at the exit of the call that made it.
+#[inline(always)]
+pub fn dup(record: &Record<COMMON>, call: &Call) -> Outcome {
+    let body = record.body::<Dup>();
+    // SAFETY: memory of the record; the file is probed.
+    unsafe {
+        (*body).syscall = call.number;
+        (*body).oldfd = call.args[0] as i32;
+        // The others have no such argument.
+        (*body).flags = if call.number == SYS_DUP3 {
+            call.args[2] as u32
+        } else {
+            0
+        };
+        (*body).reserved = 0;
+        let socket = &raw mut (*body).socket;
+        (*socket).ret = call.ret;
+        (*socket).fd = call.ret as i32;
+        (*socket).passed_family = 0;
+        clear(socket);
+        of_socket(socket, file::of_descriptor(call.ret as i32), true);
+    }
+    record.emit(Kind::Dup)
+}
+
+/// Whether an open file (null for none) is a socket.
+#[inline(always)]
+pub fn is_socket(file: Pointer) -> bool {
+    // SAFETY: probed.
+    unsafe {
+        let inode: Pointer = Probed::get(file, &FILE_INODE);
+        Probed::get::<u16>(inode, &INODE_MODE) & S_IFMT == S_IFSOCK
+    }
+}
+
 #[inline(always)]
 unsafe fn clear(body: *mut Connect) {
     // SAFETY: in the caller's record; 16 aligned bytes each.
@@ -98,8 +134,7 @@ unsafe fn clear(body: *mut Connect) {
 unsafe fn of_socket(body: *mut Connect, file: Pointer, under_way: bool) {
     // SAFETY: probed.
     unsafe {
-        let inode: Pointer = Probed::get(file, &FILE_INODE);
-        if Probed::get::<u16>(inode, &INODE_MODE) & S_IFMT != S_IFSOCK {
+        if !is_socket(file) {
             return;
         }
         let socket: Pointer = Probed::get(file, &FILE_PRIVATE);

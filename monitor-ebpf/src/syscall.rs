@@ -8,6 +8,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::syscall::{CALLS, NUMBERS, Operation, X32_BIT};
 use monitor_common::{Flags, Kind};
 
+use crate::call;
 use crate::emit::{Outcome, settle_number};
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
 use crate::layout::*;
@@ -35,7 +36,7 @@ pub struct Call {
     /// Number in the x86-64 ABI.
     pub number: u32,
     pub ret: i64,
-    pub args: [u64; 5],
+    pub args: [u64; 6],
     /// [`Flags`] for the record.
     pub flags: u16,
 }
@@ -94,6 +95,7 @@ pub unsafe fn read_call(regs: *const pt_regs, number: u32, ret: i64, compat: boo
                 low((*regs).rdx),
                 low((*regs).rsi),
                 low((*regs).rdi),
+                low((*regs).rbp),
             ];
             return Call {
                 number,
@@ -108,6 +110,7 @@ pub unsafe fn read_call(regs: *const pt_regs, number: u32, ret: i64, compat: boo
             (*regs).rdx,
             (*regs).r10,
             (*regs).r8,
+            (*regs).r9,
         ];
         Call {
             number,
@@ -131,7 +134,7 @@ pub fn current_call(ret: i64) -> Call {
             return Call {
                 number: 0,
                 ret,
-                args: [0; 5],
+                args: [0; 6],
                 flags: Flags::OBJECT_TIER,
             };
         }
@@ -176,6 +179,11 @@ const LINK_AT: u8 = Operation::LinkAt as u8;
 const PTRACE: u8 = Operation::Ptrace as u8;
 const EXECVE: u8 = Operation::Execve as u8;
 const EXECVE_AT: u8 = Operation::ExecveAt as u8;
+const DUP: u8 = Operation::Dup as u8;
+const DUP2: u8 = Operation::Dup2 as u8;
+const DUP3: u8 = Operation::Dup3 as u8;
+const INIT_MODULE: u8 = Operation::InitModule as u8;
+const FINIT_MODULE: u8 = Operation::FinitModule as u8;
 
 /// Reports a finished call, if there is something to report; `R` reads the task, and `kind` is
 /// the number of the operation's kind.
@@ -184,6 +192,7 @@ pub fn dispatch<R: Read>(operation: impl Fn() -> u8, kind: u32, call: &Call) -> 
     let nothing = match operation() {
         OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE | CONNECT => own(),
         EXECVE | EXECVE_AT => call.ret >= 0,
+        DUP | DUP2 | DUP3 => own() || !network::is_socket(file::of_descriptor(call.ret as i32)),
         _ => false,
     };
     if nothing {
@@ -202,6 +211,9 @@ fn report(record: &Record<COMMON>, operation: u8, call: &Call) -> Outcome {
         CONNECT => network::connect_call(record, call),
         SOCKET => network::socket(record, call),
         PTRACE => process::ptrace(record, call),
+        DUP | DUP2 | DUP3 => network::dup(record, call),
+        INIT_MODULE => call::module(record, call, call.args[2]),
+        FINIT_MODULE => call::module(record, call, call.args[1]),
         EXECVE => process::exec_failed(record, call, AT_FDCWD, call.args[0]),
         EXECVE_AT => process::exec_failed(record, call, call.args[0] as i32, call.args[1]),
         SYMLINK | SYMLINK_AT => file::link(
@@ -223,7 +235,7 @@ pub fn own() -> bool {
 
 #[inline(always)]
 pub fn open_arguments(operation: u8, call: &Call) -> OpenArguments {
-    let [a, b, c, d, _] = call.args;
+    let [a, b, c, d, _, _] = call.args;
     match operation {
         OPEN => OpenArguments {
             dirfd: AT_FDCWD,
@@ -266,7 +278,7 @@ pub fn open_arguments(operation: u8, call: &Call) -> OpenArguments {
 
 #[inline(always)]
 pub fn link_arguments(operation: u8, call: &Call) -> LinkArguments {
-    let [a, b, c, d, e] = call.args;
+    let [a, b, c, d, e, _] = call.args;
     let plain = |target, dirfd, path| LinkArguments {
         dirfd,
         path,

@@ -15,6 +15,7 @@ use crate::record::Body;
 /// `AT_FDCWD`.
 const AT_FDCWD: i32 = -100;
 const AF_UNIX: u16 = 1;
+const O_CLOEXEC: u64 = 0o2_000_000;
 
 /// A parameter: its number or text, and how the number reads.
 enum Parameter<'e> {
@@ -93,6 +94,11 @@ pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
         "link" => &["res", "oldpath", "newpath"],
         "linkat" => &["res", "olddir", "oldpath", "newdir", "newpath", "flags"],
         "ptrace" => &["res", "addr", "data", "request", "pid"],
+        "dup" => &["res", "oldfd"],
+        "dup2" => &["res", "oldfd", "newfd"],
+        "dup3" => &["res", "oldfd", "newfd", "flags"],
+        "init_module" => &["res", "img", "length", "uargs"],
+        "finit_module" => &["res", "fd", "uargs", "flags"],
         _ => &[],
     }
 }
@@ -147,6 +153,8 @@ fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Paramet
         Kind::Connect | Kind::Socket => network(event, name),
         Kind::Symlink | Kind::Link => link(event, name, view),
         Kind::Ptrace => ptrace(event, name),
+        Kind::Dup => dup(event, name),
+        Kind::Module => module(event, name),
         Kind::CgroupMkdir | Kind::CgroupRmdir | Kind::CgroupAttach => None,
     }
 }
@@ -315,6 +323,53 @@ fn ptrace<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
         "data" => Parameter::named(body.data, format!("{:X}", body.data)),
         _ => return None,
     })
+}
+
+fn dup<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
+    let Body::Dup(body) = event.record.body() else {
+        return None;
+    };
+    Some(match name {
+        "res" | "newfd" => descriptor(event, body.socket.ret, View::Passed),
+        "oldfd" => descriptor(event, body.oldfd.into(), View::Passed),
+        "flags" => flags(body.flags.into(), &[(O_CLOEXEC, "O_CLOEXEC")]),
+        _ => return None,
+    })
+}
+
+fn module<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
+    let Body::Module(body) = event.record.body() else {
+        return None;
+    };
+    let [first, second, third, ..] = body.args;
+    Some(match name {
+        "res" => Parameter::errno(body.ret),
+        "fd" => descriptor(event, i64::from(first as i32), View::Passed),
+        "length" => Parameter::unsigned(second),
+        "uargs" => Parameter::Text(event.record.string(Slot::Args).into()),
+        "flags" => flags(
+            third & u64::from(u32::MAX),
+            &[
+                (1, "MODULE_INIT_IGNORE_MODVERSIONS"),
+                (2, "MODULE_INIT_IGNORE_VERMAGIC"),
+                (4, "MODULE_INIT_COMPRESSED_FILE"),
+            ],
+        ),
+        _ => return None,
+    })
+}
+
+/// The names of the bits that are set, `|` between them; the number when there are none.
+fn flags<'e>(set: u64, names: &[(u64, &str)]) -> Parameter<'e> {
+    let known: Vec<&str> = names
+        .iter()
+        .filter(|(bit, _)| set & bit == *bit)
+        .map(|(_, name)| *name)
+        .collect();
+    if known.is_empty() {
+        return Parameter::unsigned(set);
+    }
+    Parameter::named(set, known.join("|"))
 }
 
 /// `<f>/path`, or the errno of a call that gave no descriptor.

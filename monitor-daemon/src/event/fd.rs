@@ -10,7 +10,7 @@ use monitor_common::{Kind, Slot};
 use monitor_policy::text::OpenState;
 use monitor_policy::{Field, FieldRef, Value, View};
 
-use super::{Event, path};
+use super::{Event, number, path};
 use crate::record::Body;
 
 const AF_UNIX: u16 = 1;
@@ -30,9 +30,11 @@ pub(super) struct Tuple {
 
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     match event.record.kind() {
-        Kind::Open | Kind::Connect | Kind::Socket => descriptor(event, field, view)
-            .or_else(|| file(event, field, view))
-            .or_else(|| socket(event, field)),
+        Kind::Open | Kind::Connect | Kind::Socket | Kind::Dup | Kind::Module => {
+            descriptor(event, field, view)
+                .or_else(|| file(event, field, view))
+                .or_else(|| socket(event, field))
+        }
         Kind::Symlink | Kind::Link => links(event, field, view),
         _ => None,
     }
@@ -63,9 +65,9 @@ pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
     match event.record.body() {
         Body::Open(body) if body.flags & O_DIRECTORY != 0 && body.ret >= 0 => Some('d'),
         Body::Open(_) => Some('f'),
-        Body::Connect(body) => Some(socket_typechar(family(body))),
         Body::Socket(body) if body.ret >= 0 => Some(socket_typechar(body.domain as u16)),
-        _ => None,
+        Body::Module(_) => module_file(event).map(|_| 'f'),
+        _ => Some(socket_typechar(family(event.connection()?))),
     }
 }
 
@@ -76,7 +78,9 @@ pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>
         Body::Connect(body) if body.passed_family == AF_UNIX || body.family == AF_UNIX => {
             Some(Cow::Borrowed(event.record.string(Slot::Passed)))
         }
-        Body::Connect(_) => {
+        Body::Socket(_) => Some(Cow::Borrowed(b"")),
+        Body::Module(_) => module_file(event).map(Cow::Borrowed),
+        _ => {
             let text = match tuple(event)? {
                 Tuple {
                     client: Some(client),
@@ -88,20 +92,26 @@ pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>
                     client: None,
                     server: Some(server),
                 } => plain(server),
+                Tuple {
+                    client: Some(client),
+                    server: None,
+                } => plain(client),
                 _ => String::new(),
             };
             Some(Cow::Owned(text.into_bytes()))
         }
-        Body::Socket(_) => Some(Cow::Borrowed(b"")),
-        _ => None,
     }
+}
+
+/// The file that a `finit_module` loads.
+fn module_file<'e>(event: &'e Event<'_>) -> Option<&'e [u8]> {
+    let path = event.record.string(Slot::Resolved);
+    (!path.is_empty()).then_some(path)
 }
 
 /// Addresses of a connection; IPv4 in IPv6 form reads as IPv4.
 pub(super) fn tuple(event: &Event<'_>) -> Option<Tuple> {
-    let Body::Connect(body) = event.record.body() else {
-        return None;
-    };
+    let body = event.connection()?;
     let end = |bytes: &[u8; 16], port: u16| {
         let address = match body_family(body) {
             AF_INET => {
@@ -113,7 +123,12 @@ pub(super) fn tuple(event: &Event<'_>) -> Option<Tuple> {
         };
         Some(SocketAddr::new(address, port))
     };
-    let server = end(&body.remote, body.remote_port);
+    let connecting = event.record.kind() == Kind::Connect;
+    let server = if body.remote_port == 0 && !connecting {
+        None
+    } else {
+        end(&body.remote, body.remote_port)
+    };
     // A socket that never got a local address has port 0.
     let client = if body.local_port == 0 {
         None
@@ -154,8 +169,10 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
         Field::FdNum => Value::Signed(match event.record.body() {
             Body::Open(body) => body.ret.max(-1),
             Body::Socket(body) => body.ret.max(-1),
-            Body::Connect(body) => body.fd.into(),
-            _ => return None,
+            Body::Module(body) if body.syscall == number::FINIT_MODULE => {
+                i64::from(body.args[0] as i32)
+            }
+            _ => event.connection()?.fd.into(),
         }),
         Field::FdTypechar => {
             let letter = typechar(event)?;
@@ -224,10 +241,10 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
             }));
         }
         Field::FdConnected => {
-            let Body::Connect(body) = event.record.body() else {
-                return None;
-            };
-            return Some(Value::Bool(body.ret >= 0 || body.ret == EINPROGRESS));
+            return Some(Value::Bool(match event.record.body() {
+                Body::Connect(body) => body.ret >= 0 || body.ret == EINPROGRESS,
+                _ => event.connection()?.remote_port != 0,
+            }));
         }
         Field::FdIsServer | Field::FdNameChanged => return Some(Value::Bool(false)),
         _ => {}
@@ -298,13 +315,15 @@ fn both<'e>(
 fn protocol(event: &Event<'_>) -> Option<&'static str> {
     const SOCK_TYPE_MASK: u32 = 0xf;
     let (family, kind, protocol) = match event.record.body() {
-        Body::Connect(body) => (family(body), u32::from(body.kind), u32::from(body.protocol)),
         Body::Socket(body) => (
             body.domain as u16,
             body.kind & SOCK_TYPE_MASK,
             body.protocol,
         ),
-        _ => return None,
+        _ => {
+            let body = event.connection()?;
+            (family(body), body.kind.into(), body.protocol.into())
+        }
     };
     if family != AF_INET && family != AF_INET6 {
         return Some("<NA>");

@@ -16,6 +16,7 @@ mod when;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use monitor_common::network::Connect;
 use monitor_common::{Flags, Kind};
 use monitor_policy::{EventType, FieldRef, Value, View};
 
@@ -178,6 +179,15 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// The socket that the call was about, as far as it is known by its addresses.
+    fn connection(&self) -> Option<&Connect> {
+        match self.record.body() {
+            Body::Connect(body) => Some(body),
+            Body::Dup(body) => Some(&body.socket),
+            _ => None,
+        }
+    }
+
     /// Result of the call: a negative errno, a descriptor, or 0.
     fn result(&self) -> Option<i64> {
         match self.record.body() {
@@ -187,6 +197,8 @@ impl<'a> Event<'a> {
             Body::Socket(body) => Some(body.ret),
             Body::Symlink(body) | Body::Link(body) => Some(body.ret),
             Body::Ptrace(body) => Some(body.ret),
+            Body::Dup(body) => Some(body.socket.ret),
+            Body::Module(body) => Some(body.ret),
             Body::Fork(_) => Some(i64::from(self.record.task().pid)),
             Body::Exit(_) | Body::CgroupMkdir(_) | Body::CgroupRmdir(_) | Body::CgroupAttach(_) => {
                 None
@@ -230,6 +242,8 @@ pub const fn event_types(kind: Kind) -> &'static [&'static str] {
         Kind::Symlink => &["symlink", "symlinkat"],
         Kind::Link => &["link", "linkat"],
         Kind::Ptrace => &["ptrace"],
+        Kind::Dup => &["dup", "dup2", "dup3"],
+        Kind::Module => &["init_module", "finit_module"],
         Kind::CgroupMkdir | Kind::CgroupRmdir | Kind::CgroupAttach => &[],
     }
 }
@@ -237,10 +251,17 @@ pub const fn event_types(kind: Kind) -> &'static [&'static str] {
 /// x86-64 numbers of the calls that share a kind.
 mod number {
     pub(super) const OPEN: u32 = 2;
+    pub(super) const DUP: u32 = 32;
+    pub(super) const DUP2: u32 = 33;
     pub(super) const CREAT: u32 = 85;
     pub(super) const LINK: u32 = 86;
     pub(super) const SYMLINK: u32 = 88;
+<<<<<<< HEAD
     pub(super) const OPEN_BY_HANDLE_AT: u32 = 304;
+=======
+    pub(super) const INIT_MODULE: u32 = 175;
+    pub(super) const FINIT_MODULE: u32 = 313;
+>>>>>>> events
     pub(super) const EXECVEAT: u32 = 322;
     pub(super) const OPENAT2: u32 = 437;
 }
@@ -266,6 +287,13 @@ fn type_name(record: &Record<'_>) -> Option<&'static str> {
         Body::Link(body) if body.syscall == number::LINK => "link",
         Body::Link(_) => "linkat",
         Body::Ptrace(_) => "ptrace",
+        Body::Dup(body) => match body.syscall {
+            number::DUP => "dup",
+            number::DUP2 => "dup2",
+            _ => "dup3",
+        },
+        Body::Module(body) if body.syscall == number::INIT_MODULE => "init_module",
+        Body::Module(_) => "finit_module",
         Body::CgroupMkdir(_) | Body::CgroupRmdir(_) | Body::CgroupAttach(_) => return None,
     })
 }

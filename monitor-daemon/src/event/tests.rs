@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use monitor_common::call::Registers;
 use monitor_common::file::{Link, Open};
-use monitor_common::network::Connect;
+use monitor_common::network::{Connect, Dup};
 use monitor_common::process::{ExeFlags, Exec};
 use monitor_common::{Header, Kind, Slot, Task};
 use monitor_policy::{Event as _, Field, FieldRef, Value, View};
@@ -320,6 +321,107 @@ fn a_connect_names_both_ends() {
     check(
         &connect(2, remote, 0),
         &[("fd.name", "192.0.2.1:443"), ("fd.lport", "missing")],
+    );
+}
+
+#[test]
+fn a_dup_shows_the_socket_under_its_new_descriptor() {
+    let mut socket = Connect::new_zeroed();
+    socket.remote[..4].copy_from_slice(&[192, 0, 2, 1]);
+    socket.local[..4].copy_from_slice(&[192, 0, 2, 9]);
+    socket.family = 2;
+    socket.kind = 1;
+    socket.protocol = 6;
+    socket.remote_port = 4444;
+    socket.local_port = 50_000;
+    let mut body = Dup {
+        socket,
+        syscall: 33,
+        oldfd: 3,
+        flags: 0,
+        reserved: 0,
+    };
+    let record = |body: &Dup| bytes(Kind::Dup, child_of(3, 4, "cat"), body, &[]);
+    let name = "192.0.2.9:50000->192.0.2.1:4444";
+    check(
+        &record(&body),
+        &[
+            ("evt.type", "dup2"),
+            ("evt.rawres", "0"),
+            ("evt.res", "SUCCESS"),
+            ("fd.num", "0"),
+            ("fd.type", "ipv4"),
+            ("fd.l4proto", "tcp"),
+            ("fd.name", name),
+            ("fd.sip", "192.0.2.1"),
+            ("fd.rport", "4444"),
+            ("fd.lport", "50000"),
+            ("fd.connected", "true"),
+            ("evt.arg.oldfd", &format!("3(<4>{name})")),
+        ],
+    );
+    // A listening socket has no peer.
+    body.socket.remote_port = 0;
+    body.syscall = 292;
+    body.flags = 0o2_000_000;
+    check(
+        &record(&body),
+        &[
+            ("evt.type", "dup3"),
+            ("fd.name", "192.0.2.9:50000"),
+            ("fd.sip", "missing"),
+            ("fd.connected", "false"),
+            ("evt.arg.flags", "O_CLOEXEC"),
+        ],
+    );
+    body.socket = Connect::new_zeroed();
+    body.socket.family = 1;
+    check(
+        &record(&body),
+        &[("fd.type", "unix"), ("fd.name", ""), ("fd.sip", "missing")],
+    );
+}
+
+#[test]
+fn a_module_has_its_file_and_parameters() {
+    let mut task = child_of(3, 4, "cat");
+    task.cap_effective = 1 << 16;
+    let body = Registers {
+        ret: -8,
+        args: [5, 0, 4, 0, 0, 0],
+        syscall: 313,
+        reserved: 0,
+    };
+    let strings = [(Slot::Resolved, "/tmp/x.ko"), (Slot::Args, "a=1 b")];
+    let record = bytes(Kind::Module, task, &body, &strings);
+    check(
+        &record,
+        &[
+            ("evt.type", "finit_module"),
+            ("evt.res", "ENOEXEC"),
+            ("evt.rawres", "-8"),
+            ("fd.num", "5"),
+            ("fd.name", "/tmp/x.ko"),
+            ("evt.arg.fd", "5(<f>/tmp/x.ko)"),
+            ("evt.arg.uargs", "a=1 b"),
+            ("evt.arg.flags", "MODULE_INIT_COMPRESSED_FILE"),
+            ("thread.cap_effective", "CAP_SYS_MODULE"),
+        ],
+    );
+    let body = Registers {
+        syscall: 175,
+        args: [4096, 70, 0, 0, 0, 0],
+        ..body
+    };
+    check(
+        &bytes(Kind::Module, task, &body, &[]),
+        &[
+            ("evt.type", "init_module"),
+            ("evt.arg.length", "70"),
+            ("evt.arg.uargs", "<NA>"),
+            ("fd.name", "missing"),
+            ("fd.num", "missing"),
+        ],
     );
 }
 

@@ -117,7 +117,13 @@ const LATE: &str = "the passed path of what fails is read from the program's mem
 const SOCKETCALL: &str = "32-bit programs that use socketcall(2)";
 const FAILURES32: &str = "failures of 32-bit programs";
 const URING_FAILURES: &str = "failures in io_uring";
-const LINK_NEEDS: &[Need] = &[Need::Task, Need::File];
+const PROGRAMS32: &str = "32-bit programs";
+const ONLY_SOCKETS: &str = "dups of other files than sockets, dups that fail, and descriptors \
+                            copied by fcntl(2)";
+const PARAMETERS: &str = "a module's parameters are read from the program's memory after the call, \
+                          when they may have been changed";
+const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
+const SOCKET_NEEDS: &[Need] = &[Need::Task, Need::File, Need::Socket];
 
 /// The providers of a kind, best first.
 pub(super) fn providers(kind: Kind) -> &'static [Provider] {
@@ -134,6 +140,8 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::CgroupMkdir => CGROUP_MKDIRS,
         Kind::CgroupRmdir => CGROUP_RMDIRS,
         Kind::CgroupAttach => CGROUP_ATTACHES,
+        Kind::Dup => DUPS,
+        Kind::Module => MODULES,
     }
 }
 
@@ -273,7 +281,7 @@ const SOCKETS: &[Provider] = &[
 const SYMLINKS: &[Provider] = &[
     Provider {
         tier: Tier::Object,
-        needs: LINK_NEEDS,
+        needs: FILE_NEEDS,
         parts: &[
             Part::new("symlink_done", Hook::ExitAnywhere("vfs_symlink")),
             Part::new(
@@ -289,7 +297,7 @@ const SYMLINKS: &[Provider] = &[
     },
     Provider {
         tier: Tier::Syscall,
-        needs: LINK_NEEDS,
+        needs: FILE_NEEDS,
         parts: &[Part::calls(&[Operation::Symlink, Operation::SymlinkAt])],
         blind: &[URING, RACE],
     },
@@ -298,7 +306,7 @@ const SYMLINKS: &[Provider] = &[
 const LINKS: &[Provider] = &[
     Provider {
         tier: Tier::Object,
-        needs: LINK_NEEDS,
+        needs: FILE_NEEDS,
         parts: &[
             Part::new("link_done", Hook::ExitAnywhere("vfs_link")),
             Part::new(
@@ -317,7 +325,7 @@ const LINKS: &[Provider] = &[
     },
     Provider {
         tier: Tier::Syscall,
-        needs: LINK_NEEDS,
+        needs: FILE_NEEDS,
         parts: &[Part::calls(&[Operation::Link, Operation::LinkAt])],
         blind: &[URING, RACE],
     },
@@ -329,7 +337,7 @@ const PTRACES: &[Provider] = &[
         needs: &[Need::Task],
         parts: &[
             Part::call("ptrace_exit", "__x64_sys_ptrace"),
-            Part::call("ptrace_exit32", "__ia32_compat_sys_ptrace").spare("32-bit programs"),
+            Part::call("ptrace_exit32", "__ia32_compat_sys_ptrace").spare(PROGRAMS32),
         ],
         blind: &[],
     },
@@ -338,6 +346,55 @@ const PTRACES: &[Provider] = &[
         needs: &[Need::Task],
         parts: &[Part::calls(&[Operation::Ptrace])],
         blind: &[],
+    },
+];
+
+const DUPS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: SOCKET_NEEDS,
+        parts: &[
+            Part::call("dup_exit", "__x64_sys_dup"),
+            Part::call("dup2_exit", "__x64_sys_dup2"),
+            Part::call("dup3_exit", "__x64_sys_dup3"),
+            Part::call("dup_exit32", "__ia32_sys_dup").spare(PROGRAMS32),
+            Part::call("dup2_exit32", "__ia32_sys_dup2").spare(PROGRAMS32),
+            Part::call("dup3_exit32", "__ia32_sys_dup3").spare(PROGRAMS32),
+        ],
+        blind: &[ONLY_SOCKETS],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: SOCKET_NEEDS,
+        parts: &[Part::calls(&[
+            Operation::Dup,
+            Operation::Dup2,
+            Operation::Dup3,
+        ])],
+        blind: &[ONLY_SOCKETS],
+    },
+];
+
+const MODULES: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[
+            Part::call("init_module_exit", "__x64_sys_init_module"),
+            Part::call("finit_module_exit", "__x64_sys_finit_module"),
+            Part::call("init_module_exit32", "__ia32_sys_init_module").spare(PROGRAMS32),
+            Part::call("finit_module_exit32", "__ia32_sys_finit_module").spare(PROGRAMS32),
+        ],
+        blind: &[PARAMETERS],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: FILE_NEEDS,
+        parts: &[Part::calls(&[
+            Operation::InitModule,
+            Operation::FinitModule,
+        ])],
+        blind: &[PARAMETERS],
     },
 ];
 

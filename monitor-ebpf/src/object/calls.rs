@@ -49,6 +49,16 @@ calls! {
     execveat_exit32 "__ia32_compat_sys_execveat" ExecveAt true Failures;
     ptrace_exit "__x64_sys_ptrace" Ptrace false All;
     ptrace_exit32 "__ia32_compat_sys_ptrace" Ptrace true All;
+    dup_exit "__x64_sys_dup" Dup false All;
+    dup2_exit "__x64_sys_dup2" Dup2 false All;
+    dup3_exit "__x64_sys_dup3" Dup3 false All;
+    dup_exit32 "__ia32_sys_dup" Dup true All;
+    dup2_exit32 "__ia32_sys_dup2" Dup2 true All;
+    dup3_exit32 "__ia32_sys_dup3" Dup3 true All;
+    init_module_exit "__x64_sys_init_module" InitModule false All;
+    finit_module_exit "__x64_sys_finit_module" FinitModule false All;
+    init_module_exit32 "__ia32_sys_init_module" InitModule true All;
+    finit_module_exit32 "__ia32_sys_finit_module" FinitModule true All;
     symlink_exit "__x64_sys_symlink" Symlink false Failures;
     symlinkat_exit "__x64_sys_symlinkat" SymlinkAt false Failures;
     symlink_exit32 "__ia32_sys_symlink" Symlink true Failures;

@@ -44,7 +44,7 @@ pub fn socket_done(ctx: FExitContext) -> i32 {
     let call = Call {
         number: 0,
         ret: i64::from(ctx.arg::<u64>(3) as i32),
-        args: [ctx.arg(0), ctx.arg(1), ctx.arg(2), 0, 0],
+        args: [ctx.arg(0), ctx.arg(1), ctx.arg(2), 0, 0, 0],
         flags: Flags::OBJECT_TIER,
     };
     let report = |record: &_| network::socket(record, &call);

@@ -256,12 +256,9 @@ mod number {
     pub(super) const CREAT: u32 = 85;
     pub(super) const LINK: u32 = 86;
     pub(super) const SYMLINK: u32 = 88;
-<<<<<<< HEAD
     pub(super) const OPEN_BY_HANDLE_AT: u32 = 304;
-=======
     pub(super) const INIT_MODULE: u32 = 175;
     pub(super) const FINIT_MODULE: u32 = 313;
->>>>>>> events
     pub(super) const EXECVEAT: u32 = 322;
     pub(super) const OPENAT2: u32 = 437;
 }

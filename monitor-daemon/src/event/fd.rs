@@ -314,16 +314,15 @@ fn both<'e>(
 
 fn protocol(event: &Event<'_>) -> Option<&'static str> {
     const SOCK_TYPE_MASK: u32 = 0xf;
-    let (family, kind, protocol) = match event.record.body() {
-        Body::Socket(body) => (
+    let (family, kind, protocol) = if let Body::Socket(body) = event.record.body() {
+        (
             body.domain as u16,
             body.kind & SOCK_TYPE_MASK,
             body.protocol,
-        ),
-        _ => {
-            let body = event.connection()?;
-            (family(body), body.kind.into(), body.protocol.into())
-        }
+        )
+    } else {
+        let body = event.connection()?;
+        (family(body), body.kind.into(), body.protocol.into())
     };
     if family != AF_INET && family != AF_INET6 {
         return Some("<NA>");

@@ -234,6 +234,10 @@ fn ordinary_work_makes_no_alert() -> Result<()> {
     succeed(Command::new("ls").args(["-lR", "/etc"]))?;
     succeed(Command::new("apt-get").arg("--version"))?;
     succeed(Command::new("apt-get").args(["--simulate", "install", "busybox-static"]))?;
+    succeed(Command::new("dpkg").arg("--list"))?;
+    succeed(Command::new("passwd").args(["--status", "root"]))?;
+    succeed(Command::new("su").args(["-s", "/bin/sh", "-c", "id", "nobody"]))?;
+    succeed(Command::new("find").args(["/etc", "-type", "f"]))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     succeed(Command::new(cargo).arg("--version"))?;
     let echo = ["run", "--rm", "--network", "none", IMAGE, "echo", "hello"];

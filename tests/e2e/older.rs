@@ -49,11 +49,12 @@ const RULES: &str = r"
   priority: NOTICE
 ";
 
-/// Waits for a file, then opens, starts and forks.
+/// Waits for a file, then opens, starts and forks. Stays for a while, for a container's users are
+/// read from its files, which go with it.
 fn script(folder: &str) -> String {
     format!(
         "until [ -e {folder}/go ]; do sleep 0.1; done; read x < {folder}/e2e-old; \
-         {folder}/child one two; (read x < {folder}/e2e-forked); exit 0"
+         {folder}/child one two; (read x < {folder}/e2e-forked); sleep 60"
     )
 }
 

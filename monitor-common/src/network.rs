@@ -48,6 +48,20 @@ pub struct Dup {
     pub reserved: u32,
 }
 
+/// A `sendto` or `sendmsg` that names where to send to, on a socket of IP; those that go over a
+/// connection are left out.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C)]
+pub struct Send {
+    /// The socket and the passed address; an IPv4 one for an IPv6 socket in IPv6 form. The result
+    /// is a number of bytes.
+    pub socket: Connect,
+    /// System call number (x86-64).
+    pub syscall: u32,
+    /// `MSG_*`
+    pub flags: u32,
+}
+
 /// A `socket` call.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
@@ -66,4 +80,5 @@ pub struct Socket {
 
 const _: () = assert!(size_of::<Connect>() == 56);
 const _: () = assert!(size_of::<Dup>() == 72);
+const _: () = assert!(size_of::<Send>() == 64);
 const _: () = assert!(size_of::<Socket>() == 24);

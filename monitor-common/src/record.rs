@@ -39,11 +39,13 @@ pub enum Kind {
     /// `init_module` or `finit_module`; slot `Args` holds the module's parameters, and
     /// `Resolved` the file of the latter: body [`crate::call::Registers`].
     Module = 14,
+    /// `sendto` or `sendmsg` to an address: body [`crate::network::Send`].
+    Send = 15,
 }
 
 impl Kind {
     /// All kinds, in number order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -58,6 +60,7 @@ impl Kind {
         Self::CgroupAttach,
         Self::Dup,
         Self::Module,
+        Self::Send,
     ];
 
     /// The kind with this number.
@@ -82,6 +85,7 @@ impl Kind {
             Self::CgroupAttach => "cgroup_attach",
             Self::Dup => "dup",
             Self::Module => "module",
+            Self::Send => "send",
         }
     }
 }

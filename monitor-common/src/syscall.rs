@@ -52,6 +52,10 @@ pub enum Operation {
     InitModule = 18,
     /// `finit_module(fd, parameters, flags)`.
     FinitModule = 19,
+    /// `sendto(fd, bytes, length, flags, address, length)`.
+    SendTo = 20,
+    /// `sendmsg(fd, message, flags)`.
+    SendMsg = 21,
 }
 
 impl Operation {
@@ -68,6 +72,7 @@ impl Operation {
             Self::Ptrace => Kind::Ptrace,
             Self::Execve | Self::ExecveAt => Kind::Exec,
             Self::Dup | Self::Dup2 | Self::Dup3 => Kind::Dup,
+            Self::SendTo | Self::SendMsg => Kind::Send,
             Self::InitModule | Self::FinitModule => Kind::Module,
         }
     }
@@ -102,7 +107,7 @@ impl Call {
 }
 
 /// All calls the syscall tier knows, in the order of [`Operation`].
-pub const CALLS: [Call; 19] = [
+pub const CALLS: [Call; 21] = [
     call(Operation::Open, 2, 5),
     call(Operation::OpenAt, 257, 295),
     call(Operation::OpenAt2, 437, 437),
@@ -137,6 +142,13 @@ pub const CALLS: [Call; 19] = [
     call(Operation::Dup3, 292, 330),
     call(Operation::InitModule, 175, 128),
     call(Operation::FinitModule, 313, 350),
+    call(Operation::SendTo, 44, 369),
+    Call {
+        operation: Operation::SendMsg,
+        number: 46,
+        i386: 370,
+        x32: Some(518),
+    },
 ];
 
 const fn call(operation: Operation, number: u32, i386: u32) -> Call {

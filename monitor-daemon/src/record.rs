@@ -7,7 +7,7 @@
 use monitor_common::call::Registers;
 use monitor_common::cgroup::Cgroup;
 use monitor_common::file::{Link, Open};
-use monitor_common::network::{Connect, Dup, Socket};
+use monitor_common::network::{Connect, Dup, Send, Socket};
 use monitor_common::process::{Exec, Exit, Fork, Ptrace};
 use monitor_common::{Header, Kind, Slot, Task};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -76,6 +76,8 @@ pub enum Body {
     Dup(Dup),
     /// A kernel module to be loaded.
     Module(Registers),
+    /// A message to an address.
+    Send(Send),
 }
 
 /// A record whose lengths were checked.
@@ -170,6 +172,7 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::CgroupAttach => body(Body::CgroupAttach, rest, found)?,
         Kind::Dup => body(Body::Dup, rest, found)?,
         Kind::Module => body(Body::Module, rest, found)?,
+        Kind::Send => body(Body::Send, rest, found)?,
     })
 }
 

@@ -4,7 +4,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::IoSlice;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixStream;
@@ -19,6 +20,7 @@ use monitor_daemon::probe::{Probes, Request, Rings, Tier, Tiers};
 use monitor_daemon::record::{Body, Record};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::DupFlags;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg_addr, sendto};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Deep enough for more than 1,000 components, and within `PATH_MAX` below any temporary folder.
@@ -101,6 +103,7 @@ fn what_a_process_does_comes_out_as_records() {
         network(&mut rings);
         second_descriptors(&mut rings);
         modules(&mut rings, &folder);
+        messages(&mut rings);
         let open = probes
             .coverage()
             .iter()
@@ -312,6 +315,44 @@ fn second_descriptors(rings: &mut Rings) {
         assert_eq!(socket.remote_port, stream.peer_addr().unwrap().port());
         assert_eq!(socket.local_port, stream.local_addr().unwrap().port());
         assert_eq!(socket.remote.first_chunk(), Some(&[127, 0, 0, 1]));
+    }
+}
+
+/// A message with an address comes out, one over a connection does not.
+fn messages(rings: &mut Rings) {
+    let target = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let to = target.local_addr().unwrap();
+    let connected = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    connected.connect(to).unwrap();
+    connected.send(b"over the connection").unwrap();
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let wide = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
+    let mapped = SocketAddr::new(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(), to.port());
+    socket.send_to(b"one", to).unwrap();
+    let no_control = &mut SendAncillaryBuffer::default();
+    let two = [IoSlice::new(b"two!")];
+    sendmsg_addr(&socket, &to, &two, no_control, SendFlags::empty()).unwrap();
+    wide.send_to(b"three", mapped).unwrap();
+    // What std does not do: an IPv4 address for an IPv6 socket.
+    sendto(&wide, b"four!!", SendFlags::empty(), &to).unwrap();
+    let v4 = [127, 0, 0, 1];
+    let v6 = Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();
+    let expected = [
+        (44, 3, 2, &v4[..]),
+        (46, 4, 2, &v4),
+        (44, 5, 10, &v6),
+        (44, 6, 10, &v6),
+    ];
+    for (number, length, family, address) in expected {
+        let seen = wait_for(rings, "the message", |record| record.kind() == Kind::Send);
+        let Body::Send(send) = *seen.record().body() else {
+            panic!("a message has another body")
+        };
+        let socket = send.socket;
+        assert_eq!((send.syscall, socket.ret), (number, length));
+        assert_eq!((socket.family, socket.kind), (family, 2));
+        assert_eq!(socket.remote_port, to.port());
+        assert!(socket.remote.starts_with(address), "{:?}", socket.remote);
     }
 }
 

@@ -72,7 +72,8 @@ fn ring(kind: Kind) -> &'static RingBuf {
         | Kind::Socket
         | Kind::Symlink
         | Kind::Link
-        | Kind::Dup => &BULK,
+        | Kind::Dup
+        | Kind::Send => &BULK,
         _ => &LIFECYCLE,
     }
 }

@@ -1,9 +1,9 @@
-//! Sockets: `socket`, `connect`, and second descriptors of them.
+//! Sockets: `socket`, `connect`, second descriptors of them, and messages to an address.
 
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
 };
-use monitor_common::network::{Connect, Dup, Socket};
+use monitor_common::network::{Connect, Dup, Send, Socket};
 use monitor_common::{Flags, Kind, Slot};
 
 use crate::emit::Outcome;
@@ -18,6 +18,7 @@ use crate::walk;
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
+const SYS_SENDMSG: u32 = 46;
 const SYS_DUP3: u32 = 292;
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
@@ -63,7 +64,7 @@ pub fn connect(
         (*body).ret = call.ret;
         (*body).fd = fd;
         clear(body);
-        let family = passed_address(body, passed);
+        let family = passed_address(body, passed, 0);
         (*body).passed_family = family;
         if family == AF_UNIX {
             unix_name(record, passed);
@@ -101,6 +102,87 @@ pub fn dup(record: &Record<COMMON>, call: &Call) -> Outcome {
         of_socket(socket, file::of_descriptor(call.ret as i32), true);
     }
     record.emit(Kind::Dup)
+}
+
+/// Whether a `sendto` or `sendmsg` names an address, on a socket of IP.
+#[inline(always)]
+pub fn has_destination(call: &Call) -> bool {
+    if destination(call).address.is_null() {
+        return false;
+    }
+    let file = file::of_descriptor(call.args[0] as i32);
+    is_socket(file) && matches!(family_of(file), AF_INET | AF_INET6)
+}
+
+/// A message to an address, at the exit of its call.
+#[inline(always)]
+pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
+    let body = record.body::<Send>();
+    let file = file::of_descriptor(call.args[0] as i32);
+    let family = family_of(file);
+    // IPv4 takes an address of no family for one of its own (`udp_sendmsg`).
+    let unspecified = if family == AF_INET { AF_INET } else { 0 };
+    // SAFETY: memory of the record; the file is probed.
+    unsafe {
+        (*body).syscall = call.number;
+        (*body).flags = call.args[if call.number == SYS_SENDMSG { 2 } else { 3 }] as u32;
+        let socket = &raw mut (*body).socket;
+        (*socket).ret = call.ret;
+        (*socket).fd = call.args[0] as i32;
+        clear(socket);
+        let passed = passed_address(socket, &destination(call), unspecified);
+        (*socket).passed_family = passed;
+        if family == AF_INET6 && passed == AF_INET {
+            map_remote(socket);
+        }
+        of_socket(socket, file, false);
+    }
+    record.emit(Kind::Send)
+}
+
+/// Where a message is to go; the address is null if it does not say.
+#[inline(always)]
+fn destination(call: &Call) -> Passed {
+    let (mut address, mut len) = (call.args[4], call.args[5] as u32);
+    if call.number == SYS_SENDMSG {
+        // `struct msghdr` begins with the address and its length.
+        let (from, mut head) = (call.args[1] as *const _, [0u32; 4]);
+        // SAFETY: the helper fills the bytes or fails, which leaves what is there.
+        unsafe { bpf_probe_read_user((&raw mut head).cast(), 16, from) };
+        let [low, high, wide_len, _] = head;
+        (address, len) = if call.flags & Flags::COMPAT == 0 {
+            (u64::from(high) << 32 | u64::from(low), wide_len)
+        } else {
+            (u64::from(low), high)
+        };
+    }
+    Passed {
+        origin: Origin::User,
+        address: address as Pointer,
+        len,
+    }
+}
+
+/// Family of the socket behind an open file.
+#[inline(always)]
+fn family_of(file: Pointer) -> u16 {
+    // SAFETY: probed.
+    unsafe {
+        let socket: Pointer = Probed::get(file, &FILE_PRIVATE);
+        Probed::get(Probed::get(socket, &SOCKET_SK), &SK_FAMILY)
+    }
+}
+
+/// Rewrites an IPv4 remote address in IPv6 form.
+#[inline(always)]
+unsafe fn map_remote(body: *mut Connect) {
+    // SAFETY: in the caller's record; 16 aligned bytes.
+    unsafe {
+        let words = (&raw mut (*body).remote).cast::<u64>();
+        let address = words.read_volatile() << 32;
+        words.write_volatile(0);
+        words.add(1).write_volatile(address | 0xffff_0000);
+    }
 }
 
 /// Whether an open file (null for none) is a socket.
@@ -173,9 +255,10 @@ unsafe fn read_into(to: *mut [u8; 16], base: Pointer, member: &Member, len: u32)
     unsafe { bpf_probe_read_kernel(to.cast(), len, from.cast()) };
 }
 
-/// Family of the passed address; remote address and port too if it is one of IP.
+/// Family of the passed address; remote address and port too if it is one of IP. `unspecified` is
+/// the family that an address of none is taken for.
 #[inline(always)]
-unsafe fn passed_address(body: *mut Connect, passed: &Passed) -> u16 {
+unsafe fn passed_address(body: *mut Connect, passed: &Passed, unspecified: u16) -> u16 {
     // SAFETY: targets are in the caller's record; the helpers check the source.
     unsafe {
         if passed.len < 2 {
@@ -183,7 +266,8 @@ unsafe fn passed_address(body: *mut Connect, passed: &Passed) -> u16 {
         }
         let mut family = 0u16;
         copy((&raw mut family).cast(), 2, passed, 0);
-        let (address, len) = match family {
+        let meant = if family == 0 { unspecified } else { family };
+        let (address, len) = match meant {
             AF_INET if passed.len >= 16 => (4, 4),
             AF_INET6 if passed.len >= 24 => (8, 16),
             _ => return family,

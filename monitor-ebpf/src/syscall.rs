@@ -182,6 +182,8 @@ const EXECVE_AT: u8 = Operation::ExecveAt as u8;
 const DUP: u8 = Operation::Dup as u8;
 const DUP2: u8 = Operation::Dup2 as u8;
 const DUP3: u8 = Operation::Dup3 as u8;
+const SEND_TO: u8 = Operation::SendTo as u8;
+const SEND_MSG: u8 = Operation::SendMsg as u8;
 const INIT_MODULE: u8 = Operation::InitModule as u8;
 const FINIT_MODULE: u8 = Operation::FinitModule as u8;
 
@@ -193,6 +195,7 @@ pub fn dispatch<R: Read>(operation: impl Fn() -> u8, kind: u32, call: &Call) -> 
         OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE | CONNECT => own(),
         EXECVE | EXECVE_AT => call.ret >= 0,
         DUP | DUP2 | DUP3 => own() || !network::is_socket(file::of_descriptor(call.ret as i32)),
+        SEND_TO | SEND_MSG => own() || !network::has_destination(call),
         _ => false,
     };
     if nothing {
@@ -212,6 +215,7 @@ fn report(record: &Record<COMMON>, operation: u8, call: &Call) -> Outcome {
         SOCKET => network::socket(record, call),
         PTRACE => process::ptrace(record, call),
         DUP | DUP2 | DUP3 => network::dup(record, call),
+        SEND_TO | SEND_MSG => network::send(record, call),
         INIT_MODULE => call::module(record, call, call.args[2]),
         FINIT_MODULE => call::module(record, call, call.args[1]),
         EXECVE => process::exec_failed(record, call, AT_FDCWD, call.args[0]),

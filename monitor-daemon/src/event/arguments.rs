@@ -97,6 +97,7 @@ pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
         "dup" => &["res", "oldfd"],
         "dup2" => &["res", "oldfd", "newfd"],
         "dup3" => &["res", "oldfd", "newfd", "flags"],
+        "sendto" | "sendmsg" => &["res", "data", "fd", "size", "tuple"],
         "init_module" => &["res", "img", "length", "uargs"],
         "finit_module" => &["res", "fd", "uargs", "flags"],
         _ => &[],
@@ -150,7 +151,7 @@ fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Paramet
         Kind::Fork => task(event, name),
         Kind::Exit => exit(event, name),
         Kind::Open => open(event, name, view),
-        Kind::Connect | Kind::Socket => network(event, name),
+        Kind::Connect | Kind::Socket | Kind::Send => network(event, name),
         Kind::Symlink | Kind::Link => link(event, name, view),
         Kind::Ptrace => ptrace(event, name),
         Kind::Dup => dup(event, name),
@@ -284,6 +285,9 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
             let socket = fd::tuple(event)?.server?;
             Parameter::Text(socket.to_string().into_bytes().into())
         }
+        (Body::Send(body), "res") => Parameter::errno(body.socket.ret),
+        (Body::Send(body), "fd") => descriptor(event, body.socket.fd.into(), View::Passed),
+        (Body::Send(_), "tuple") => Parameter::Text(fd::name(event, View::Passed)?),
         (Body::Socket(body), "fd") => descriptor(event, body.ret, View::Passed),
         (Body::Socket(body), "domain") => {
             Parameter::named(body.domain.into(), text::socket_domain(body.domain))

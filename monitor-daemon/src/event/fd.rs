@@ -30,7 +30,7 @@ pub(super) struct Tuple {
 
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     match event.record.kind() {
-        Kind::Open | Kind::Connect | Kind::Socket | Kind::Dup | Kind::Module => {
+        Kind::Open | Kind::Connect | Kind::Socket | Kind::Dup | Kind::Module | Kind::Send => {
             descriptor(event, field, view)
                 .or_else(|| file(event, field, view))
                 .or_else(|| socket(event, field))
@@ -189,7 +189,7 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
         Field::FdUid => {
             let number = event
                 .result()
-                .filter(|_| event.record.kind() != Kind::Connect)?;
+                .filter(|_| !matches!(event.record.kind(), Kind::Connect | Kind::Send))?;
             Value::Text(
                 format!("{}{number}", event.record.task().tid)
                     .into_bytes()
@@ -243,10 +243,15 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         Field::FdConnected => {
             return Some(Value::Bool(match event.record.body() {
                 Body::Connect(body) => body.ret >= 0 || body.ret == EINPROGRESS,
+                // A message with an address does not go over a connection.
+                Body::Send(_) => false,
                 _ => event.connection()?.remote_port != 0,
             }));
         }
-        Field::FdIsServer | Field::FdNameChanged => return Some(Value::Bool(false)),
+        Field::FdIsServer => return Some(Value::Bool(false)),
+        Field::FdNameChanged => {
+            return Some(Value::Bool(event.record.kind() == Kind::Send));
+        }
         _ => {}
     }
     let Tuple { client, server } = tuple(event)?;

@@ -69,7 +69,7 @@ fn outcome<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
             Value::Unsigned(failed_in(&[Kind::Open, Kind::Symlink, Kind::Link]).into())
         }
         Field::EvtCountErrorNet => {
-            Value::Unsigned(failed_in(&[Kind::Connect, Kind::Socket]).into())
+            Value::Unsigned(failed_in(&[Kind::Connect, Kind::Socket, Kind::Send]).into())
         }
         _ => return None,
     })
@@ -131,6 +131,7 @@ const fn category(kind: Kind) -> &'static str {
     match kind {
         Kind::Open | Kind::Symlink | Kind::Link => "file",
         Kind::Connect | Kind::Socket => "net",
+        Kind::Send => "IO-write",
         _ => "process",
     }
 }

@@ -184,6 +184,7 @@ impl<'a> Event<'a> {
         match self.record.body() {
             Body::Connect(body) => Some(body),
             Body::Dup(body) => Some(&body.socket),
+            Body::Send(body) => Some(&body.socket),
             _ => None,
         }
     }
@@ -199,6 +200,7 @@ impl<'a> Event<'a> {
             Body::Ptrace(body) => Some(body.ret),
             Body::Dup(body) => Some(body.socket.ret),
             Body::Module(body) => Some(body.ret),
+            Body::Send(body) => Some(body.socket.ret),
             Body::Fork(_) => Some(i64::from(self.record.task().pid)),
             Body::Exit(_) | Body::CgroupMkdir(_) | Body::CgroupRmdir(_) | Body::CgroupAttach(_) => {
                 None
@@ -244,6 +246,7 @@ pub const fn event_types(kind: Kind) -> &'static [&'static str] {
         Kind::Ptrace => &["ptrace"],
         Kind::Dup => &["dup", "dup2", "dup3"],
         Kind::Module => &["init_module", "finit_module"],
+        Kind::Send => &["sendto", "sendmsg"],
         Kind::CgroupMkdir | Kind::CgroupRmdir | Kind::CgroupAttach => &[],
     }
 }
@@ -253,6 +256,7 @@ mod number {
     pub(super) const OPEN: u32 = 2;
     pub(super) const DUP: u32 = 32;
     pub(super) const DUP2: u32 = 33;
+    pub(super) const SENDTO: u32 = 44;
     pub(super) const CREAT: u32 = 85;
     pub(super) const LINK: u32 = 86;
     pub(super) const SYMLINK: u32 = 88;
@@ -291,6 +295,8 @@ fn type_name(record: &Record<'_>) -> Option<&'static str> {
         },
         Body::Module(body) if body.syscall == number::INIT_MODULE => "init_module",
         Body::Module(_) => "finit_module",
+        Body::Send(body) if body.syscall == number::SENDTO => "sendto",
+        Body::Send(_) => "sendmsg",
         Body::CgroupMkdir(_) | Body::CgroupRmdir(_) | Body::CgroupAttach(_) => return None,
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use monitor_common::call::Registers;
 use monitor_common::file::{Link, Open};
-use monitor_common::network::{Connect, Dup};
+use monitor_common::network::{Connect, Dup, Send};
 use monitor_common::process::{ExeFlags, Exec};
 use monitor_common::{Header, Kind, Slot, Task};
 use monitor_policy::{Event as _, Field, FieldRef, Value, View};
@@ -379,6 +379,40 @@ fn a_dup_shows_the_socket_under_its_new_descriptor() {
     check(
         &record(&body),
         &[("fd.type", "unix"), ("fd.name", ""), ("fd.sip", "missing")],
+    );
+}
+
+#[test]
+fn a_message_shows_where_it_goes() {
+    let mut socket = Connect::new_zeroed();
+    socket.ret = 5;
+    socket.fd = 7;
+    socket.remote[..4].copy_from_slice(&[203, 0, 113, 5]);
+    (socket.family, socket.passed_family) = (2, 2);
+    (socket.kind, socket.remote_port, socket.local_port) = (2, 53, 40_000);
+    let body = Send {
+        socket,
+        syscall: 44,
+        flags: 0,
+    };
+    let name = "0.0.0.0:40000->203.0.113.5:53";
+    check(
+        &bytes(Kind::Send, child_of(3, 4, "cat"), &body, &[]),
+        &[
+            ("evt.type", "sendto"),
+            ("evt.rawres", "5"),
+            ("fd.num", "7"),
+            ("fd.type", "ipv4"),
+            ("fd.l4proto", "udp"),
+            ("fd.name", name),
+            ("fd.sip", "203.0.113.5"),
+            ("fd.sport", "53"),
+            ("fd.connected", "false"),
+            ("fd.name_changed", "true"),
+            ("evt.arg.tuple", name),
+            ("evt.arg.fd", &format!("7(<4>{name})")),
+            ("evt.arg.size", "missing"),
+        ],
     );
 }
 

@@ -120,6 +120,9 @@ const URING_FAILURES: &str = "failures in io_uring";
 const PROGRAMS32: &str = "32-bit programs";
 const ONLY_SOCKETS: &str = "dups of other files than sockets, dups that fail, and descriptors \
                             copied by fcntl(2)";
+const SENDMMSG: &str = "messages without an address of their own, and those of sendmmsg(2)";
+const DESTINATION: &str = "the address of a message is read from the program's memory after the \
+                           call, when it may have been changed";
 const PARAMETERS: &str = "a module's parameters are read from the program's memory after the call, \
                           when they may have been changed";
 const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
@@ -142,6 +145,7 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::CgroupAttach => CGROUP_ATTACHES,
         Kind::Dup => DUPS,
         Kind::Module => MODULES,
+        Kind::Send => SENDS,
     }
 }
 
@@ -395,6 +399,26 @@ const MODULES: &[Provider] = &[
             Operation::FinitModule,
         ])],
         blind: &[PARAMETERS],
+    },
+];
+
+const SENDS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: SOCKET_NEEDS,
+        parts: &[
+            Part::call("sendto_exit", "__x64_sys_sendto"),
+            Part::call("sendmsg_exit", "__x64_sys_sendmsg"),
+            Part::call("sendto_exit32", "__ia32_sys_sendto").spare(PROGRAMS32),
+            Part::call("sendmsg_exit32", "__ia32_compat_sys_sendmsg").spare(PROGRAMS32),
+        ],
+        blind: &[URING, SENDMMSG, DESTINATION, SOCKETCALL],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: SOCKET_NEEDS,
+        parts: &[Part::calls(&[Operation::SendTo, Operation::SendMsg])],
+        blind: &[URING, SENDMMSG, DESTINATION, SOCKETCALL],
     },
 ];
 

@@ -55,6 +55,10 @@ calls! {
     dup_exit32 "__ia32_sys_dup" Dup true All;
     dup2_exit32 "__ia32_sys_dup2" Dup2 true All;
     dup3_exit32 "__ia32_sys_dup3" Dup3 true All;
+    sendto_exit "__x64_sys_sendto" SendTo false All;
+    sendmsg_exit "__x64_sys_sendmsg" SendMsg false All;
+    sendto_exit32 "__ia32_sys_sendto" SendTo true All;
+    sendmsg_exit32 "__ia32_compat_sys_sendmsg" SendMsg true All;
     init_module_exit "__x64_sys_init_module" InitModule false All;
     finit_module_exit "__x64_sys_finit_module" FinitModule false All;
     init_module_exit32 "__ia32_sys_init_module" InitModule true All;

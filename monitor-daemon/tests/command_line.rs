@@ -125,6 +125,10 @@ fn exit_codes() {
             1,
             "the condition does not compile",
         ),
+        ("fields", 0, ""),
+        ("rules --policy rules.yaml", 0, ""),
+        ("rules --policy bad.yaml", 1, "the policies do not load"),
+        ("config --config bad_config.yaml", 4, "bad_config.yaml:1:1"),
         (
             "run --config missing.yaml",
             4,

@@ -1,13 +1,4 @@
 //! Why a command failed, and the exit code that says so: the one place where codes are given.
-//!
-//! | code | meaning |
-//! |---|---|
-//! | 0 | done |
-//! | 1 | a policy does not load, or events are not events |
-//! | 2 | the command line is wrong |
-//! | 3 | the machine lacks something: root, a kernel feature, a file, an address |
-//! | 4 | the configuration is wrong |
-//! | 70 | a bug of ours |
 
 use std::io;
 use std::path::PathBuf;
@@ -23,6 +14,22 @@ pub(super) const USAGE: u8 = 2;
 const ENVIRONMENT: u8 = 3;
 const CONFIGURATION: u8 = 4;
 const INTERNAL: u8 = 70;
+
+/// Every exit code with its meaning, for the documentation.
+pub(super) const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "Done; for `run`: stopped by SIGTERM or SIGINT."),
+    (
+        POLICY,
+        "A policy does not load, or what `eval` reads is no event.",
+    ),
+    (USAGE, "The command line is wrong."),
+    (
+        ENVIRONMENT,
+        "The machine lacks something: root, a kernel feature, a file, an address.",
+    ),
+    (CONFIGURATION, "The configuration is wrong."),
+    (INTERNAL, "A bug of ours."),
+];
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +72,8 @@ pub(super) enum Error {
     Metrics(#[from] prometheus::Error),
     #[error("cannot write JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("cannot write YAML: {0}")]
+    Yaml(#[from] serde_yaml::Error),
 }
 
 impl Error {
@@ -86,7 +95,8 @@ impl Error {
             Self::Output(OutputError::Thread(_))
             | Self::Serve(ServeError::Start(_))
             | Self::Metrics(_)
-            | Self::Json(_) => INTERNAL,
+            | Self::Json(_)
+            | Self::Yaml(_) => INTERNAL,
         }
     }
 

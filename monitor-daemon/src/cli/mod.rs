@@ -2,11 +2,15 @@
 //! ([`error::Error`] has the table). One file a command.
 
 mod check;
+mod config;
 mod doctor;
 mod error;
 mod eval;
+mod fields;
 mod policies;
 mod print;
+mod reference;
+mod rules;
 mod run;
 
 use std::process::ExitCode;
@@ -41,6 +45,11 @@ enum Command {
     Check(check::Arguments),
     Eval(eval::Arguments),
     Doctor(doctor::Arguments),
+    Fields(fields::Arguments),
+    Rules(rules::Arguments),
+    Config(config::Arguments),
+    #[command(hide = true)]
+    Reference(reference::Arguments),
 }
 
 /// How a command prints its result.
@@ -68,6 +77,10 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Fields(arguments) => fields::run(&arguments),
+        Command::Rules(arguments) => rules::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
+        Command::Reference(arguments) => reference::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,6 +97,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_exit_code() {
+        for (code, meaning) in error::EXIT_CODES {
+            assert!(EXAMPLES.contains(&format!("{code} ")), "{code}: {meaning}");
+        }
     }
 
     #[test]
@@ -105,6 +125,11 @@ mod tests {
             ("eval --events -", false),
             ("eval --policy a.yaml", false),
             ("doctor --format json", true),
+            ("fields --format json", true),
+            ("rules --config c.yaml --policy a --policy b --kernel", true),
+            ("config --config c.yaml", true),
+            ("reference fields", true),
+            ("reference nothing", false),
             ("", false),
         ];
         for (line, parses) in cases {

@@ -1,15 +1,18 @@
 //! The daemon's configuration: what can run.
 //!
-//! One YAML file, `/etc/monitor/monitor.yaml` unless `--config` names another. Every key may be
-//! left out. What the user wrote is a [`raw::RawConfig`]; a [`Config`] has been checked, so
+//! One YAML file, `/etc/monitor/monitor.yaml` unless `--config` names another, then those of
+//! `conf.d` beside it. Every key may be left out. What the user wrote is a [`raw::RawConfig`]; a [`Config`] has been checked, so
 //! nothing in it can fail later except what only the machine can tell (a missing file, a port in
 //! use). Policies themselves are read elsewhere ([`crate::cli`]).
 
+mod effective;
 mod error;
+mod keys;
 mod raw;
+pub mod reference;
+mod sources;
 mod value;
 
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +20,8 @@ use std::time::Duration;
 use monitor_policy::Options;
 
 pub use error::ConfigError;
+pub use keys::{KEYS, Key};
+use sources::{Named, Source};
 pub use value::{RingBytes, StdoutFormat};
 
 /// Where the configuration is when nobody says otherwise.
@@ -113,23 +118,19 @@ pub struct Rings {
 }
 
 impl Config {
-    /// Reads `path`, or without one [`DEFAULT_PATH`], whose absence means the defaults.
+    /// Reads `path`, or without one [`DEFAULT_PATH`], whose absence means the defaults; then the
+    /// `*.yaml` and `*.yml` files of the folder `conf.d` beside it, in order of name. Of a key
+    /// given in several files the last value holds; lists are replaced.
     ///
     /// # Errors
     ///
-    /// The file cannot be read (a named file must exist), or its text is not a configuration.
+    /// A file cannot be read (a named file must exist), or its text is not a configuration.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let file = path.unwrap_or_else(|| Path::new(DEFAULT_PATH));
-        match std::fs::read_to_string(file) {
-            Ok(text) => Self::parse(file, &text),
-            Err(error) if path.is_none() && error.kind() == ErrorKind::NotFound => {
-                Ok(Self::default())
-            }
-            Err(source) => Err(ConfigError::Read {
-                file: file.to_owned(),
-                source,
-            }),
-        }
+        let sources = match path {
+            Some(path) => sources::read(path, Named::ByUser)?,
+            None => sources::read(Path::new(DEFAULT_PATH), Named::Default)?,
+        };
+        Self::of(&sources)
     }
 
     /// Checks `text`; `file` is named in errors.
@@ -138,7 +139,16 @@ impl Config {
     ///
     /// The text is not a configuration; the error says where and what to write instead.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
-        raw::RawConfig::parse(file, text)?.check(file)
+        Self::of(&[Source::parse(file, text)?])
+    }
+
+    fn of(sources: &[Source]) -> Result<Self, ConfigError> {
+        // What is wrong with a key is the fault of the file that holds its value.
+        let origin = |key: &str| {
+            let source = sources.iter().rev().find(|source| source.sets(key));
+            source.map_or_else(|| DEFAULT_PATH.into(), |source| source.file.clone())
+        };
+        sources::merge(sources)?.check(origin)
     }
 }
 

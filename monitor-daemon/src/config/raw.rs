@@ -95,13 +95,13 @@ impl RawConfig {
             .map_err(|error| ConfigError::from_yaml(file, &error))
     }
 
-    /// Does the checks that need more than one key.
-    pub(super) fn check(self, file: &Path) -> Result<Config, ConfigError> {
+    /// Does the checks that need more than one key; `origin` tells which file a key is from.
+    pub(super) fn check(self, origin: impl Fn(&str) -> PathBuf) -> Result<Config, ConfigError> {
         let metrics = self
             .metrics
             .address()
             .map_err(|address| ConfigError::NotLoopback {
-                file: file.to_owned(),
+                file: origin("metrics.listen"),
                 address,
             })?;
         if self
@@ -110,7 +110,7 @@ impl RawConfig {
             .is_some_and(|name| name.trim().is_empty())
         {
             return Err(ConfigError::EmptyHostname {
-                file: file.to_owned(),
+                file: origin("hostname"),
             });
         }
         Ok(self.into_config(metrics))

@@ -1,11 +1,12 @@
 //! Defaults, every key, and every error word for word.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use monitor_policy::{Matching, Options, Priority, SuggestedOutput};
 
-use super::{Config, StdoutFormat};
+use super::{Config, KEYS, StdoutFormat, reference};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(Path::new("m.yaml"), text).map_err(|error| error.to_string())
@@ -26,9 +27,7 @@ fn nothing_written_means_the_defaults() {
     assert!(!config.accept_blind);
 }
 
-#[test]
-fn every_key_is_taken() {
-    let text = "
+const EVERY_KEY: &str = "
 policies: [/etc/monitor/policies, /opt/site.yaml]
 rule_matching: all
 priority: Warning
@@ -46,7 +45,10 @@ docker: { socket: /run/docker.sock, metadata_wait_ms: 50 }
 rings: { lifecycle_bytes: 65536, bulk_bytes: 131072 }
 accept_blind: true
 ";
-    let config = parse(text).unwrap();
+
+#[test]
+fn every_key_is_taken() {
+    let config = parse(EVERY_KEY).unwrap();
     assert_eq!(
         config.policies,
         ["/etc/monitor/policies", "/opt/site.yaml"].map(PathBuf::from)
@@ -186,4 +188,114 @@ fn a_named_file_must_exist() {
         error.starts_with("cannot read the configuration `/nonexistent/m.yaml`: No such file"),
         "{error}"
     );
+}
+
+#[test]
+fn what_is_written_down_reads_as_the_same() {
+    for text in ["", EVERY_KEY, "metrics: {listen: off}"] {
+        let config = parse(text).unwrap();
+        let written = config.to_yaml().unwrap();
+        assert_eq!(parse(&written).unwrap(), config, "{written}");
+    }
+}
+
+/// Asks each section for a key that no section has; the error lists those it has.
+#[test]
+fn the_reference_has_the_keys_that_are_read() {
+    let valid = |text: &str| -> Vec<String> {
+        let error = parse(text).unwrap_err();
+        let (_, list) = error.split_once("valid keys are ").unwrap();
+        let names = list
+            .split(", ")
+            .map(|name| name.trim_matches('`').to_owned());
+        names.collect()
+    };
+    let mut read = Vec::new();
+    for name in valid("qqqq: 1") {
+        if KEYS.iter().any(|key| key.name == name) {
+            read.push(name);
+        } else {
+            let keys = valid(&format!("{name}: {{qqqq: 1}}"));
+            read.extend(keys.iter().map(|key| format!("{name}.{key}")));
+        }
+    }
+    let written: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(read, written);
+}
+
+/// As the user would: without the comment signs in front of keys.
+#[test]
+fn the_commented_file_holds_the_defaults() {
+    let text = reference::commented();
+    assert_eq!(parse(&text).unwrap(), Config::default());
+    // Explanations stand one column further right than keys.
+    let is_key = |line: &&str| (line.len() - line.trim_start().len()).is_multiple_of(2);
+    let uncommented: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(is_key)
+        .collect();
+    assert_eq!(
+        parse(&uncommented.join("\n")).unwrap(),
+        Config::default(),
+        "{uncommented:#?}"
+    );
+    assert!(uncommented.len() > KEYS.len(), "keys and sections");
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("conf.d")).unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn files_of_the_folder_beside_win_key_by_key_in_order_of_name() {
+    let folder = folder(&[
+        (
+            "m.yaml",
+            "policies: [a, b]\npriority: notice\nalerts: {file: one, stdout: off}\n",
+        ),
+        ("conf.d/20.yml", "alerts: {file: three}\n"),
+        (
+            "conf.d/10.yaml",
+            "policies: [c]\nalerts: {file: two, queue_bytes: 65536}\n",
+        ),
+        ("conf.d/30.yaml.bak", "nonsense\n"),
+        ("conf.d/40.yaml", "# nothing yet\n"),
+    ]);
+    let config = Config::load(Some(&folder.path().join("m.yaml"))).unwrap();
+    assert_eq!(config.policies, [PathBuf::from("c")]);
+    assert_eq!(config.rules.minimum_priority, Priority::Notice);
+    assert_eq!(config.alerts.file, Some("three".into()));
+    assert_eq!(config.alerts.queue_bytes, 65536);
+    assert_eq!(config.alerts.stdout, StdoutFormat::Off);
+}
+
+#[test]
+fn errors_name_the_file_that_is_wrong() {
+    let cases = [
+        (
+            "priorty: debug\n",
+            ":1:1: unknown key `priorty`; did you mean `priority`?",
+        ),
+        (
+            "metrics: {listen: '0.0.0.0:1'}\n",
+            ": `metrics.listen` is 0.0.0.0:1, which other hosts can reach: use a loopback \
+             address such as 127.0.0.1:1, or set `metrics.allow_remote: true`",
+        ),
+        (
+            "hostname: ''\n",
+            ": `hostname` is empty: give a name, or leave the key out",
+        ),
+    ];
+    for (text, expected) in cases {
+        let folder = folder(&[("m.yaml", "hostname: x\n"), ("conf.d/a.yaml", text)]);
+        let error = Config::load(Some(&folder.path().join("m.yaml"))).unwrap_err();
+        let file = folder.path().join("conf.d/a.yaml");
+        assert_eq!(error.to_string(), format!("{}{expected}", file.display()));
+    }
 }

@@ -7,6 +7,7 @@
 mod arguments;
 mod container;
 mod fd;
+mod filled;
 mod meta;
 mod path;
 mod process;
@@ -25,6 +26,7 @@ use crate::names::NameTable;
 use crate::process::{Process, Table, trim_nul};
 use crate::record::{Body, Record};
 use crate::users::Accounts;
+pub use filled::filled;
 use path::Paths;
 
 #[cfg(test)]

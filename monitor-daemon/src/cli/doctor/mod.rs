@@ -76,6 +76,12 @@ pub(super) fn check_privileges() -> Result<(), Error> {
     }
 }
 
+/// What serves each kind of event here, found by trying.
+pub(super) fn coverage() -> Result<Vec<Coverage>, Error> {
+    check_privileges()?;
+    coverage::probe().map_err(|error| Error::Watch(error.into()))
+}
+
 fn text(facts: &[Fact], coverage: Result<&[Coverage], &String>, colour: Colour) -> String {
     let mut text = format!("monitor-daemon {}\n\n", env!("CARGO_PKG_VERSION"));
     for Fact {

@@ -1,0 +1,114 @@
+//! `reference`, hidden: what docs/reference and the packages hold, made from the definitions.
+
+use std::fmt::Write as _;
+
+use clap::{Args, ValueEnum};
+use monitor_policy::{Field, FieldFlags};
+
+use super::error::{EXIT_CODES, Error};
+use super::fields;
+use super::print::print;
+use crate::config::reference as configuration;
+use crate::event::filled;
+
+/// Print a generated part of the documentation.
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    #[arg(value_enum)]
+    topic: Topic,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Topic {
+    /// docs/reference/configuration.md.
+    Configuration,
+    /// A configuration file with every key commented out.
+    DefaultConfiguration,
+    /// docs/reference/exit-codes.md.
+    ExitCodes,
+    /// docs/reference/fields.md.
+    Fields,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
+    print(&text(arguments.topic))
+}
+
+fn text(topic: Topic) -> String {
+    match topic {
+        Topic::Configuration => configuration::markdown(),
+        Topic::DefaultConfiguration => configuration::commented(),
+        Topic::ExitCodes => exit_codes(),
+        Topic::Fields => all_fields(),
+    }
+}
+
+fn exit_codes() -> String {
+    let mut text = String::from(
+        "# Exit codes\n\n\
+         <!-- Made by `monitor-daemon reference exit-codes`; do not edit. -->\n\n\
+         Every command of `monitor-daemon` ends with one of these; a failure is said in one line \
+         on standard error.\n\n| Code | Meaning |\n|---|---|\n",
+    );
+    for (code, meaning) in EXIT_CODES {
+        let _ = writeln!(text, "| {code} | {meaning} |");
+    }
+    text
+}
+
+fn all_fields() -> String {
+    let (known, never): (Vec<Field>, Vec<Field>) =
+        Field::all().partition(|field| !field.is(FieldFlags::NEVER));
+    let count = known.iter().filter(|field| filled(**field)).count();
+    let mut text = format!(
+        "# Fields\n\n\
+         <!-- Made by `monitor-daemon reference fields`; do not edit. -->\n\n\
+         All fields of the rule language; names, types and meanings are Falco's. {count} are \
+         filled by this build; a field that is not filled may be used, and comparisons on it are \
+         never true. `[N]` may follow, `[ARG]` and `.NAME` must.\n\n\
+         | Field | Type | Filled | Meaning |\n|---|---|---|---|\n"
+    );
+    for field in known {
+        let filled = if filled(field) { "yes" } else { "no" };
+        let (name, kind) = (fields::written(field), fields::type_name(field));
+        // A bar would end the cell.
+        let meaning = field
+            .definition()
+            .meaning
+            .replace('|', "\\|")
+            .replace('<', "\\<");
+        let _ = writeln!(text, "| `{name}` | {kind} | {filled} | {meaning} |");
+    }
+    text.push_str("\nAccepted so that old rules load, never with a value: ");
+    let names: Vec<String> = never
+        .iter()
+        .map(|field| format!("`{}`", field.name()))
+        .collect();
+    let _ = writeln!(text, "{}.", names.join(", "));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_files_in_docs_are_fresh() {
+        let files = [
+            (Topic::Configuration, "configuration"),
+            (Topic::ExitCodes, "exit-codes"),
+            (Topic::Fields, "fields"),
+        ];
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference");
+        for (topic, name) in files {
+            let written = fs::read_to_string(folder.join(format!("{name}.md"))).unwrap_or_default();
+            assert!(
+                written == text(topic),
+                "run `monitor-daemon reference {name} > docs/reference/{name}.md`"
+            );
+        }
+    }
+}

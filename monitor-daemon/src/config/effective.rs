@@ -1,0 +1,118 @@
+//! A configuration written down again: all keys with the values in effect.
+
+use monitor_policy::{Matching, SuggestedOutput};
+use serde_yaml::{Mapping, Value};
+
+use super::value::StdoutFormat;
+use super::{Alerts, Config, Docker, JsonProperties, KEYS};
+
+impl Config {
+    /// YAML that gives this configuration when read: every key, in the order of [`KEYS`].
+    ///
+    /// # Errors
+    ///
+    /// Never for a configuration that was read; the YAML crate's signature allows for it.
+    pub fn to_yaml(&self) -> Result<String, serde_yaml::Error> {
+        let mut all = Mapping::new();
+        for key in KEYS {
+            let value = self.value(key.name);
+            match key.name.split_once('.') {
+                None => _ = all.insert(key.name.into(), value),
+                Some((section, name)) => {
+                    let section = all
+                        .entry(section.into())
+                        .or_insert_with(|| Mapping::new().into());
+                    if let Value::Mapping(section) = section {
+                        section.insert(name.into(), value);
+                    }
+                }
+            }
+        }
+        serde_yaml::to_string(&all)
+    }
+
+    /// The value of a key; null for one without value.
+    pub(super) fn value(&self, key: &str) -> Value {
+        match key.split_once('.') {
+            Some(("alerts", name)) => alerts(&self.alerts, name),
+            Some(("json", name)) => json(self.json, name),
+            Some(("metrics", name)) => self.metrics_value(name),
+            Some(("docker", name)) => docker(&self.docker, name),
+            Some(("rings", "lifecycle_bytes")) => self.rings.lifecycle.bytes().into(),
+            Some(("rings", "bulk_bytes")) => self.rings.bulk.bytes().into(),
+            _ => self.top(key),
+        }
+    }
+
+    fn top(&self, key: &str) -> Value {
+        match key {
+            "policies" => self.policies.iter().map(|path| text(path)).collect(),
+            "rule_matching" => match self.rules.matching {
+                Matching::First => "first".into(),
+                Matching::All => "all".into(),
+            },
+            "priority" => self
+                .rules
+                .minimum_priority
+                .to_string()
+                .to_lowercase()
+                .into(),
+            "append_suggested_output" => {
+                (self.rules.suggested_output == SuggestedOutput::Append).into()
+            }
+            "time_format_iso_8601" => self.time_format_iso_8601.into(),
+            "hostname" => self.hostname.as_deref().map_or(Value::Null, Value::from),
+            "accept_blind" => self.accept_blind.into(),
+            _ => Value::Null,
+        }
+    }
+
+    fn metrics_value(&self, name: &str) -> Value {
+        match (name, self.metrics) {
+            ("listen", None) => "off".into(),
+            ("listen", Some(address)) => address.to_string().into(),
+            ("allow_remote", address) => {
+                let remote = address.is_some_and(|address| !address.ip().is_loopback());
+                remote.into()
+            }
+            _ => Value::Null,
+        }
+    }
+}
+
+fn alerts(alerts: &Alerts, name: &str) -> Value {
+    match name {
+        "stdout" => match alerts.stdout {
+            StdoutFormat::Text => "text".into(),
+            StdoutFormat::Json => "json".into(),
+            StdoutFormat::Off => "off".into(),
+        },
+        "file" => alerts.file.as_deref().map_or(Value::Null, text),
+        "queue_bytes" => alerts.queue_bytes.into(),
+        _ => Value::Null,
+    }
+}
+
+fn json(json: JsonProperties, name: &str) -> Value {
+    match name {
+        "include_output_property" => json.output.into(),
+        "include_output_fields_property" => json.output_fields.into(),
+        "include_tags_property" => json.tags.into(),
+        "include_message_property" => json.message.into(),
+        _ => Value::Null,
+    }
+}
+
+fn docker(docker: &Docker, name: &str) -> Value {
+    match name {
+        "socket" => text(&docker.socket),
+        "metadata_wait_ms" => u64::try_from(docker.metadata_wait.as_millis())
+            .unwrap_or(u64::MAX)
+            .into(),
+        _ => Value::Null,
+    }
+}
+
+fn text(path: &std::path::Path) -> Value {
+    path.to_string_lossy().into()
+}

@@ -1,0 +1,127 @@
+//! Every key of the configuration with its values and meaning: what the reference, the commented
+//! default file and the effective configuration are made from. Tests hold it to what is read.
+
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Dotted name: `alerts.file` is `file` within `alerts`.
+    pub name: &'static str,
+    /// What may be written.
+    pub values: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+const fn key(name: &'static str, values: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        values,
+        meaning,
+    }
+}
+
+/// All keys, in the order in which they are shown; those of a section stand together.
+pub const KEYS: &[Key] = &[
+    key(
+        "policies",
+        "list of paths",
+        "Rules files, and folders of `*.yaml` and `*.yml`, loaded together in this order. Empty: the \
+         policies built into the binary.",
+    ),
+    key(
+        "rule_matching",
+        "`first`, `all`",
+        "Whether the first rule that matches an event ends the search, or every rule that matches \
+         alerts.",
+    ),
+    key(
+        "priority",
+        "`emergency`, `alert`, `critical`, `error`, `warning`, `notice`, `informational`, `debug`",
+        "Rules less severe than this are not loaded.",
+    ),
+    key(
+        "append_suggested_output",
+        "`true`, `false`",
+        "Whether container and pod fields are appended to every rule's output.",
+    ),
+    key(
+        "alerts.stdout",
+        "`text`, `json`, `off`",
+        "What standard output gets.",
+    ),
+    key(
+        "alerts.file",
+        "path",
+        "Alerts are appended here as JSON lines. Reopened when it was rotated away; no signal is \
+         needed.",
+    ),
+    key(
+        "alerts.queue_bytes",
+        "65536 to 1073741824",
+        "Bytes of alerts that each output may hold back while it is slow or failing. What does \
+         not fit is counted as lost.",
+    ),
+    key(
+        "json.include_output_property",
+        "`true`, `false`",
+        "Whether JSON alerts have `output`: the text with time and priority.",
+    ),
+    key(
+        "json.include_output_fields_property",
+        "`true`, `false`",
+        "Whether they have `output_fields`: the fields of the output with typed values.",
+    ),
+    key(
+        "json.include_tags_property",
+        "`true`, `false`",
+        "Whether they have `tags`: those of the rule, sorted.",
+    ),
+    key(
+        "json.include_message_property",
+        "`true`, `false`",
+        "Whether they have `message`: the text without time and priority.",
+    ),
+    key(
+        "time_format_iso_8601",
+        "`true`, `false`",
+        "Whether the time in front of an alert's text is UTC with its date, not the local time of \
+         day.",
+    ),
+    key(
+        "hostname",
+        "text",
+        "Name of this host in alerts; without it the kernel's node name.",
+    ),
+    key(
+        "metrics.listen",
+        "address with port, `off`",
+        "Where Prometheus finds `/metrics`.",
+    ),
+    key(
+        "metrics.allow_remote",
+        "`true`, `false`",
+        "Whether that address may be one that other hosts can reach.",
+    ),
+    key("docker.socket", "path", "Socket of the Docker API."),
+    key(
+        "docker.metadata_wait_ms",
+        "0 to 10000",
+        "How long, in ms, an event waits for the name and image of its container.",
+    ),
+    key(
+        "rings.lifecycle_bytes",
+        "power of two, 65536 to 1073741824",
+        "Size of the kernel's buffer for exec, fork, exit and cgroup events.",
+    ),
+    key(
+        "rings.bulk_bytes",
+        "power of two, 65536 to 1073741824",
+        "Size of the kernel's buffer for file and network events.",
+    ),
+    key(
+        "accept_blind",
+        "`true`, `false`",
+        "Whether the daemon starts although a rule needs a kind of event that nothing on this \
+         kernel provides.",
+    ),
+];

@@ -436,7 +436,7 @@ fn a_module_has_its_file_and_parameters() {
             ("evt.rawres", "-8"),
             ("fd.num", "5"),
             ("fd.name", "/tmp/x.ko"),
-            ("evt.arg.fd", "5(<f>/tmp/x.ko)"),
+            ("evt.arg.fd", "<f>/tmp/x.ko"),
             ("evt.arg.uargs", "a=1 b"),
             ("evt.arg.flags", "MODULE_INIT_COMPRESSED_FILE"),
             ("thread.cap_effective", "CAP_SYS_MODULE"),

@@ -11,6 +11,7 @@
 )]
 
 mod actions;
+mod calls;
 mod containers;
 mod guest;
 mod host;

@@ -276,7 +276,9 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
             let path = event.record.string(Slot::Passed);
             Parameter::Text([&b"0->0 "[..], path].concat().into())
         }
-        (Body::Connect(_), "tuple") => Parameter::Text(fd::name(event, View::Passed)?),
+        (Body::Connect(_) | Body::Send(_), "tuple") => {
+            Parameter::Text(fd::name(event, View::Passed)?)
+        }
         (Body::Connect(body), "addr") if body.passed_family == AF_UNIX => {
             Parameter::Text(event.record.string(Slot::Passed).into())
         }
@@ -286,7 +288,6 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
         }
         (Body::Send(body), "res") => Parameter::errno(body.socket.ret),
         (Body::Send(body), "fd") => descriptor(event, body.socket.fd.into(), View::Passed),
-        (Body::Send(_), "tuple") => Parameter::Text(fd::name(event, View::Passed)?),
         (Body::Socket(body), "fd") => descriptor(event, body.ret, View::Passed),
         (Body::Socket(body), "domain") => {
             Parameter::named(body.domain.into(), text::socket_domain(body.domain))

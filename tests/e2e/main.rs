@@ -11,6 +11,7 @@
 )]
 
 mod actions;
+mod calls;
 mod command;
 mod containers;
 mod defaults;

@@ -1,0 +1,192 @@
+//! Calls that are told by their registers and sockets: dups, module loads, messages.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use monitor_tests::docker::Dockerd;
+use monitor_tests::tree::Tree;
+use monitor_tests::{daemon, docker, paths, skip_if, vm};
+use serde_json::{Value, json};
+
+use crate::world::{World, assert_fields, text};
+
+const IMAGE: &str = "registry.example/team/calls:v1";
+const BOOT_AND_RUN: Duration = Duration::from_mins(5);
+
+/// What every alert of these containers carries.
+fn is_in(alert: &Value, name: &str) {
+    let fields = [
+        ("container.name", json!(name)),
+        (
+            "container.image.repository",
+            json!("registry.example/team/calls"),
+        ),
+        ("container.image.tag", json!("v1")),
+    ];
+    assert_fields(alert, &fields);
+}
+
+/// Runs a script in a container of its own, which may fail.
+fn sh(docker: &Dockerd, name: &str, options: &[&str], script: &str) -> Result<()> {
+    let mut arguments = vec!["run", "--rm", "--network", "none", "--name", name];
+    arguments.extend(options);
+    let script = format!("{script}; true");
+    arguments.extend([IMAGE, "sh", "-c", &script]);
+    docker.cli(&arguments).map(drop)
+}
+
+#[test]
+fn stable_rules_on_calls_in_containers() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(docker::obstacle());
+    let docker = Dockerd::start()?;
+    docker.import_image(IMAGE, &Tree::busybox()?)?;
+    let mut world = World::start(Some(&docker))?;
+    reverse_shell(&mut world, &docker)?;
+    module(&mut world, &docker)
+}
+
+fn reverse_shell(world: &mut World, docker: &Dockerd) -> Result<()> {
+    let rule = "Redirect STDOUT/STDIN to Network Connection in Container";
+    let name = "e2e-reverse";
+    let script = "/bin/nc -l -p 4444 >/dev/null </dev/null & tries=0; \
+                  until /bin/nc 127.0.0.1 4444 -e /bin/true || [ $tries -gt 100 ]; \
+                  do tries=$((tries + 1)); usleep 50000; done";
+    sh(docker, name, &[], script)?;
+    let alert = world.expect(rule, |fields| {
+        text(fields, "container.name") == name && fields["fd.rport"] == json!(4444)
+    })?;
+    is_in(&alert, name);
+    let fields = [
+        ("proc.name", json!("nc")),
+        ("fd.sip", json!("127.0.0.1")),
+        ("fd.type", json!("ipv4")),
+        ("fd.l4proto", json!("tcp")),
+    ];
+    assert_fields(&alert, &fields);
+    let call = text(&alert["output_fields"], "evt.type");
+    ensure!(["dup", "dup2", "dup3"].contains(&call), "{alert}");
+    // The same with a file for the socket.
+    let innocent = "/bin/true >/tmp/out 2>&1 </dev/null";
+    world.expect_quiet(rule, |_| sh(docker, "e2e-redirect", &[], innocent))
+}
+
+fn module(world: &mut World, docker: &Dockerd) -> Result<()> {
+    let rule = "Linux Kernel Module Injection Detected";
+    let name = "e2e-module";
+    let script = "echo no module >/tmp/x.ko; /bin/insmod /tmp/x.ko";
+    sh(docker, name, &["--cap-add", "SYS_MODULE"], script)?;
+    let alert = world.expect(rule, |fields| text(fields, "container.name") == name)?;
+    is_in(&alert, name);
+    let fields = [
+        ("proc.name", json!("insmod")),
+        ("proc.args", json!("/tmp/x.ko")),
+    ];
+    assert_fields(&alert, &fields);
+    ensure!(
+        text(&alert["output_fields"], "evt.res") != "SUCCESS",
+        "{alert}"
+    );
+    world.expect_quiet(rule, |_| sh(docker, "e2e-no-module", &[], script))
+}
+
+/// Rules for what the guest's script does, where no container is.
+const GUEST_RULES: &str = r"
+- rule: dup
+  desc: a socket becomes a standard stream
+  condition: evt.type in (dup, dup2, dup3) and evt.rawres in (0, 1, 2) and fd.type = ipv4
+  output: dup | name=%fd.name rport=%fd.rport proto=%fd.l4proto
+  priority: NOTICE
+- rule: module
+  desc: a module is loaded
+  condition: evt.type in (init_module, finit_module)
+  output: module | type=%evt.type args=%proc.args res=%evt.res
+  priority: NOTICE
+- rule: message
+  desc: a message is sent to an address
+  condition: >
+    evt.type in (sendto, sendmsg) and fd.l4proto = udp and fd.connected = false
+    and fd.name_changed = true and fd.sport = 53
+  output: message | name=%fd.name sip=%fd.sip res=%evt.rawres
+  priority: NOTICE
+";
+
+const GUEST_SCRIPT: &str = r#"
+monitor-daemon run --config /rules/monitor.yaml --policy /rules/own.yaml \
+    --alerts /tmp/alerts 2>/tmp/log &
+daemon=$!
+tries=0
+until grep -q '^ready' /tmp/log; do
+    tries=$((tries + 1)); [ $tries -lt 600 ] || { cat /tmp/log; exit 1; }
+    kill -0 $daemon || { cat /tmp/log; exit 1; }
+    usleep 100000
+done
+/bin/nc -l -p 4444 >/dev/null </dev/null &
+tries=0
+until /bin/nc 127.0.0.1 4444 -e /bin/true || [ $tries -gt 100 ]; do
+    tries=$((tries + 1)); usleep 50000
+done
+timeout 1 /bin/tftp -g -r x -l /dev/null 127.0.0.1 53
+echo no module >/tmp/x.ko; /bin/insmod /tmp/x.ko
+tries=0
+until grep -q '"rule":"module"' /tmp/alerts; do
+    tries=$((tries + 1)); [ $tries -lt 300 ] || break
+    usleep 100000
+done
+kill -TERM $daemon; wait $daemon; echo "status $?"
+echo '== log'; cat /tmp/log
+echo '== alerts'; cat /tmp/alerts
+echo '== doctor'; monitor-daemon doctor --format json
+echo '== end'
+"#;
+
+#[test]
+fn the_object_tier_sees_calls() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(vm::obstacle(vm::DEBIAN_12));
+    let tree = Tree::busybox()?;
+    tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
+    tree.file("/rules/own.yaml", GUEST_RULES)?.file(
+        "/rules/monitor.yaml",
+        "rule_matching: all\nmetrics:\n  listen: off\n",
+    )?;
+    let output = vm::run(vm::DEBIAN_12, &tree, GUEST_SCRIPT, BOOT_AND_RUN)?;
+    let text = &output.text;
+    ensure!(text.contains("\nstatus 0\n"), "the daemon's end:\n{text}");
+    let alert = guest_alert(text, "dup", |fields| fields["fd.rport"] == json!(4444))?;
+    assert_fields(&alert, &[("fd.l4proto", json!("tcp"))]);
+    guest_alert(text, "module", |fields| fields["proc.args"] == "/tmp/x.ko")?;
+    guest_alert(text, "message", |fields| fields["fd.sip"] == "127.0.0.1")?;
+    let report: Value = serde_json::from_str(section(text, "doctor")?)?;
+    let kinds = report["coverage"].as_array().context("no coverage")?;
+    for name in ["dup", "module", "send"] {
+        let kind = kinds
+            .iter()
+            .find(|kind| kind["kind"] == name)
+            .context(name)?;
+        ensure!(kind["tier"] == "object", "{kind:#}");
+    }
+    Ok(())
+}
+
+fn section<'t>(text: &'t str, name: &str) -> Result<&'t str> {
+    let mark = format!("== {name}\n");
+    let (_, rest) = text.split_once(&mark).context(name.to_owned())?;
+    Ok(rest
+        .split_once("\n== ")
+        .map_or(rest, |(section, _)| section))
+}
+
+fn guest_alert(text: &str, rule: &str, fits: impl Fn(&Value) -> bool) -> Result<Value> {
+    let mut alerts = Vec::new();
+    for line in section(text, "alerts")?.lines() {
+        let alert: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+        if daemon::is_from(&alert, rule) && fits(&alert["output_fields"]) {
+            return Ok(alert);
+        }
+        alerts.push(alert);
+    }
+    Err(anyhow::anyhow!(
+        "no fitting alert of `{rule}` in {alerts:#?}"
+    ))
+}

@@ -416,6 +416,106 @@ fn a_message_shows_where_it_goes() {
 }
 
 #[test]
+fn calls_of_registers_show_their_parameters() {
+    let paths = [
+        (Slot::Passed, "b"),
+        (Slot::Target, "../a"),
+        (Slot::Cwd, "/srv"),
+        (Slot::Base, "/etc"),
+    ];
+    let record = |kind, syscall, args, strings: &[(Slot, &str)]| {
+        let body = Registers {
+            ret: 0,
+            args,
+            syscall,
+            reserved: 0,
+        };
+        bytes(kind, child_of(3, 4, "cat"), &body, strings)
+    };
+    let at_cwd = u64::from(-100i32 as u32);
+    let cases = [
+        (Kind::Identity, 105, [0; 6], "setuid", "res=0 uid=root"),
+        (
+            Kind::Namespace,
+            308,
+            [3, 0x2_0000, 0, 0, 0, 0],
+            "setns",
+            "res=0 fd=3 nstype=CLONE_NEWNS",
+        ),
+        (
+            Kind::Namespace,
+            272,
+            [0x1002_0000, 0, 0, 0, 0, 0],
+            "unshare",
+            "res=0 flags=CLONE_NEWNS|CLONE_NEWUSER",
+        ),
+        (
+            Kind::Memfd,
+            319,
+            [0, 1, 0, 0, 0, 0],
+            "memfd_create",
+            "fd=0(<m>memfd:b) name=b flags=MFD_CLOEXEC",
+        ),
+        (
+            Kind::Remove,
+            263,
+            [7, 0, 0x200, 0, 0, 0],
+            "unlinkat",
+            "res=0 dirfd=7(<d>/etc) name=/etc/b flags=AT_REMOVEDIR",
+        ),
+        (
+            Kind::Rename,
+            316,
+            [at_cwd, 0, 7, 0, 2, 0],
+            "renameat2",
+            "res=0 olddirfd=AT_FDCWD oldpath=/a newdirfd=7(<d>/etc) newpath=/etc/b flags=RENAME_EXCHANGE",
+        ),
+        (
+            Kind::Mode,
+            452,
+            [7, 0, 0o4755, 0, 0, 0],
+            "fchmodat",
+            "res=0 dirfd=7(<d>/etc) filename=/etc/b mode=S_IXOTH|S_IROTH|S_IXGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISUID",
+        ),
+        (
+            Kind::Mkdir,
+            258,
+            [7, 0, 0, 0, 0, 0],
+            "mkdirat",
+            "res=0 dirfd=7(<d>/etc) path=/etc/b mode=0",
+        ),
+    ];
+    for (kind, syscall, args, name, shown) in cases {
+        let record = record(kind, syscall, args, &paths);
+        check(&record, &[("evt.type", name), ("evt.args", shown)]);
+    }
+    check(
+        &record(Kind::Rename, 316, [0; 6], &paths),
+        &[
+            ("fs.path.source", "/a"),
+            ("fs.path.sourceraw", "../a"),
+            ("fs.path.target", "/etc/b"),
+            ("fs.path.name", "missing"),
+            ("evt.abspath[src]", "/a"),
+            ("evt.abspath[dst]", "/etc/b"),
+        ],
+    );
+    check(
+        &record(Kind::Remove, 263, [0; 6], &paths),
+        &[("fs.path.name", "/etc/b"), ("fs.path.nameraw", "b")],
+    );
+    check(
+        &record(
+            Kind::Mode,
+            91,
+            [5, 0, 0, 0, 0, 0],
+            &[(Slot::Resolved, "/x")],
+        ),
+        &[("evt.arg.fd", "5(<f>/x)"), ("fs.path.name", "/x")],
+    );
+}
+
+#[test]
 fn a_module_has_its_file_and_parameters() {
     let mut task = child_of(3, 4, "cat");
     task.cap_effective = 1 << 16;

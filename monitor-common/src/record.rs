@@ -41,11 +41,27 @@ pub enum Kind {
     Module = 14,
     /// `sendto` or `sendmsg` to an address: body [`crate::network::Send`].
     Send = 15,
+    /// `setuid` or `setgid`: body [`crate::call::Registers`].
+    Identity = 16,
+    /// `setns` or `unshare`: body [`crate::call::Registers`].
+    Namespace = 17,
+    /// `memfd_create`; slot `Passed` holds the name: body [`crate::call::Registers`].
+    Memfd = 18,
+    /// `unlink`, `unlinkat` or `rmdir`; slots `Passed`, `Cwd`, `Base`: body [`crate::call::Registers`].
+    Remove = 19,
+    /// `rename`, `renameat` or `renameat2`; slots `Passed` (the new name), `Target` (the old one), `Cwd`,
+    /// `Base` and `TargetBase`: body [`crate::call::Registers`].
+    Rename = 20,
+    /// `chmod`, `fchmod`, `fchmodat` or `fchmodat2`; slots `Passed`, `Cwd`, `Base`, or `Resolved` for a
+    /// descriptor: body [`crate::call::Registers`].
+    Mode = 21,
+    /// `mkdir` or `mkdirat`; slots `Passed`, `Cwd`, `Base`: body [`crate::call::Registers`].
+    Mkdir = 22,
 }
 
 impl Kind {
     /// All kinds, in number order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 22] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -61,6 +77,13 @@ impl Kind {
         Self::Dup,
         Self::Module,
         Self::Send,
+        Self::Identity,
+        Self::Namespace,
+        Self::Memfd,
+        Self::Remove,
+        Self::Rename,
+        Self::Mode,
+        Self::Mkdir,
     ];
 
     /// The kind with this number.
@@ -86,6 +109,13 @@ impl Kind {
             Self::Dup => "dup",
             Self::Module => "module",
             Self::Send => "send",
+            Self::Identity => "identity",
+            Self::Namespace => "namespace",
+            Self::Memfd => "memfd",
+            Self::Remove => "remove",
+            Self::Rename => "rename",
+            Self::Mode => "mode",
+            Self::Mkdir => "mkdir",
         }
     }
 }

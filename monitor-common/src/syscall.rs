@@ -56,6 +56,40 @@ pub enum Operation {
     SendTo = 20,
     /// `sendmsg(fd, message, flags)`.
     SendMsg = 21,
+    /// `setuid(uid)`.
+    SetUid = 22,
+    /// `setgid(gid)`.
+    SetGid = 23,
+    /// `setns(fd, type)`.
+    SetNs = 24,
+    /// `unshare(flags)`.
+    Unshare = 25,
+    /// `memfd_create(name, flags)`.
+    MemfdCreate = 26,
+    /// `unlink(path)`.
+    Unlink = 27,
+    /// `unlinkat(dirfd, path, flags)`.
+    UnlinkAt = 28,
+    /// `rmdir(path)`.
+    Rmdir = 29,
+    /// `rename(old, new)`.
+    Rename = 30,
+    /// `renameat(olddirfd, old, newdirfd, new)`.
+    RenameAt = 31,
+    /// `renameat2(olddirfd, old, newdirfd, new, flags)`.
+    RenameAt2 = 32,
+    /// `chmod(path, mode)`.
+    Chmod = 33,
+    /// `fchmod(fd, mode)`.
+    Fchmod = 34,
+    /// `fchmodat(dirfd, path, mode)`.
+    FchmodAt = 35,
+    /// `fchmodat2(dirfd, path, mode, flags)`.
+    FchmodAt2 = 36,
+    /// `mkdir(path, mode)`.
+    Mkdir = 37,
+    /// `mkdirat(dirfd, path, mode)`.
+    MkdirAt = 38,
 }
 
 impl Operation {
@@ -73,6 +107,13 @@ impl Operation {
             Self::Execve | Self::ExecveAt => Kind::Exec,
             Self::Dup | Self::Dup2 | Self::Dup3 => Kind::Dup,
             Self::SendTo | Self::SendMsg => Kind::Send,
+            Self::SetUid | Self::SetGid => Kind::Identity,
+            Self::SetNs | Self::Unshare => Kind::Namespace,
+            Self::MemfdCreate => Kind::Memfd,
+            Self::Unlink | Self::UnlinkAt | Self::Rmdir => Kind::Remove,
+            Self::Rename | Self::RenameAt | Self::RenameAt2 => Kind::Rename,
+            Self::Chmod | Self::Fchmod | Self::FchmodAt | Self::FchmodAt2 => Kind::Mode,
+            Self::Mkdir | Self::MkdirAt => Kind::Mkdir,
             Self::InitModule | Self::FinitModule => Kind::Module,
         }
     }
@@ -107,7 +148,7 @@ impl Call {
 }
 
 /// All calls the syscall tier knows, in the order of [`Operation`].
-pub const CALLS: [Call; 21] = [
+pub const CALLS: [Call; 38] = [
     call(Operation::Open, 2, 5),
     call(Operation::OpenAt, 257, 295),
     call(Operation::OpenAt2, 437, 437),
@@ -149,6 +190,23 @@ pub const CALLS: [Call; 21] = [
         i386: 370,
         x32: Some(518),
     },
+    call(Operation::SetUid, 105, 213),
+    call(Operation::SetGid, 106, 214),
+    call(Operation::SetNs, 308, 346),
+    call(Operation::Unshare, 272, 310),
+    call(Operation::MemfdCreate, 319, 356),
+    call(Operation::Unlink, 87, 10),
+    call(Operation::UnlinkAt, 263, 301),
+    call(Operation::Rmdir, 84, 40),
+    call(Operation::Rename, 82, 38),
+    call(Operation::RenameAt, 264, 302),
+    call(Operation::RenameAt2, 316, 353),
+    call(Operation::Chmod, 90, 15),
+    call(Operation::Fchmod, 91, 94),
+    call(Operation::FchmodAt, 268, 306),
+    call(Operation::FchmodAt2, 452, 452),
+    call(Operation::Mkdir, 83, 39),
+    call(Operation::MkdirAt, 258, 296),
 ];
 
 const fn call(operation: Operation, number: u32, i386: u32) -> Call {

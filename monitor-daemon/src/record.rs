@@ -78,6 +78,20 @@ pub enum Body {
     Module(Registers),
     /// A message to an address.
     Send(Send),
+    /// Other user or group ids.
+    Identity(Registers),
+    /// Other namespaces.
+    Namespace(Registers),
+    /// An anonymous file.
+    Memfd(Registers),
+    /// A file or directory removed.
+    Remove(Registers),
+    /// A file or directory renamed.
+    Rename(Registers),
+    /// Other permissions of a file.
+    Mode(Registers),
+    /// A directory made.
+    Mkdir(Registers),
 }
 
 /// A record whose lengths were checked.
@@ -142,6 +156,21 @@ impl<'a> Record<'a> {
         &self.body
     }
 
+    /// The body of a call that its registers tell.
+    pub fn registers(&self) -> Option<&Registers> {
+        match &self.body {
+            Body::Module(body)
+            | Body::Identity(body)
+            | Body::Namespace(body)
+            | Body::Memfd(body)
+            | Body::Remove(body)
+            | Body::Rename(body)
+            | Body::Mode(body)
+            | Body::Mkdir(body) => Some(body),
+            _ => None,
+        }
+    }
+
     /// One of the strings; empty where the record has none.
     pub fn string(&self, slot: Slot) -> &'a [u8] {
         let mut start = 0usize;
@@ -173,6 +202,13 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Dup => body(Body::Dup, rest, found)?,
         Kind::Module => body(Body::Module, rest, found)?,
         Kind::Send => body(Body::Send, rest, found)?,
+        Kind::Identity => body(Body::Identity, rest, found)?,
+        Kind::Namespace => body(Body::Namespace, rest, found)?,
+        Kind::Memfd => body(Body::Memfd, rest, found)?,
+        Kind::Remove => body(Body::Remove, rest, found)?,
+        Kind::Rename => body(Body::Rename, rest, found)?,
+        Kind::Mode => body(Body::Mode, rest, found)?,
+        Kind::Mkdir => body(Body::Mkdir, rest, found)?,
     })
 }
 

@@ -13,16 +13,19 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use monitor_common::call::Registers;
 use monitor_common::loss::LossReason;
 use monitor_common::process::ExeFlags;
 use monitor_common::{Flags, Kind, Slot};
 use monitor_daemon::probe::{Probes, Request, Rings, Tier, Tiers};
 use monitor_daemon::record::{Body, Record};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{AtFlags, CWD, MemfdFlags, Mode, RenameFlags};
 use rustix::io::DupFlags;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg_addr, sendto};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+const CLONE_NEWUTS: u64 = 0x400_0000;
 /// Deep enough for more than 1,000 components, and within `PATH_MAX` below any temporary folder.
 const LEVELS: usize = 1_250;
 
@@ -72,6 +75,8 @@ fn probes(tiers: Tiers) -> Option<Probes> {
     }
     let probes = Probes::load(&Request {
         tiers,
+        // Room for what deep folders bring before anyone reads.
+        bulk_bytes: 32 << 20,
         ..Request::default()
     })
     .unwrap();
@@ -104,6 +109,8 @@ fn what_a_process_does_comes_out_as_records() {
         second_descriptors(&mut rings);
         modules(&mut rings, &folder);
         messages(&mut rings);
+        calls(&mut rings, &folder);
+        paths(&mut rings, &folder);
         let open = probes
             .coverage()
             .iter()
@@ -353,6 +360,100 @@ fn messages(rings: &mut Rings) {
         assert_eq!((socket.family, socket.kind), (family, 2));
         assert_eq!(socket.remote_port, to.port());
         assert!(socket.remote.starts_with(address), "{:?}", socket.remote);
+    }
+}
+
+/// The next record of a kind, its call and arguments.
+fn next_call(rings: &mut Rings, kind: Kind) -> (Seen, Registers) {
+    let seen = wait_for(rings, kind.name(), |record| record.kind() == kind);
+    let registers = *seen.record().registers().unwrap();
+    (seen, registers)
+}
+
+/// Calls that only have values, and one that gives a name.
+fn calls(rings: &mut Rings, folder: &Path) {
+    rustix::thread::set_thread_uid(rustix::process::getuid()).unwrap();
+    let (_, call) = next_call(rings, Kind::Identity);
+    assert_eq!((call.syscall, call.ret, call.args[0] as u32), (105, 0, 0));
+    rustix::thread::set_thread_gid(rustix::process::getgid()).unwrap();
+    let (_, call) = next_call(rings, Kind::Identity);
+    assert_eq!((call.syscall, call.ret), (106, 0));
+
+    let script = "unshare --uts true; nsenter --uts=/proc/self/ns/uts true";
+    assert!(
+        Command::new("sh")
+            .args(["-c", script])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let deadline = Instant::now() + PATIENCE;
+    let mut expected = vec![(272, CLONE_NEWUTS), (308, CLONE_NEWUTS)];
+    // The shell's children are this process's grandchildren.
+    while !expected.is_empty() {
+        assert!(Instant::now() < deadline, "no record of {expected:?}");
+        let Some(bytes) = rings.next() else { continue };
+        let record = Record::parse(bytes).unwrap();
+        if record.kind() == Kind::Namespace {
+            let call = record.registers().unwrap();
+            let flags = if call.syscall == 272 {
+                call.args[0]
+            } else {
+                call.args[1]
+            };
+            expected.retain(|wanted| *wanted != (call.syscall, flags));
+        }
+    }
+
+    let memfd = rustix::fs::memfd_create("secret", MemfdFlags::CLOEXEC).unwrap();
+    let (seen, call) = next_call(rings, Kind::Memfd);
+    assert_eq!(
+        (call.syscall, call.ret),
+        (319, i64::from(memfd.as_raw_fd()))
+    );
+    assert_eq!(seen.text(Slot::Passed), "secret");
+
+    rustix::fs::fchmod(File::open("real/file").unwrap(), Mode::from(0o600)).unwrap();
+    let (seen, call) = next_call(rings, Kind::Mode);
+    assert_eq!((call.syscall, call.args[1]), (91, 0o600));
+    let file = folder.join("real/file");
+    assert_eq!(seen.text(Slot::Resolved), file.to_str().unwrap());
+}
+
+/// Calls on paths: what was passed and where it starts.
+fn paths(rings: &mut Rings, folder: &Path) {
+    let folder = folder.to_str().unwrap();
+    let at = File::open(".").unwrap();
+    rustix::fs::mkdir("made", Mode::from(0o700)).unwrap();
+    rustix::fs::mkdirat(&at, "made2", Mode::from(0o711)).unwrap();
+    rustix::fs::rename("made", "moved").unwrap();
+    rustix::fs::renameat(&at, "moved", CWD, "moved2").unwrap();
+    rustix::fs::renameat_with(CWD, "moved2", &at, "moved3", RenameFlags::NOREPLACE).unwrap();
+    rustix::fs::chmod("moved3", Mode::from(0o755)).unwrap();
+    rustix::fs::chmodat(&at, "moved3", Mode::from(0o750), AtFlags::empty()).unwrap();
+    rustix::fs::rmdir("moved3").unwrap();
+    rustix::fs::unlinkat(&at, "made2", AtFlags::REMOVEDIR).unwrap();
+    assert!(rustix::fs::unlink("none").is_err());
+    let expected = [
+        (Kind::Mkdir, &[83, 258][..], 0, "made", "", "", ""),
+        (Kind::Mkdir, &[258], 0, "made2", folder, "", ""),
+        (Kind::Rename, &[82, 264, 316], 0, "moved", "", "made", ""),
+        (Kind::Rename, &[264, 316], 0, "moved2", "", "moved", folder),
+        (Kind::Rename, &[316], 0, "moved3", folder, "moved2", ""),
+        (Kind::Mode, &[90, 268], 0, "moved3", "", "", ""),
+        (Kind::Mode, &[268, 452], 0, "moved3", folder, "", ""),
+        (Kind::Remove, &[84, 263], 0, "moved3", "", "", ""),
+        (Kind::Remove, &[263], 0, "made2", folder, "", ""),
+        (Kind::Remove, &[87, 263], -2, "none", "", "", ""),
+    ];
+    for (kind, numbers, ret, path, base, target, target_base) in expected {
+        let (seen, call) = next_call(rings, kind);
+        assert!(numbers.contains(&call.syscall), "{path}: {}", call.syscall);
+        assert_eq!(call.ret, ret, "{path}");
+        let slots = [Slot::Passed, Slot::Base, Slot::Target, Slot::TargetBase];
+        let texts = slots.map(|slot| seen.text(slot));
+        assert_eq!(texts, [path, base, target, target_base]);
+        assert_eq!(seen.text(Slot::Cwd), folder);
     }
 }
 

@@ -73,7 +73,11 @@ fn ring(kind: Kind) -> &'static RingBuf {
         | Kind::Symlink
         | Kind::Link
         | Kind::Dup
-        | Kind::Send => &BULK,
+        | Kind::Send
+        | Kind::Remove
+        | Kind::Rename
+        | Kind::Mode
+        | Kind::Mkdir => &BULK,
         _ => &LIFECYCLE,
     }
 }

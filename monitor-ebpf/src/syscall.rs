@@ -184,6 +184,23 @@ const DUP2: u8 = Operation::Dup2 as u8;
 const DUP3: u8 = Operation::Dup3 as u8;
 const SEND_TO: u8 = Operation::SendTo as u8;
 const SEND_MSG: u8 = Operation::SendMsg as u8;
+const SET_UID: u8 = Operation::SetUid as u8;
+const SET_GID: u8 = Operation::SetGid as u8;
+const SET_NS: u8 = Operation::SetNs as u8;
+const UNSHARE: u8 = Operation::Unshare as u8;
+const MEMFD_CREATE: u8 = Operation::MemfdCreate as u8;
+const UNLINK: u8 = Operation::Unlink as u8;
+const UNLINK_AT: u8 = Operation::UnlinkAt as u8;
+const RMDIR: u8 = Operation::Rmdir as u8;
+const RENAME: u8 = Operation::Rename as u8;
+const RENAME_AT: u8 = Operation::RenameAt as u8;
+const RENAME_AT2: u8 = Operation::RenameAt2 as u8;
+const CHMOD: u8 = Operation::Chmod as u8;
+const FCHMOD: u8 = Operation::Fchmod as u8;
+const FCHMOD_AT: u8 = Operation::FchmodAt as u8;
+const FCHMOD_AT2: u8 = Operation::FchmodAt2 as u8;
+const MKDIR: u8 = Operation::Mkdir as u8;
+const MKDIR_AT: u8 = Operation::MkdirAt as u8;
 const INIT_MODULE: u8 = Operation::InitModule as u8;
 const FINIT_MODULE: u8 = Operation::FinitModule as u8;
 
@@ -216,6 +233,18 @@ fn report(record: &Record<COMMON>, operation: u8, call: &Call) -> Outcome {
         PTRACE => process::ptrace(record, call),
         DUP | DUP2 | DUP3 => network::dup(record, call),
         SEND_TO | SEND_MSG => network::send(record, call),
+        SET_UID | SET_GID => call::plain(record, call, Kind::Identity),
+        SET_NS | UNSHARE => call::plain(record, call, Kind::Namespace),
+        MEMFD_CREATE => call::named(record, call, Kind::Memfd, call.args[0]),
+        UNLINK | UNLINK_AT | RMDIR => {
+            call::on_path(record, call, Kind::Remove, operation == UNLINK_AT)
+        }
+        RENAME | RENAME_AT | RENAME_AT2 => call::rename(record, call, operation != RENAME),
+        CHMOD | FCHMOD_AT | FCHMOD_AT2 => {
+            call::on_path(record, call, Kind::Mode, operation != CHMOD)
+        }
+        FCHMOD => call::on_descriptor(record, call, Kind::Mode),
+        MKDIR | MKDIR_AT => call::on_path(record, call, Kind::Mkdir, operation == MKDIR_AT),
         INIT_MODULE => call::module(record, call, call.args[2]),
         FINIT_MODULE => call::module(record, call, call.args[1]),
         EXECVE => process::exec_failed(record, call, AT_FDCWD, call.args[0]),

@@ -1,4 +1,5 @@
-//! Calls that are told by their registers and sockets: dups, module loads, messages.
+//! Calls that are told by their registers and sockets: dups, module loads, messages, and what
+//! is done to names.
 
 use std::time::Duration;
 
@@ -74,7 +75,8 @@ fn reverse_shell(world: &mut World, docker: &Dockerd) -> Result<()> {
 fn module(world: &mut World, docker: &Dockerd) -> Result<()> {
     let rule = "Linux Kernel Module Injection Detected";
     let name = "e2e-module";
-    let script = "echo no module >/tmp/x.ko; /bin/insmod /tmp/x.ko";
+    let script = "cd /tmp; echo x >old; /bin/mv old new; /bin/chmod 4755 new
+echo no module >/tmp/x.ko; /bin/insmod /tmp/x.ko";
     sh(docker, name, &["--cap-add", "SYS_MODULE"], script)?;
     let alert = world.expect(rule, |fields| text(fields, "container.name") == name)?;
     is_in(&alert, name);
@@ -96,6 +98,16 @@ const GUEST_RULES: &str = r"
   desc: a socket becomes a standard stream
   condition: evt.type in (dup, dup2, dup3) and evt.rawres in (0, 1, 2) and fd.type = ipv4
   output: dup | name=%fd.name rport=%fd.rport proto=%fd.l4proto
+  priority: NOTICE
+- rule: moved
+  desc: a file gets another name
+  condition: evt.type in (rename, renameat, renameat2) and evt.arg.newpath = /tmp/new
+  output: moved | old=%evt.arg.oldpath res=%evt.res
+  priority: NOTICE
+- rule: setuid bit
+  desc: a file becomes setuid
+  condition: evt.type in (chmod, fchmod, fchmodat) and evt.arg.mode contains S_ISUID
+  output: setuid bit | file=%evt.arg.filename
   priority: NOTICE
 - rule: module
   desc: a module is loaded
@@ -157,6 +169,12 @@ fn the_object_tier_sees_calls() -> Result<()> {
     assert_fields(&alert, &[("fd.l4proto", json!("tcp"))]);
     guest_alert(text, "module", |fields| fields["proc.args"] == "/tmp/x.ko")?;
     guest_alert(text, "message", |fields| fields["fd.sip"] == "127.0.0.1")?;
+    guest_alert(text, "moved", |fields| {
+        fields["evt.arg.oldpath"] == "/tmp/old"
+    })?;
+    guest_alert(text, "setuid bit", |fields| {
+        fields["evt.arg.filename"] == "/tmp/new"
+    })?;
     let report: Value = serde_json::from_str(section(text, "doctor")?)?;
     let kinds = report["coverage"].as_array().context("no coverage")?;
     for name in ["dup", "module", "send"] {
@@ -165,6 +183,21 @@ fn the_object_tier_sees_calls() -> Result<()> {
             .find(|kind| kind["kind"] == name)
             .context(name)?;
         ensure!(kind["tier"] == "object", "{kind:#}");
+    }
+    for name in [
+        "identity",
+        "namespace",
+        "memfd",
+        "remove",
+        "rename",
+        "mode",
+        "mkdir",
+    ] {
+        let kind = kinds
+            .iter()
+            .find(|kind| kind["kind"] == name)
+            .context(name)?;
+        ensure!(kind["tier"] == "syscall", "{kind:#}");
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use monitor_common::{Kind, Slot};
 use monitor_policy::text::{self, ExeState};
 use monitor_policy::{Value, View};
 
-use super::{Event, fd};
+use super::{Event, calls, fd};
 use crate::record::Body;
 
 /// `AT_FDCWD`.
@@ -18,7 +18,7 @@ const AF_UNIX: u16 = 1;
 const O_CLOEXEC: u64 = 0o2_000_000;
 
 /// A parameter: its number or text, and how the number reads.
-enum Parameter<'e> {
+pub(super) enum Parameter<'e> {
     /// Bytes as they are.
     Text(Cow<'e, [u8]>),
     /// A number that reads as text, such as flags or an errno.
@@ -26,7 +26,7 @@ enum Parameter<'e> {
 }
 
 impl Parameter<'_> {
-    fn unsigned(value: u64) -> Self {
+    pub(super) fn unsigned(value: u64) -> Self {
         Self::Named(
             Value::Unsigned(value),
             Cow::Owned(value.to_string().into_bytes()),
@@ -40,11 +40,11 @@ impl Parameter<'_> {
         )
     }
 
-    fn named(value: u64, text: impl Into<String>) -> Self {
+    pub(super) fn named(value: u64, text: impl Into<String>) -> Self {
         Self::Named(Value::Unsigned(value), Cow::Owned(text.into().into_bytes()))
     }
 
-    fn errno(result: i64) -> Self {
+    pub(super) fn errno(result: i64) -> Self {
         let text = text::errno(result).into_owned().into_bytes();
         Self::Named(Value::Signed(result), Cow::Owned(text))
     }
@@ -98,9 +98,7 @@ pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
         "dup2" => &["res", "oldfd", "newfd"],
         "dup3" => &["res", "oldfd", "newfd", "flags"],
         "sendto" | "sendmsg" => &["res", "data", "fd", "size", "tuple"],
-        "init_module" => &["res", "img", "length", "uargs"],
-        "finit_module" => &["res", "fd", "uargs", "flags"],
-        _ => &[],
+        other => calls::names(other),
     }
 }
 
@@ -155,8 +153,7 @@ fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Paramet
         Kind::Symlink | Kind::Link => link(event, name, view),
         Kind::Ptrace => ptrace(event, name),
         Kind::Dup => dup(event, name),
-        Kind::Module => module(event, name),
-        Kind::CgroupMkdir | Kind::CgroupRmdir | Kind::CgroupAttach => None,
+        _ => calls::parameter(event, name, view),
     }
 }
 
@@ -342,30 +339,8 @@ fn dup<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
     })
 }
 
-fn module<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
-    let Body::Module(body) = event.record.body() else {
-        return None;
-    };
-    let [first, second, third, ..] = body.args;
-    Some(match name {
-        "res" => Parameter::errno(body.ret),
-        "fd" => descriptor(event, i64::from(first as i32), View::Passed),
-        "length" => Parameter::unsigned(second),
-        "uargs" => Parameter::Text(event.record.string(Slot::Args).into()),
-        "flags" => flags(
-            third & u64::from(u32::MAX),
-            &[
-                (1, "MODULE_INIT_IGNORE_MODVERSIONS"),
-                (2, "MODULE_INIT_IGNORE_VERMAGIC"),
-                (4, "MODULE_INIT_COMPRESSED_FILE"),
-            ],
-        ),
-        _ => return None,
-    })
-}
-
 /// The names of the bits that are set, `|` between them; the number when there are none.
-fn flags<'e>(set: u64, names: &[(u64, &str)]) -> Parameter<'e> {
+pub(super) fn flags<'e>(set: u64, names: &[(u64, &str)]) -> Parameter<'e> {
     let known: Vec<&str> = names
         .iter()
         .filter(|(bit, _)| set & bit == *bit)
@@ -378,7 +353,7 @@ fn flags<'e>(set: u64, names: &[(u64, &str)]) -> Parameter<'e> {
 }
 
 /// `<f>/path`, or the errno of a call that gave no descriptor.
-fn descriptor<'e>(event: &Event<'_>, number: i64, view: View) -> Parameter<'e> {
+pub(super) fn descriptor<'e>(event: &Event<'_>, number: i64, view: View) -> Parameter<'e> {
     if number < 0 {
         return Parameter::errno(number);
     }
@@ -390,7 +365,7 @@ fn descriptor<'e>(event: &Event<'_>, number: i64, view: View) -> Parameter<'e> {
     Parameter::Named(Value::Signed(number), text.into())
 }
 
-fn directory_descriptor<'e>(number: i32, path: &[u8]) -> Parameter<'e> {
+pub(super) fn directory_descriptor<'e>(number: i32, path: &[u8]) -> Parameter<'e> {
     let text = match (number, path) {
         (AT_FDCWD, _) => b"AT_FDCWD".to_vec(),
         (_, b"") => number.to_string().into_bytes(),

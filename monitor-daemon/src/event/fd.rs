@@ -36,6 +36,7 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> O
                 .or_else(|| socket(event, field))
         }
         Kind::Symlink | Kind::Link => links(event, field, view),
+        Kind::Rename | Kind::Remove | Kind::Mode | Kind::Mkdir => paths(event, field, view),
         _ => None,
     }
     .or_else(|| match field.field {
@@ -283,6 +284,24 @@ fn links<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value
         Field::FsPathNameraw | Field::FsPathSourceraw => name_raw(),
         Field::FsPathTarget => target(),
         Field::FsPathTargetraw => target_raw(),
+        _ => return None,
+    })
+}
+
+/// `fs.path.*` of calls on paths.
+fn paths<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
+    if !succeeded(event) {
+        return None;
+    }
+    let passed = |slot| Value::Text(event.record.string(slot).into());
+    let renamed = event.record.kind() == Kind::Rename;
+    Some(match field.field {
+        Field::FsPathName if !renamed => Value::Text(event.paths.main(view).into()),
+        Field::FsPathNameraw if !renamed => passed(Slot::Passed),
+        Field::FsPathSource if renamed => Value::Text(event.paths.target(view).into()),
+        Field::FsPathSourceraw if renamed => passed(Slot::Target),
+        Field::FsPathTarget if renamed => Value::Text(event.paths.main(view).into()),
+        Field::FsPathTargetraw if renamed => passed(Slot::Passed),
         _ => return None,
     })
 }

@@ -10,6 +10,16 @@ use crate::record::Body;
 const O_ACCMODE: u32 = 3;
 const O_CREAT: u32 = 0o100;
 const O_TMPFILE: u32 = 0o20_000_000;
+/// What acts on files by their names.
+const FILES: [Kind; 7] = [
+    Kind::Open,
+    Kind::Symlink,
+    Kind::Link,
+    Kind::Remove,
+    Kind::Rename,
+    Kind::Mode,
+    Kind::Mkdir,
+];
 const EXECUTE_BITS: u32 = 0o111;
 
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
@@ -65,9 +75,7 @@ fn outcome<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         | Field::EvtIsSyslog => Value::Bool(false),
         Field::EvtCount | Field::EvtCountExit => Value::Unsigned(1),
         Field::EvtCountError => Value::Unsigned(failed().into()),
-        Field::EvtCountErrorFile => {
-            Value::Unsigned(failed_in(&[Kind::Open, Kind::Symlink, Kind::Link]).into())
-        }
+        Field::EvtCountErrorFile => Value::Unsigned(failed_in(&FILES).into()),
         Field::EvtCountErrorNet => {
             Value::Unsigned(failed_in(&[Kind::Connect, Kind::Socket, Kind::Send]).into())
         }
@@ -114,13 +122,11 @@ fn parameters<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
             Some(Value::Text(arguments::all(event, view).into()))
         }
         (Field::EvtAbspath, _) => match event.record.kind() {
-            // The source of a hard link is what it links to.
-            Kind::Link if !matches!(&field.arg, Some(FieldArg::Key(end)) if &**end == "dst") => {
+            // The source of a hard link is what it links to, that of a rename the old name.
+            Kind::Link | Kind::Rename if !matches!(&field.arg, Some(FieldArg::Key(end)) if &**end == "dst") => {
                 Some(Value::Text(event.paths.target(view).into()))
             }
-            Kind::Open | Kind::Symlink | Kind::Link => {
-                Some(Value::Text(event.paths.main(view).into()))
-            }
+            kind if FILES.contains(&kind) => Some(Value::Text(event.paths.main(view).into())),
             _ => None,
         },
         _ => None,
@@ -129,7 +135,14 @@ fn parameters<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
 
 const fn category(kind: Kind) -> &'static str {
     match kind {
-        Kind::Open | Kind::Symlink | Kind::Link => "file",
+        Kind::Open
+        | Kind::Symlink
+        | Kind::Link
+        | Kind::Remove
+        | Kind::Rename
+        | Kind::Mode
+        | Kind::Mkdir => "file",
+        Kind::Identity => "user",
         Kind::Connect | Kind::Socket => "net",
         Kind::Send => "IO-write",
         _ => "process",

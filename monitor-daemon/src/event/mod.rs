@@ -5,6 +5,7 @@
 //! which `language.md`'s authors and ours read the same way: comparisons on it are false.
 
 mod arguments;
+mod calls;
 mod container;
 mod fd;
 mod filled;
@@ -201,12 +202,9 @@ impl<'a> Event<'a> {
             Body::Symlink(body) | Body::Link(body) => Some(body.ret),
             Body::Ptrace(body) => Some(body.ret),
             Body::Dup(body) => Some(body.socket.ret),
-            Body::Module(body) => Some(body.ret),
             Body::Send(body) => Some(body.socket.ret),
             Body::Fork(_) => Some(i64::from(self.record.task().pid)),
-            Body::Exit(_) | Body::CgroupMkdir(_) | Body::CgroupRmdir(_) | Body::CgroupAttach(_) => {
-                None
-            }
+            _ => Some(self.record.registers()?.ret),
         }
     }
 }
@@ -249,6 +247,13 @@ pub const fn event_types(kind: Kind) -> &'static [&'static str] {
         Kind::Dup => &["dup", "dup2", "dup3"],
         Kind::Module => &["init_module", "finit_module"],
         Kind::Send => &["sendto", "sendmsg"],
+        Kind::Identity => &["setuid", "setgid"],
+        Kind::Namespace => &["setns", "unshare"],
+        Kind::Memfd => &["memfd_create"],
+        Kind::Remove => &["unlink", "unlinkat", "rmdir"],
+        Kind::Rename => &["rename", "renameat", "renameat2"],
+        Kind::Mode => &["chmod", "fchmod", "fchmodat"],
+        Kind::Mkdir => &["mkdir", "mkdirat"],
         Kind::CgroupMkdir | Kind::CgroupRmdir | Kind::CgroupAttach => &[],
     }
 }
@@ -263,7 +268,6 @@ mod number {
     pub(super) const LINK: u32 = 86;
     pub(super) const SYMLINK: u32 = 88;
     pub(super) const OPEN_BY_HANDLE_AT: u32 = 304;
-    pub(super) const INIT_MODULE: u32 = 175;
     pub(super) const FINIT_MODULE: u32 = 313;
     pub(super) const EXECVEAT: u32 = 322;
     pub(super) const OPENAT2: u32 = 437;
@@ -295,10 +299,8 @@ fn type_name(record: &Record<'_>) -> Option<&'static str> {
             number::DUP2 => "dup2",
             _ => "dup3",
         },
-        Body::Module(body) if body.syscall == number::INIT_MODULE => "init_module",
-        Body::Module(_) => "finit_module",
         Body::Send(body) if body.syscall == number::SENDTO => "sendto",
         Body::Send(_) => "sendmsg",
-        Body::CgroupMkdir(_) | Body::CgroupRmdir(_) | Body::CgroupAttach(_) => return None,
+        _ => calls::name(record.registers()?)?,
     })
 }

@@ -39,11 +39,11 @@ impl TwoViews<'_> {
 impl<'a> Paths<'a> {
     pub(super) fn of(record: &Record<'a>) -> Self {
         match record.body() {
-            Body::Open(_) => Self {
+            Body::Open(_) | Body::Remove(_) | Body::Mode(_) | Body::Mkdir(_) => Self {
                 main: main(record),
                 target: TwoViews::default(),
             },
-            Body::Link(_) => {
+            Body::Link(_) | Body::Rename(_) => {
                 let target = absolute(record, Slot::TargetBase, Slot::Target);
                 Self {
                     main: main(record),

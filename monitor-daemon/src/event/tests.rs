@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use monitor_common::call::Registers;
 use monitor_common::file::{Link, Open};
-use monitor_common::network::{Connect, Dup, Send};
+use monitor_common::network::Connect;
 use monitor_common::process::{ExeFlags, Exec};
 use monitor_common::{Header, Kind, Slot, Task};
 use monitor_policy::{Event as _, Field, FieldRef, Value, View};
@@ -14,6 +13,8 @@ use super::*;
 use crate::container::cgroup_path::{Owner, Runtime};
 use crate::container::{Image as ContainerImage, Metadata, State};
 use crate::process::{Image, Limits, ProcessKey};
+
+mod calls;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -321,141 +322,6 @@ fn a_connect_names_both_ends() {
     check(
         &connect(2, remote, 0),
         &[("fd.name", "192.0.2.1:443"), ("fd.lport", "missing")],
-    );
-}
-
-#[test]
-fn a_dup_shows_the_socket_under_its_new_descriptor() {
-    let mut socket = Connect::new_zeroed();
-    socket.remote[..4].copy_from_slice(&[192, 0, 2, 1]);
-    socket.local[..4].copy_from_slice(&[192, 0, 2, 9]);
-    socket.family = 2;
-    socket.kind = 1;
-    socket.protocol = 6;
-    socket.remote_port = 4444;
-    socket.local_port = 50_000;
-    let mut body = Dup {
-        socket,
-        syscall: 33,
-        oldfd: 3,
-        flags: 0,
-        reserved: 0,
-    };
-    let record = |body: &Dup| bytes(Kind::Dup, child_of(3, 4, "cat"), body, &[]);
-    let name = "192.0.2.9:50000->192.0.2.1:4444";
-    check(
-        &record(&body),
-        &[
-            ("evt.type", "dup2"),
-            ("evt.rawres", "0"),
-            ("evt.res", "SUCCESS"),
-            ("fd.num", "0"),
-            ("fd.type", "ipv4"),
-            ("fd.l4proto", "tcp"),
-            ("fd.name", name),
-            ("fd.sip", "192.0.2.1"),
-            ("fd.rport", "4444"),
-            ("fd.lport", "50000"),
-            ("fd.connected", "true"),
-            ("evt.arg.oldfd", &format!("<4>{name}")),
-        ],
-    );
-    // A listening socket has no peer.
-    body.socket.remote_port = 0;
-    body.syscall = 292;
-    body.flags = 0o2_000_000;
-    check(
-        &record(&body),
-        &[
-            ("evt.type", "dup3"),
-            ("fd.name", "192.0.2.9:50000"),
-            ("fd.sip", "missing"),
-            ("fd.connected", "false"),
-            ("evt.arg.flags", "O_CLOEXEC"),
-        ],
-    );
-    body.socket = Connect::new_zeroed();
-    body.socket.family = 1;
-    check(
-        &record(&body),
-        &[("fd.type", "unix"), ("fd.name", ""), ("fd.sip", "missing")],
-    );
-}
-
-#[test]
-fn a_message_shows_where_it_goes() {
-    let mut socket = Connect::new_zeroed();
-    socket.ret = 5;
-    socket.fd = 7;
-    socket.remote[..4].copy_from_slice(&[203, 0, 113, 5]);
-    (socket.family, socket.passed_family) = (2, 2);
-    (socket.kind, socket.remote_port, socket.local_port) = (2, 53, 40_000);
-    let body = Send {
-        socket,
-        syscall: 44,
-        flags: 0,
-    };
-    let name = "0.0.0.0:40000->203.0.113.5:53";
-    check(
-        &bytes(Kind::Send, child_of(3, 4, "cat"), &body, &[]),
-        &[
-            ("evt.type", "sendto"),
-            ("evt.rawres", "5"),
-            ("fd.num", "7"),
-            ("fd.type", "ipv4"),
-            ("fd.l4proto", "udp"),
-            ("fd.name", name),
-            ("fd.sip", "203.0.113.5"),
-            ("fd.sport", "53"),
-            ("fd.connected", "false"),
-            ("fd.name_changed", "true"),
-            ("evt.arg.tuple", name),
-            ("evt.arg.fd", &format!("<4>{name}")),
-            ("evt.arg.size", "missing"),
-        ],
-    );
-}
-
-#[test]
-fn a_module_has_its_file_and_parameters() {
-    let mut task = child_of(3, 4, "cat");
-    task.cap_effective = 1 << 16;
-    let body = Registers {
-        ret: -8,
-        args: [5, 0, 4, 0, 0, 0],
-        syscall: 313,
-        reserved: 0,
-    };
-    let strings = [(Slot::Resolved, "/tmp/x.ko"), (Slot::Args, "a=1 b")];
-    let record = bytes(Kind::Module, task, &body, &strings);
-    check(
-        &record,
-        &[
-            ("evt.type", "finit_module"),
-            ("evt.res", "ENOEXEC"),
-            ("evt.rawres", "-8"),
-            ("fd.num", "5"),
-            ("fd.name", "/tmp/x.ko"),
-            ("evt.arg.fd", "<f>/tmp/x.ko"),
-            ("evt.arg.uargs", "a=1 b"),
-            ("evt.arg.flags", "MODULE_INIT_COMPRESSED_FILE"),
-            ("thread.cap_effective", "CAP_SYS_MODULE"),
-        ],
-    );
-    let body = Registers {
-        syscall: 175,
-        args: [4096, 70, 0, 0, 0, 0],
-        ..body
-    };
-    check(
-        &bytes(Kind::Module, task, &body, &[]),
-        &[
-            ("evt.type", "init_module"),
-            ("evt.arg.length", "70"),
-            ("evt.arg.uargs", "<NA>"),
-            ("fd.name", "missing"),
-            ("fd.num", "missing"),
-        ],
     );
 }
 

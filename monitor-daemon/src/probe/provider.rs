@@ -123,6 +123,9 @@ const ONLY_SOCKETS: &str = "dups of other files than sockets, dups that fail, an
 const SENDMMSG: &str = "messages without an address of their own, and those of sendmmsg(2)";
 const DESTINATION: &str = "the address of a message is read from the program's memory after the \
                            call, when it may have been changed";
+const NAMES: &str = "names are read from the program's memory after the call, when they may have \
+                     been changed, and not resolved";
+const OTHER_IDS: &str = "setreuid(2), setresuid(2) and their like";
 const PARAMETERS: &str = "a module's parameters are read from the program's memory after the call, \
                           when they may have been changed";
 const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
@@ -146,6 +149,13 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::Dup => DUPS,
         Kind::Module => MODULES,
         Kind::Send => SENDS,
+        Kind::Identity => IDENTITYS,
+        Kind::Namespace => NAMESPACES,
+        Kind::Memfd => MEMFDS,
+        Kind::Remove => REMOVES,
+        Kind::Rename => RENAMES,
+        Kind::Mode => MODES,
+        Kind::Mkdir => MKDIRS,
     }
 }
 
@@ -421,6 +431,69 @@ const SENDS: &[Provider] = &[
         blind: &[URING, SENDMMSG, DESTINATION, SOCKETCALL],
     },
 ];
+
+const IDENTITYS: &[Provider] = &[at_exit(
+    &[Need::Task],
+    &[Part::calls(&[Operation::SetUid, Operation::SetGid])],
+    &[OTHER_IDS],
+)];
+const NAMESPACES: &[Provider] = &[at_exit(
+    &[Need::Task],
+    &[Part::calls(&[Operation::SetNs, Operation::Unshare])],
+    &[],
+)];
+const MEMFDS: &[Provider] = &[at_exit(
+    &[Need::Task],
+    &[Part::calls(&[Operation::MemfdCreate])],
+    &[NAMES],
+)];
+const REMOVES: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(&[
+        Operation::Unlink,
+        Operation::UnlinkAt,
+        Operation::Rmdir,
+    ])],
+    &[URING, NAMES],
+)];
+const RENAMES: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(&[
+        Operation::Rename,
+        Operation::RenameAt,
+        Operation::RenameAt2,
+    ])],
+    &[URING, NAMES],
+)];
+const MODES: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(&[
+        Operation::Chmod,
+        Operation::Fchmod,
+        Operation::FchmodAt,
+        Operation::FchmodAt2,
+    ])],
+    &[URING, NAMES],
+)];
+const MKDIRS: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(&[Operation::Mkdir, Operation::MkdirAt])],
+    &[URING, NAMES],
+)];
+
+/// What registers tell is the same in both tiers, so there is one provider, at the end of calls.
+const fn at_exit(
+    needs: &'static [Need],
+    parts: &'static [Part],
+    blind: &'static [&'static str],
+) -> Provider {
+    Provider {
+        tier: Tier::Syscall,
+        needs,
+        parts,
+        blind,
+    }
+}
 
 const fn tracepoint(needs: &'static [Need], parts: &'static [Part]) -> Provider {
     Provider {

@@ -1,0 +1,252 @@
+//! Fields of calls on sockets, and of those that their registers tell.
+
+use monitor_common::call::Registers;
+use monitor_common::network::{Dup, Send};
+
+use super::*;
+
+#[test]
+fn a_dup_shows_the_socket_under_its_new_descriptor() {
+    let mut socket = Connect::new_zeroed();
+    socket.remote[..4].copy_from_slice(&[192, 0, 2, 1]);
+    socket.local[..4].copy_from_slice(&[192, 0, 2, 9]);
+    socket.family = 2;
+    socket.kind = 1;
+    socket.protocol = 6;
+    socket.remote_port = 4444;
+    socket.local_port = 50_000;
+    let mut body = Dup {
+        socket,
+        syscall: 33,
+        oldfd: 3,
+        flags: 0,
+        reserved: 0,
+    };
+    let record = |body: &Dup| bytes(Kind::Dup, child_of(3, 4, "cat"), body, &[]);
+    let name = "192.0.2.9:50000->192.0.2.1:4444";
+    check(
+        &record(&body),
+        &[
+            ("evt.type", "dup2"),
+            ("evt.rawres", "0"),
+            ("evt.res", "SUCCESS"),
+            ("fd.num", "0"),
+            ("fd.type", "ipv4"),
+            ("fd.l4proto", "tcp"),
+            ("fd.name", name),
+            ("fd.sip", "192.0.2.1"),
+            ("fd.rport", "4444"),
+            ("fd.lport", "50000"),
+            ("fd.connected", "true"),
+            ("evt.arg.oldfd", &format!("3(<4>{name})")),
+        ],
+    );
+    // A listening socket has no peer.
+    body.socket.remote_port = 0;
+    body.syscall = 292;
+    body.flags = 0o2_000_000;
+    check(
+        &record(&body),
+        &[
+            ("evt.type", "dup3"),
+            ("fd.name", "192.0.2.9:50000"),
+            ("fd.sip", "missing"),
+            ("fd.connected", "false"),
+            ("evt.arg.flags", "O_CLOEXEC"),
+        ],
+    );
+    body.socket = Connect::new_zeroed();
+    body.socket.family = 1;
+    check(
+        &record(&body),
+        &[("fd.type", "unix"), ("fd.name", ""), ("fd.sip", "missing")],
+    );
+}
+
+#[test]
+fn a_message_shows_where_it_goes() {
+    let mut socket = Connect::new_zeroed();
+    socket.ret = 5;
+    socket.fd = 7;
+    socket.remote[..4].copy_from_slice(&[203, 0, 113, 5]);
+    (socket.family, socket.passed_family) = (2, 2);
+    (socket.kind, socket.remote_port, socket.local_port) = (2, 53, 40_000);
+    let body = Send {
+        socket,
+        syscall: 44,
+        flags: 0,
+    };
+    let name = "0.0.0.0:40000->203.0.113.5:53";
+    check(
+        &bytes(Kind::Send, child_of(3, 4, "cat"), &body, &[]),
+        &[
+            ("evt.type", "sendto"),
+            ("evt.rawres", "5"),
+            ("fd.num", "7"),
+            ("fd.type", "ipv4"),
+            ("fd.l4proto", "udp"),
+            ("fd.name", name),
+            ("fd.sip", "203.0.113.5"),
+            ("fd.sport", "53"),
+            ("fd.connected", "false"),
+            ("fd.name_changed", "true"),
+            ("evt.arg.tuple", name),
+            ("evt.arg.fd", &format!("7(<4>{name})")),
+            ("evt.arg.size", "missing"),
+        ],
+    );
+}
+
+/// Kind, number, arguments, event type, and all parameters as they show.
+type Case = (Kind, u32, [u64; 6], &'static str, &'static str);
+
+const AT_CWD: u64 = 0xffff_ff9c;
+
+const CASES: &[Case] = &[
+    (Kind::Identity, 105, [0; 6], "setuid", "res=0 uid=root"),
+    (
+        Kind::Namespace,
+        308,
+        [3, 0x2_0000, 0, 0, 0, 0],
+        "setns",
+        "res=0 fd=3 nstype=CLONE_NEWNS",
+    ),
+    (
+        Kind::Namespace,
+        272,
+        [0x1002_0000, 0, 0, 0, 0, 0],
+        "unshare",
+        "res=0 flags=CLONE_NEWNS|CLONE_NEWUSER",
+    ),
+    (
+        Kind::Memfd,
+        319,
+        [0, 1, 0, 0, 0, 0],
+        "memfd_create",
+        "fd=0(<m>memfd:b) name=b flags=MFD_CLOEXEC",
+    ),
+    (
+        Kind::Remove,
+        263,
+        [7, 0, 0x200, 0, 0, 0],
+        "unlinkat",
+        "res=0 dirfd=7(<d>/etc) name=/etc/b flags=AT_REMOVEDIR",
+    ),
+    (
+        Kind::Rename,
+        316,
+        [AT_CWD, 0, 7, 0, 2, 0],
+        "renameat2",
+        "res=0 olddirfd=AT_FDCWD oldpath=/a newdirfd=7(<d>/etc) newpath=/etc/b flags=RENAME_EXCHANGE",
+    ),
+    (
+        Kind::Mode,
+        452,
+        [7, 0, 0o4755, 0, 0, 0],
+        "fchmodat",
+        "res=0 dirfd=7(<d>/etc) filename=/etc/b mode=S_IXOTH|S_IROTH|S_IXGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISUID",
+    ),
+    (
+        Kind::Mkdir,
+        258,
+        [7, 0, 0, 0, 0, 0],
+        "mkdirat",
+        "res=0 dirfd=7(<d>/etc) path=/etc/b mode=0",
+    ),
+];
+
+const PATHS: [(Slot, &str); 4] = [
+    (Slot::Passed, "b"),
+    (Slot::Target, "../a"),
+    (Slot::Cwd, "/srv"),
+    (Slot::Base, "/etc"),
+];
+
+fn call(kind: Kind, syscall: u32, args: [u64; 6], strings: &[(Slot, &str)]) -> Vec<u8> {
+    let body = Registers {
+        ret: 0,
+        args,
+        syscall,
+        reserved: 0,
+    };
+    bytes(kind, child_of(3, 4, "cat"), &body, strings)
+}
+
+#[test]
+fn calls_of_registers_show_their_parameters() {
+    for (kind, syscall, args, name, shown) in CASES {
+        let record = call(*kind, *syscall, *args, &PATHS);
+        check(&record, &[("evt.type", name), ("evt.args", shown)]);
+    }
+}
+
+#[test]
+fn calls_on_paths_have_them_as_fields() {
+    check(
+        &call(Kind::Rename, 316, [0; 6], &PATHS),
+        &[
+            ("fs.path.source", "/a"),
+            ("fs.path.sourceraw", "../a"),
+            ("fs.path.target", "/etc/b"),
+            ("fs.path.name", "missing"),
+            ("evt.abspath[src]", "/a"),
+            ("evt.abspath[dst]", "/etc/b"),
+        ],
+    );
+    check(
+        &call(Kind::Remove, 263, [0; 6], &PATHS),
+        &[("fs.path.name", "/etc/b"), ("fs.path.nameraw", "b")],
+    );
+    check(
+        &call(
+            Kind::Mode,
+            91,
+            [5, 0, 0, 0, 0, 0],
+            &[(Slot::Resolved, "/x")],
+        ),
+        &[("evt.arg.fd", "5(<f>/x)"), ("fs.path.name", "/x")],
+    );
+}
+
+#[test]
+fn a_module_has_its_file_and_parameters() {
+    let mut task = child_of(3, 4, "cat");
+    task.cap_effective = 1 << 16;
+    let body = Registers {
+        ret: -8,
+        args: [5, 0, 4, 0, 0, 0],
+        syscall: 313,
+        reserved: 0,
+    };
+    let strings = [(Slot::Resolved, "/tmp/x.ko"), (Slot::Args, "a=1 b")];
+    let record = bytes(Kind::Module, task, &body, &strings);
+    check(
+        &record,
+        &[
+            ("evt.type", "finit_module"),
+            ("evt.res", "ENOEXEC"),
+            ("evt.rawres", "-8"),
+            ("fd.num", "5"),
+            ("fd.name", "/tmp/x.ko"),
+            ("evt.arg.fd", "5(<f>/tmp/x.ko)"),
+            ("evt.arg.uargs", "a=1 b"),
+            ("evt.arg.flags", "MODULE_INIT_COMPRESSED_FILE"),
+            ("thread.cap_effective", "CAP_SYS_MODULE"),
+        ],
+    );
+    let body = Registers {
+        syscall: 175,
+        args: [4096, 70, 0, 0, 0, 0],
+        ..body
+    };
+    check(
+        &bytes(Kind::Module, task, &body, &[]),
+        &[
+            ("evt.type", "init_module"),
+            ("evt.arg.length", "70"),
+            ("evt.arg.uargs", "<NA>"),
+            ("fd.name", "missing"),
+            ("fd.num", "missing"),
+        ],
+    );
+}

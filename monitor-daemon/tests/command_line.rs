@@ -332,3 +332,35 @@ fn doctor_gives_the_same_facts_to_programs() {
         assert_eq!(output.status.code(), Some(3));
     }
 }
+
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    let fixture = Fixture::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = text(&fixture.run(&format!("completion {shell}")).stdout);
+        for word in ["doctor", "rules", "--policy"] {
+            let word = if shell == "fish" {
+                word.trim_start_matches('-')
+            } else {
+                word
+            };
+            assert!(script.contains(word), "{shell}: no {word}");
+        }
+    }
+    assert_eq!(fixture.run("man out").status.code(), Some(0));
+    let commands = [
+        "run", "check", "eval", "doctor", "fields", "rules", "config",
+    ];
+    for command in commands {
+        let page = fixture.path(&format!("out/monitor-daemon-{command}.1"));
+        assert!(
+            fs::read_to_string(page).unwrap().contains(".TH"),
+            "{command}"
+        );
+    }
+    let page = fs::read_to_string(fixture.path("out/monitor-daemon.1")).unwrap();
+    assert!(page.contains("Exit codes: 0 done"), "{page}");
+    assert!(!fixture.path("out/monitor-daemon-reference.1").exists());
+    let output = fixture.run("man rules.yaml/out");
+    assert_eq!(output.status.code(), Some(3));
+}

@@ -66,6 +66,8 @@ pub(super) enum Error {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Watch(#[from] WatchError),
+    #[error("cannot write into the folder `{}`: {source}", folder.display())]
+    WriteFiles { folder: PathBuf, source: io::Error },
     #[error("cannot write the result: {0}")]
     Print(#[source] io::Error),
     #[error("metrics are inconsistent: {0}")]
@@ -90,6 +92,7 @@ impl Error {
             | Self::Output(OutputError::Open { .. })
             | Self::Serve(ServeError::Listen { .. })
             | Self::Watch(_)
+            | Self::WriteFiles { .. }
             | Self::Print(_) => ENVIRONMENT,
             Self::Config(_) => CONFIGURATION,
             Self::Output(OutputError::Thread(_))

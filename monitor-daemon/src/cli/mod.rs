@@ -2,6 +2,7 @@
 //! ([`error::Error`] has the table). One file a command.
 
 mod check;
+mod completion;
 mod config;
 mod doctor;
 mod error;
@@ -15,7 +16,7 @@ mod run;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,6 +49,8 @@ enum Command {
     Fields(fields::Arguments),
     Rules(rules::Arguments),
     Config(config::Arguments),
+    Completion(completion::CompletionArguments),
+    Man(completion::ManArguments),
     #[command(hide = true)]
     Reference(reference::Arguments),
 }
@@ -80,6 +83,10 @@ pub fn main() -> ExitCode {
         Command::Fields(arguments) => fields::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
+        Command::Completion(arguments) => {
+            completion::completion(&arguments, &mut Arguments::command())
+        }
+        Command::Man(arguments) => completion::man(&arguments, Arguments::command()),
         Command::Reference(arguments) => reference::run(&arguments),
     };
     match result {
@@ -90,8 +97,6 @@ pub fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -128,6 +133,10 @@ mod tests {
             ("fields --format json", true),
             ("rules --config c.yaml --policy a --policy b --kernel", true),
             ("config --config c.yaml", true),
+            ("completion bash", true),
+            ("completion dos", false),
+            ("man out", true),
+            ("man", false),
             ("reference fields", true),
             ("reference nothing", false),
             ("", false),

@@ -10,6 +10,7 @@ mod host;
 mod judge;
 mod services;
 mod state;
+mod supervisor;
 mod waiting;
 
 use std::io;
@@ -30,6 +31,7 @@ use crate::names::NamesUpdate;
 use crate::output::AlertQueue;
 use crate::probe::{ProbeError, Probes, Request, Rings};
 use state::State;
+use supervisor::Supervisor;
 
 use judge::Judge;
 
@@ -103,7 +105,9 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
     let mut state = State::new(settings, services);
     state.begin(&probes);
     state.say_ready();
-    let result = follow(&mut state, &probes, &mut rings, inputs).await;
+    let mut supervisor = Supervisor::ready();
+    let result = follow(&mut state, &probes, &mut rings, inputs, &mut supervisor).await;
+    supervisor::stopping();
     state.finish(&probes, &mut rings);
     result
 }
@@ -113,6 +117,7 @@ async fn follow(
     probes: &Probes,
     rings: &mut Rings,
     mut inputs: Receiver<Input>,
+    supervisor: &mut Supervisor,
 ) -> Result<(), WatchError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -130,6 +135,7 @@ async fn follow(
             ready = lifecycle.readable() => ready?.clear_ready(),
             ready = bulk.readable() => ready?.clear_ready(),
         }
+        supervisor.alive();
         // A ring wakes us once when it stops being empty, so it is emptied before the next wait;
         // signals and other inputs get their turn between batches.
         while drain(state, rings) == BATCH {
@@ -137,6 +143,7 @@ async fn follow(
                 state.input(input);
             }
             state.tick(probes);
+            supervisor.alive();
             if stopped(&mut terminate, &mut interrupt).await {
                 return Ok(());
             }

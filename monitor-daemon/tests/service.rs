@@ -1,0 +1,134 @@
+//! The daemon under a service manager: what it tells it, with no more capabilities than the unit
+//! gives, and the unit itself. Needs root; skips with a reason otherwise, or fails when `CI=true`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn unit() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(root.join("../packaging/systemd/monitor-daemon.service")).unwrap()
+}
+
+/// Says why a test does not run; a failure where everything must.
+fn skip(test: &str, reason: &str) {
+    assert!(
+        std::env::var_os("CI").is_none_or(|value| value != "true"),
+        "this test must run where CI=true is set: {reason}"
+    );
+    println!("SKIP: {test}: {reason}");
+}
+
+/// `+bpf,+perfmon`, from the unit.
+fn capabilities() -> String {
+    let unit = unit();
+    let line = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let names = line.unwrap().split(' ').map(|name| {
+        let name = name.strip_prefix("CAP_").unwrap();
+        format!("+{}", name.to_lowercase())
+    });
+    names.collect::<Vec<_>>().join(",")
+}
+
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(folder: &Path, socket: &Path) -> Daemon {
+    let config = folder.join("monitor.yaml");
+    fs::write(&config, "metrics: {listen: off}\naccept_blind: true\n").unwrap();
+    let capabilities = format!("-all,{}", capabilities());
+    let child = Command::new("setpriv")
+        .arg(format!("--bounding-set={capabilities}"))
+        .arg("--no-new-privs")
+        .arg(env!("CARGO_BIN_EXE_monitor-daemon"))
+        .args(["run", "--config"])
+        .arg(config)
+        .env("NOTIFY_SOCKET", socket)
+        .env("WATCHDOG_USEC", "400000")
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    Daemon(child)
+}
+
+fn told(socket: &UnixDatagram) -> String {
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer).unwrap();
+    String::from_utf8(buffer[..length].to_vec())
+        .unwrap()
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn the_service_manager_is_told_of_start_life_and_end() {
+    if !rustix::process::geteuid().is_root() {
+        return skip(
+            "the_service_manager_is_told_of_start_life_and_end",
+            "needs root",
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut daemon = start(folder.path(), &path);
+    assert_eq!(told(&socket), "READY=1");
+    let started = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(told(&socket), "WATCHDOG=1");
+    }
+    assert!(
+        started.elapsed() >= Duration::from_millis(500),
+        "half of the limit lies between two signs"
+    );
+    let pid = rustix::process::Pid::from_child(&daemon.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    while let told = told(&socket)
+        && told != "STOPPING=1"
+    {
+        assert_eq!(told, "WATCHDOG=1");
+    }
+    assert_eq!(daemon.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn systemd_takes_the_unit() {
+    let there = Command::new("systemd-analyze").arg("--version").output();
+    if there.is_err() {
+        return skip("systemd_takes_the_unit", "no systemd-analyze");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("monitor-daemon.service");
+    // The program and its manual page are not installed here.
+    let unit = unit().replace("/usr/local/bin/monitor-daemon", "/bin/true");
+    let lines = unit
+        .lines()
+        .filter(|line| !line.starts_with("Documentation="));
+    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let output = Command::new("systemd-analyze")
+        .arg("verify")
+        .arg(&file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    // Other units of the machine are read along, with faults of their own.
+    let ours: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains("monitor-daemon.service"))
+        .collect();
+    assert!(ours.is_empty(), "{said}");
+}

@@ -215,7 +215,7 @@ fn held<'e>(event: &'e Event<'_>, number: i32, view: View) -> Parameter<'e> {
     if path.is_empty() {
         return descriptor(event, number.into(), view);
     }
-    let text = [number.to_string().as_bytes(), b"(<f>", path, b")"].concat();
+    let text = [b"<f>", path].concat();
     Parameter::Named(Value::Signed(number.into()), Cow::Owned(text))
 }
 
@@ -224,6 +224,6 @@ fn opened<'e>(result: i64, name: &[u8]) -> Parameter<'e> {
     if result < 0 {
         return Parameter::errno(result);
     }
-    let text = [result.to_string().as_bytes(), b"(<m>memfd:", name, b")"].concat();
+    let text = [b"<m>memfd:", name].concat();
     Parameter::Named(Value::Signed(result), Cow::Owned(text))
 }

@@ -139,6 +139,7 @@ until /bin/nc 127.0.0.1 4444 -e /bin/true || [ $tries -gt 100 ]; do
     tries=$((tries + 1)); usleep 50000
 done
 timeout 1 /bin/tftp -g -r x -l /dev/null 127.0.0.1 53
+echo x >/tmp/old; /bin/mv /tmp/old /tmp/new; /bin/chmod 4755 /tmp/new
 echo no module >/tmp/x.ko; /bin/insmod /tmp/x.ko
 tries=0
 until grep -q '"rule":"module"' /tmp/alerts; do

@@ -67,7 +67,7 @@ fn start(folder: &Path, socket: &Path) -> Daemon {
 fn told(socket: &UnixDatagram) -> String {
     let mut buffer = [0; 4096];
     let length = socket.recv(&mut buffer).unwrap();
-    String::from_utf8(buffer[..length].to_vec())
+    String::from_utf8(buffer.get(..length).unwrap().to_vec())
         .unwrap()
         .trim()
         .to_owned()

@@ -49,6 +49,7 @@ const TEST: &[Need] = &[
     Need::program("cpio", "cpio"),
     Need::program("prometheus", "prometheus"),
     Need::program("promtool", "prometheus"),
+    Need::program("rsyslogd", "rsyslog"),
     Need::package("busybox-static"),
 ];
 

@@ -3,8 +3,8 @@
 use monitor_policy::{Matching, SuggestedOutput};
 use serde_yaml::{Mapping, Value};
 
-use super::value::StdoutFormat;
-use super::{Alerts, Config, Docker, JsonProperties, KEYS};
+use super::value::{StdoutFormat, SyslogFormat, SyslogProtocol};
+use super::{Alerts, Config, Docker, JsonProperties, KEYS, Syslog};
 
 impl Config {
     /// YAML that gives this configuration when read: every key, in the order of [`KEYS`].
@@ -16,17 +16,7 @@ impl Config {
         let mut all = Mapping::new();
         for key in KEYS {
             let value = self.value(key.name);
-            match key.name.split_once('.') {
-                None => _ = all.insert(key.name.into(), value),
-                Some((section, name)) => {
-                    let section = all
-                        .entry(section.into())
-                        .or_insert_with(|| Mapping::new().into());
-                    if let Value::Mapping(section) = section {
-                        section.insert(name.into(), value);
-                    }
-                }
-            }
+            insert(&mut all, key.name, value);
         }
         serde_yaml::to_string(&all)
     }
@@ -80,6 +70,41 @@ impl Config {
     }
 }
 
+/// Puts a value under a dotted key.
+fn insert(section: &mut Mapping, key: &str, value: Value) {
+    let Some((name, rest)) = key.split_once('.') else {
+        section.insert(key.into(), value);
+        return;
+    };
+    let inner = section
+        .entry(name.into())
+        .or_insert_with(|| Mapping::new().into());
+    if let Value::Mapping(inner) = inner {
+        insert(inner, rest, value);
+    }
+}
+
+fn syslog(syslog: Option<&Syslog>, name: &str) -> Value {
+    let format = syslog.map(|syslog| syslog.format).unwrap_or_default();
+    let protocol = syslog.map(|syslog| syslog.protocol).unwrap_or_default();
+    match name {
+        "address" => syslog.map_or(Value::Null, |syslog| (&*syslog.address).into()),
+        "protocol" => match protocol {
+            SyslogProtocol::Udp => "udp".into(),
+            SyslogProtocol::Tcp => "tcp".into(),
+        },
+        "facility" => {
+            let facility = syslog.map(|syslog| syslog.facility).unwrap_or_default();
+            facility.name().into()
+        }
+        "format" => match format {
+            SyslogFormat::Json => "json".into(),
+            SyslogFormat::Structured => "structured".into(),
+        },
+        _ => Value::Null,
+    }
+}
+
 fn alerts(alerts: &Alerts, name: &str) -> Value {
     match name {
         "stdout" => match alerts.stdout {
@@ -89,7 +114,10 @@ fn alerts(alerts: &Alerts, name: &str) -> Value {
         },
         "file" => alerts.file.as_deref().map_or(Value::Null, text),
         "queue_bytes" => alerts.queue_bytes.into(),
-        _ => Value::Null,
+        _ => match name.strip_prefix("syslog.") {
+            Some(name) => syslog(alerts.syslog.as_ref(), name),
+            None => Value::Null,
+        },
     }
 }
 

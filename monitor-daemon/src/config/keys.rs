@@ -62,6 +62,29 @@ pub const KEYS: &[Key] = &[
          not fit is counted as lost.",
     ),
     key(
+        "alerts.syslog.address",
+        "host with port",
+        "A syslog server that gets every alert as a message of RFC 5424.",
+    ),
+    key(
+        "alerts.syslog.protocol",
+        "`udp`, `tcp`",
+        "How messages travel. Over TCP they have their length in front (octet counting), and \
+         wait in the queue while the server is away. Datagrams may be lost, and long alerts do \
+         not fit one.",
+    ),
+    key(
+        "alerts.syslog.facility",
+        "`kern`, `user`, `daemon`, `auth`, `authpriv`, `audit`, `local0` to `local7`, …",
+        "The facility of the messages; their severity is the rule's priority.",
+    ),
+    key(
+        "alerts.syslog.format",
+        "`json`, `structured`",
+        "Whether the text of a message is the alert as JSON, or its text line with the fields as \
+         structured data.",
+    ),
+    key(
         "json.include_output_property",
         "`true`, `false`",
         "Whether JSON alerts have `output`: the text with time and priority.",

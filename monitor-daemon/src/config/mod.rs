@@ -22,7 +22,7 @@ use monitor_policy::Options;
 pub use error::ConfigError;
 pub use keys::{KEYS, Key};
 use sources::{Named, Source};
-pub use value::{RingBytes, StdoutFormat};
+pub use value::{RingBytes, StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol};
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/monitor/monitor.yaml";
@@ -68,6 +68,21 @@ pub struct Alerts {
     /// `alerts.queue_bytes`: bytes of alerts each output may hold back while it is slow or
     /// failing. Default 8 MiB, at least 64 KiB.
     pub queue_bytes: usize,
+    /// `alerts.syslog`: a syslog server that gets them too; off without `address`.
+    pub syslog: Option<Syslog>,
+}
+
+/// A syslog server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Syslog {
+    /// `alerts.syslog.address`: host and port.
+    pub address: String,
+    /// `alerts.syslog.protocol`: `udp` (default) or `tcp`.
+    pub protocol: SyslogProtocol,
+    /// `alerts.syslog.facility`: its name; default `daemon`.
+    pub facility: SyslogFacility,
+    /// `alerts.syslog.format`: `json` (default) or `structured`.
+    pub format: SyslogFormat,
 }
 
 /// Optional properties of a JSON alert; the names and defaults are Falco's.

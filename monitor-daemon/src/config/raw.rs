@@ -8,8 +8,11 @@ use monitor_policy::{Options, SuggestedOutput};
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::value::{Bounded, Listen, MatchingName, PriorityName, RingBytes, StdoutFormat, scalar};
-use super::{Alerts, Config, Docker, JsonProperties, Rings};
+use super::value::{
+    Bounded, HostPort, Listen, MatchingName, PriorityName, RingBytes, StdoutFormat, SyslogFacility,
+    SyslogFormat, SyslogProtocol, optional, scalar,
+};
+use super::{Alerts, Config, Docker, JsonProperties, Rings, Syslog};
 
 /// Where metrics are served by default; the port is OpenTelemetry's for a Prometheus exporter.
 pub(super) const DEFAULT_METRICS: SocketAddr =
@@ -47,6 +50,20 @@ struct RawAlerts {
     file: Option<PathBuf>,
     #[serde(deserialize_with = "scalar")]
     queue_bytes: Option<Bounded<65_536, 1_073_741_824>>,
+    syslog: RawSyslog,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+struct RawSyslog {
+    #[serde(deserialize_with = "optional")]
+    address: Option<HostPort>,
+    #[serde(deserialize_with = "scalar")]
+    protocol: Option<SyslogProtocol>,
+    #[serde(deserialize_with = "scalar")]
+    facility: Option<SyslogFacility>,
+    #[serde(deserialize_with = "scalar")]
+    format: Option<SyslogFormat>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -168,7 +185,19 @@ impl RawAlerts {
             stdout: self.stdout.unwrap_or_default(),
             file: self.file,
             queue_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            syslog: self.syslog.into_syslog(),
         }
+    }
+}
+
+impl RawSyslog {
+    fn into_syslog(self) -> Option<Syslog> {
+        Some(Syslog {
+            address: self.address?.0,
+            protocol: self.protocol.unwrap_or_default(),
+            facility: self.facility.unwrap_or_default(),
+            format: self.format.unwrap_or_default(),
+        })
     }
 }
 

@@ -47,15 +47,20 @@ pub fn commented() -> String {
          # `monitor-daemon config` prints what is in effect.\n",
     );
     let default = Config::default();
-    let mut open = "";
+    let mut open: Vec<&str> = Vec::new();
     for key in KEYS {
-        let (section, name) = key.name.split_once('.').unwrap_or(("", key.name));
+        let mut parts: Vec<&str> = key.name.split('.').collect();
+        let name = parts.pop().unwrap_or_default();
         text.push('\n');
-        if section != open && !section.is_empty() {
-            let _ = writeln!(text, "#{section}:");
+        for (depth, section) in parts.iter().enumerate() {
+            if open.get(depth) != Some(section) {
+                let _ = writeln!(text, "#{:1$}{section}:", "", 2 * depth);
+                open.truncate(depth);
+                open.push(section);
+            }
         }
-        open = section;
-        let indent = if section.is_empty() { "" } else { "  " };
+        open.truncate(parts.len());
+        let indent = " ".repeat(2 * parts.len());
         for line in wrap(key.meaning) {
             let _ = writeln!(text, "#{indent} {line}");
         }

@@ -70,20 +70,22 @@ pub(super) enum Named {
 pub(super) fn merge(sources: &[Source]) -> Result<RawConfig, ConfigError> {
     let mut merged = Mapping::new();
     for source in sources {
-        for (key, value) in &source.values {
-            match (merged.get_mut(key), value) {
-                (Some(Value::Mapping(section)), Value::Mapping(additions)) => {
-                    section.extend(additions.clone());
-                }
-                _ => _ = merged.insert(key.clone(), value.clone()),
-            }
-        }
+        add(&mut merged, &source.values);
     }
     // Each part was read before; there is no place in the whole that an error could name.
     let file = sources
         .first()
         .map_or(Path::new(FOLDER), |source| &source.file);
     serde_yaml::from_value(merged.into()).map_err(|error| ConfigError::from_yaml(file, &error))
+}
+
+fn add(merged: &mut Mapping, values: &Mapping) {
+    for (key, value) in values {
+        match (merged.get_mut(key), value) {
+            (Some(Value::Mapping(section)), Value::Mapping(values)) => add(section, values),
+            _ => _ = merged.insert(key.clone(), value.clone()),
+        }
+    }
 }
 
 fn additions(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {

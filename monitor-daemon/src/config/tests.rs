@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use monitor_policy::{Matching, Options, Priority, SuggestedOutput};
 
-use super::{Config, KEYS, StdoutFormat, reference};
+use super::{Config, KEYS, StdoutFormat, SyslogFormat, SyslogProtocol, reference};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(Path::new("m.yaml"), text).map_err(|error| error.to_string())
@@ -32,7 +32,11 @@ policies: [/etc/monitor/policies, /opt/site.yaml]
 rule_matching: all
 priority: Warning
 append_suggested_output: false
-alerts: { stdout: json, file: /var/log/alerts.jsonl, queue_bytes: 65536 }
+alerts:
+  stdout: json
+  file: /var/log/alerts.jsonl
+  queue_bytes: 65536
+  syslog: { address: 'log:514', protocol: tcp, facility: local3, format: structured }
 json:
   include_output_property: false
   include_output_fields_property: false
@@ -62,6 +66,11 @@ fn every_key_is_taken() {
         Some(Path::new("/var/log/alerts.jsonl"))
     );
     assert_eq!(config.alerts.queue_bytes, 65536);
+    let syslog = config.alerts.syslog.unwrap();
+    assert_eq!(syslog.address, "log:514");
+    assert_eq!(syslog.protocol, SyslogProtocol::Tcp);
+    assert_eq!(syslog.facility.number(), 19);
+    assert_eq!(syslog.format, SyslogFormat::Structured);
     let json = config.json;
     assert_eq!(
         (json.output, json.output_fields, json.tags, json.message),
@@ -117,6 +126,16 @@ const WRONG_KEYS: &[(&str, &str)] = &[
 ];
 
 const WRONG_VALUES: &[(&str, &str)] = &[
+    (
+        "alerts: {syslog: {address: log}}\n",
+        "m.yaml:1:28: alerts.syslog.address: expected a host with a port, such as \
+             `log.example.org:514`, not `log`",
+    ),
+    (
+        "alerts: {syslog: {facility: loud}}\n",
+        "m.yaml:1:29: alerts.syslog.facility: expected a facility such as `daemon`, `auth` or \
+             `local0`, not `loud`",
+    ),
     (
         "rule_matching: any\n",
         "m.yaml:1:16: rule_matching: expected `first` or `all`, not `any`",
@@ -210,14 +229,22 @@ fn the_reference_has_the_keys_that_are_read() {
             .map(|name| name.trim_matches('`').to_owned());
         names.collect()
     };
-    let mut read = Vec::new();
-    for name in valid("qqqq: 1") {
-        if KEYS.iter().any(|key| key.name == name) {
-            read.push(name);
-        } else {
-            let keys = valid(&format!("{name}: {{qqqq: 1}}"));
-            read.extend(keys.iter().map(|key| format!("{name}.{key}")));
-        }
+    let mut read = valid("qqqq: 1");
+    // A name that is no key is a section: its keys take its place.
+    while let Some(index) = read
+        .iter()
+        .position(|name| KEYS.iter().all(|key| key.name != name))
+    {
+        let section = read.remove(index);
+        let depth = section.split('.').count();
+        let opened = format!(
+            "{}: {{qqqq: 1{}",
+            section.replace('.', ": {"),
+            "}".repeat(depth)
+        );
+        let keys = valid(&opened);
+        let keys = keys.iter().map(|key| format!("{section}.{key}"));
+        read.splice(index..index, keys.collect::<Vec<_>>());
     }
     let written: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
     assert_eq!(read, written);

@@ -34,6 +34,113 @@ impl FromStr for StdoutFormat {
     }
 }
 
+/// How syslog messages travel.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SyslogProtocol {
+    /// A datagram a message.
+    #[default]
+    Udp,
+    /// A connection, messages with their length in front.
+    Tcp,
+}
+
+impl FromStr for SyslogProtocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "udp" => Ok(Self::Udp),
+            "tcp" => Ok(Self::Tcp),
+            _ => Err(format!("expected `udp` or `tcp`, not `{text}`")),
+        }
+    }
+}
+
+/// What a syslog message holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SyslogFormat {
+    /// The alert as JSON is the text.
+    #[default]
+    Json,
+    /// The alert's fields are structured data, its text line is the text.
+    Structured,
+}
+
+impl FromStr for SyslogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "json" => Ok(Self::Json),
+            "structured" => Ok(Self::Structured),
+            _ => Err(format!("expected `json` or `structured`, not `{text}`")),
+        }
+    }
+}
+
+/// A syslog facility.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SyslogFacility(u8);
+
+/// Names of the facilities; the place is the number.
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+    "ftp", "ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
+];
+
+impl SyslogFacility {
+    /// Its number, below 24.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        FACILITIES
+            .get(usize::from(self.0))
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+impl Default for SyslogFacility {
+    /// `daemon`.
+    fn default() -> Self {
+        Self(3)
+    }
+}
+
+impl FromStr for SyslogFacility {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = FACILITIES.iter().position(|name| *name == text);
+        found.map(|number| Self(number as u8)).ok_or_else(|| {
+            format!("expected a facility such as `daemon`, `auth` or `local0`, not `{text}`")
+        })
+    }
+}
+
+/// `HOST:PORT`, resolved when it is used.
+#[derive(Clone, Debug)]
+pub(super) struct HostPort(pub(super) String);
+
+impl FromStr for HostPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(format!(
+                "expected a host with a port, such as `log.example.org:514`, not `{text}`"
+            )),
+        }
+    }
+}
+
 /// Bytes of a kernel ring buffer: a power of two from 64 KiB to 1 GiB.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RingBytes(u32);
@@ -147,6 +254,37 @@ where
     T: FromStr<Err = String>,
 {
     deserializer.deserialize_any(Scalar(PhantomData)).map(Some)
+}
+
+/// The same where `null` means nothing.
+pub(super) fn optional<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = String>,
+{
+    deserializer.deserialize_option(Maybe(PhantomData))
+}
+
+struct Maybe<T>(PhantomData<T>);
+
+impl<'de, T: FromStr<Err = String>> Visitor<'de> for Maybe<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a single value")
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<Option<T>, D::Error> {
+        scalar(value)
+    }
 }
 
 struct Scalar<T>(PhantomData<T>);

@@ -1,4 +1,4 @@
-//! Where alerts go: standard output and a file, each behind its own bounded queue and thread, so
+//! Where alerts go: standard output, a file and a syslog server, each behind its own bounded queue and thread, so
 //! that a slow reader or a full disk stops neither the daemon nor the other output.
 //!
 //! [`Outputs`] owns the threads; [`AlertQueue`] is what the rest of the daemon holds. Standard
@@ -11,12 +11,14 @@ mod log;
 mod pretty;
 mod queue;
 mod status;
+mod syslog;
+mod syslog_message;
 mod terminal;
 mod text;
 mod time;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -32,8 +34,10 @@ pub use time::{TimeFormat, rfc3339};
 
 use self::file::{AlertFile, FileWriter};
 use self::queue::{Item, Queue, Refused};
+use self::syslog::{Link, SyslogWriter};
+use self::syslog_message::SyslogMessage;
 use self::terminal::{Form, Screen, TerminalWriter};
-use crate::config::{Config, JsonProperties, StdoutFormat};
+use crate::config::{Config, JsonProperties, StdoutFormat, Syslog};
 use crate::metrics::{Metrics, OutputMetrics};
 
 /// How long the end of the daemon waits for outputs unless told otherwise.
@@ -46,6 +50,8 @@ pub struct OutputSettings {
     pub stdout: StdoutFormat,
     /// JSON lines are appended here.
     pub file: Option<PathBuf>,
+    /// A syslog server gets them too.
+    pub syslog: Option<Syslog>,
     /// Bytes each output may hold back.
     pub queue_bytes: usize,
     /// Optional properties of JSON alerts.
@@ -59,6 +65,7 @@ impl From<&Config> for OutputSettings {
         Self {
             stdout: config.alerts.stdout,
             file: config.alerts.file.clone(),
+            syslog: config.alerts.syslog.clone(),
             queue_bytes: config.alerts.queue_bytes,
             json: config.json,
             time: if config.time_format_iso_8601 {
@@ -124,43 +131,23 @@ impl Outputs {
             properties: settings.json,
             time: settings.time.clone(),
         };
-        let terminal = Arc::new(Queue::new(settings.queue_bytes));
-        let mut alerts = Vec::new();
-        let mut running = 1;
-        if settings.stdout != StdoutFormat::Off {
-            let (queue, metrics) = (Arc::clone(&terminal), metrics.output("stdout"));
-            alerts.push(AlertOutput { queue, metrics });
-        }
-        if let Some(path) = &settings.file {
-            let file = AlertFile::open(path).map_err(|source| OutputError::Open {
-                path: path.clone(),
-                source,
-            })?;
-            let queue = Arc::new(Queue::new(settings.queue_bytes));
-            let metrics = metrics.output("file");
-            alerts.push(AlertOutput {
-                queue: Arc::clone(&queue),
-                metrics: metrics.clone(),
-            });
-            let writer = FileWriter {
-                file,
-                format: json.clone(),
-                queue,
-                metrics,
-            };
-            spawn("alerts-file", finished.clone(), move || writer.run())?;
-            running += 1;
-        }
-        let writer = TerminalWriter {
-            form: form(settings, json),
-            out: io::stdout(),
-            err: io::stderr(),
-            status: Colour::of(&io::stderr()),
-            queue: Arc::clone(&terminal),
-            metrics: metrics.output("stdout"),
-            screen: Screen::default(),
+        let mut starting = Starting {
+            settings,
+            metrics,
+            finished,
+            alerts: Vec::new(),
+            running: 0,
         };
-        spawn("alerts-stdout", finished, move || writer.run())?;
+        if let Some(path) = &settings.file {
+            starting.file(path, json.clone())?;
+        }
+        if let Some(server) = &settings.syslog {
+            starting.syslog(server, json.clone())?;
+        }
+        let terminal = starting.terminal(json)?;
+        let Starting {
+            alerts, running, ..
+        } = starting;
         Ok(Self {
             queue: AlertQueue {
                 terminal,
@@ -191,6 +178,94 @@ impl Outputs {
         // A thread that is stuck is not waited for twice.
         self.running = 0;
         self.queue.give_up()
+    }
+}
+
+/// Outputs while they are being started.
+struct Starting<'a> {
+    settings: &'a OutputSettings,
+    metrics: &'a Metrics,
+    finished: mpsc::Sender<()>,
+    alerts: Vec<AlertOutput>,
+    running: usize,
+}
+
+impl Starting<'_> {
+    fn terminal(&mut self, json: JsonFormat) -> Result<Arc<Queue>, OutputError> {
+        let terminal = Arc::new(Queue::new(self.settings.queue_bytes));
+        let metrics = self.metrics.output("stdout");
+        if self.settings.stdout != StdoutFormat::Off {
+            self.alerts.push(AlertOutput {
+                queue: Arc::clone(&terminal),
+                metrics: metrics.clone(),
+            });
+        }
+        let writer = TerminalWriter {
+            form: form(self.settings, json),
+            out: io::stdout(),
+            err: io::stderr(),
+            status: Colour::of(&io::stderr()),
+            queue: Arc::clone(&terminal),
+            metrics,
+            screen: Screen::default(),
+        };
+        self.spawn("alerts-stdout", move || writer.run())?;
+        Ok(terminal)
+    }
+
+    fn file(&mut self, path: &Path, format: JsonFormat) -> Result<(), OutputError> {
+        let file = AlertFile::open(path).map_err(|source| OutputError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+        let (queue, metrics) = self.add("file");
+        let writer = FileWriter {
+            file,
+            format,
+            queue,
+            metrics,
+        };
+        self.spawn("alerts-file", move || writer.run())
+    }
+
+    fn syslog(&mut self, server: &Syslog, json: JsonFormat) -> Result<(), OutputError> {
+        let (queue, metrics) = self.add("syslog");
+        let writer = SyslogWriter {
+            link: Link::new(server.clone()),
+            message: SyslogMessage {
+                settings: server.clone(),
+                json,
+            },
+            queue,
+            metrics,
+        };
+        self.spawn("alerts-syslog", move || writer.run())
+    }
+
+    /// A queue of its own for an output.
+    fn add(&mut self, name: &str) -> (Arc<Queue>, OutputMetrics) {
+        let queue = Arc::new(Queue::new(self.settings.queue_bytes));
+        let metrics = self.metrics.output(name);
+        self.alerts.push(AlertOutput {
+            queue: Arc::clone(&queue),
+            metrics: metrics.clone(),
+        });
+        (queue, metrics)
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        body: impl FnOnce() + Send + 'static,
+    ) -> Result<(), OutputError> {
+        let finished = self.finished.clone();
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            body();
+            // The receiver is gone when nobody waits for the end.
+            let _ = finished.send(());
+        });
+        self.running += 1;
+        thread.map(drop).map_err(OutputError::Thread)
     }
 }
 
@@ -260,19 +335,6 @@ fn form(settings: &OutputSettings, json: JsonFormat) -> Form {
         (_, Some(colour)) => Form::Pretty(settings.time.clone(), colour),
         (_, None) => Form::Text(settings.time.clone()),
     }
-}
-
-fn spawn(
-    name: &str,
-    finished: mpsc::Sender<()>,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<(), OutputError> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-        body();
-        // The receiver is gone when nobody waits for the end.
-        let _ = finished.send(());
-    });
-    thread.map(drop).map_err(OutputError::Thread)
 }
 
 /// Seconds from `time`, ns since the epoch, to now; 0 when the clock was set back meanwhile.

@@ -50,6 +50,7 @@ const TEST: &[Need] = &[
     Need::program("prometheus", "prometheus"),
     Need::program("promtool", "prometheus"),
     Need::program("docker-registry", "docker-registry"),
+    Need::program("rsyslogd", "rsyslog"),
     Need::package("busybox-static"),
 ];
 

@@ -1,0 +1,235 @@
+//! A real rsyslog takes what we send, over UDP and TCP, also when it was away for a while.
+//! Skips with a reason where there is none, or fails when `CI=true`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use monitor_daemon::config::{Config, StdoutFormat, Syslog, SyslogFormat, SyslogProtocol};
+use monitor_daemon::metrics::Metrics;
+use monitor_daemon::output::{Alert, OutputSettings, Outputs};
+use monitor_policy::Priority;
+use serde_json::Value;
+
+const PROGRAM: &str = "/usr/sbin/rsyslogd";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Server {
+    folder: PathBuf,
+    port: u16,
+    child: Child,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let config = format!(
+            "global(workDirectory=\"{0}\" maxMessageSize=\"64k\")\n\
+             module(load=\"imudp\")\nmodule(load=\"imtcp\")\n\
+             input(type=\"imudp\" address=\"127.0.0.1\" port=\"{port}\")\n\
+             input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\")\n\
+             template(name=\"t\" type=\"string\" string=\"%syslogfacility-text%|\
+             %syslogseverity-text%|%hostname%|%app-name%|%structured-data%|%msg%\\n\")\n\
+             action(type=\"omfile\" file=\"{0}/out\" template=\"t\")\n",
+            folder.display()
+        );
+        fs::write(folder.join("rsyslog.conf"), config).unwrap();
+        let child = spawn(folder, port);
+        Self {
+            folder: folder.to_owned(),
+            port,
+            child,
+        }
+    }
+
+    fn stop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn start_again(&mut self) {
+        self.child = spawn(&self.folder, self.port);
+    }
+
+    /// What has arrived, as soon as it is `count` messages.
+    fn messages(&self, count: usize) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = fs::read_to_string(self.folder.join("out")).unwrap_or_default();
+            if text.lines().count() >= count && text.ends_with('\n') {
+                return text.lines().map(str::to_owned).collect();
+            }
+            assert!(
+                Instant::now() < deadline,
+                "not {count} messages in:\n{text}"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn spawn(folder: &Path, port: u16) -> Child {
+    let child = Command::new(PROGRAM)
+        .args(["-n", "-f"])
+        .arg(folder.join("rsyslog.conf"))
+        .arg("-i")
+        .arg(folder.join("pid"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("rsyslog listens", || {
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    child
+}
+
+fn until(what: &str, reached: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !reached() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether there is an rsyslog; says so where not.
+fn has_rsyslog(test: &str) -> bool {
+    let there = Path::new(PROGRAM).exists();
+    if !there {
+        assert!(
+            std::env::var_os("CI").is_none_or(|value| value != "true"),
+            "this test must run where CI=true is set: {PROGRAM} is missing"
+        );
+        println!("SKIP: {test}: {PROGRAM} is missing");
+    }
+    there
+}
+
+fn outputs(server: &Server, protocol: SyslogProtocol, format: SyslogFormat) -> (Outputs, Metrics) {
+    let syslog = Syslog {
+        address: format!("127.0.0.1:{}", server.port),
+        protocol,
+        facility: "local3".parse().unwrap(),
+        format,
+    };
+    let settings = OutputSettings {
+        stdout: StdoutFormat::Off,
+        syslog: Some(syslog),
+        ..OutputSettings::from(&Config::default())
+    };
+    let metrics = Metrics::new().unwrap();
+    (Outputs::start(&settings, &metrics).unwrap(), metrics)
+}
+
+fn alert(number: usize) -> Alert {
+    Alert {
+        rule: "Read shadow".into(),
+        priority: Priority::Critical,
+        source: "syscall".into(),
+        tags: ["host".to_owned()].into(),
+        time: 1_769_860_800_000_000_001,
+        hostname: "web-1".into(),
+        output: format!("number {number}"),
+        fields: vec![("fd.name".to_owned(), Value::from("/etc/shadow"))],
+    }
+}
+
+#[test]
+fn rsyslog_reads_json_from_datagrams() {
+    if !has_rsyslog("rsyslog_reads_json_from_datagrams") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (outputs, metrics) = outputs(&server, SyslogProtocol::Udp, SyslogFormat::Json);
+    outputs.queue().push(alert(1)).unwrap();
+    let messages = server.messages(1);
+    let (header, body) = messages[0].split_at(messages[0].find('{').unwrap());
+    assert_eq!(header.trim_end(), "local3|crit|web-1|monitor-daemon|-|");
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["output_fields"]["fd.name"], "/etc/shadow");
+    assert_eq!(metrics.output("syslog").written.get(), 1);
+}
+
+#[test]
+fn nothing_is_lost_while_rsyslog_is_away_and_tcp_is_used() {
+    if !has_rsyslog("nothing_is_lost_while_rsyslog_is_away_and_tcp_is_used") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::start(folder.path());
+    let (outputs, metrics) = outputs(&server, SyslogProtocol::Tcp, SyslogFormat::Structured);
+    let counted = metrics.output("syslog");
+    let send = |numbers: std::ops::Range<usize>| {
+        for number in numbers {
+            outputs.queue().push(alert(number)).unwrap();
+        }
+    };
+    send(0..10);
+    let messages = server.messages(10);
+    assert!(
+        messages[9].starts_with(
+            "local3|crit|web-1|monitor-daemon|[monitor@32473 rule=\"Read shadow\" \
+             priority=\"Critical\" source=\"syscall\" tags=\"host\" fd.name=\"/etc/shadow\"]|"
+        ),
+        "{}",
+        messages[9]
+    );
+    server.stop();
+    send(10..20);
+    until("a failure is counted", || counted.write_errors.get() > 0);
+    assert_eq!(counted.written.get(), 10);
+    server.start_again();
+    let messages = server.messages(20);
+    for (number, message) in messages.iter().enumerate() {
+        assert!(message.ends_with(&format!(" number {number}")), "{message}");
+    }
+    until("all are counted", || counted.written.get() == 20);
+    assert_eq!(counted.lost_queue_full.get() + counted.lost_write.get(), 0);
+}
+
+#[test]
+fn what_a_missing_server_costs_is_counted() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let syslog = Syslog {
+        address: format!("127.0.0.1:{port}"),
+        protocol: SyslogProtocol::Tcp,
+        facility: "daemon".parse().unwrap(),
+        format: SyslogFormat::Json,
+    };
+    let settings = OutputSettings {
+        stdout: StdoutFormat::Off,
+        syslog: Some(syslog),
+        queue_bytes: 3 * alert(0).size(),
+        ..OutputSettings::from(&Config::default())
+    };
+    let metrics = Metrics::new().unwrap();
+    let mut outputs = Outputs::start(&settings, &metrics).unwrap();
+    let refused = (0..10).filter(|number| outputs.queue().push(alert(*number)).is_err());
+    assert_eq!(refused.count(), 7);
+    assert_eq!(outputs.stop(PATIENCE), 3);
+    let counted = metrics.output("syslog");
+    assert_eq!(
+        (counted.lost_queue_full.get(), counted.lost_shutdown.get()),
+        (7, 3)
+    );
+}

@@ -24,7 +24,7 @@ fn is_on_host(alert: &Value) {
 #[test]
 fn stable_rules_on_the_host() -> Result<()> {
     skip_if!(daemon::obstacle());
-    skip_if!(skip::without(&["busybox", "perl"]));
+    skip_if!(skip::without(&["busybox", "perl", "ip"]));
     let mut world = World::start(None)?;
     shadow_read(&mut world)?;
     shadow_read_through_a_symlink(&mut world)?;

@@ -51,6 +51,8 @@ const TEST: &[Need] = &[
     Need::program("promtool", "prometheus"),
     Need::program("docker-registry", "docker-registry"),
     Need::program("rsyslogd", "rsyslog"),
+    Need::program("ip", "iproute2"),
+    Need::program("systemd-analyze", "systemd"),
     Need::package("busybox-static"),
 ];
 

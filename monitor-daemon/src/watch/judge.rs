@@ -26,6 +26,8 @@ struct Card {
 pub(super) struct Judge {
     policy: Policy,
     scratch: Scratch,
+    /// Kinds of records that some rule needs.
+    kinds: Vec<Kind>,
     cards: Vec<Card>,
     evaluation: LocalHistogram,
     hostname: Arc<str>,
@@ -43,12 +45,18 @@ impl Judge {
         let cards = policy.rules().iter().map(card).collect();
         let evaluation = metrics.evaluation.local();
         Self {
+            kinds: Self::kinds(&policy),
             policy,
             scratch: Scratch::default(),
             cards,
             evaluation,
             hostname,
         }
+    }
+
+    /// Whether some rule needs records of this kind.
+    pub(super) fn needs(&self, kind: Kind) -> bool {
+        self.kinds.contains(&kind)
     }
 
     /// Whether some rule can match this event.

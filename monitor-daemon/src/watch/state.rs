@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use monitor_common::Kind;
-use monitor_policy::{Event as _, EventType};
+use monitor_policy::Event as _;
 
 use super::host::Host;
 use super::judge::Judge;
@@ -12,7 +12,7 @@ use super::waiting::{Deferred, Waiting};
 use super::{Input, Settings, clock};
 use crate::container::index::{self, Index};
 use crate::container::{Container, State as Metadata, Update};
-use crate::event::{Actor, Event, World, event_types};
+use crate::event::{Actor, Event, World};
 use crate::metrics::{self, Metrics};
 use crate::names::{NameTable, NamesUpdate};
 use crate::output::{AlertQueue, Status};
@@ -177,7 +177,7 @@ impl State {
         if record.kind() == Kind::CgroupMkdir {
             self.request_metadata();
         }
-        if self.is_wanted(record.kind()) {
+        if self.judge.needs(record.kind()) {
             self.number += 1;
             let container = self.host.container(&process, time);
             self.consider(&record, bytes, Actor::live(process), container.as_ref());
@@ -186,13 +186,6 @@ impl State {
             self.host.table.exited(record.task(), time);
         }
         Some(time)
-    }
-
-    fn is_wanted(&self, kind: Kind) -> bool {
-        let mut types = event_types(kind)
-            .iter()
-            .filter_map(|name| EventType::from_name(name));
-        types.any(|event| self.judge.wants(event))
     }
 
     /// Judges an event now, or lets it wait for its container's metadata.

@@ -1,18 +1,16 @@
 //! Calls that are told by their registers and sockets: dups, module loads, messages, and what
 //! is done to names.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::docker::Dockerd;
 use monitor_tests::tree::Tree;
 use monitor_tests::{daemon, docker, paths, skip_if, vm};
 use serde_json::{Value, json};
 
+use crate::guest::{BOOT_AND_RUN, script, section};
 use crate::world::{World, assert_fields, text};
 
 const IMAGE: &str = "registry.example/team/calls:v1";
-const BOOT_AND_RUN: Duration = Duration::from_mins(5);
 
 /// What every alert of these containers carries.
 fn is_in(alert: &Value, name: &str) {
@@ -122,16 +120,7 @@ const GUEST_RULES: &str = r"
   priority: NOTICE
 ";
 
-const GUEST_SCRIPT: &str = r#"
-monitor-daemon run --config /rules/monitor.yaml --policy /rules/own.yaml \
-    --alerts /tmp/alerts 2>/tmp/log &
-daemon=$!
-tries=0
-until grep -q '^ready' /tmp/log; do
-    tries=$((tries + 1)); [ $tries -lt 600 ] || { cat /tmp/log; exit 1; }
-    kill -0 $daemon || { cat /tmp/log; exit 1; }
-    usleep 100000
-done
+const GUEST_ACTIONS: &str = r"
 /bin/nc -l -p 4444 >/dev/null </dev/null &
 tries=0
 until /bin/nc 127.0.0.1 4444 -e /bin/true || [ $tries -gt 100 ]; do
@@ -140,17 +129,7 @@ done
 timeout 1 /bin/tftp -g -r x -l /dev/null 127.0.0.1 53
 echo x >/tmp/old; /bin/mv /tmp/old /tmp/new; /bin/chmod 4755 /tmp/new
 echo no module >/tmp/x.ko; /bin/insmod /tmp/x.ko
-tries=0
-until grep -q '"rule":"module"' /tmp/alerts; do
-    tries=$((tries + 1)); [ $tries -lt 300 ] || break
-    usleep 100000
-done
-kill -TERM $daemon; wait $daemon; echo "status $?"
-echo '== log'; cat /tmp/log
-echo '== alerts'; cat /tmp/alerts
-echo '== doctor'; monitor-daemon doctor --format json
-echo '== end'
-"#;
+";
 
 #[test]
 fn the_object_tier_sees_calls() -> Result<()> {
@@ -162,7 +141,12 @@ fn the_object_tier_sees_calls() -> Result<()> {
         "/rules/monitor.yaml",
         "rule_matching: all\nmetrics:\n  listen: off\n",
     )?;
-    let output = vm::run(vm::DEBIAN_12, &tree, GUEST_SCRIPT, BOOT_AND_RUN)?;
+    let script = script(
+        "--policy /rules/own.yaml",
+        GUEST_ACTIONS,
+        r#""rule":"module""#,
+    );
+    let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
     let text = &output.text;
     ensure!(text.contains("\nstatus 0\n"), "the daemon's end:\n{text}");
     let alert = guest_alert(text, "dup", |fields| fields["fd.rport"] == json!(4444))?;
@@ -200,14 +184,6 @@ fn the_object_tier_sees_calls() -> Result<()> {
         ensure!(kind["tier"] == "syscall", "{kind:#}");
     }
     Ok(())
-}
-
-fn section<'t>(text: &'t str, name: &str) -> Result<&'t str> {
-    let mark = format!("== {name}\n");
-    let (_, rest) = text.split_once(&mark).context(name.to_owned())?;
-    Ok(rest
-        .split_once("\n== ")
-        .map_or(rest, |(section, _)| section))
 }
 
 fn guest_alert(text: &str, rule: &str, fits: impl Fn(&Value) -> bool) -> Result<Value> {

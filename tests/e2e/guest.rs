@@ -10,19 +10,10 @@ use serde_json::{Value, json};
 
 use crate::world::{assert_fields, text};
 
-const BOOT_AND_RUN: Duration = Duration::from_mins(5);
+pub(crate) const BOOT_AND_RUN: Duration = Duration::from_mins(5);
 
-/// Watches, acts, and prints alerts and `doctor`'s report between marks.
-const SCRIPT: &str = r#"
-monitor-daemon run --config /rules/monitor.yaml --policy /rules/falco_rules.yaml \
-    --policy /rules/own.yaml --alerts /tmp/alerts 2>/tmp/log &
-daemon=$!
-tries=0
-until grep -q '^ready' /tmp/log; do
-    tries=$((tries + 1)); [ $tries -lt 600 ] || { cat /tmp/log; exit 1; }
-    kill -0 $daemon || { cat /tmp/log; exit 1; }
-    usleep 100000
-done
+/// What the guest does.
+const ACTIONS: &str = r"
 ln -s /etc /tmp/alias
 /bin/find /etc -name id_rsa
 /bin/cat /etc/shadow
@@ -33,17 +24,7 @@ uring-open /etc/hosts
 /nonexistent/program
 /bin/cat /etc/nothing/../../etc/nothing
 /bin/grep 'BEGIN RSA PRIVATE' /dev/null fence
-tries=0
-until grep -q fence /tmp/alerts; do
-    tries=$((tries + 1)); [ $tries -lt 300 ] || break
-    usleep 100000
-done
-kill -TERM $daemon; wait $daemon; echo "status $?"
-echo '== log'; cat /tmp/log
-echo '== alerts'; cat /tmp/alerts
-echo '== doctor'; monitor-daemon doctor --format json
-echo '== end'
-"#;
+";
 
 const OWN: &str = r"
 - rule: connect to 4343
@@ -74,7 +55,13 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
         "/rules/monitor.yaml",
         "rule_matching: all\nmetrics:\n  listen: off\n",
     )?;
-    let output = vm::run(vm::DEBIAN_12, &tree, SCRIPT, BOOT_AND_RUN)?;
+    let policies = "--policy /rules/falco_rules.yaml --policy /rules/own.yaml";
+    let output = vm::run(
+        vm::DEBIAN_12,
+        &tree,
+        &script(policies, ACTIONS, "fence"),
+        BOOT_AND_RUN,
+    )?;
     ensure!(
         output.text.contains("\nstatus 0\n"),
         "the daemon's end:\n{}",
@@ -88,7 +75,36 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
     tiers(&output.text)
 }
 
-fn section<'t>(text: &'t str, name: &str) -> Result<&'t str> {
+/// A script for a guest that watches with `policies` (arguments), acts, waits for an alert with
+/// `last` in it, and prints log, alerts and `doctor`'s report between marks.
+pub(crate) fn script(policies: &str, actions: &str, last: &str) -> String {
+    format!(
+        r#"
+monitor-daemon run --config /rules/monitor.yaml {policies} --alerts /tmp/alerts 2>/tmp/log &
+daemon=$!
+tries=0
+until grep -q '^ready' /tmp/log; do
+    tries=$((tries + 1)); [ $tries -lt 600 ] || {{ cat /tmp/log; exit 1; }}
+    kill -0 $daemon || {{ cat /tmp/log; exit 1; }}
+    usleep 100000
+done
+{actions}
+tries=0
+until grep -q '{last}' /tmp/alerts; do
+    tries=$((tries + 1)); [ $tries -lt 300 ] || break
+    usleep 100000
+done
+kill -TERM $daemon; wait $daemon; echo "status $?"
+echo '== log'; cat /tmp/log
+echo '== alerts'; cat /tmp/alerts
+echo '== doctor'; monitor-daemon doctor --format json
+echo '== end'
+"#
+    )
+}
+
+/// What the script printed behind a mark.
+pub(crate) fn section<'t>(text: &'t str, name: &str) -> Result<&'t str> {
     let start = text
         .split_once(&format!("== {name}\n"))
         .context(name.to_owned())?

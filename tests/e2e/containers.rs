@@ -22,6 +22,7 @@ fn stable_rules_in_containers() -> Result<()> {
     netcat(&mut world, &docker)?;
     packet_socket(&mut world, &docker)?;
     release_agent(&mut world, &docker)?;
+    debugfs(&mut world, &docker)?;
     host_is_never_a_container(&mut world, &docker)
 }
 
@@ -107,6 +108,26 @@ fn release_agent(world: &mut World, docker: &Dockerd) -> Result<()> {
     ensure!(text(&alert["output_fields"], "thread.cap_effective").contains("CAP_SYS_ADMIN"));
     let plain = Sandbox::start(docker, "e2e-plain", &[])?;
     world.expect_quiet(rule, |_| plain.sh("echo /x > /tmp/release_agent"))
+}
+
+fn debugfs(world: &mut World, docker: &Dockerd) -> Result<()> {
+    let rule = "Debugfs Launched in Privileged Container";
+    let privileged = ["--runtime", docker::LEAN_RUNTIME, "--privileged"];
+    let sandbox = Sandbox::start(docker, "e2e-debugfs", &privileged)?;
+    // Any program of that name: the rule goes by it.
+    let launch = "cp /bin/busybox /tmp/debugfs; /tmp/debugfs true; exit 0";
+    sandbox.sh(launch)?;
+    let alert = world.expect(rule, |fields| text(fields, "proc.name") == "debugfs")?;
+    is_in(&alert, &sandbox.name, &sandbox.id);
+    assert_fields(
+        &alert,
+        &[
+            ("proc.exepath", json!("/tmp/debugfs")),
+            ("proc.pname", json!("sh")),
+        ],
+    );
+    let plain = Sandbox::start(docker, "e2e-no-debugfs", &[])?;
+    world.expect_quiet(rule, |_| plain.sh(launch))
 }
 
 /// Reads below a running container's own files from the host stay the host's.

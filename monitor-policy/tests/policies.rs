@@ -65,7 +65,7 @@ fn load_without_warnings() {
 }
 
 /// Event types that every supported kernel delivers.
-const EVENTS: [&str; 12] = [
+const EVENTS: [&str; 13] = [
     "execve",
     "execveat",
     "open",
@@ -78,6 +78,7 @@ const EVENTS: [&str; 12] = [
     "symlinkat",
     "link",
     "linkat",
+    "cgroup_move",
 ];
 
 #[test]

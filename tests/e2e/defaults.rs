@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::{Daemon, Mark, is_from};
 use monitor_tests::docker::Dockerd;
 use monitor_tests::tree::Tree;
-use monitor_tests::{daemon, docker, paths, skip, skip_if};
+use monitor_tests::{cgroup, daemon, docker, paths, skip, skip_if};
 use serde_json::Value;
 
 use crate::actions::{Programs, run, succeed};
@@ -36,6 +36,13 @@ const fn act(rule: &'static str, script: &'static str) -> Act {
 /// ptrace is 101, `PTRACE_ATTACH` 16.
 const ATTACH: &str = "perl -e 'my $p = fork; if (!$p) { sleep 30; exit } \
      syscall(101, 16, $p, 0, 0); waitpid($p, 0); kill 9, $p; waitpid($p, 0);'";
+
+/// In a cgroup as Docker names them, and back.
+const JOIN: &str = "for root in /sys/fs/cgroup/unified /sys/fs/cgroup; do \
+     [ -e $root/cgroup.controllers ] && break; done; made=$root/e2e-join; \
+     box=$made/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef; \
+     mkdir -p $box; echo $$ > $box/cgroup.procs; echo $$ > $root/cgroup.procs; \
+     rmdir $box $made";
 
 /// `memfd_create` is 319.
 const FROM_MEMORY: &str = "perl -MIO::Handle -e 'my $fd = syscall(319, my $name = q(payload), 0); \
@@ -77,6 +84,7 @@ const ON_THE_HOST: &[Act] = &[
         shell: "nginx",
         script: "/bin/sh -c true",
     },
+    act("Host process hidden in a container's cgroup", JOIN),
     act("Program run from memory", FROM_MEMORY),
     act(
         "Program run from a hiding place",
@@ -132,6 +140,10 @@ const IN_A_CONTAINER: &[(&str, &str)] = &[
         "/bin/nsenter -t 1 -m true",
     ),
     (
+        "Process moved out of its container's cgroup",
+        "echo $$ > /host-cgroup/cgroup.procs",
+    ),
+    (
         "Kernel module loaded from a container",
         "/bin/insmod /tmp/none.ko",
     ),
@@ -174,8 +186,9 @@ fn every_shipped_rule_fires() -> Result<()> {
     for (number, act) in ON_THE_HOST.iter().enumerate() {
         on_the_host(&mut daemon, &programs, number, act)?;
     }
-    // A disk by name only.
-    let options = ["--device", "/dev/null:/dev/sda"];
+    // A disk by name only, and the host's cgroups.
+    let cgroups = format!("{}:/host-cgroup", cgroup::unified()?.display());
+    let options = ["--device", "/dev/null:/dev/sda", "--volume", &cgroups];
     let sandbox = Sandbox::start(&docker, "e2e-defaults", &options)?;
     for (rule, script) in IN_A_CONTAINER {
         let mark = daemon.mark()?;

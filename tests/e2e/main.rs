@@ -12,6 +12,7 @@
 
 mod actions;
 mod calls;
+mod cgroups;
 mod command;
 mod containers;
 mod defaults;

@@ -59,25 +59,24 @@ fn exit_codes() -> String {
 fn all_fields() -> String {
     let (known, never): (Vec<Field>, Vec<Field>) =
         Field::all().partition(|field| !field.is(FieldFlags::NEVER));
+    let (ours, known): (Vec<Field>, Vec<Field>) = known
+        .into_iter()
+        .partition(|field| field.is(FieldFlags::EXTENSION));
     let count = known.iter().filter(|field| filled(**field)).count();
     let mut text = format!(
         "# Fields\n\n\
          <!-- Made by `monitor-daemon reference fields`; do not edit. -->\n\n\
-         All fields of the rule language; names, types and meanings are Falco's. {count} are \
-         filled by this build; a field that is not filled may be used, and comparisons on it are \
-         never true. `[N]` may follow, `[ARG]` and `.NAME` must.\n\n\
-         | Field | Type | Filled | Meaning |\n|---|---|---|---|\n"
+         All fields of the rule language; names, types and meanings are Falco's, but for those of \
+         the second table. {count} of Falco's are filled by this build; a field that is \
+         not filled may be used, and comparisons on it are never true. `[N]` may follow, `[ARG]` and `.NAME` must.\n\n\
+         {HEADING}"
     );
     for field in known {
-        let filled = if filled(field) { "yes" } else { "no" };
-        let (name, kind) = (fields::written(field), fields::type_name(field));
-        // A bar would end the cell.
-        let meaning = field
-            .definition()
-            .meaning
-            .replace('|', "\\|")
-            .replace('<', "\\<");
-        let _ = writeln!(text, "| `{name}` | {kind} | {filled} | {meaning} |");
+        row(&mut text, field);
+    }
+    let _ = write!(text, "\nOurs, which Falco does not know:\n\n{HEADING}");
+    for field in ours {
+        row(&mut text, field);
     }
     text.push_str("\nAccepted so that old rules load, never with a value: ");
     let names: Vec<String> = never
@@ -86,6 +85,20 @@ fn all_fields() -> String {
         .collect();
     let _ = writeln!(text, "{}.", names.join(", "));
     text
+}
+
+const HEADING: &str = "| Field | Type | Filled | Meaning |\n|---|---|---|---|\n";
+
+fn row(text: &mut String, field: Field) {
+    let filled = if filled(field) { "yes" } else { "no" };
+    let (name, kind) = (fields::written(field), fields::type_name(field));
+    // A bar would end the cell.
+    let meaning = field
+        .definition()
+        .meaning
+        .replace('|', "\\|")
+        .replace('<', "\\<");
+    let _ = writeln!(text, "| `{name}` | {kind} | {filled} | {meaning} |");
 }
 
 #[cfg(test)]

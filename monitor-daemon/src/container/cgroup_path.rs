@@ -9,7 +9,11 @@
 //! of that owner.
 
 /// Length of the ids of all runtimes but `BuildKit` and LXC.
-const ID_LEN: usize = 64;
+pub(super) const ID_LEN: usize = 64;
+/// How many bytes of a full id make the short one.
+const SHORT_ID_LEN: usize = 12;
+/// Longest name that a user may choose.
+const NAME_MAX: usize = 255;
 /// Length of the ids of `BuildKit`'s steps.
 const BUILD_ID_LEN: usize = 25;
 
@@ -28,6 +32,8 @@ pub enum Runtime {
     BuildKit,
     /// LXC.
     Lxc,
+    /// systemd-nspawn.
+    Nspawn,
 }
 
 impl Runtime {
@@ -40,6 +46,7 @@ impl Runtime {
             Self::Podman => "podman",
             Self::BuildKit => "buildkit",
             Self::Lxc => "lxc",
+            Self::Nspawn => "systemd-nspawn",
         }
     }
 }
@@ -56,14 +63,21 @@ pub enum Owner {
 /// A container named in a cgroup path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CgroupContainer<'a> {
-    /// The runtime's full id: 64 hex digits for most (`BuildKit`: 25 letters and digits, LXC: the
-    /// name).
+    /// The runtime's full id: 64 hex digits for most (`BuildKit`: 25 letters and digits; LXC and
+    /// systemd-nspawn: the name; containerd's `ctr`: what its user chose).
     pub id: &'a str,
     /// Who runs it, as far as the path tells. A bare id below `kubepods` is taken for
     /// containerd's, any other bare id for Docker's.
     pub runtime: Runtime,
     /// Who can have made the cgroup.
     pub owner: Owner,
+}
+
+impl CgroupContainer<'_> {
+    /// Whether no other runtime gives this id to another container: a user did not choose it.
+    pub fn is_unique(&self) -> bool {
+        self.id.len() == ID_LEN
+    }
 }
 
 /// All containers that `path` (below the root of the hierarchy) lies in, outermost first.
@@ -83,11 +97,17 @@ pub fn identify(path: &[u8]) -> Option<CgroupContainer<'_>> {
     containers(path).last()
 }
 
+/// The first 12 characters of a full id, as the field `container.id` gives it.
+pub fn short_id(id: &str) -> &str {
+    id.get(..SHORT_ID_LEN).unwrap_or(id)
+}
+
 /// What the components passed so far say about the next one.
 #[derive(Default)]
 struct Above<'a> {
     depth: usize,
     parent: Option<&'a [u8]>,
+    grandparent: Option<&'a [u8]>,
     kubepods: bool,
     user: bool,
 }
@@ -96,7 +116,7 @@ impl<'a> Above<'a> {
     fn enter(&mut self, component: &'a [u8]) {
         self.kubepods |= component.starts_with(b"kubepods");
         self.user |= self.parent.is_none() && component == b"user.slice";
-        self.parent = Some(component);
+        self.grandparent = self.parent.replace(component);
         self.depth += 1;
     }
 
@@ -106,7 +126,9 @@ impl<'a> Above<'a> {
             .or_else(|| prefixed(component))
             .or_else(|| colon_separated(component))
             .or_else(|| self.build(component))
-            .or_else(|| self.lxc(component))?;
+            .or_else(|| self.lxc(component))
+            .or_else(|| self.nspawn(component))
+            .or_else(|| self.named(component))?;
         let id = std::str::from_utf8(id).ok()?;
         let owner = if self.user {
             Owner::User
@@ -144,20 +166,48 @@ impl<'a> Above<'a> {
         exact.then_some((id, Runtime::BuildKit))
     }
 
-    /// `/lxc/NAME`, `/lxc.payload/NAME`, `/lxc.payload.NAME`, at the top only.
-    /// (`lxc.monitor.NAME` is a host process.)
+    /// `/lxc/NAME`, `/lxc.payload/NAME`, `/lxc.payload.NAME`, at the top only; a user's own
+    /// `lxc.payload.NAME` lies in his session. (`lxc.monitor.NAME` is a host process.)
     fn lxc(&self, component: &'a [u8]) -> Option<(&'a [u8], Runtime)> {
         let name = match (self.depth, self.parent) {
             (0, _) => component.strip_prefix(b"lxc.payload.")?,
             (1, Some(b"lxc" | b"lxc.payload")) => component,
+            _ if self.user => component.strip_prefix(b"lxc.payload.")?,
             _ => return None,
         };
-        let plausible = !name.is_empty()
-            && name
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));
-        plausible.then_some((name, Runtime::Lxc))
+        is_name(name).then_some((name, Runtime::Lxc))
     }
+
+    /// `/machine.slice/systemd-nspawn@NAME.service/payload`, or `machine-NAME.scope/payload` when
+    /// started by hand, with the name as systemd escapes it. (`supervisor` beside it is
+    /// systemd-nspawn itself, and virtual machines have no `payload`.)
+    fn nspawn(&self, component: &'a [u8]) -> Option<(&'a [u8], Runtime)> {
+        let (unit, b"payload", b"machine.slice", 2) =
+            (self.parent?, component, self.grandparent?, self.depth)
+        else {
+            return None;
+        };
+        let service = |unit: &'a [u8]| {
+            let instance = unit.strip_prefix(b"systemd-nspawn@")?;
+            instance.strip_suffix(b".service")
+        };
+        let scope = |unit: &'a [u8]| unit.strip_prefix(b"machine-")?.strip_suffix(b".scope");
+        let name = service(unit).or_else(|| scope(unit))?;
+        is_name(name).then_some((name, Runtime::Nspawn))
+    }
+
+    /// `/default/NAME`: containerd's default namespace, in which `ctr` leaves the name to its
+    /// user. Other namespaces cannot be told from any other directory.
+    fn named(&self, component: &'a [u8]) -> Option<(&'a [u8], Runtime)> {
+        let here = self.depth == 1 && self.parent == Some(b"default");
+        (here && is_name(component)).then_some((component, Runtime::Containerd))
+    }
+}
+
+/// A name that a user chose; a backslash comes from systemd's escapes.
+fn is_name(name: &[u8]) -> bool {
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.\\".contains(byte);
+    !name.is_empty() && name.len() <= NAME_MAX && name.iter().all(fits)
 }
 
 /// `PREFIX-ID.scope` of the systemd drivers; CRI-O and Podman also without `.scope`.
@@ -265,6 +315,8 @@ mod tests {
                     A,
                 ),
                 ("/default/{A}", A),
+                ("/default/web-1", "web-1"),
+                ("/default/web-1/init", "web-1"),
                 ("/system.slice/nerdctl-{A}.scope", A),
             ],
         ),
@@ -318,6 +370,28 @@ mod tests {
                 ("/lxc.payload/web-1", "web-1"),
             ],
         ),
+        (
+            Runtime::Lxc,
+            Owner::User,
+            &[(
+                "/user.slice/user-1000.slice/user@1000.service/app.slice/lxc-1.scope/lxc.payload.web",
+                "web",
+            )],
+        ),
+        (
+            Runtime::Nspawn,
+            Owner::System,
+            &[
+                (
+                    "/machine.slice/systemd-nspawn@web.service/payload/system.slice/a.service",
+                    "web",
+                ),
+                (
+                    "/machine.slice/machine-deb\\x2d12.scope/payload",
+                    "deb\\x2d12",
+                ),
+            ],
+        ),
     ];
 
     /// Paths of the host's cgroups.
@@ -364,6 +438,17 @@ mod tests {
         "/kubepods/burstable/pod4c0c3b5c-1b4c-4b4e-8b4e-1b4c4b4e8b4e",
         "/machine.slice/machine-libpod_pod_{A}.slice",
         "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope",
+        "/machine.slice/systemd-nspawn@web.service/supervisor",
+        "/machine.slice/systemd-nspawn@web.service",
+        "/machine.slice/systemd-nspawn@.service/payload",
+        "/machine.slice/machine-qemu\\x2d1\\x2dvm.scope/libvirt",
+        "/system.slice/systemd-nspawn@web.service/payload",
+        "/user.slice/machine.slice/machine-web.scope/payload",
+        "/default",
+        "/default/a b",
+        "/other/web-1",
+        "/user.slice/default/web-1",
+        "/user.slice/user-1000.slice/user@1000.service/lxc.monitor.web",
         "/lxc.monitor.web",
         "/lxc",
         "/lxc.payload",

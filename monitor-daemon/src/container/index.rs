@@ -22,7 +22,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cgroup_path::{Owner, Runtime, containers};
+use super::cgroup_path::{ID_LEN, Owner, Runtime, containers};
 use super::{Container, Metadata, State, Unknown};
 use entry::{Entry, Key};
 
@@ -158,6 +158,14 @@ impl Index {
         }
     }
 
+    /// Whether a cgroup lies in that of a container, at any depth, as far as is known.
+    pub fn lies_in(&self, cgroup: u64, container: &Container) -> bool {
+        let key = Key::new(container.owner, &container.id, container.runtime);
+        let node = self.cgroups.get(&cgroup);
+        let chain = node.and_then(|node| node.chain.as_deref());
+        chain.is_some_and(|chain| chain.contains(&key))
+    }
+
     /// A cgroup was made, or found by a scan. `path` starts at the hierarchy's root with `/`; one
     /// that was cut at its head is ignored, for the missing part may name a container.
     pub fn cgroup_made(&mut self, cgroup: u64, path: &[u8], now: u64) {
@@ -289,10 +297,7 @@ impl Index {
 
     /// Metadata by full id, for example of a pod's sandbox.
     pub fn metadata(&self, id: &str) -> Option<&Metadata> {
-        let key = Key {
-            owner: self.settings.docker?,
-            id: id.into(),
-        };
+        let key = Key::new(self.settings.docker?, id, Runtime::Docker);
         self.entries.get(&key)?.container.metadata()
     }
 
@@ -320,15 +325,12 @@ impl Index {
 
     /// Makes sure that there is an entry for a container named in a cgroup path.
     fn enter(&mut self, owner: Owner, id: &str, runtime: Runtime) -> Key {
-        let key = Key {
-            owner,
-            id: id.into(),
-        };
+        let key = Key::new(owner, id, runtime);
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.gone = None;
             return key;
         }
-        let state = self.first_state(owner, runtime);
+        let state = self.first_state(&key, runtime);
         if state == State::Pending && self.docker == Docker::Synced {
             self.requests.push_back(Arc::clone(&key.id));
         }
@@ -346,18 +348,20 @@ impl Index {
         key
     }
 
-    fn first_state(&self, owner: Owner, runtime: Runtime) -> State {
+    fn first_state(&self, key: &Key, runtime: Runtime) -> State {
         match self.docker {
-            _ if !self.asks_docker(owner, runtime) => State::Unknown(Unknown::NoClient),
+            _ if !self.asks_docker(key, runtime) => State::Unknown(Unknown::NoClient),
             Docker::Down => State::Unknown(Unknown::RuntimeDown),
             Docker::Starting | Docker::Synced => State::Pending,
         }
     }
 
-    /// A bare id below `kubepods` can be Docker's as well.
-    fn asks_docker(&self, owner: Owner, runtime: Runtime) -> bool {
-        self.settings.docker == Some(owner)
+    /// A bare id below `kubepods` can be Docker's as well. One that a user chose cannot, and
+    /// Docker would take it for the name of another container.
+    fn asks_docker(&self, key: &Key, runtime: Runtime) -> bool {
+        self.settings.docker == Some(key.owner)
             && matches!(runtime, Runtime::Docker | Runtime::Containerd)
+            && key.id.len() == ID_LEN
     }
 
     fn insert(&mut self, key: Key, mut entry: Entry) {

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use super::cgroup_path::{Owner, Runtime};
-
-/// How many bytes of a full id make the short one.
-const SHORT_ID_LEN: usize = 12;
+use super::cgroup_path::{self, Owner, Runtime};
 
 /// A container as an event sees it. Immutable: when metadata arrives, the index hands out a new
 /// value.
@@ -29,7 +26,7 @@ pub struct Container {
 impl Container {
     /// The first 12 characters of the id, as the field `container.id` gives it.
     pub fn short_id(&self) -> &str {
-        self.id.get(..SHORT_ID_LEN).unwrap_or(&self.id)
+        cgroup_path::short_id(&self.id)
     }
 
     /// Its name and image, as soon as they are known: of the whole metadata or of `early`.
@@ -251,6 +248,25 @@ pub struct Limits {
     pub pids: i64,
 }
 
+impl Limits {
+    /// The CPU limit, however it was given, in thousandths of a CPU; 0 for none.
+    pub fn cpu_thousandths(&self) -> i64 {
+        match (self.nano_cpus, self.cpu_quota) {
+            (1.., _) => self.nano_cpus / 1_000_000,
+            (_, 1..) => {
+                // What the kernel takes when none is given.
+                let period = if self.cpu_period > 0 {
+                    self.cpu_period
+                } else {
+                    100_000
+                };
+                self.cpu_quota.saturating_mul(1_000) / period
+            }
+            _ => 0,
+        }
+    }
+}
+
 /// The Kubernetes pod of a container, from the labels that the kubelet sets.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Pod {
@@ -300,4 +316,29 @@ pub enum Update {
     Removed(Arc<str>),
     /// The runtime cannot be reached; the text says why.
     Down(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_limit_reads_the_same_in_both_forms() {
+        for (nano_cpus, cpu_quota, cpu_period, expected) in [
+            (0, 0, 0, 0),
+            (0, -1, 0, 0),
+            (1_500_000_000, 0, 0, 1_500),
+            (0, 150_000, 100_000, 1_500),
+            (0, 20_000, 0, 200),
+            (0, i64::MAX, 1, i64::MAX),
+        ] {
+            let limits = Limits {
+                cpu_quota,
+                cpu_period,
+                nano_cpus,
+                ..Limits::default()
+            };
+            assert_eq!(limits.cpu_thousandths(), expected, "{limits:?}");
+        }
+    }
 }

@@ -79,6 +79,7 @@ pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
             "gid",
             "filename",
         ],
+        super::CGROUP_MOVE => &["res", "pid", "comm", "source", "dest", "path"],
         "clone" => &[
             "res", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "uid", "gid", "vtid", "vpid",
         ],
@@ -145,6 +146,7 @@ fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Paramet
         return None;
     }
     match event.record.kind() {
+        _ if event.movement().is_some() => movement(event, name),
         Kind::Exec => execution(event, name).or_else(|| task(event, name)),
         Kind::Fork => task(event, name),
         Kind::Exit => exit(event, name),
@@ -323,6 +325,19 @@ fn ptrace<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
         "pid" => Parameter::signed(body.target.into()),
         "addr" => Parameter::named(body.addr, format!("{:X}", body.addr)),
         "data" => Parameter::named(body.data, format!("{:X}", body.data)),
+        _ => return None,
+    })
+}
+
+fn movement<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
+    let movement = event.movement()?;
+    Some(match name {
+        "res" => Parameter::errno(0),
+        "pid" => Parameter::signed(movement.pid.into()),
+        "comm" => Parameter::Text((&*movement.comm).into()),
+        "source" => Parameter::Text(movement.source.as_bytes().into()),
+        "dest" => Parameter::Text(movement.dest.as_bytes().into()),
+        "path" => Parameter::Text((&*movement.path).into()),
         _ => return None,
     })
 }

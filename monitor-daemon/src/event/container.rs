@@ -20,6 +20,7 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<
 fn from_runtime<'e>(metadata: &'e Metadata, field: &FieldRef) -> Option<Value<'e>> {
     identity(metadata, field.field)
         .or_else(|| modes(metadata, field.field))
+        .or_else(|| settings(metadata, field.field))
         .or_else(|| labels(metadata, field))
         .or_else(|| mounts(metadata, field))
         .or_else(|| pod(metadata, metadata.pod.as_ref()?, field))
@@ -85,6 +86,30 @@ fn modes(metadata: &Metadata, field: Field) -> Option<Value<'static>> {
         Field::ContainerHostIpc => metadata.host_ipc,
         _ => return None,
     }))
+}
+
+/// How it was made: fields of our own.
+fn settings(metadata: &Metadata, field: Field) -> Option<Value<'_>> {
+    let limits = &metadata.limits;
+    Some(match field {
+        Field::ContainerUser => borrowed(&metadata.user),
+        Field::ContainerCgroupParent => borrowed(&metadata.cgroup_parent),
+        Field::ContainerCapAdd => owned(metadata.cap_add.join(" ")),
+        Field::ContainerCapDrop => owned(metadata.cap_drop.join(" ")),
+        Field::ContainerNetworks => {
+            let names = metadata.networks.iter().map(|network| &*network.name);
+            owned(names.collect::<Vec<_>>().join(","))
+        }
+        Field::ContainerMemoryLimit => limit(limits.memory),
+        Field::ContainerCpuLimit => limit(limits.cpu_thousandths()),
+        Field::ContainerPidsLimit => limit(limits.pids),
+        _ => return None,
+    })
+}
+
+/// Docker says "no limit" by 0 and by -1.
+fn limit(told: i64) -> Value<'static> {
+    Value::Unsigned(u64::try_from(told).unwrap_or_default())
 }
 
 fn labels<'e>(metadata: &'e Metadata, field: &FieldRef) -> Option<Value<'e>> {

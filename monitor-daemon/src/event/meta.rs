@@ -57,6 +57,7 @@ fn outcome<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         Field::EvtDir => borrowed("<"),
         Field::EvtType => borrowed(event.kind.name()),
         Field::SyscallType => match event.record.kind() {
+            _ if event.movement().is_some() => return None,
             Kind::Exit => return None,
             _ => borrowed(event.kind.name()),
         },

@@ -10,6 +10,7 @@ mod container;
 mod fd;
 mod filled;
 mod meta;
+mod movement;
 mod path;
 mod process;
 mod user;
@@ -28,6 +29,8 @@ use crate::process::{Process, Table, trim_nul};
 use crate::record::{Body, Record};
 use crate::users::Accounts;
 pub use filled::filled;
+pub(crate) use movement::NAME as CGROUP_MOVE;
+pub use movement::{Moved, Movement};
 use path::Paths;
 
 #[cfg(test)]
@@ -63,6 +66,7 @@ enum Lineage {
 pub struct Actor {
     process: Arc<Process>,
     lineage: Lineage,
+    movement: Option<Arc<Movement>>,
 }
 
 impl Actor {
@@ -71,6 +75,16 @@ impl Actor {
         Self {
             process,
             lineage: Lineage::Live,
+            movement: None,
+        }
+    }
+
+    /// The same as part of a move: the event is the move, whatever else the record tells.
+    #[must_use]
+    pub fn with_movement(self, movement: Movement) -> Self {
+        Self {
+            movement: Some(Arc::new(movement)),
+            ..self
         }
     }
 
@@ -79,8 +93,8 @@ impl Actor {
     pub fn kept(self, table: &Table) -> Self {
         let ancestors = table.ancestors(&self.process).cloned().collect();
         Self {
-            process: self.process,
             lineage: Lineage::Kept(ancestors),
+            ..self
         }
     }
 
@@ -91,10 +105,12 @@ impl Actor {
 
     /// Bytes held beyond what the table holds anyway.
     pub fn bytes(&self) -> usize {
-        match &self.lineage {
+        let lineage = match &self.lineage {
             Lineage::Live => 0,
             Lineage::Kept(ancestors) => size_of_val::<[_]>(ancestors),
-        }
+        };
+        let movement = self.movement.as_ref();
+        lineage + movement.map_or(0, |told| size_of::<Movement>() + told.path.len())
     }
 }
 
@@ -111,7 +127,8 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Joins a record; `None` for kinds that are no event of the rule language (cgroups).
+    /// Joins a record; `None` for those that are no event of the rule language (cgroups, unless
+    /// the actor takes part in a move).
     /// `container` is `None` on the host; `number` counts events from 1.
     pub fn join(
         record: Record<'a>,
@@ -120,7 +137,10 @@ impl<'a> Event<'a> {
         world: World<'a>,
         number: u64,
     ) -> Option<Self> {
-        let event_type = EventType::from_name(type_name(&record)?)?;
+        let event_type = EventType::from_name(match actor.movement {
+            Some(_) => CGROUP_MOVE,
+            None => type_name(&record)?,
+        })?;
         let paths = Paths::of(&record);
         Some(Self {
             record,
@@ -192,9 +212,15 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// What was moved where, if that is the event.
+    fn movement(&self) -> Option<&Movement> {
+        self.actor.movement.as_deref()
+    }
+
     /// Result of the call: a negative errno, a descriptor, or 0.
     fn result(&self) -> Option<i64> {
         match self.record.body() {
+            _ if self.movement().is_some() => Some(0),
             Body::Exec(body) => Some(body.ret),
             Body::Open(body) => Some(body.ret),
             Body::Connect(body) => Some(body.ret),
@@ -254,7 +280,8 @@ pub const fn event_types(kind: Kind) -> &'static [&'static str] {
         Kind::Rename => &["rename", "renameat", "renameat2"],
         Kind::Mode => &["chmod", "fchmod", "fchmodat"],
         Kind::Mkdir => &["mkdir", "mkdirat"],
-        Kind::CgroupMkdir | Kind::CgroupRmdir | Kind::CgroupAttach => &[],
+        Kind::CgroupAttach => &[CGROUP_MOVE],
+        Kind::CgroupMkdir | Kind::CgroupRmdir => &[],
     }
 }
 

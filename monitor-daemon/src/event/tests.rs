@@ -15,6 +15,7 @@ use crate::container::{Image as ContainerImage, Metadata, State};
 use crate::process::{Image, Limits, ProcessKey};
 
 mod calls;
+mod container;
 
 const SECOND: u64 = 1_000_000_000;
 

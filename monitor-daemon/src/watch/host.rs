@@ -15,6 +15,7 @@ use monitor_policy::EnvironmentNames;
 
 use crate::container::index::{Index, Lookup};
 use crate::container::{Container, State, scan};
+use crate::event::{Moved, Movement};
 use crate::process::snapshot::{self, SnapshotProcess};
 use crate::process::{Image, Process, ProcessKey, Table};
 use crate::record::{Body, Record};
@@ -104,6 +105,43 @@ impl Host {
                 self.actor(record)
             }
             _ => self.actor(record),
+        }
+    }
+
+    /// Whether a record tells of a process that comes into another container's cgroup, or the
+    /// host's. Call it before [`Self::apply`], which forgets where the process was.
+    pub(super) fn movement(&mut self, record: &Record<'_>) -> Option<Movement> {
+        let (task, time) = (record.task(), record.header().time);
+        match record.body() {
+            Body::CgroupAttach(cgroup) => {
+                let key = ProcessKey::new(cgroup.target_pid, cgroup.target_start);
+                let process = self.table.get(key).cloned();
+                let process =
+                    process.or_else(|| self.look_up(cgroup.target_pid, cgroup.target_start))?;
+                let source = self.container(&process, time);
+                let moved = Moved::attached(cgroup, task, process.name());
+                Movement::of(moved, source.as_deref(), record.string(Slot::Resolved))
+            }
+            Body::Fork(fork) => {
+                let key = ProcessKey::new(fork.caller_pid, fork.caller_start);
+                let caller = Arc::clone(self.table.get(key)?);
+                if caller.cgroup == task.cgroup || task.cgroup == 0 {
+                    return None;
+                }
+                let source = self.container(&caller, time)?;
+                if self.index.lies_in(task.cgroup, &source) {
+                    return None;
+                }
+                let found = self.reader.cgroup(task.pid);
+                let path = found.filter(|(id, _)| *id == task.cgroup);
+                let moved = Moved {
+                    pid: task.pid,
+                    comm: caller.name(),
+                    itself: true,
+                };
+                Movement::of(moved, Some(&source), &path.unwrap_or_default().1)
+            }
+            _ => None,
         }
     }
 

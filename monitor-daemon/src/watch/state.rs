@@ -35,6 +35,8 @@ pub(super) struct State {
     users: Users,
     names: Arc<NameTable>,
     judge: Judge,
+    /// Some rule is about moves between cgroups.
+    moves_matter: bool,
     waiting: Waiting,
     services: Services,
     docker_up: bool,
@@ -75,6 +77,7 @@ impl State {
             host,
             users: Users::new("/etc", "/proc"),
             names: Arc::default(),
+            moves_matter: Judge::kinds(&policy).contains(&Kind::CgroupAttach),
             judge: Judge::new(policy, &metrics, Arc::clone(&hostname)),
             waiting: Waiting::new(WAITING_BYTES),
             services,
@@ -173,19 +176,32 @@ impl State {
             return None;
         };
         let time = record.header().time;
+        let movement = match record.kind() {
+            Kind::CgroupAttach | Kind::Fork if self.moves_matter => self.host.movement(&record),
+            _ => None,
+        };
         let process = self.host.apply(&record);
         if record.kind() == Kind::CgroupMkdir {
             self.request_metadata();
         }
-        if self.judge.needs(record.kind()) {
-            self.number += 1;
-            let container = self.host.container(&process, time);
-            self.consider(&record, bytes, Actor::live(process), container.as_ref());
+        if let Some(movement) = movement {
+            let actor = Actor::live(Arc::clone(&process)).with_movement(movement);
+            self.event(&record, bytes, actor);
+        }
+        if self.judge.needs(record.kind()) && record.kind() != Kind::CgroupAttach {
+            self.event(&record, bytes, Actor::live(process));
         }
         if record.kind() == Kind::Exit {
             self.host.table.exited(record.task(), time);
         }
         Some(time)
+    }
+
+    fn event(&mut self, record: &Record<'_>, bytes: &[u8], actor: Actor) {
+        self.number += 1;
+        let time = record.header().time;
+        let container = self.host.container(actor.process(), time);
+        self.consider(record, bytes, actor, container.as_ref());
     }
 
     /// Judges an event now, or lets it wait for its container's metadata.

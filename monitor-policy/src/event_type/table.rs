@@ -411,6 +411,8 @@ pub(super) static OTHERS: &[&str] = &[
     "group_deleted",
     "pluginevent",
     "asyncevent",
+    // Not Falco's: a process comes into a cgroup of another container than its own.
+    "cgroup_move",
     "llseek",
     "umount",
     "send",

@@ -88,6 +88,8 @@ impl FieldFlags {
     pub const NEVER: Self = Self(1 << 7);
     /// Its value is a list.
     pub const LIST: Self = Self(1 << 8);
+    /// Ours, not Falco's.
+    pub const EXTENSION: Self = Self(1 << 9);
 
     /// Both sets together.
     #[must_use]
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn table_is_complete_and_in_order() {
-        assert_eq!(Field::all().len(), 294);
+        assert_eq!(Field::all().len(), 302);
         for (index, field) in Field::all().enumerate() {
             assert_eq!(field as usize, index);
             assert_eq!(Field::from_name(field.name()), Some(field));
@@ -197,5 +199,7 @@ mod tests {
         check("fd.types", FieldFlags::LIST, true);
         check("evt.latency", FieldFlags::DEPRECATED, true);
         check("k8s.rc.label", FieldFlags::NEVER, true);
+        check("container.user", FieldFlags::EXTENSION, true);
+        check("container.ip", FieldFlags::EXTENSION, false);
     }
 }

@@ -1,7 +1,7 @@
 //! The one table of fields: name, type, flags and meaning.
 //!
 //! The parser, the checker, the output formatter and the documentation read it; nothing else says
-//! which fields exist. Long because the language is: 294 rows, one a field, in the order of the
+//! which fields exist. Long because the language is: 302 rows, one a field, in the order of the
 //! reference.
 
 use super::FieldFlags as F;
@@ -302,6 +302,14 @@ fields! {
     ContainerHostIpc = "container.host_ipc", Bool, [], "Host ipc namespace";
     ContainerLabel = "container.label", Text, [ARGUMENT_REQUIRED], "[KEY] only (the documented dotted form is rejected since the plugin took over)";
     ContainerLabels = "container.labels", Text, [], "All labels";
+    ContainerUser = "container.user", Text, [EXTENSION], "User as configured, NAME or UID, :GROUP behind it if given; empty for the image's root";
+    ContainerNetworks = "container.networks", Text, [EXTENSION], "Names of its networks, a comma between them";
+    ContainerCapAdd = "container.cap_add", Text, [EXTENSION], "Capabilities added to the runtime's default, a blank between them; ALL for all";
+    ContainerCapDrop = "container.cap_drop", Text, [EXTENSION], "Capabilities taken out of the runtime's default, a blank between them; ALL for all";
+    ContainerMemoryLimit = "container.memory_limit", Unsigned64, [EXTENSION], "Memory limit in bytes; 0 for none";
+    ContainerCpuLimit = "container.cpu_limit", Unsigned64, [EXTENSION], "CPU limit in thousandths of a CPU; 0 for none";
+    ContainerPidsLimit = "container.pids_limit", Unsigned64, [EXTENSION], "Most processes and threads; 0 for no limit";
+    ContainerCgroupParent = "container.cgroup_parent", Text, [EXTENSION], "Parent cgroup as configured; empty for the runtime's default";
     ContainerHealthcheck = "container.healthcheck", Text, [NEVER], "Accepted for old rules; never has a value";
     ContainerLivenessProbe = "container.liveness_probe", Text, [NEVER], "Accepted for old rules; never has a value";
     ContainerReadinessProbe = "container.readiness_probe", Text, [NEVER], "Accepted for old rules; never has a value";

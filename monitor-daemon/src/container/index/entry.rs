@@ -3,14 +3,26 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::super::cgroup_path::{Owner, Runtime};
+use super::super::cgroup_path::{ID_LEN, Owner, Runtime};
 use super::super::{Container, Metadata, State};
 
-/// Two runtimes of different owners may bear the same id only if one of them lies.
+/// Two runtimes of different owners may bear the same id only if one of them lies. Ids that users
+/// choose are unique within their runtime only.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Key {
     pub(super) owner: Owner,
     pub(super) id: Arc<str>,
+    chosen_for: Option<Runtime>,
+}
+
+impl Key {
+    pub(super) fn new(owner: Owner, id: &str, runtime: Runtime) -> Self {
+        Self {
+            owner,
+            id: id.into(),
+            chosen_for: (id.len() != ID_LEN).then_some(runtime),
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -78,10 +78,7 @@ impl Index {
 
     /// The entry of a container that Docker told of.
     fn enter_told(&mut self, id: &str) -> Option<Key> {
-        let key = Key {
-            owner: self.settings.docker?,
-            id: id.into(),
-        };
+        let key = Key::new(self.settings.docker?, id, Runtime::Docker);
         if !self.entries.contains_key(&key) {
             let container = Container {
                 id: Arc::clone(&key.id),
@@ -109,12 +106,6 @@ impl Index {
         let Some(owner) = self.settings.docker else {
             return;
         };
-        self.change(
-            &Key {
-                owner,
-                id: Arc::clone(id),
-            },
-            change,
-        );
+        self.change(&Key::new(owner, id, Runtime::Docker), change);
     }
 }

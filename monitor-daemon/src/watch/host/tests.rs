@@ -190,6 +190,68 @@ fn every_process_belongs_where_it_was_born() {
     }
 }
 
+/// From where to where a step moves a process, if that is an event.
+fn movement(host: &mut Host, bytes: &[u8]) -> Option<String> {
+    let found = host.movement(&Record::parse(bytes).expect("a record"))?;
+    let path = String::from_utf8_lossy(&found.path).into_owned();
+    let short = |id: &str| id.chars().take(4).collect::<String>();
+    Some(format!(
+        "{} → {} {path}",
+        short(&found.source),
+        short(&found.dest)
+    ))
+}
+
+/// `writer` puts `target` into the cgroup at a path.
+fn attach(writer: u32, target: u32, path: &str) -> Vec<u8> {
+    let target = task(target, 0, 0);
+    let body = Cgroup {
+        target_start: target.start,
+        target_pid: target.pid,
+        target_tid: target.pid,
+        ..Cgroup::new_zeroed()
+    };
+    let mut header = Header {
+        kind: Kind::CgroupAttach as u16,
+        time: 100 * SECOND,
+        task: task(writer, 0, HOST_CGROUP),
+        ..Header::new_zeroed()
+    };
+    header.strings[Slot::Resolved as usize] = path.len() as u32;
+    header.len = (size_of::<Header>() + size_of_val(&body) + path.len()) as u32;
+    [header.as_bytes(), body.as_bytes(), path.as_bytes()].concat()
+}
+
+#[test]
+fn leaving_a_containers_cgroup_is_a_movement() {
+    let b = format!("/docker/{}", "b".repeat(64));
+    let attaches = [
+        (attach(1, 1, &b), Some(format!("host → bbbb {b}"))),
+        (attach(3, 1, &b), None),
+        (attach(2, 2, "/x"), Some("aaaa → host /x".to_owned())),
+        (attach(1, 2, "/x"), Some("aaaa → host /x".to_owned())),
+        (attach(1, 2, &b), Some(format!("aaaa → bbbb {b}"))),
+        // Nobody knows that process.
+        (attach(9, 9, &b), None),
+    ];
+    for (bytes, expected) in attaches {
+        assert_eq!(movement(&mut host(), &bytes), expected);
+    }
+    for (step, expected) in [
+        (Forks(2, 3, 7), None),
+        (Forks(2, 3, 9), None),
+        (Forks(2, 3, HOST_CGROUP), Some("aaaa → host ".to_owned())),
+        (Forks(1, 3, 7), None),
+    ] {
+        assert_eq!(movement(&mut host(), &record(step)), expected);
+    }
+    // It has left already: its children stay where it is.
+    let mut host = host();
+    apply(&mut host, Attach(2, HOST_CGROUP));
+    let forked = record(Forks(2, 3, HOST_CGROUP));
+    assert_eq!(movement(&mut host, &forked), None);
+}
+
 #[test]
 fn an_event_keeps_the_process_it_was_joined_with() {
     let mut host = host();

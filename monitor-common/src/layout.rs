@@ -143,6 +143,11 @@ macro_rules! kernel_members {
             Socket SK_LOCAL_PORT "sock_common" ["skc_num"];
             Socket SK_ADDRESS "sock_common" ["skc_daddr"];
             Socket SK_LOCAL_ADDRESS "sock_common" ["skc_rcv_saddr"];
+            Optional SK_QUEUE "sock" ["sk_ack_backlog"];
+            Optional SK_QUEUE_MAX "sock" ["sk_max_ack_backlog"];
+            Optional UNIX_ADDRESS "unix_sock" ["addr"];
+            Optional UNIX_ADDRESS_LEN "unix_address" ["len"];
+            Optional UNIX_ADDRESS_NAME "unix_address" ["name"];
             Optional SK_ADDRESS6 "sock_common" ["skc_v6_daddr"];
             Optional SK_LOCAL_ADDRESS6 "sock_common" ["skc_v6_rcv_saddr"];
 

@@ -31,7 +31,7 @@ pub struct Connect {
     pub passed_family: u16,
 }
 
-/// A `dup`, `dup2` or `dup3` that made a second descriptor of a socket; other files, and calls that
+/// A `dup`, `dup2`, `dup3` or `fcntl` that made a second descriptor of a socket; other files, and calls that
 /// fail, are left out.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
@@ -42,13 +42,13 @@ pub struct Dup {
     pub syscall: u32,
     /// The descriptor it had before.
     pub oldfd: i32,
-    /// `O_CLOEXEC` of `dup3`.
+    /// `O_CLOEXEC` of `dup3`; the command of `fcntl`.
     pub flags: u32,
     /// Always 0.
     pub reserved: u32,
 }
 
-/// A `sendto` or `sendmsg` that names where to send to, on a socket of IP; those that go over a
+/// A `sendto` or `sendmsg`, or one message of a `sendmmsg`, that names where to send to, on a socket of IP; those that go over a
 /// connection are left out.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
@@ -60,6 +60,25 @@ pub struct Send {
     pub syscall: u32,
     /// `MSG_*`
     pub flags: u32,
+}
+
+/// A `bind`, `listen`, `accept` or `accept4`. Slot `Passed`, for `AF_UNIX` only, holds the local
+/// name, as in [`Connect`]: the kernel's, or for a `bind` that fails the passed one.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C)]
+pub struct Serve {
+    /// The socket; of an `accept` the new one under its new descriptor, or the listening one with
+    /// the errno for descriptor when it fails. The local address of a `bind` that fails is what
+    /// was passed.
+    pub socket: Connect,
+    /// System call number (x86-64).
+    pub syscall: u32,
+    /// `backlog` of `listen`, flags of `accept4`.
+    pub argument: u32,
+    /// Connections that wait at the listening socket.
+    pub queue: u32,
+    /// Most that may.
+    pub queue_max: u32,
 }
 
 /// A `socket` call.
@@ -81,4 +100,5 @@ pub struct Socket {
 const _: () = assert!(size_of::<Connect>() == 56);
 const _: () = assert!(size_of::<Dup>() == 72);
 const _: () = assert!(size_of::<Send>() == 64);
+const _: () = assert!(size_of::<Serve>() == 72);
 const _: () = assert!(size_of::<Socket>() == 24);

@@ -34,18 +34,18 @@ pub enum Kind {
     CgroupRmdir = 11,
     /// A task was moved to a cgroup: body [`crate::cgroup::Cgroup`].
     CgroupAttach = 12,
-    /// `dup`, `dup2` or `dup3` of a socket: body [`crate::network::Dup`].
+    /// `dup`, `dup2`, `dup3`, or `fcntl` to the same end, of a socket: body [`crate::network::Dup`].
     Dup = 13,
     /// `init_module` or `finit_module`; slot `Args` holds the module's parameters, and
     /// `Resolved` the file of the latter: body [`crate::call::Registers`].
     Module = 14,
-    /// `sendto` or `sendmsg` to an address: body [`crate::network::Send`].
+    /// `sendto`, `sendmsg` or `sendmmsg` to an address, a record for each message: body [`crate::network::Send`].
     Send = 15,
-    /// `setuid` or `setgid`: body [`crate::call::Registers`].
+    /// `setuid`, `setgid` and their like, `capset`: body [`crate::call::Registers`].
     Identity = 16,
     /// `setns` or `unshare`: body [`crate::call::Registers`].
     Namespace = 17,
-    /// `memfd_create`; slot `Passed` holds the name: body [`crate::call::Registers`].
+    /// `memfd_create`; slot `Args` holds the name: body [`crate::call::Registers`].
     Memfd = 18,
     /// `unlink`, `unlinkat` or `rmdir`; slots `Passed`, `Cwd`, `Base`: body [`crate::call::Registers`].
     Remove = 19,
@@ -57,11 +57,26 @@ pub enum Kind {
     Mode = 21,
     /// `mkdir` or `mkdirat`; slots `Passed`, `Cwd`, `Base`: body [`crate::call::Registers`].
     Mkdir = 22,
+    /// `accept` or `accept4`; slot `Passed` for `AF_UNIX`: body [`crate::network::Serve`].
+    Accept = 23,
+    /// `listen`; slot `Passed` for `AF_UNIX`: body [`crate::network::Serve`].
+    Listen = 24,
+    /// `bind`; slot `Passed` for `AF_UNIX`: body [`crate::network::Serve`].
+    Bind = 25,
+    /// `clone` or `clone3` into new namespaces; the task is the caller. The first argument is the
+    /// flags, the result the new thread's id as the caller sees it, or an errno: body
+    /// [`crate::call::Registers`].
+    Clone = 26,
+    /// Any other call, with the slots that its row in [`crate::syscall::CALLS`] names: body
+    /// [`crate::call::Registers`].
+    Call = 27,
+    /// The same for rare calls that control the system or other processes.
+    Control = 28,
 }
 
 impl Kind {
     /// All kinds, in number order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 28] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -84,6 +99,12 @@ impl Kind {
         Self::Rename,
         Self::Mode,
         Self::Mkdir,
+        Self::Accept,
+        Self::Listen,
+        Self::Bind,
+        Self::Clone,
+        Self::Call,
+        Self::Control,
     ];
 
     /// The kind with this number.
@@ -116,6 +137,12 @@ impl Kind {
             Self::Rename => "rename",
             Self::Mode => "mode",
             Self::Mkdir => "mkdir",
+            Self::Accept => "accept",
+            Self::Listen => "listen",
+            Self::Bind => "bind",
+            Self::Clone => "clone",
+            Self::Call => "call",
+            Self::Control => "control",
         }
     }
 }
@@ -133,7 +160,7 @@ pub enum Slot {
     Cwd = 2,
     /// Directory behind the descriptor that `Passed` is relative to; empty for `AT_FDCWD`.
     Base = 3,
-    /// Argument vector, each argument ended by a NUL; for a module its parameters, one text.
+    /// Argument vector, each argument ended by a NUL; for other calls one text that is no path.
     Args = 4,
     /// Environment, each entry ended by a NUL.
     Env = 5,

@@ -7,7 +7,7 @@
 use monitor_common::call::Registers;
 use monitor_common::cgroup::Cgroup;
 use monitor_common::file::{Link, Open};
-use monitor_common::network::{Connect, Dup, Send, Socket};
+use monitor_common::network::{Connect, Dup, Send, Serve, Socket};
 use monitor_common::process::{Exec, Exit, Fork, Ptrace};
 use monitor_common::{Header, Kind, Slot, Task};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -92,6 +92,18 @@ pub enum Body {
     Mode(Registers),
     /// A directory made.
     Mkdir(Registers),
+    /// A connection taken.
+    Accept(Serve),
+    /// A socket that now listens.
+    Listen(Serve),
+    /// A socket that now has an address.
+    Bind(Serve),
+    /// A new process or thread in other namespaces.
+    Clone(Registers),
+    /// Any other call.
+    Call(Registers),
+    /// One that controls the system or other processes.
+    Control(Registers),
 }
 
 /// A record whose lengths were checked.
@@ -166,7 +178,10 @@ impl<'a> Record<'a> {
             | Body::Remove(body)
             | Body::Rename(body)
             | Body::Mode(body)
-            | Body::Mkdir(body) => Some(body),
+            | Body::Mkdir(body)
+            | Body::Clone(body)
+            | Body::Call(body)
+            | Body::Control(body) => Some(body),
             _ => None,
         }
     }
@@ -209,6 +224,12 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Rename => body(Body::Rename, rest, found)?,
         Kind::Mode => body(Body::Mode, rest, found)?,
         Kind::Mkdir => body(Body::Mkdir, rest, found)?,
+        Kind::Accept => body(Body::Accept, rest, found)?,
+        Kind::Listen => body(Body::Listen, rest, found)?,
+        Kind::Bind => body(Body::Bind, rest, found)?,
+        Kind::Clone => body(Body::Clone, rest, found)?,
+        Kind::Call => body(Body::Call, rest, found)?,
+        Kind::Control => body(Body::Control, rest, found)?,
     })
 }
 
@@ -306,7 +327,7 @@ mod tests {
         #[test]
         fn any_bytes_are_decoded_or_refused(
             mut bytes in proptest::collection::vec(any::<u8>(), 0..600),
-            kind in 0u16..24,
+            kind in 0u16..30,
             honest in any::<bool>(),
         ) {
             if honest && bytes.len() >= size_of::<Header>() {

@@ -411,7 +411,7 @@ fn calls(rings: &mut Rings, folder: &Path) {
         (call.syscall, call.ret),
         (319, i64::from(memfd.as_raw_fd()))
     );
-    assert_eq!(seen.text(Slot::Passed), "secret");
+    assert_eq!(seen.text(Slot::Args), "secret");
 
     rustix::fs::fchmod(File::open("real/file").unwrap(), Mode::from(0o600)).unwrap();
     let (seen, call) = next_call(rings, Kind::Mode);

@@ -17,6 +17,32 @@ static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX * LOSS
 #[map]
 static KEPT: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX, 0);
 
+/// The kinds that come in floods, a bit for each.
+const BULK_KINDS: u32 = {
+    let kinds = [
+        Kind::Open,
+        Kind::Connect,
+        Kind::Socket,
+        Kind::Symlink,
+        Kind::Link,
+        Kind::Dup,
+        Kind::Send,
+        Kind::Remove,
+        Kind::Rename,
+        Kind::Mode,
+        Kind::Mkdir,
+        Kind::Accept,
+        Kind::Bind,
+        Kind::Call,
+    ];
+    let (mut bits, mut index) = (0, 0);
+    while index < kinds.len() {
+        bits |= 1 << kinds[index] as u32;
+        index += 1;
+    }
+    bits
+};
+
 /// How a body ends; `Ok` also when there was nothing to report.
 pub type Outcome = Result<(), LossReason>;
 
@@ -40,11 +66,23 @@ pub fn settle_number(kind: u32, outcome: Outcome) -> i32 {
 /// # Safety
 /// `record` points to `len` initialised bytes of a map value.
 #[inline(always)]
-pub unsafe fn output(kind: Kind, record: *const u8, len: u32) -> Outcome {
-    let ring = (&raw const *ring(kind)).cast_mut();
+pub unsafe fn output(kind: u32, record: *const u8, len: u32) -> Outcome {
+    let record = record.cast_mut();
     // SAFETY: the helper takes the map by its definition; the verifier checks memory and length.
-    let failed =
-        unsafe { bpf_ringbuf_output(ring.cast(), record.cast_mut().cast(), u64::from(len), 0) };
+    // One call for each map: old verifiers do not take a choice of maps.
+    let failed = unsafe {
+        if BULK_KINDS >> (kind & 31) & 1 != 0 {
+            bpf_ringbuf_output(
+                (&raw const BULK).cast_mut().cast(),
+                record.cast(),
+                len.into(),
+                0,
+            )
+        } else {
+            let ring = (&raw const LIFECYCLE).cast_mut();
+            bpf_ringbuf_output(ring.cast(), record.cast(), len.into(), 0)
+        }
+    };
     if failed != 0 {
         return Err(LossReason::RingFull);
     }
@@ -52,39 +90,21 @@ pub unsafe fn output(kind: Kind, record: *const u8, len: u32) -> Outcome {
     Ok(())
 }
 
-/// Writes a record of fixed size in place: `fill` must set every byte.
+/// Writes a record of fixed size and a rare kind in place: `fill` must set every byte.
 #[inline(always)]
 pub fn write<T: 'static>(kind: Kind, fill: impl FnOnce(*mut T)) -> Outcome {
-    let Some(mut entry) = ring(kind).reserve::<T>(0) else {
+    let Some(mut entry) = LIFECYCLE.reserve::<T>(0) else {
         return Err(LossReason::RingFull);
     };
     fill(entry.as_mut_ptr());
     entry.submit(0);
-    kept(kind);
+    kept(kind as u32);
     Ok(())
 }
 
 #[inline(always)]
-fn ring(kind: Kind) -> &'static RingBuf {
-    match kind {
-        Kind::Open
-        | Kind::Connect
-        | Kind::Socket
-        | Kind::Symlink
-        | Kind::Link
-        | Kind::Dup
-        | Kind::Send
-        | Kind::Remove
-        | Kind::Rename
-        | Kind::Mode
-        | Kind::Mkdir => &BULK,
-        _ => &LIFECYCLE,
-    }
-}
-
-#[inline(always)]
-fn kept(kind: Kind) {
-    bump(&KEPT, kind as u32);
+fn kept(kind: u32) {
+    bump(&KEPT, kind);
 }
 
 #[inline(always)]

@@ -1,25 +1,33 @@
 //! Sockets: `socket`, `connect`, second descriptors of them, and messages to an address.
 
+use core::ffi::c_void;
+
 use aya_ebpf::helpers::generated::{
-    bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
+    bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
+    bpf_probe_read_user_str,
 };
 use monitor_common::network::{Connect, Dup, Send, Socket};
 use monitor_common::{Flags, Kind, Slot};
 
-use crate::emit::Outcome;
+use crate::emit::{Outcome, settle_number};
 use crate::file;
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, masked};
-use crate::record::{Origin, Record};
+use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
-use crate::syscall::Call;
+use crate::syscall::{Call, own};
 use crate::walk;
 
-const AF_UNIX: u16 = 1;
+pub const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
-const SYS_SENDMSG: u32 = 46;
+const SYS_SENDTO: u32 = 44;
+const SYS_FCNTL: u32 = 72;
 const SYS_DUP3: u32 = 292;
+const F_DUPFD: u64 = 0;
+const F_DUPFD_CLOEXEC: u64 = 1030;
+/// `UIO_MAXIOV`: most messages of a `sendmmsg`.
+const MESSAGES_MAX: u32 = 1024;
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
 const EINTR: i64 = -4;
@@ -88,10 +96,10 @@ pub fn dup(record: &Record<COMMON>, call: &Call) -> Outcome {
         (*body).syscall = call.number;
         (*body).oldfd = call.args[0] as i32;
         // The others have no such argument.
-        (*body).flags = if call.number == SYS_DUP3 {
-            call.args[2] as u32
-        } else {
-            0
+        (*body).flags = match call.number {
+            SYS_DUP3 => call.args[2] as u32,
+            SYS_FCNTL => call.args[1] as u32,
+            _ => 0,
         };
         (*body).reserved = 0;
         let socket = &raw mut (*body).socket;
@@ -102,6 +110,18 @@ pub fn dup(record: &Record<COMMON>, call: &Call) -> Outcome {
         of_socket(socket, file::of_descriptor(call.ret as i32), true);
     }
     record.emit(Kind::Dup)
+}
+
+/// Whether an `fcntl` asks for a second descriptor.
+#[inline(always)]
+pub fn is_dup(call: &Call) -> bool {
+    matches!(call.args[1], F_DUPFD | F_DUPFD_CLOEXEC)
+}
+
+/// Whether a call gave a socket a second descriptor.
+#[inline(always)]
+pub fn has_second(call: &Call) -> bool {
+    call.ret >= 0 && !own() && is_socket(file::of_descriptor(call.ret as i32))
 }
 
 /// Whether a `sendto` or `sendmsg` names an address, on a socket of IP.
@@ -125,7 +145,7 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
     // SAFETY: memory of the record; the file is probed.
     unsafe {
         (*body).syscall = call.number;
-        (*body).flags = call.args[if call.number == SYS_SENDMSG { 2 } else { 3 }] as u32;
+        (*body).flags = call.args[if call.number == SYS_SENDTO { 3 } else { 2 }] as u32;
         let socket = &raw mut (*body).socket;
         (*socket).ret = call.ret;
         (*socket).fd = call.args[0] as i32;
@@ -144,7 +164,7 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
 #[inline(always)]
 fn destination(call: &Call) -> Passed {
     let (mut address, mut len) = (call.args[4], call.args[5] as u32);
-    if call.number == SYS_SENDMSG {
+    if call.number != SYS_SENDTO {
         // `struct msghdr` begins with the address and its length.
         let (from, mut head) = (call.args[1] as *const _, [0u32; 4]);
         // SAFETY: the helper fills the bytes or fails, which leaves what is there.
@@ -165,12 +185,74 @@ fn destination(call: &Call) -> Passed {
 
 /// Family of the socket behind an open file.
 #[inline(always)]
-fn family_of(file: Pointer) -> u16 {
+pub fn family_of(file: Pointer) -> u16 {
+    // SAFETY: probed.
+    unsafe { Probed::get(socket_of(file), &SK_FAMILY) }
+}
+
+/// The `struct sock` behind an open file that is a socket.
+#[inline(always)]
+pub fn socket_of(file: Pointer) -> Pointer {
     // SAFETY: probed.
     unsafe {
         let socket: Pointer = Probed::get(file, &FILE_PRIVATE);
-        Probed::get(Probed::get(socket, &SOCKET_SK), &SK_FAMILY)
+        Probed::get(socket, &SOCKET_SK)
     }
+}
+
+/// The messages of a `sendmmsg` that name an address, at its exit: one record each. Of a call that
+/// fails, its first message.
+#[inline(always)]
+pub fn send_many(call: &Call) {
+    if own() || !is_socket(file::of_descriptor(call.args[0] as i32)) {
+        return;
+    }
+    let sent = if call.ret < 0 { 1 } else { call.ret as u32 };
+    let state: *const Call = call;
+    // SAFETY: the loop hands the pointer to `send_one`, and ends before this function does.
+    unsafe {
+        bpf_loop(
+            sent.min(MESSAGES_MAX),
+            send_one as *mut c_void,
+            state.cast_mut().cast(),
+            0,
+        );
+    }
+}
+
+/// A message of a `sendmmsg`, as if it had a call of its own.
+unsafe extern "C" fn send_one(index: u32, call: *const Call) -> i64 {
+    // SAFETY: `send_many` handed the loop its call.
+    let call = unsafe { &*call };
+    // `struct mmsghdr`: a `struct msghdr`, then how much of it was sent.
+    let (size, sent) = if call.flags & Flags::COMPAT == 0 {
+        (64, 56)
+    } else {
+        (32, 28)
+    };
+    let message = call.args[1].wrapping_add(u64::from(index & (MESSAGES_MAX - 1)) * size);
+    let mut length = 0u32;
+    if call.ret >= 0 {
+        let from = message.wrapping_add(sent) as *const _;
+        // SAFETY: the helper fills the bytes or fails, which leaves what is there.
+        unsafe { bpf_probe_read_user((&raw mut length).cast(), 4, from) };
+    }
+    let one = Call {
+        number: call.number,
+        ret: if call.ret < 0 {
+            call.ret
+        } else {
+            length.into()
+        },
+        args: [call.args[0], message, call.args[3], 0, 0, 0],
+        flags: call.flags,
+    };
+    if has_destination(&one) {
+        let kind = Kind::Send as u32;
+        let outcome = record::with::<Probed>(kind, one.flags, |record| send(record, &one));
+        settle_number(kind, outcome);
+    }
+    0
 }
 
 /// Rewrites an IPv4 remote address in IPv6 form.
@@ -195,8 +277,12 @@ pub fn is_socket(file: Pointer) -> bool {
     }
 }
 
+/// Sets the addresses of a body, and what is known of its socket, to 0.
+///
+/// # Safety
+/// `body` is in a record.
 #[inline(always)]
-unsafe fn clear(body: *mut Connect) {
+pub unsafe fn clear(body: *mut Connect) {
     // SAFETY: in the caller's record; 16 aligned bytes each.
     unsafe {
         for address in [&raw mut (*body).remote, &raw mut (*body).local] {
@@ -212,15 +298,18 @@ unsafe fn clear(body: *mut Connect) {
 }
 
 /// What the socket itself says, which no program can change behind our back.
+///
+/// # Safety
+/// `body` is in a record.
 #[inline(always)]
-unsafe fn of_socket(body: *mut Connect, file: Pointer, under_way: bool) {
+pub unsafe fn of_socket(body: *mut Connect, file: Pointer, under_way: bool) {
     // SAFETY: probed.
     unsafe {
         if !is_socket(file) {
             return;
         }
         let socket: Pointer = Probed::get(file, &FILE_PRIVATE);
-        let sk: Pointer = Probed::get(socket, &SOCKET_SK);
+        let sk = socket_of(file);
         let family: u16 = Probed::get(sk, &SK_FAMILY);
         (*body).family = family;
         (*body).kind = Probed::get(socket, &SOCKET_TYPE);
@@ -257,8 +346,11 @@ unsafe fn read_into(to: *mut [u8; 16], base: Pointer, member: &Member, len: u32)
 
 /// Family of the passed address; remote address and port too if it is one of IP. `unspecified` is
 /// the family that an address of none is taken for.
+///
+/// # Safety
+/// `body` is in a record.
 #[inline(always)]
-unsafe fn passed_address(body: *mut Connect, passed: &Passed, unspecified: u16) -> u16 {
+pub unsafe fn passed_address(body: *mut Connect, passed: &Passed, unspecified: u16) -> u16 {
     // SAFETY: targets are in the caller's record; the helpers check the source.
     unsafe {
         if passed.len < 2 {
@@ -299,8 +391,11 @@ unsafe fn copy(to: *mut u8, len: u32, passed: &Passed, offset: usize) -> bool {
 }
 
 /// Name of an `AF_UNIX` address; an abstract one, which begins with a NUL, is written `@name`.
+///
+/// # Safety
+/// None beyond that of the record's own memory: the source is checked.
 #[inline(always)]
-unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
+pub unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
     let len = u64::from(passed.len.saturating_sub(2)).min(UNIX_NAME_MAX);
     if len == 0 {
         return;

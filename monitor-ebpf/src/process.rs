@@ -1,17 +1,20 @@
 //! Processes: exec, fork, exit, ptrace.
 
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::process::{ExeFlags, Exec, Exit, Fork, Ptrace};
+use monitor_common::syscall::Operation;
 use monitor_common::{ARGS_MAX, ENV_MAX, Flags, Kind, Slot};
 
+use crate::call;
 use crate::emit::{Outcome, settle};
 use crate::file::{self, AT_FDCWD};
 use crate::layout::*;
-use crate::read::{Pointer, Read, Typed};
+use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin, Record};
 use crate::scratch::{self, COMMON};
-use crate::syscall::Call;
+use crate::syscall::{Call, current_call};
 use crate::task;
 use crate::walk;
 
@@ -19,6 +22,8 @@ const SYS_EXECVE: u32 = 59;
 const SYS_EXECVEAT: u32 = 322;
 /// `SIGNAL_GROUP_EXIT` of `include/linux/sched/signal.h`.
 const SIGNAL_GROUP_EXIT: u32 = 4;
+/// `CLONE_NEW*` of `include/uapi/linux/sched.h`: time, mount, cgroup, uts, ipc, user, pid, net.
+const NAMESPACES: u64 = 0x7e02_0080;
 
 type LargeRecord = Record<{ scratch::LARGE }>;
 
@@ -192,6 +197,44 @@ fn fork_record(caller: Pointer, child: Pointer) -> Outcome {
             (*body).caller_start = task::process_start::<Typed>(caller);
         })
     }
+}
+
+/// `task_newtask(struct task_struct *task, u64 clone_flags)`, 5.10 and later: what follows cannot
+/// fail.
+#[btf_tracepoint(function = "task_newtask")]
+pub fn clone(ctx: BtfTracePointContext) -> i32 {
+    let flags: u64 = ctx.arg(1);
+    if flags & NAMESPACES == 0 {
+        return 0;
+    }
+    // SAFETY: the argument of the hook is typed.
+    let id = unsafe { task::id_for_current(ctx.arg(0)) };
+    let mut call = current_call(i64::from(id));
+    if !call.is(Operation::Clone) && !call.is(Operation::Clone3) {
+        call.number = 0;
+    }
+    call.args = [flags, 0, 0, 0, 0, 0];
+    call.flags &= !Flags::OBJECT_TIER;
+    let report = |record: &_| call::report(record, &call, Kind::Clone as u32, || 0);
+    let outcome = record::with::<Probed>(Kind::Clone as u32, call.flags, report);
+    settle(Kind::Clone, outcome)
+}
+
+/// Whether a finished `clone` or `clone3` asked for new namespaces, and this is the caller's end of
+/// it. The arguments become what the record has of them.
+#[inline(always)]
+pub fn has_namespaces(call: &mut Call, by_structure: bool) -> bool {
+    /// `CSIGNAL`: the first byte of the flags of `clone` is a signal.
+    const SIGNAL: u64 = 0xff;
+    let mut flags = call.args[0] & !SIGNAL;
+    if by_structure {
+        // `struct clone_args` begins with the flags.
+        let from = call.args[0] as *const _;
+        // SAFETY: the helper fills the bytes or fails, which leaves what is there.
+        unsafe { bpf_probe_read_user((&raw mut flags).cast(), 8, from) };
+    }
+    call.args = [flags, 0, 0, 0, 0, 0];
+    call.ret != 0 && flags & NAMESPACES != 0
 }
 
 /// `sched_process_exit(struct task_struct *p)`, 5.10 and later; since 6.16 `bool group_dead` too.

@@ -167,6 +167,12 @@ impl<const SIZE: usize> Record<SIZE> {
     /// Hands the record to its ring.
     #[inline(always)]
     pub fn emit(&self, kind: Kind) -> Outcome {
+        self.emit_number(kind as u32)
+    }
+
+    /// [`Record::emit`] for a kind by its number.
+    #[inline(always)]
+    pub fn emit_number(&self, kind: u32) -> Outcome {
         // SAFETY: all bytes below `used` were set.
         unsafe {
             let used = (&raw const (*self.slot).used)

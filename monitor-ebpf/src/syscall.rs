@@ -5,7 +5,7 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_task_pt_regs};
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::BtfTracePointContext;
-use monitor_common::syscall::{CALLS, NUMBERS, Operation, X32_BIT};
+use monitor_common::syscall::{self, NUMBERS, Operation, X32_BIT};
 use monitor_common::{Flags, Kind};
 
 use crate::call;
@@ -17,10 +17,11 @@ use crate::process;
 use crate::read::{Read, Typed, current};
 use crate::record::{self, Record};
 use crate::scratch::COMMON;
+use crate::serve;
 
 /// What to do at the end of each call; see `monitor_common::syscall`.
 #[map]
-static OPERATIONS: Array<u32> = Array::with_max_entries(2 * NUMBERS, 0);
+static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS, 0);
 
 /// `TS_COMPAT` of `arch/x86/include/asm/thread_info.h`: the call in progress is of the i386 ABI.
 const TS_COMPAT: u32 = 2;
@@ -69,9 +70,13 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     if entry() == 0 {
         return 0;
     }
+    let number = (entry() >> 16) as u16;
     // SAFETY: as above.
-    let call = unsafe { read_call(regs, entry() >> 16, ctx.arg(1), compat) };
-    dispatch::<Typed>(|| entry() as u8, entry() >> 8 & 0xff, &call)
+    let mut call = unsafe { read_call(regs, number.into(), ctx.arg(1), compat) };
+    if entry() & syscall::Call::FAILURES != 0 && call.ret >= 0 {
+        return 0;
+    }
+    dispatch::<Typed>(entry, &mut call)
 }
 
 /// Number, result and arguments of a call.
@@ -151,7 +156,7 @@ impl Call {
     /// the one of x86-64.
     #[inline(always)]
     pub fn is(&mut self, operation: Operation) -> bool {
-        let row = &CALLS[operation as usize - 1];
+        let row = operation.call();
         let (own, other) = (row.number, row.i386);
         let number = if self.flags & Flags::COMPAT != 0 {
             other
@@ -175,6 +180,7 @@ const CONNECT: u8 = Operation::Connect as u8;
 const SOCKET: u8 = Operation::Socket as u8;
 const SYMLINK: u8 = Operation::Symlink as u8;
 const SYMLINK_AT: u8 = Operation::SymlinkAt as u8;
+const LINK: u8 = Operation::Link as u8;
 const LINK_AT: u8 = Operation::LinkAt as u8;
 const PTRACE: u8 = Operation::Ptrace as u8;
 const EXECVE: u8 = Operation::Execve as u8;
@@ -182,48 +188,46 @@ const EXECVE_AT: u8 = Operation::ExecveAt as u8;
 const DUP: u8 = Operation::Dup as u8;
 const DUP2: u8 = Operation::Dup2 as u8;
 const DUP3: u8 = Operation::Dup3 as u8;
+const FCNTL: u8 = Operation::Fcntl as u8;
 const SEND_TO: u8 = Operation::SendTo as u8;
 const SEND_MSG: u8 = Operation::SendMsg as u8;
-const SET_UID: u8 = Operation::SetUid as u8;
-const SET_GID: u8 = Operation::SetGid as u8;
-const SET_NS: u8 = Operation::SetNs as u8;
-const UNSHARE: u8 = Operation::Unshare as u8;
-const MEMFD_CREATE: u8 = Operation::MemfdCreate as u8;
-const UNLINK: u8 = Operation::Unlink as u8;
-const UNLINK_AT: u8 = Operation::UnlinkAt as u8;
-const RMDIR: u8 = Operation::Rmdir as u8;
-const RENAME: u8 = Operation::Rename as u8;
-const RENAME_AT: u8 = Operation::RenameAt as u8;
-const RENAME_AT2: u8 = Operation::RenameAt2 as u8;
-const CHMOD: u8 = Operation::Chmod as u8;
-const FCHMOD: u8 = Operation::Fchmod as u8;
-const FCHMOD_AT: u8 = Operation::FchmodAt as u8;
-const FCHMOD_AT2: u8 = Operation::FchmodAt2 as u8;
-const MKDIR: u8 = Operation::Mkdir as u8;
-const MKDIR_AT: u8 = Operation::MkdirAt as u8;
-const INIT_MODULE: u8 = Operation::InitModule as u8;
-const FINIT_MODULE: u8 = Operation::FinitModule as u8;
+const SEND_MMSG: u8 = Operation::SendMmsg as u8;
+const ACCEPT: u8 = Operation::Accept as u8;
+const ACCEPT4: u8 = Operation::Accept4 as u8;
+const LISTEN: u8 = Operation::Listen as u8;
+const BIND: u8 = Operation::Bind as u8;
+const CLONE: u8 = Operation::Clone as u8;
+const CLONE3: u8 = Operation::Clone3 as u8;
 
-/// Reports a finished call, if there is something to report; `R` reads the task, and `kind` is
-/// the number of the operation's kind.
+/// Reports a finished call, if there is something to report; `R` reads the task, and `entry` is
+/// what `monitor_common::syscall::Call::entry` tells of the call.
 #[inline(always)]
-pub fn dispatch<R: Read>(operation: impl Fn() -> u8, kind: u32, call: &Call) -> i32 {
+pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
+    let operation = || entry() as u8;
+    let kind = || (entry() >> 8) as u8 as u32;
     let nothing = match operation() {
         OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE | CONNECT => own(),
-        EXECVE | EXECVE_AT => call.ret >= 0,
-        DUP | DUP2 | DUP3 => own() || !network::is_socket(file::of_descriptor(call.ret as i32)),
+        DUP | DUP2 | DUP3 => !network::has_second(call),
+        FCNTL => !network::is_dup(call) || !network::has_second(call),
         SEND_TO | SEND_MSG => own() || !network::has_destination(call),
+        SEND_MMSG => {
+            network::send_many(call);
+            true
+        }
+        ACCEPT | ACCEPT4 | LISTEN | BIND => own(),
+        CLONE | CLONE3 => !process::has_namespaces(call, operation() == CLONE3),
         _ => false,
     };
     if nothing {
         return 0;
     }
-    let report = |record: &Record<COMMON>| report(record, operation(), call);
-    settle_number(kind, record::with::<R>(kind, call.flags, report))
+    let report = |record: &Record<COMMON>| report(record, &entry, call);
+    settle_number(kind(), record::with::<R>(kind(), call.flags, report))
 }
 
 #[inline(always)]
-fn report(record: &Record<COMMON>, operation: u8, call: &Call) -> Outcome {
+fn report(record: &Record<COMMON>, entry: impl Fn() -> u64, call: &Call) -> Outcome {
+    let operation = entry() as u8;
     match operation {
         OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE => {
             file::open(record, call, &open_arguments(operation, call))
@@ -231,22 +235,11 @@ fn report(record: &Record<COMMON>, operation: u8, call: &Call) -> Outcome {
         CONNECT => network::connect_call(record, call),
         SOCKET => network::socket(record, call),
         PTRACE => process::ptrace(record, call),
-        DUP | DUP2 | DUP3 => network::dup(record, call),
+        DUP | DUP2 | DUP3 | FCNTL => network::dup(record, call),
         SEND_TO | SEND_MSG => network::send(record, call),
-        SET_UID | SET_GID => call::plain(record, call, Kind::Identity),
-        SET_NS | UNSHARE => call::plain(record, call, Kind::Namespace),
-        MEMFD_CREATE => call::named(record, call, Kind::Memfd, call.args[0]),
-        UNLINK | UNLINK_AT | RMDIR => {
-            call::on_path(record, call, Kind::Remove, operation == UNLINK_AT)
-        }
-        RENAME | RENAME_AT | RENAME_AT2 => call::rename(record, call, operation != RENAME),
-        CHMOD | FCHMOD_AT | FCHMOD_AT2 => {
-            call::on_path(record, call, Kind::Mode, operation != CHMOD)
-        }
-        FCHMOD => call::on_descriptor(record, call, Kind::Mode),
-        MKDIR | MKDIR_AT => call::on_path(record, call, Kind::Mkdir, operation == MKDIR_AT),
-        INIT_MODULE => call::module(record, call, call.args[2]),
-        FINIT_MODULE => call::module(record, call, call.args[1]),
+        ACCEPT | ACCEPT4 => serve::accept(record, call),
+        LISTEN => serve::listen(record, call),
+        BIND => serve::bind(record, call),
         EXECVE => process::exec_failed(record, call, AT_FDCWD, call.args[0]),
         EXECVE_AT => process::exec_failed(record, call, call.args[0] as i32, call.args[1]),
         SYMLINK | SYMLINK_AT => file::link(
@@ -255,7 +248,11 @@ fn report(record: &Record<COMMON>, operation: u8, call: &Call) -> Outcome {
             call,
             &link_arguments(operation, call),
         ),
-        _ => file::link(record, Kind::Link, call, &link_arguments(operation, call)),
+        LINK | LINK_AT => file::link(record, Kind::Link, call, &link_arguments(operation, call)),
+        _ => {
+            let kind = (entry() >> 8) as u8;
+            call::report(record, call, kind.into(), || (entry() >> 32) as u32)
+        }
     }
 }
 

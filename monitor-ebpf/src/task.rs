@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use monitor_common::{Flags, Task};
 
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read};
+use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::scratch::cpu;
 
 /// `PF_IO_WORKER` of `include/linux/sched.h`.
@@ -51,6 +51,22 @@ pub unsafe fn describe<R: Read>(out: *mut Task, task: Pointer) -> (u16, u64) {
 pub unsafe fn process_start<R: Read>(task: Pointer) -> u64 {
     // SAFETY: the caller's.
     unsafe { R::get(R::get(task, &TASK_LEADER), &TASK_START) }
+}
+
+/// Thread id of a task in the pid namespace of the current one.
+///
+/// # Safety
+/// `task` is typed.
+#[inline(always)]
+pub unsafe fn id_for_current(task: Pointer) -> u32 {
+    // SAFETY: the caller's; the current task is typed.
+    unsafe {
+        let own: Pointer = Typed::get(current(), &TASK_THREAD_PID);
+        number::<Probed>(
+            Typed::get(task, &TASK_THREAD_PID),
+            Typed::get(own, &PID_LEVEL),
+        )
+    }
 }
 
 #[inline(always)]

@@ -197,7 +197,7 @@ mod tests {
     const RULES: &str = "\
 - rule: Shell
   desc: A shell.
-  condition: evt.type in (execve, reboot) and proc.name=sh
+  condition: evt.type in (execve, switch) and proc.name=sh
   output: x
   priority: WARNING
   tags: [b, a]
@@ -232,7 +232,7 @@ mod tests {
 Warning       Shell
     enabled, source syscall, tags: a, b
     kinds: exec
-    not recorded: reboot
+    not recorded: switch
 Notice        Off
     disabled, source syscall, tags: none
     kinds: open
@@ -259,7 +259,7 @@ Notice        Off
                 "enabled": true,
                 "kinds": ["exec"],
                 "blind": [],
-                "unrecorded": ["reboot"],
+                "unrecorded": ["switch"],
                 "any_event": false,
             })
         );

@@ -9,13 +9,14 @@ use monitor_common::{Kind, Slot};
 use monitor_policy::text::{self, ExeState};
 use monitor_policy::{Value, View};
 
-use super::{Event, calls, fd};
+use super::{Event, calls, fd, signature};
 use crate::record::Body;
 
 /// `AT_FDCWD`.
 const AT_FDCWD: i32 = -100;
 const AF_UNIX: u16 = 1;
 const O_CLOEXEC: u64 = 0o2_000_000;
+const ACCEPT_FLAGS: &[(u64, &str)] = &[(0o4000, "SOCK_NONBLOCK"), (O_CLOEXEC, "SOCK_CLOEXEC")];
 
 /// A parameter: its number or text, and how the number reads.
 pub(super) enum Parameter<'e> {
@@ -33,7 +34,7 @@ impl Parameter<'_> {
         )
     }
 
-    fn signed(value: i64) -> Self {
+    pub(super) fn signed(value: i64) -> Self {
         Self::Named(
             Value::Signed(value),
             Cow::Owned(value.to_string().into_bytes()),
@@ -80,8 +81,9 @@ pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
             "filename",
         ],
         super::CGROUP_MOVE => &["res", "pid", "comm", "source", "dest", "path"],
-        "clone" => &[
-            "res", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "uid", "gid", "vtid", "vpid",
+        "clone" | "clone3" => &[
+            "res", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "flags", "uid", "gid",
+            "vtid", "vpid",
         ],
         "procexit" => &["status", "ret", "sig"],
         "open" => &["fd", "name", "flags", "mode", "dev", "ino"],
@@ -98,8 +100,14 @@ pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
         "dup" => &["res", "oldfd"],
         "dup2" => &["res", "oldfd", "newfd"],
         "dup3" => &["res", "oldfd", "newfd", "flags"],
+        "fcntl" => &["res", "fd", "cmd"],
         "sendto" | "sendmsg" => &["res", "data", "fd", "size", "tuple"],
-        other => calls::names(other),
+        "sendmmsg" => &["res", "fd", "size", "data", "tuple"],
+        "accept" => &["fd", "tuple", "queuepct", "queuelen", "queuemax"],
+        "accept4" => &["fd", "tuple", "queuepct", "queuelen", "queuemax", "flags"],
+        "listen" => &["res", "fd", "backlog"],
+        "bind" => &["res", "addr", "fd"],
+        other => signature::parameters(other).0,
     }
 }
 
@@ -149,6 +157,13 @@ fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Paramet
         _ if event.movement().is_some() => movement(event, name),
         Kind::Exec => execution(event, name).or_else(|| task(event, name)),
         Kind::Fork => task(event, name),
+        Kind::Clone if name == "flags" => {
+            let body = event.record.registers()?;
+            let [flags_of_call, ..] = body.args;
+            Some(flags(flags_of_call, signature::CLONE))
+        }
+        Kind::Clone => task(event, name),
+        Kind::Accept | Kind::Listen | Kind::Bind => serve(event, name),
         Kind::Exit => exit(event, name),
         Kind::Open => open(event, name, view),
         Kind::Connect | Kind::Socket | Kind::Send => network(event, name),
@@ -198,7 +213,7 @@ fn task<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
     })
 }
 
-fn capabilities<'e>(set: u64) -> Parameter<'e> {
+pub(super) fn capabilities<'e>(set: u64) -> Parameter<'e> {
     Parameter::named(set, text::capabilities(set))
 }
 
@@ -300,6 +315,24 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
     })
 }
 
+fn serve<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
+    let (Body::Accept(body) | Body::Listen(body) | Body::Bind(body)) = event.record.body() else {
+        return None;
+    };
+    let (queue, most) = (u64::from(body.queue), u64::from(body.queue_max));
+    Some(match name {
+        "res" => Parameter::errno(body.socket.ret),
+        "fd" => descriptor(event, body.socket.fd.into(), View::Passed),
+        "tuple" | "addr" => Parameter::Text(fd::name(event, View::Passed)?),
+        "backlog" => Parameter::signed((body.argument as i32).into()),
+        "flags" => flags(body.argument.into(), ACCEPT_FLAGS),
+        "queuelen" => Parameter::unsigned(queue),
+        "queuemax" => Parameter::unsigned(most),
+        "queuepct" => Parameter::unsigned((queue * 100).checked_div(most).unwrap_or_default()),
+        _ => return None,
+    })
+}
+
 fn link<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e>> {
     let (Body::Symlink(body) | Body::Link(body)) = event.record.body() else {
         return None;
@@ -348,8 +381,16 @@ fn dup<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
     };
     Some(match name {
         "res" | "newfd" => descriptor(event, body.socket.ret, View::Passed),
-        "oldfd" => descriptor(event, body.oldfd.into(), View::Passed),
+        "oldfd" | "fd" => descriptor(event, body.oldfd.into(), View::Passed),
         "flags" => flags(body.flags.into(), &[(O_CLOEXEC, "O_CLOEXEC")]),
+        "cmd" => Parameter::named(
+            body.flags.into(),
+            if body.flags == 0 {
+                "F_DUPFD"
+            } else {
+                "F_DUPFD_CLOEXEC"
+            },
+        ),
         _ => return None,
     })
 }

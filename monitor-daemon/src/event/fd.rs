@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use monitor_common::file::Open;
 use monitor_common::network::Connect;
 use monitor_common::process::ExeFlags;
+use monitor_common::syscall::{self, Role};
 use monitor_common::{Kind, Slot};
 use monitor_policy::text::OpenState;
 use monitor_policy::{Field, FieldRef, Value, View};
@@ -22,7 +23,14 @@ const EINPROGRESS: i64 = -115;
 /// `FMODE_CREATED`: the open made the file.
 pub(super) const FMODE_CREATED: u32 = 0x10_0000;
 
-/// Both ends of a connection as far as they are known. The connecting process is the client.
+/// Which end of a connection the process is.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum End {
+    Client,
+    Server,
+}
+
+/// Both ends of a connection as far as they are known.
 pub(super) struct Tuple {
     pub(super) client: Option<SocketAddr>,
     pub(super) server: Option<SocketAddr>,
@@ -30,13 +38,21 @@ pub(super) struct Tuple {
 
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     match event.record.kind() {
-        Kind::Open | Kind::Connect | Kind::Socket | Kind::Dup | Kind::Module | Kind::Send => {
-            descriptor(event, field, view)
-                .or_else(|| file(event, field, view))
-                .or_else(|| socket(event, field))
-        }
+        Kind::Open
+        | Kind::Connect
+        | Kind::Socket
+        | Kind::Dup
+        | Kind::Module
+        | Kind::Send
+        | Kind::Accept
+        | Kind::Listen
+        | Kind::Bind => descriptor(event, field, view)
+            .or_else(|| file(event, field, view))
+            .or_else(|| socket(event, field)),
         Kind::Symlink | Kind::Link => links(event, field, view),
-        Kind::Rename | Kind::Remove | Kind::Mode | Kind::Mkdir => paths(event, field, view),
+        Kind::Rename | Kind::Remove | Kind::Mode | Kind::Mkdir | Kind::Call | Kind::Control => {
+            paths(event, field, view)
+        }
         _ => None,
     }
     .or_else(|| match field.field {
@@ -53,9 +69,15 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> O
 /// The address behind a `fd.*ip.name` field.
 pub(super) fn named_address(event: &Event<'_>, field: &FieldRef) -> Option<IpAddr> {
     let Tuple { client, server } = tuple(event)?;
+    let (local, remote) = match own_end(event) {
+        End::Client => (client, server),
+        End::Server => (server, client),
+    };
     let end = match field.field {
-        Field::FdCipName | Field::FdLipName => client,
-        Field::FdSipName | Field::FdRipName => server,
+        Field::FdCipName => client,
+        Field::FdSipName => server,
+        Field::FdLipName => local,
+        Field::FdRipName => remote,
         _ => return None,
     };
     Some(end?.ip())
@@ -76,7 +98,10 @@ pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
 pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>> {
     match event.record.body() {
         Body::Open(_) => Some(Cow::Borrowed(event.paths.main(view))),
-        Body::Connect(body) if body.passed_family == AF_UNIX || body.family == AF_UNIX => {
+        Body::Connect(body) if is_unix(body) => {
+            Some(Cow::Borrowed(event.record.string(Slot::Passed)))
+        }
+        Body::Accept(body) | Body::Listen(body) | Body::Bind(body) if is_unix(&body.socket) => {
             Some(Cow::Borrowed(event.record.string(Slot::Passed)))
         }
         Body::Socket(_) => Some(Cow::Borrowed(b"")),
@@ -104,6 +129,18 @@ pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>
     }
 }
 
+const fn is_unix(socket: &Connect) -> bool {
+    socket.passed_family == AF_UNIX || socket.family == AF_UNIX
+}
+
+/// The process's own end.
+fn own_end(event: &Event<'_>) -> End {
+    match event.record.kind() {
+        Kind::Accept | Kind::Listen | Kind::Bind => End::Server,
+        _ => End::Client,
+    }
+}
+
 /// The file that a `finit_module` loads.
 fn module_file<'e>(event: &'e Event<'_>) -> Option<&'e [u8]> {
     let path = event.record.string(Slot::Resolved);
@@ -125,18 +162,27 @@ pub(super) fn tuple(event: &Event<'_>) -> Option<Tuple> {
         Some(SocketAddr::new(address, port))
     };
     let connecting = event.record.kind() == Kind::Connect;
-    let server = if body.remote_port == 0 && !connecting {
+    let remote = if body.remote_port == 0 && !connecting {
         None
     } else {
         end(&body.remote, body.remote_port)
     };
     // A socket that never got a local address has port 0.
-    let client = if body.local_port == 0 {
+    let local = if body.local_port == 0 {
         None
     } else {
         end(&body.local, body.local_port)
     };
-    Some(Tuple { client, server })
+    Some(match own_end(event) {
+        End::Client => Tuple {
+            client: local,
+            server: remote,
+        },
+        End::Server => Tuple {
+            client: remote,
+            server: local,
+        },
+    })
 }
 
 /// What is known of an opened file beyond the flags it was opened with.
@@ -173,7 +219,7 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
             Body::Module(body) if body.syscall == number::FINIT_MODULE => {
                 i64::from(body.args[0] as i32)
             }
-            _ => event.connection()?.fd.into(),
+            _ => event.connection()?.fd.max(-1).into(),
         }),
         Field::FdTypechar => {
             let letter = typechar(event)?;
@@ -188,9 +234,12 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
         }
         Field::FdName => Value::Text(name(event, view)?),
         Field::FdUid => {
-            let number = event
-                .result()
-                .filter(|_| !matches!(event.record.kind(), Kind::Connect | Kind::Send))?;
+            let number = event.result().filter(|_| {
+                !matches!(
+                    event.record.kind(),
+                    Kind::Connect | Kind::Send | Kind::Listen | Kind::Bind
+                )
+            })?;
             Value::Text(
                 format!("{}{number}", event.record.task().tid)
                     .into_bytes()
@@ -245,28 +294,39 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
             return Some(Value::Bool(match event.record.body() {
                 Body::Connect(body) => body.ret >= 0 || body.ret == EINPROGRESS,
                 // A message with an address does not go over a connection.
-                Body::Send(_) => false,
+                Body::Send(_) | Body::Listen(_) | Body::Bind(_) => false,
+                Body::Accept(body) => body.socket.ret >= 0,
                 _ => event.connection()?.remote_port != 0,
             }));
         }
-        Field::FdIsServer => return Some(Value::Bool(false)),
+        Field::FdIsServer => return Some(Value::Bool(own_end(event) == End::Server)),
         Field::FdNameChanged => {
             return Some(Value::Bool(event.record.kind() == Kind::Send));
         }
         _ => {}
     }
     let Tuple { client, server } = tuple(event)?;
+    let (local, remote) = match own_end(event) {
+        End::Client => (client, server),
+        End::Server => (server, client),
+    };
     let address = |end: Option<SocketAddr>| Some(Value::Address(end?.ip()));
     let port = |end: Option<SocketAddr>| Some(Value::Unsigned(end?.port().into()));
     match field.field {
-        Field::FdCip | Field::FdLip | Field::FdCnet | Field::FdLnet => address(client),
-        Field::FdSip | Field::FdRip | Field::FdSnet | Field::FdRnet => address(server),
-        Field::FdCport | Field::FdLport => port(client),
-        Field::FdSport | Field::FdRport => port(server),
+        Field::FdCip | Field::FdCnet => address(client),
+        Field::FdSip | Field::FdSnet => address(server),
+        Field::FdLip | Field::FdLnet => address(local),
+        Field::FdRip | Field::FdRnet => address(remote),
+        Field::FdCport => port(client),
+        Field::FdSport => port(server),
+        Field::FdLport => port(local),
+        Field::FdRport => port(remote),
         Field::FdIp | Field::FdNet => both(client, server, address),
         Field::FdPort | Field::FdProto => both(client, server, port),
-        Field::FdCipName | Field::FdLipName => host(event, client),
-        Field::FdSipName | Field::FdRipName => host(event, server),
+        Field::FdCipName => host(event, client),
+        Field::FdSipName => host(event, server),
+        Field::FdLipName => host(event, local),
+        Field::FdRipName => host(event, remote),
         _ => None,
     }
 }
@@ -294,7 +354,12 @@ fn paths<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value
         return None;
     }
     let passed = |slot| Value::Text(event.record.string(slot).into());
-    let renamed = event.record.kind() == Kind::Rename;
+    // What has two paths goes from the second to the first: renames and mounts.
+    let call = syscall::call(event.record.registers()?.syscall)?;
+    let renamed = syscall::argument(call.strings, Role::Target).is_some();
+    if !renamed && event.paths.main(view).is_empty() {
+        return None;
+    }
     Some(match field.field {
         Field::FsPathName if !renamed => Value::Text(event.paths.main(view).into()),
         Field::FsPathNameraw if !renamed => passed(Slot::Passed),

@@ -20,6 +20,15 @@ const FILES: [Kind; 7] = [
     Kind::Mode,
     Kind::Mkdir,
 ];
+/// What acts on sockets.
+const NETWORK: [Kind; 6] = [
+    Kind::Connect,
+    Kind::Socket,
+    Kind::Send,
+    Kind::Accept,
+    Kind::Listen,
+    Kind::Bind,
+];
 const EXECUTE_BITS: u32 = 0o111;
 
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
@@ -77,9 +86,7 @@ fn outcome<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         Field::EvtCount | Field::EvtCountExit => Value::Unsigned(1),
         Field::EvtCountError => Value::Unsigned(failed().into()),
         Field::EvtCountErrorFile => Value::Unsigned(failed_in(&FILES).into()),
-        Field::EvtCountErrorNet => {
-            Value::Unsigned(failed_in(&[Kind::Connect, Kind::Socket, Kind::Send]).into())
-        }
+        Field::EvtCountErrorNet => Value::Unsigned(failed_in(&NETWORK).into()),
         _ => return None,
     })
 }
@@ -144,8 +151,9 @@ const fn category(kind: Kind) -> &'static str {
         | Kind::Mode
         | Kind::Mkdir => "file",
         Kind::Identity => "user",
-        Kind::Connect | Kind::Socket => "net",
+        Kind::Connect | Kind::Socket | Kind::Accept | Kind::Listen | Kind::Bind => "net",
         Kind::Send => "IO-write",
+        Kind::Call | Kind::Control => "other",
         _ => "process",
     }
 }

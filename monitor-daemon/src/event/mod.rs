@@ -13,14 +13,15 @@ mod meta;
 mod movement;
 mod path;
 mod process;
+mod signature;
 mod user;
 mod when;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use monitor_common::network::Connect;
-use monitor_common::{Flags, Kind};
+use monitor_common::{Flags, Kind, syscall};
 use monitor_policy::{EventType, FieldRef, Value, View};
 
 use crate::container::Container;
@@ -137,10 +138,10 @@ impl<'a> Event<'a> {
         world: World<'a>,
         number: u64,
     ) -> Option<Self> {
-        let event_type = EventType::from_name(match actor.movement {
-            Some(_) => CGROUP_MOVE,
-            None => type_name(&record)?,
-        })?;
+        let event_type = match actor.movement {
+            Some(_) => EventType::from_name(CGROUP_MOVE)?,
+            None => event_type(&record)?,
+        };
         let paths = Paths::of(&record);
         Some(Self {
             record,
@@ -202,12 +203,18 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// The kernel's own name of the acting thread, at the end of the call.
+    fn task_name(&self) -> &[u8] {
+        trim_nul(&self.record.task().comm)
+    }
+
     /// The socket that the call was about, as far as it is known by its addresses.
     fn connection(&self) -> Option<&Connect> {
         match self.record.body() {
             Body::Connect(body) => Some(body),
             Body::Dup(body) => Some(&body.socket),
             Body::Send(body) => Some(&body.socket),
+            Body::Accept(body) | Body::Listen(body) | Body::Bind(body) => Some(&body.socket),
             _ => None,
         }
     }
@@ -227,10 +234,11 @@ impl<'a> Event<'a> {
             Body::Socket(body) => Some(body.ret),
             Body::Symlink(body) | Body::Link(body) => Some(body.ret),
             Body::Ptrace(body) => Some(body.ret),
-            Body::Dup(body) => Some(body.socket.ret),
-            Body::Send(body) => Some(body.socket.ret),
             Body::Fork(_) => Some(i64::from(self.record.task().pid)),
-            _ => Some(self.record.registers()?.ret),
+            _ => match self.connection() {
+                Some(socket) => Some(socket.ret),
+                None => Some(self.record.registers()?.ret),
+            },
         }
     }
 }
@@ -259,38 +267,34 @@ impl monitor_policy::Event for Event<'_> {
 }
 
 /// The event types that records of a kind can become: what a rule must name to need the kind.
-pub const fn event_types(kind: Kind) -> &'static [&'static str] {
+pub fn event_types(kind: Kind) -> &'static [&'static str] {
+    static BY_CALL: LazyLock<Vec<Vec<&'static str>>> = LazyLock::new(|| {
+        let names = |kind: &Kind| {
+            EventType::all()
+                .filter(|event| of_calls(*event) == Some(*kind))
+                .map(EventType::name)
+                .collect()
+        };
+        Kind::ALL.iter().map(names).collect()
+    });
     match kind {
-        Kind::Exec => &["execve", "execveat"],
         Kind::Fork => &["clone"],
         Kind::Exit => &["procexit"],
-        Kind::Open => &["open", "openat", "openat2", "open_by_handle_at", "creat"],
-        Kind::Connect => &["connect"],
-        Kind::Socket => &["socket"],
-        Kind::Symlink => &["symlink", "symlinkat"],
-        Kind::Link => &["link", "linkat"],
-        Kind::Ptrace => &["ptrace"],
-        Kind::Dup => &["dup", "dup2", "dup3"],
-        Kind::Module => &["init_module", "finit_module"],
-        Kind::Send => &["sendto", "sendmsg"],
-        Kind::Identity => &["setuid", "setgid"],
-        Kind::Namespace => &["setns", "unshare"],
-        Kind::Memfd => &["memfd_create"],
-        Kind::Remove => &["unlink", "unlinkat", "rmdir"],
-        Kind::Rename => &["rename", "renameat", "renameat2"],
-        Kind::Mode => &["chmod", "fchmod", "fchmodat"],
-        Kind::Mkdir => &["mkdir", "mkdirat"],
         Kind::CgroupAttach => &[CGROUP_MOVE],
-        Kind::CgroupMkdir | Kind::CgroupRmdir => &[],
+        kind => BY_CALL
+            .get((kind as usize).saturating_sub(1))
+            .map_or(&[], Vec::as_slice),
     }
 }
 
-/// x86-64 numbers of the calls that share a kind.
+/// Kind of the records of a system call.
+fn of_calls(event: EventType) -> Option<Kind> {
+    Some(syscall::call(event.syscall()?)?.kind)
+}
+
+/// x86-64 numbers of the calls that differ in what they pass.
 mod number {
     pub(super) const OPEN: u32 = 2;
-    pub(super) const DUP: u32 = 32;
-    pub(super) const DUP2: u32 = 33;
-    pub(super) const SENDTO: u32 = 44;
     pub(super) const CREAT: u32 = 85;
     pub(super) const LINK: u32 = 86;
     pub(super) const SYMLINK: u32 = 88;
@@ -300,11 +304,27 @@ mod number {
     pub(super) const OPENAT2: u32 = 437;
 }
 
+/// The type of the event that a record is; by the call, where that is always known.
+fn event_type(record: &Record<'_>) -> Option<EventType> {
+    let call = match record.body() {
+        Body::Dup(body) => Some(body.syscall),
+        Body::Send(body) => Some(body.syscall),
+        Body::Accept(body) | Body::Listen(body) | Body::Bind(body) => Some(body.syscall),
+        // 0 is a call of its own, but none that makes processes.
+        Body::Clone(body) if body.syscall == 0 => None,
+        _ => record.registers().map(|body| body.syscall),
+    };
+    match call {
+        Some(number) => EventType::from_syscall(number),
+        None => EventType::from_name(type_name(record)?),
+    }
+}
+
 fn type_name(record: &Record<'_>) -> Option<&'static str> {
     Some(match record.body() {
         Body::Exec(body) if body.syscall == number::EXECVEAT => "execveat",
         Body::Exec(_) => "execve",
-        Body::Fork(_) => "clone",
+        Body::Fork(_) | Body::Clone(_) => "clone",
         Body::Exit(_) => "procexit",
         Body::Open(body) => match body.syscall {
             number::OPEN => "open",
@@ -321,13 +341,6 @@ fn type_name(record: &Record<'_>) -> Option<&'static str> {
         Body::Link(body) if body.syscall == number::LINK => "link",
         Body::Link(_) => "linkat",
         Body::Ptrace(_) => "ptrace",
-        Body::Dup(body) => match body.syscall {
-            number::DUP => "dup",
-            number::DUP2 => "dup2",
-            _ => "dup3",
-        },
-        Body::Send(body) if body.syscall == number::SENDTO => "sendto",
-        Body::Send(_) => "sendmsg",
-        _ => calls::name(record.registers()?)?,
+        _ => return None,
     })
 }

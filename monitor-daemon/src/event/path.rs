@@ -11,6 +11,9 @@ use monitor_policy::{View, text};
 
 use crate::record::{Body, Record};
 
+/// x86-64 number of `mount`.
+const MOUNT: u32 = 165;
+
 /// Paths of one event, per view.
 #[derive(Debug, Default)]
 pub(super) struct Paths<'a> {
@@ -39,11 +42,25 @@ impl TwoViews<'_> {
 impl<'a> Paths<'a> {
     pub(super) fn of(record: &Record<'a>) -> Self {
         match record.body() {
-            Body::Open(_) | Body::Remove(_) | Body::Mode(_) | Body::Mkdir(_) => Self {
+            Body::Open(_) => Self {
                 main: main(record),
                 target: TwoViews::default(),
             },
-            Body::Link(_) | Body::Rename(_) => {
+            // What is mounted need not be a file.
+            Body::Control(body) if body.syscall == MOUNT => Self {
+                main: main(record),
+                target: TwoViews {
+                    passed: Cow::Borrowed(record.string(Slot::Target)),
+                    resolved: None,
+                },
+            },
+            Body::Link(_)
+            | Body::Remove(_)
+            | Body::Rename(_)
+            | Body::Mode(_)
+            | Body::Mkdir(_)
+            | Body::Call(_)
+            | Body::Control(_) => {
                 let target = absolute(record, Slot::TargetBase, Slot::Target);
                 Self {
                     main: main(record),

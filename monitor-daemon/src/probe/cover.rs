@@ -1,11 +1,13 @@
 //! Choosing: for each kind, its providers are tried in order until the kernel takes one.
 
 use monitor_common::Kind;
+use monitor_common::syscall::Call;
 
 use super::btf::Btf;
 use super::layout::Layout;
 use super::object::Object;
-use super::provider::{Hook, Part, Provider, Tier, failures, providers};
+use super::provider::{Hook, Part, Provider, Tier};
+use super::table::{failures, providers};
 use super::{Coverage, Request, Tiers};
 
 /// What choosing needs to know about the kernel and the wish.
@@ -125,11 +127,13 @@ impl Chooser<'_> {
                     return Err(format!("`{function}` has no parameter `{name}`: ({found})"));
                 }
             }
-            Hook::Tracepoint(_) | Hook::Calls(_) => {}
+            Hook::Tracepoint(_) | Hook::Calls(_) | Hook::Failures(_) => {}
         }
         object.attach(part.program, part.hook)?;
         match part.hook {
-            Hook::Calls(operations) => object.serve(operations),
+            Hook::Calls(kind) => object.serve(self.request.rows(kind), 0),
+            // Where all are served, so are those that fail.
+            Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
             _ => Ok(()),
         }
     }

@@ -9,12 +9,14 @@ mod layout;
 mod object;
 mod provider;
 mod ring;
+mod table;
 
 use std::io;
 
 use aya::EbpfError;
 use monitor_common::Kind;
 use monitor_common::loss::{LOSS_STRIDE, LossReason};
+use monitor_common::syscall::{self, CALLS, Call};
 
 pub use btf::BtfError;
 pub use provider::Tier;
@@ -53,6 +55,9 @@ pub struct Request {
     /// Kinds wanted. Successful execs, forks, exits and cgroups are always recorded; failed execs
     /// if [`Kind::Exec`] is in the list.
     pub kinds: Vec<Kind>,
+    /// System calls wanted, by their x86-64 numbers: of what comes from the end of calls, only
+    /// these are recorded. `None` for all that the table of calls has.
+    pub calls: Option<Vec<u32>>,
     /// Put the environment into exec records.
     pub environment: bool,
     /// Bytes of the ring for execs, forks, exits, ptrace and cgroups; rounded up to a power of two
@@ -70,12 +75,23 @@ impl Default for Request {
     fn default() -> Self {
         Self {
             kinds: Kind::ALL.to_vec(),
+            calls: None,
             environment: false,
             lifecycle_bytes: 4 << 20,
             bulk_bytes: 4 << 20,
             tiers: Tiers::Auto,
             skip_process: None,
         }
+    }
+}
+
+impl Request {
+    /// The calls that are to make records of a kind.
+    fn rows(&self, kind: Kind) -> impl Iterator<Item = Call> {
+        let known = CALLS.iter().copied().filter(|_| self.calls.is_none());
+        let named = self.calls.iter().flatten();
+        let named = named.filter_map(|number| syscall::call(*number));
+        known.chain(named).filter(move |call| call.kind == kind)
     }
 }
 

@@ -6,7 +6,7 @@ use std::{fs, io};
 use aya::maps::{Array, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
-use monitor_common::syscall::{CALLS, Operation};
+use monitor_common::syscall::Call;
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::layout::Layout;
@@ -99,21 +99,24 @@ impl Object {
         self.attached.iter().filter_map(count).collect()
     }
 
-    /// Turns system calls on in the program at their end.
-    pub(super) fn serve(&mut self, operations: &[Operation]) -> Result<(), String> {
+    /// Turns system calls on in the program at their end; `bits` is 0 or [`Call::FAILURES`]. What
+    /// is on already stays as it is.
+    pub(super) fn serve(
+        &mut self,
+        calls: impl Iterator<Item = Call>,
+        bits: u64,
+    ) -> Result<(), String> {
         let map = self
             .ebpf
             .map_mut("OPERATIONS")
             .ok_or("the object has no `OPERATIONS`")?;
-        let mut table = Array::<_, u32>::try_from(map).map_err(|error| error.to_string())?;
-        for call in CALLS
-            .iter()
-            .filter(|call| operations.contains(&call.operation))
-        {
+        let failed = |error: MapError| error.to_string();
+        let mut table = Array::<_, u64>::try_from(map).map_err(failed)?;
+        for call in calls {
             for index in call.indices() {
-                table
-                    .set(index, call.entry(), 0)
-                    .map_err(|error| error.to_string())?;
+                if table.get(&index, 0).map_err(failed)? == 0 {
+                    table.set(index, call.entry() | bits, 0).map_err(failed)?;
+                }
             }
         }
         Ok(())
@@ -147,7 +150,7 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
             program.load(name, btf)?;
             program.attach()?;
         }
-        (Program::BtfTracePoint(program), Hook::Calls(_)) => {
+        (Program::BtfTracePoint(program), Hook::Calls(_) | Hook::Failures(_)) => {
             program.load("sys_exit", btf)?;
             program.attach()?;
         }

@@ -12,6 +12,9 @@ use crate::event::{Event, event_types};
 use crate::metrics::Metrics;
 use crate::output::Alert;
 
+/// A rule for more event types than this names none of them.
+const NAMED_MAX: usize = 100;
+
 /// What all alerts of a rule share.
 #[derive(Debug)]
 struct Card {
@@ -66,7 +69,7 @@ impl Judge {
 
     /// Kinds of records that some rule needs.
     pub(super) fn kinds(policy: &Policy) -> Vec<Kind> {
-        let wanted: &EventSet = policy.event_types();
+        let wanted = Self::named(policy);
         let needs = |kind: &Kind| {
             let mut types = event_types(*kind)
                 .iter()
@@ -74,6 +77,34 @@ impl Judge {
             types.any(|event| wanted.contains(event))
         };
         Kind::ALL.into_iter().filter(needs).collect()
+    }
+
+    /// System calls whose events some rule needs, by their x86-64 numbers.
+    pub(super) fn calls(policy: &Policy) -> Vec<u32> {
+        Self::named(policy)
+            .iter()
+            .filter_map(EventType::syscall)
+            .collect()
+    }
+
+    /// Event types that some rule needs. A rule for (nearly) all events gets those that have a
+    /// kind of their own; any other call is only recorded for rules that name it.
+    fn named(policy: &Policy) -> EventSet {
+        let by_name = [Kind::Call, Kind::Control]
+            .into_iter()
+            .flat_map(event_types);
+        let by_name: EventSet = by_name
+            .filter_map(|name| EventType::from_name(name))
+            .collect();
+        let enabled = policy.rules().iter().filter(|rule| rule.enabled);
+        enabled.fold(EventSet::EMPTY, |all, rule| {
+            let types = rule.event_types;
+            all.union(&if types.len() > NAMED_MAX {
+                types.difference(&by_name)
+            } else {
+                types
+            })
+        })
     }
 
     /// Rules that this build records no event for, so that they can never match.

@@ -185,6 +185,7 @@ fn request(settings: &Settings) -> Request {
     let environment = settings.policy.environment_names();
     Request {
         kinds: Judge::kinds(&settings.policy),
+        calls: Some(Judge::calls(&settings.policy)),
         environment: environment.whole || !environment.names.is_empty(),
         lifecycle_bytes: settings.config.rings.lifecycle.bytes(),
         bulk_bytes: settings.config.rings.bulk.bytes(),

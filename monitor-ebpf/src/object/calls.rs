@@ -5,7 +5,7 @@ use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 use monitor_common::Flags;
-use monitor_common::syscall::{CALLS, Operation};
+use monitor_common::syscall::Operation;
 
 use crate::read::Probed;
 use crate::syscall::{dispatch, read_call};
@@ -26,11 +26,11 @@ fn finished(ctx: &FExitContext, operation: Operation, compat: bool, results: Res
     if matches!(results, Results::Failures) && ret >= 0 {
         return 0;
     }
-    let number = CALLS[operation as usize - 1].number;
+    let row = operation.call();
     // SAFETY: the argument of the hook is typed.
-    let mut call = unsafe { read_call(regs, number, ret, compat) };
+    let mut call = unsafe { read_call(regs, row.number, ret, compat) };
     call.flags |= Flags::OBJECT_TIER;
-    dispatch::<Probed>(|| operation as u8, operation.kind() as u32, &call)
+    dispatch::<Probed>(|| row.entry(), &mut call)
 }
 
 macro_rules! calls {
@@ -55,8 +55,12 @@ calls! {
     dup_exit32 "__ia32_sys_dup" Dup true All;
     dup2_exit32 "__ia32_sys_dup2" Dup2 true All;
     dup3_exit32 "__ia32_sys_dup3" Dup3 true All;
+    fcntl_exit "__x64_sys_fcntl" Fcntl false All;
+    fcntl_exit32 "__ia32_compat_sys_fcntl64" Fcntl true All;
     sendto_exit "__x64_sys_sendto" SendTo false All;
     sendmsg_exit "__x64_sys_sendmsg" SendMsg false All;
+    sendmmsg_exit "__x64_sys_sendmmsg" SendMmsg false All;
+    sendmmsg_exit32 "__ia32_compat_sys_sendmmsg" SendMmsg true All;
     sendto_exit32 "__ia32_sys_sendto" SendTo true All;
     sendmsg_exit32 "__ia32_compat_sys_sendmsg" SendMsg true All;
     init_module_exit "__x64_sys_init_module" InitModule false All;

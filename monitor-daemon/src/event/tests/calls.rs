@@ -123,7 +123,7 @@ const CASES: &[Case] = &[
         319,
         [0, 1, 0, 0, 0, 0],
         "memfd_create",
-        "fd=<m>memfd:b name=b flags=MFD_CLOEXEC",
+        "fd=<m>memfd:text name=text flags=MFD_CLOEXEC",
     ),
     (
         Kind::Remove,
@@ -142,9 +142,9 @@ const CASES: &[Case] = &[
     (
         Kind::Mode,
         452,
-        [7, 0, 0o4755, 0, 0, 0],
-        "fchmodat",
-        "res=0 dirfd=<d>/etc filename=/etc/b mode=S_IXOTH|S_IROTH|S_IXGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISUID",
+        [7, 0, 0o4755, 0x100, 0, 0],
+        "fchmodat2",
+        "res=0 dirfd=<d>/etc filename=/etc/b mode=S_IXOTH|S_IROTH|S_IXGRP|S_IRGRP|S_IXUSR|S_IWUSR|S_IRUSR|S_ISUID flags=AT_SYMLINK_NOFOLLOW",
     ),
     (
         Kind::Mkdir,
@@ -155,8 +155,9 @@ const CASES: &[Case] = &[
     ),
 ];
 
-const PATHS: [(Slot, &str); 4] = [
+const PATHS: [(Slot, &str); 5] = [
     (Slot::Passed, "b"),
+    (Slot::Args, "text"),
     (Slot::Target, "../a"),
     (Slot::Cwd, "/srv"),
     (Slot::Base, "/etc"),

@@ -1,0 +1,194 @@
+//! Which system calls the syscall tier looks at, and how the loader tells the kernel side.
+//!
+//! The kernel side keeps an array from call number to [`Call::entry`]; a call that is not in it
+//! costs one look-up. i386 numbers live in the array's upper half.
+
+mod abi;
+mod table;
+
+pub use abi::X32_BIT;
+pub use table::{CALLS, call};
+
+use crate::Kind;
+
+/// Slots for the numbers of one ABI in the array of operations.
+pub const NUMBERS: u32 = 1024;
+
+/// How the end of a call becomes a record. Numbers are part of the ABI; 0 means not at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Operation {
+    /// `open(path, flags, mode)`.
+    Open = 1,
+    /// `openat(dirfd, path, flags, mode)`.
+    OpenAt = 2,
+    /// `openat2(dirfd, path, how, size)`.
+    OpenAt2 = 3,
+    /// `creat(path, mode)`.
+    Creat = 4,
+    /// `open_by_handle_at(mountfd, handle, flags)`.
+    OpenByHandle = 5,
+    /// `connect(fd, address, length)`.
+    Connect = 6,
+    /// `socket(domain, type, protocol)`.
+    Socket = 7,
+    /// `symlink(target, path)`.
+    Symlink = 8,
+    /// `symlinkat(target, dirfd, path)`.
+    SymlinkAt = 9,
+    /// `link(old, new)`.
+    Link = 10,
+    /// `linkat(olddirfd, old, newdirfd, new, flags)`.
+    LinkAt = 11,
+    /// `ptrace(request, pid, addr, data)`.
+    Ptrace = 12,
+    /// `execve(path, argv, envp)` that failed.
+    Execve = 13,
+    /// `execveat(dirfd, path, argv, envp, flags)` that failed.
+    ExecveAt = 14,
+    /// `dup(fd)`.
+    Dup = 15,
+    /// `dup2(fd, new)`.
+    Dup2 = 16,
+    /// `dup3(fd, new, flags)`.
+    Dup3 = 17,
+    /// `fcntl(fd, F_DUPFD or F_DUPFD_CLOEXEC, least)`.
+    Fcntl = 18,
+    /// `sendto(fd, bytes, length, flags, address, length)`.
+    SendTo = 19,
+    /// `sendmsg(fd, message, flags)`.
+    SendMsg = 20,
+    /// `sendmmsg(fd, messages, count, flags)`.
+    SendMmsg = 21,
+    /// `accept(fd, address, length)`.
+    Accept = 22,
+    /// `accept4(fd, address, length, flags)`.
+    Accept4 = 23,
+    /// `listen(fd, backlog)`.
+    Listen = 24,
+    /// `bind(fd, address, length)`.
+    Bind = 25,
+    /// `clone(flags, …)`.
+    Clone = 26,
+    /// `clone3(arguments, size)`.
+    Clone3 = 27,
+    /// `init_module(image, length, parameters)`.
+    InitModule = 28,
+    /// `finit_module(fd, parameters, flags)`.
+    FinitModule = 29,
+    /// Any other: the registers, and the strings that [`Call::strings`] names.
+    Registers = 30,
+}
+
+impl Operation {
+    /// The call that has this operation for itself.
+    pub const fn call(self) -> &'static Call {
+        &CALLS[self as usize - 1]
+    }
+}
+
+/// What an argument of a call leads to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Role {
+    /// Text of the path acted on: slots `Passed`, `Cwd` and `Base`.
+    Path = 0,
+    /// Descriptor of the directory that the path starts from.
+    PathBase = 1,
+    /// Text of a second path: slots `Target` and `TargetBase`.
+    Target = 2,
+    /// Descriptor of the directory that the second path starts from.
+    TargetBase = 3,
+    /// Text that is no path: slot `Args`.
+    Text = 4,
+    /// Descriptor of a file, whose path goes to slot `Resolved`.
+    File = 5,
+}
+
+/// One system call.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// How it becomes a record.
+    pub operation: Operation,
+    /// Kind of the record.
+    pub kind: Kind,
+    /// Number in the x86-64 ABI; the one that records carry.
+    pub number: u32,
+    /// Number in the i386 ABI, 0 where that has no such call.
+    pub i386: u32,
+    /// For each [`Role`] in four bits, the position of its argument from 1 on, or 0.
+    pub strings: u32,
+}
+
+impl Call {
+    /// A bit of [`Call::entry`]: only what fails is recorded.
+    pub const FAILURES: u64 = 1 << 63;
+
+    /// Where it stands in the array of operations.
+    pub fn indices(&self) -> impl Iterator<Item = u32> {
+        let i386 = [Some(self.i386), abi::i386_older(self.number)];
+        let i386 = i386.into_iter().flatten().filter(|number| *number > 0);
+        let i386 = i386.map(|number| number + NUMBERS);
+        [abi::x32(self.number), self.number].into_iter().chain(i386)
+    }
+
+    /// Value of the array's entries for this call: operation, number of its kind, number of the
+    /// call, and strings, in 8, 8, 16 and 24 bits.
+    pub const fn entry(&self) -> u64 {
+        self.operation as u64
+            | (self.kind as u64) << 8
+            | (self.number as u64) << 16
+            | (self.strings as u64) << 32
+    }
+}
+
+/// The position of the argument with a role, from the upper half of [`Call::entry`].
+pub const fn argument(strings: u32, role: Role) -> Option<u32> {
+    (strings >> (4 * role as u32) & 0xf).checked_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_calls_stand_in_the_order_of_their_operations() {
+        for (index, call) in CALLS.iter().enumerate() {
+            if index + 1 < Operation::Registers as usize {
+                assert_eq!(call.operation as usize, index + 1);
+            } else {
+                assert_eq!(call.operation, Operation::Registers);
+            }
+        }
+    }
+
+    #[test]
+    fn no_slot_of_the_array_is_claimed_twice() {
+        let mut taken = [None; 2 * NUMBERS as usize];
+        for call in CALLS {
+            for index in call.indices() {
+                let before = taken[index as usize].replace(call.number);
+                assert!(
+                    before.is_none_or(|before| before == call.number),
+                    "{call:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_tells_all_of_a_call() {
+        let call = call(266).unwrap();
+        let entry = call.entry();
+        assert_eq!(entry as u8, Operation::SymlinkAt as u8);
+        assert_eq!(entry >> 8 & 0xff, Kind::Symlink as u64);
+        assert_eq!(entry >> 16 & 0xffff, 266);
+        let renameat = super::call(264).unwrap();
+        let strings = (renameat.entry() >> 32) as u32;
+        let roles = [Role::Path, Role::PathBase, Role::Target, Role::TargetBase];
+        let arguments = roles.map(|role| argument(strings, role));
+        assert_eq!(arguments, [Some(3), Some(2), Some(1), Some(0)]);
+        assert_eq!(argument(strings, Role::Text), None);
+        assert!(CALLS.iter().all(|call| call.entry() & Call::FAILURES == 0));
+    }
+}

@@ -1,0 +1,325 @@
+//! Parameters of calls that their registers tell: names and their order as in Falco's event table,
+//! and for calls that are not in it, names of other events that mean the same.
+//!
+//! Long because the table is.
+
+/// Names of the bits or values of a parameter.
+type Names = &'static [(u64, &'static str)];
+
+/// What a parameter is, and which argument of the call it comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    /// Result of the call.
+    Result,
+    /// Result of the call that is a descriptor of a new anonymous file.
+    NewDescriptor,
+    /// The path acted on.
+    Path,
+    /// The old name of a rename, and what like calls have.
+    OldPath,
+    /// Text as passed, which is no path.
+    Text,
+    /// Descriptor of the directory that the path starts from.
+    Directory(usize),
+    /// The same of the old name.
+    OldDirectory(usize),
+    /// Another descriptor.
+    Descriptor(usize),
+    Mode(usize),
+    User(usize),
+    Group(usize),
+    Number(usize),
+    /// A signed number of 32 bits.
+    Signed(usize),
+    /// An address in the process, in hexadecimal.
+    Address(usize),
+    Signal(usize),
+    Flags(usize, Names),
+    OneOf(usize, Names),
+    /// The name that the task has after `prctl(PR_SET_NAME)`.
+    TaskName,
+    /// A capability set of the task after the call.
+    Inheritable,
+    Permitted,
+    Effective,
+    /// Name of the call.
+    Call,
+    /// Its number.
+    CallNumber,
+    /// In Falco's table, and not recorded here.
+    Absent,
+}
+
+use Shape::{
+    Absent, Address, Call, CallNumber, Descriptor, Directory, Effective, Flags, Group, Inheritable,
+    Mode, NewDescriptor, Number, OldDirectory, OldPath, OneOf, Path, Permitted, Result, Signal,
+    Signed, TaskName, Text, User,
+};
+
+macro_rules! signatures {
+    ($($($event:literal)|+: $($name:literal $shape:expr),+;)*) => {
+        /// Parameters of an event type: names, and what they are.
+        pub(super) fn parameters(
+            event: &str,
+        ) -> (&'static [&'static str], &'static [Shape]) {
+            match event {
+                $($($event)|+ => (&[$($name),+], &[$($shape),+]),)*
+                _ => (&["ID", "nativeID"], &[Call, CallNumber]),
+            }
+        }
+    };
+}
+
+signatures! {
+    "setuid" | "setfsuid": "res" Result, "uid" User(0);
+    "setgid" | "setfsgid": "res" Result, "gid" Group(0);
+    "setreuid": "res" Result, "ruid" User(0), "euid" User(1);
+    "setregid": "res" Result, "rgid" Group(0), "egid" Group(1);
+    "setresuid": "res" Result, "ruid" User(0), "euid" User(1), "suid" User(2);
+    "setresgid": "res" Result, "rgid" Group(0), "egid" Group(1), "sgid" Group(2);
+    "capset": "res" Result, "cap_inheritable" Inheritable, "cap_permitted" Permitted,
+        "cap_effective" Effective;
+    "setns": "res" Result, "fd" Descriptor(0), "nstype" Flags(1, CLONE);
+    "unshare": "res" Result, "flags" Flags(0, CLONE);
+    "memfd_create": "fd" NewDescriptor, "name" Text, "flags" Flags(1, MEMFD);
+    "init_module": "res" Result, "img" Absent, "length" Number(1), "uargs" Text;
+    "finit_module": "res" Result, "fd" Descriptor(0), "uargs" Text, "flags" Flags(2, MODULE);
+    "delete_module": "res" Result, "name" Text, "flags" Flags(1, OPEN);
+
+    "unlink" | "rmdir" | "chroot" | "chdir": "res" Result, "path" Path;
+    "unlinkat": "res" Result, "dirfd" Directory(0), "name" Path, "flags" Flags(2, AT);
+    "rename": "res" Result, "oldpath" OldPath, "newpath" Path;
+    "renameat": "res" Result, "olddirfd" OldDirectory(0), "oldpath" OldPath,
+        "newdirfd" Directory(2), "newpath" Path;
+    "renameat2": "res" Result, "olddirfd" OldDirectory(0), "oldpath" OldPath,
+        "newdirfd" Directory(2), "newpath" Path, "flags" Flags(4, RENAME);
+    "chmod": "res" Result, "filename" Path, "mode" Mode(1);
+    "fchmod": "res" Result, "fd" Descriptor(0), "mode" Mode(1);
+    "fchmodat": "res" Result, "dirfd" Directory(0), "filename" Path, "mode" Mode(2);
+    "fchmodat2": "res" Result, "dirfd" Directory(0), "filename" Path, "mode" Mode(2),
+        "flags" Flags(3, AT);
+    "mkdir": "res" Result, "path" Path, "mode" Mode(1);
+    "mkdirat": "res" Result, "dirfd" Directory(0), "path" Path, "mode" Mode(2);
+    "mknod": "res" Result, "path" Path, "mode" Mode(1), "dev" Number(2);
+    "mknodat": "res" Result, "dirfd" Directory(0), "path" Path, "mode" Mode(2), "dev" Number(3);
+    "chown" | "lchown": "res" Result, "path" Path, "uid" User(1), "gid" Group(2);
+    "fchown": "res" Result, "fd" Descriptor(0), "uid" User(1), "gid" Group(2);
+    "fchownat": "res" Result, "dirfd" Directory(0), "pathname" Path, "uid" User(2),
+        "gid" Group(3), "flags" Flags(4, AT);
+    "truncate": "res" Result, "path" Path, "length" Number(1);
+    "ftruncate": "res" Result, "fd" Descriptor(0), "length" Number(1);
+    "setxattr" | "lsetxattr": "res" Result, "path" Path, "name" Text, "size" Number(3);
+    "fsetxattr": "res" Result, "fd" Descriptor(0), "name" Text, "size" Number(3);
+    "removexattr" | "lremovexattr": "res" Result, "path" Path, "name" Text;
+    "fremovexattr": "res" Result, "fd" Descriptor(0), "name" Text;
+    "utime" | "utimes" | "swapoff" | "acct": "res" Result, "path" Path;
+    "utimensat": "res" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(3, AT);
+    "fchdir": "res" Result, "fd" Descriptor(0);
+
+    "mount": "res" Result, "dev" OldPath, "dir" Path, "type" Text, "flags" Flags(3, MOUNT);
+    "umount2": "res" Result, "name" Path, "flags" Flags(1, UNMOUNT);
+    "pivot_root": "res" Result, "new_root" Path, "put_old" OldPath;
+    "open_tree": "fd" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(2, TREE);
+    "move_mount": "res" Result, "olddirfd" OldDirectory(0), "oldpath" OldPath,
+        "newdirfd" Directory(2), "newpath" Path, "flags" Number(4);
+    "fsopen": "fd" Result, "fstype" Text, "flags" Number(1);
+    "fsconfig": "res" Result, "fd" Descriptor(0), "cmd" OneOf(1, FSCONFIG), "key" Text,
+        "aux" Signed(4);
+    "fsmount": "fd" Result, "source" Descriptor(0), "flags" Number(1), "attr" Number(2);
+    "fspick": "fd" Result, "dirfd" Directory(0), "path" Path, "flags" Number(2);
+    "mount_setattr": "res" Result, "dirfd" Directory(0), "path" Path, "flags" Number(2);
+    "swapon": "res" Result, "path" Path, "flags" Number(1);
+
+    "process_vm_readv" | "process_vm_writev": "res" Result, "pid" Signed(0), "data" Absent;
+    "kill": "res" Result, "pid" Signed(0), "sig" Signal(1);
+    "tkill": "res" Result, "tid" Signed(0), "sig" Signal(1);
+    "tgkill": "res" Result, "pid" Signed(0), "tid" Signed(1), "sig" Signal(2);
+    "pidfd_send_signal": "res" Result, "fd" Descriptor(0), "sig" Signal(1), "flags" Number(3);
+    "pidfd_open": "fd" Result, "pid" Signed(0), "flags" Number(1);
+    "pidfd_getfd": "fd" Result, "pidfd" Descriptor(0), "targetfd" Signed(1), "flags" Number(2);
+    "bpf": "fd" Result, "cmd" OneOf(0, BPF);
+    "perf_event_open": "fd" Result, "pid" Signed(1), "cpu" Signed(2), "flags" Number(4);
+    "userfaultfd": "res" Result, "flags" Flags(0, USERFAULT);
+    "io_uring_setup": "res" Result, "entries" Number(0);
+    "io_uring_enter": "res" Result, "fd" Descriptor(0), "to_submit" Number(1),
+        "min_complete" Number(2), "flags" Number(3);
+    "io_uring_register": "res" Result, "fd" Descriptor(0), "opcode" Number(1), "arg" Address(2),
+        "nr_args" Number(3);
+    "add_key": "res" Result, "type" Text, "size" Number(3), "key" Signed(4);
+    "request_key": "res" Result, "type" Text, "key" Signed(3);
+    "keyctl": "res" Result, "option" OneOf(0, KEYCTL), "key" Signed(1);
+    "kexec_load": "res" Result, "entries" Number(1), "flags" Number(3);
+    "kexec_file_load": "res" Result, "fd" Descriptor(0), "args" Text, "flags" Number(4);
+    "prctl": "res" Result, "option" OneOf(0, PRCTL), "arg2_str" TaskName, "arg2_int" Number(1);
+    "seccomp": "res" Result, "op" Number(0), "flags" Number(1);
+    "personality": "res" Result, "domain" Address(0);
+    "reboot": "res" Result, "cmd" Address(2);
+    "sethostname" | "setdomainname": "res" Result, "length" Number(1);
+    "mprotect": "res" Result, "addr" Address(0), "length" Number(1), "prot" Flags(2, PROTECTION);
+    "pkey_mprotect": "res" Result, "addr" Address(0), "length" Number(1),
+        "prot" Flags(2, PROTECTION), "key" Signed(3);
+    "mmap": "res" Result, "addr" Address(0), "length" Number(1), "prot" Flags(2, PROTECTION),
+        "flags" Flags(3, MAP), "fd" Descriptor(4), "offset" Number(5);
+    "munmap": "res" Result, "addr" Address(0), "length" Number(1);
+    "recvfrom": "res" Result, "data" Absent, "tuple" Absent, "fd" Descriptor(0), "size" Number(2);
+    "recvmsg": "res" Result, "size" Absent, "data" Absent, "tuple" Absent, "msgcontrol" Absent,
+        "fd" Descriptor(0);
+    "read": "res" Result, "data" Absent, "fd" Descriptor(0), "size" Number(2);
+    "write": "res" Result, "data" Absent, "fd" Descriptor(0), "size" Number(2);
+    "close": "res" Result, "fd" Descriptor(0);
+    "setpgid": "res" Result, "pid" Signed(0), "pgid" Signed(1);
+    "setsid" | "fork" | "vfork" | "pause" | "sync": "res" Result;
+    "shutdown": "res" Result, "fd" Descriptor(0), "how" OneOf(1, SHUTDOWN);
+    "umask": "mode" Mode(0);
+    "nanosleep" | "alarm" | "inotify_init": "res" Result;
+    "ioctl": "res" Result, "fd" Descriptor(0), "request" Address(1), "argument" Address(2);
+}
+
+/// Flags of `clone(2)`, `unshare(2)` and `setns(2)`, in the order of their numbers.
+pub(super) const CLONE: Names = &[
+    (0x80, "CLONE_NEWTIME"),
+    (0x100, "CLONE_VM"),
+    (0x200, "CLONE_FS"),
+    (0x400, "CLONE_FILES"),
+    (0x800, "CLONE_SIGHAND"),
+    (0x2000, "CLONE_PTRACE"),
+    (0x4000, "CLONE_VFORK"),
+    (0x8000, "CLONE_PARENT"),
+    (0x1_0000, "CLONE_THREAD"),
+    (0x2_0000, "CLONE_NEWNS"),
+    (0x4_0000, "CLONE_SYSVSEM"),
+    (0x8_0000, "CLONE_SETTLS"),
+    (0x10_0000, "CLONE_PARENT_SETTID"),
+    (0x20_0000, "CLONE_CHILD_CLEARTID"),
+    (0x80_0000, "CLONE_UNTRACED"),
+    (0x100_0000, "CLONE_CHILD_SETTID"),
+    (0x200_0000, "CLONE_NEWCGROUP"),
+    (0x400_0000, "CLONE_NEWUTS"),
+    (0x800_0000, "CLONE_NEWIPC"),
+    (0x1000_0000, "CLONE_NEWUSER"),
+    (0x2000_0000, "CLONE_NEWPID"),
+    (0x4000_0000, "CLONE_NEWNET"),
+    (0x8000_0000, "CLONE_IO"),
+];
+const MODULE: Names = &[
+    (1, "MODULE_INIT_IGNORE_MODVERSIONS"),
+    (2, "MODULE_INIT_IGNORE_VERMAGIC"),
+    (4, "MODULE_INIT_COMPRESSED_FILE"),
+];
+const MEMFD: Names = &[
+    (1, "MFD_CLOEXEC"),
+    (2, "MFD_ALLOW_SEALING"),
+    (4, "MFD_HUGETLB"),
+];
+const AT: Names = &[
+    (0x100, "AT_SYMLINK_NOFOLLOW"),
+    (0x200, "AT_REMOVEDIR"),
+    (0x1000, "AT_EMPTY_PATH"),
+];
+const RENAME: Names = &[
+    (1, "RENAME_NOREPLACE"),
+    (2, "RENAME_EXCHANGE"),
+    (4, "RENAME_WHITEOUT"),
+];
+const OPEN: Names = &[(0o1000, "O_TRUNC"), (0o4000, "O_NONBLOCK")];
+const MOUNT: Names = &[
+    (1, "MS_RDONLY"),
+    (2, "MS_NOSUID"),
+    (4, "MS_NODEV"),
+    (8, "MS_NOEXEC"),
+    (0x10, "MS_SYNCHRONOUS"),
+    (0x20, "MS_REMOUNT"),
+    (0x1000, "MS_BIND"),
+    (0x2000, "MS_MOVE"),
+    (0x4000, "MS_REC"),
+    (0x2_0000, "MS_UNBINDABLE"),
+    (0x4_0000, "MS_PRIVATE"),
+    (0x8_0000, "MS_SLAVE"),
+    (0x10_0000, "MS_SHARED"),
+];
+const UNMOUNT: Names = &[(1, "FORCE"), (2, "DETACH"), (4, "EXPIRE"), (8, "NOFOLLOW")];
+const TREE: Names = &[
+    (1, "OPEN_TREE_CLONE"),
+    (0x1000, "AT_EMPTY_PATH"),
+    (0x8000, "AT_RECURSIVE"),
+    (0x8_0000, "OPEN_TREE_CLOEXEC"),
+];
+const FSCONFIG: Names = &[
+    (0, "FSCONFIG_SET_FLAG"),
+    (1, "FSCONFIG_SET_STRING"),
+    (2, "FSCONFIG_SET_BINARY"),
+    (3, "FSCONFIG_SET_PATH"),
+    (4, "FSCONFIG_SET_PATH_EMPTY"),
+    (5, "FSCONFIG_SET_FD"),
+    (6, "FSCONFIG_CMD_CREATE"),
+    (7, "FSCONFIG_CMD_RECONFIGURE"),
+];
+const BPF: Names = &[
+    (0, "BPF_MAP_CREATE"),
+    (1, "BPF_MAP_LOOKUP_ELEM"),
+    (2, "BPF_MAP_UPDATE_ELEM"),
+    (3, "BPF_MAP_DELETE_ELEM"),
+    (4, "BPF_MAP_GET_NEXT_KEY"),
+    (5, "BPF_PROG_LOAD"),
+    (6, "BPF_OBJ_PIN"),
+    (7, "BPF_OBJ_GET"),
+    (8, "BPF_PROG_ATTACH"),
+    (9, "BPF_PROG_DETACH"),
+    (10, "BPF_PROG_TEST_RUN"),
+    (11, "BPF_PROG_GET_NEXT_ID"),
+    (12, "BPF_MAP_GET_NEXT_ID"),
+    (13, "BPF_PROG_GET_FD_BY_ID"),
+    (14, "BPF_MAP_GET_FD_BY_ID"),
+    (15, "BPF_OBJ_GET_INFO_BY_FD"),
+    (16, "BPF_PROG_QUERY"),
+    (17, "BPF_RAW_TRACEPOINT_OPEN"),
+    (18, "BPF_BTF_LOAD"),
+    (19, "BPF_BTF_GET_FD_BY_ID"),
+    (20, "BPF_TASK_FD_QUERY"),
+    (28, "BPF_LINK_CREATE"),
+    (29, "BPF_LINK_UPDATE"),
+    (34, "BPF_LINK_DETACH"),
+];
+const USERFAULT: Names = &[
+    (1, "UFFD_USER_MODE_ONLY"),
+    (0o4000, "O_NONBLOCK"),
+    (0o2_000_000, "O_CLOEXEC"),
+];
+const KEYCTL: Names = &[
+    (0, "KEYCTL_GET_KEYRING_ID"),
+    (1, "KEYCTL_JOIN_SESSION_KEYRING"),
+    (2, "KEYCTL_UPDATE"),
+    (3, "KEYCTL_REVOKE"),
+    (4, "KEYCTL_CHOWN"),
+    (5, "KEYCTL_SETPERM"),
+    (6, "KEYCTL_DESCRIBE"),
+    (7, "KEYCTL_CLEAR"),
+    (8, "KEYCTL_LINK"),
+    (9, "KEYCTL_UNLINK"),
+    (10, "KEYCTL_SEARCH"),
+    (11, "KEYCTL_READ"),
+];
+const PRCTL: Names = &[
+    (1, "PR_SET_PDEATHSIG"),
+    (3, "PR_GET_DUMPABLE"),
+    (4, "PR_SET_DUMPABLE"),
+    (8, "PR_SET_KEEPCAPS"),
+    (15, "PR_SET_NAME"),
+    (16, "PR_GET_NAME"),
+    (22, "PR_SET_SECCOMP"),
+    (23, "PR_CAPBSET_READ"),
+    (24, "PR_CAPBSET_DROP"),
+    (35, "PR_SET_MM"),
+    (36, "PR_SET_CHILD_SUBREAPER"),
+    (38, "PR_SET_NO_NEW_PRIVS"),
+    (47, "PR_CAP_AMBIENT"),
+    (0x5961_6d61, "PR_SET_PTRACER"),
+];
+const PROTECTION: Names = &[(1, "PROT_READ"), (2, "PROT_WRITE"), (4, "PROT_EXEC")];
+const MAP: Names = &[
+    (1, "MAP_SHARED"),
+    (2, "MAP_PRIVATE"),
+    (0x10, "MAP_FIXED"),
+    (0x20, "MAP_ANONYMOUS"),
+];
+const SHUTDOWN: Names = &[(0, "SHUT_RD"), (1, "SHUT_WR"), (2, "SHUT_RDWR")];

@@ -1,0 +1,435 @@
+//! Which hooks can serve each kind of record, in order of preference.
+//!
+//! Pure data: the loader tries one provider after the other until the kernel takes one.
+
+use monitor_common::Kind;
+use monitor_common::layout::Need;
+
+use super::provider::{Hook, Part, Provider, Tier};
+
+const URING: &str = "operations of io_uring, which end no system call";
+const RACE: &str = "the passed path is read from the program's memory after the call, when it may \
+                    have been changed; the resolved path is the kernel's";
+const LATE: &str = "the passed path of what fails is read from the program's memory after the \
+                    call, when it may have been changed";
+const SOCKETCALL: &str = "32-bit programs that use socketcall(2)";
+const FAILURES32: &str = "failures of 32-bit programs";
+const URING_FAILURES: &str = "failures in io_uring";
+const PROGRAMS32: &str = "32-bit programs";
+const ONLY_SOCKETS: &str = "dups of other files than sockets, and dups that fail";
+const CONNECTED: &str = "messages without an address of their own";
+const UNLISTED: &str = "strings of calls that are not in the table of calls";
+const DESTINATION: &str = "the address of a message is read from the program's memory after the \
+                           call, when it may have been changed";
+const NAMES: &str = "names are read from the program's memory after the call, when they may have \
+                     been changed, and not resolved";
+const PARAMETERS: &str = "a module's parameters are read from the program's memory after the call, \
+                          when they may have been changed";
+const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
+const SOCKET_NEEDS: &[Need] = &[Need::Task, Need::File, Need::Socket];
+
+/// The providers of a kind, best first.
+pub(super) fn providers(kind: Kind) -> &'static [Provider] {
+    match kind {
+        Kind::Exec => EXECS,
+        Kind::Fork => FORKS,
+        Kind::Exit => EXITS,
+        Kind::Open => OPENS,
+        Kind::Connect => CONNECTS,
+        Kind::Socket => SOCKETS,
+        Kind::Symlink => SYMLINKS,
+        Kind::Link => LINKS,
+        Kind::Ptrace => PTRACES,
+        Kind::CgroupMkdir => CGROUP_MKDIRS,
+        Kind::CgroupRmdir => CGROUP_RMDIRS,
+        Kind::CgroupAttach => CGROUP_ATTACHES,
+        Kind::Dup => DUPS,
+        Kind::Module => MODULES,
+        Kind::Send => SENDS,
+        Kind::Identity => IDENTITIES,
+        Kind::Namespace => NAMESPACES,
+        Kind::Memfd => MEMFDS,
+        Kind::Remove => REMOVES,
+        Kind::Rename => RENAMES,
+        Kind::Mode => MODES,
+        Kind::Mkdir => MKDIRS,
+        Kind::Accept => ACCEPTS,
+        Kind::Listen => LISTENS,
+        Kind::Bind => BINDS,
+        Kind::Clone => CLONES,
+        Kind::Call => CALLS,
+        Kind::Control => CONTROLS,
+    }
+}
+
+/// Providers of what failed, for the kind whose successes have a hook of their own; and what is
+/// not seen without them.
+pub(super) fn failures(kind: Kind) -> Option<(&'static [Provider], &'static str)> {
+    match kind {
+        Kind::Exec => Some((FAILED_EXECS, "execs that fail")),
+        Kind::Clone => Some((FAILED_CLONES, "clones that fail")),
+        _ => None,
+    }
+}
+
+const EXECS: &[Provider] = &[Provider {
+    tier: Tier::Tracepoint,
+    needs: &[Need::Task, Need::File, Need::Exec],
+    parts: &[Part::new("exec", Hook::Tracepoint("sched_process_exec"))],
+    blind: &[],
+}];
+
+const FAILED_EXECS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: &[Need::Task, Need::File],
+        parts: &[
+            Part::call("execve_exit", "__x64_sys_execve"),
+            Part::call("execveat_exit", "__x64_sys_execveat"),
+            Part::call("execve_exit32", "__ia32_compat_sys_execve").spare(FAILURES32),
+            Part::call("execveat_exit32", "__ia32_compat_sys_execveat").spare(FAILURES32),
+        ],
+        blind: &[],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: &[Need::Task, Need::File],
+        parts: &[Part::failures(Kind::Exec)],
+        blind: &[],
+    },
+];
+
+const FORKS: &[Provider] = &[tracepoint(
+    &[Need::Task],
+    &[Part::new("fork", Hook::Tracepoint("sched_process_fork"))],
+)];
+const EXITS: &[Provider] = &[tracepoint(
+    &[Need::Task],
+    &[Part::new("exit", Hook::Tracepoint("sched_process_exit"))],
+)];
+const CGROUP_MKDIRS: &[Provider] = &[tracepoint(
+    &[Need::Task, Need::Cgroup],
+    &[Part::new("cgroup_mkdir", Hook::Tracepoint("cgroup_mkdir"))],
+)];
+const CGROUP_RMDIRS: &[Provider] = &[tracepoint(
+    &[Need::Task, Need::Cgroup],
+    &[Part::new("cgroup_rmdir", Hook::Tracepoint("cgroup_rmdir"))],
+)];
+const CGROUP_ATTACHES: &[Provider] = &[tracepoint(
+    &[Need::Task, Need::Cgroup],
+    &[Part::new(
+        "cgroup_attach",
+        Hook::Tracepoint("cgroup_attach_task"),
+    )],
+)];
+
+const OPENS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: &[Need::Task, Need::File, Need::Lookup],
+        parts: &[
+            Part::new("open_done", Hook::Entry("fd_install", &["fd", "file"])),
+            Part::new("open_begin", Hook::Entry("security_file_open", &["file"])),
+            Part::new(
+                "open_failed",
+                Hook::Exit("do_sys_openat2", &["dfd", "filename", "how"]),
+            )
+            .spare("opens that fail, and O_PATH"),
+        ],
+        blind: &[
+            "io_uring: opens that fail, O_PATH, and direct descriptors, which no process holds",
+            LATE,
+        ],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: &[Need::Task, Need::File],
+        parts: &[Part::calls(Kind::Open)],
+        blind: &[URING, RACE],
+    },
+];
+
+const CONNECTS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: &[Need::Task, Need::File, Need::Socket],
+        parts: &[Part::new(
+            "connect_done",
+            Hook::Exit(
+                "__sys_connect_file",
+                &["file", "address", "addrlen", "file_flags"],
+            ),
+        )],
+        blind: &["calls whose descriptor or address pointer is bad"],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: &[Need::Task, Need::File, Need::Socket],
+        parts: &[Part::calls(Kind::Connect)],
+        blind: &[
+            URING,
+            SOCKETCALL,
+            "the address of a connect that fails is read from the program's memory after the \
+             call, when it may have been changed",
+        ],
+    },
+];
+
+const SOCKETS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: &[Need::Task],
+        parts: &[Part::new(
+            "socket_done",
+            Hook::Exit("__sys_socket", &["family", "type", "protocol"]),
+        )],
+        blind: &[URING],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: &[Need::Task],
+        parts: &[Part::calls(Kind::Socket)],
+        blind: &[URING, SOCKETCALL],
+    },
+];
+
+const SYMLINKS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[
+            Part::new("symlink_done", Hook::ExitAnywhere("vfs_symlink")),
+            Part::new(
+                "symlink_begin",
+                Hook::Entry("security_path_symlink", &["dir", "dentry", "old_name"]),
+            ),
+            Part::call("symlink_exit", "__x64_sys_symlink").spare("symlink(2) that fails"),
+            Part::call("symlinkat_exit", "__x64_sys_symlinkat").spare("symlinkat(2) that fails"),
+            Part::call("symlink_exit32", "__ia32_sys_symlink").spare(FAILURES32),
+            Part::call("symlinkat_exit32", "__ia32_sys_symlinkat").spare(FAILURES32),
+        ],
+        blind: &[URING_FAILURES, LATE],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: FILE_NEEDS,
+        parts: &[Part::calls(Kind::Symlink)],
+        blind: &[URING, RACE],
+    },
+];
+
+const LINKS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[
+            Part::new("link_done", Hook::ExitAnywhere("vfs_link")),
+            Part::new(
+                "link_begin",
+                Hook::Entry(
+                    "security_path_link",
+                    &["old_dentry", "new_dir", "new_dentry"],
+                ),
+            ),
+            Part::call("link_exit", "__x64_sys_link").spare("link(2) that fails"),
+            Part::call("linkat_exit", "__x64_sys_linkat").spare("linkat(2) that fails"),
+            Part::call("link_exit32", "__ia32_sys_link").spare(FAILURES32),
+            Part::call("linkat_exit32", "__ia32_sys_linkat").spare(FAILURES32),
+        ],
+        blind: &[URING_FAILURES, LATE],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: FILE_NEEDS,
+        parts: &[Part::calls(Kind::Link)],
+        blind: &[URING, RACE],
+    },
+];
+
+const PTRACES: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: &[Need::Task],
+        parts: &[
+            Part::call("ptrace_exit", "__x64_sys_ptrace"),
+            Part::call("ptrace_exit32", "__ia32_compat_sys_ptrace").spare(PROGRAMS32),
+        ],
+        blind: &[],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: &[Need::Task],
+        parts: &[Part::calls(Kind::Ptrace)],
+        blind: &[],
+    },
+];
+
+const DUPS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: SOCKET_NEEDS,
+        parts: &[
+            Part::call("dup_exit", "__x64_sys_dup"),
+            Part::call("dup2_exit", "__x64_sys_dup2"),
+            Part::call("dup3_exit", "__x64_sys_dup3"),
+            Part::call("fcntl_exit", "__x64_sys_fcntl"),
+            Part::call("fcntl_exit32", "__ia32_compat_sys_fcntl64").spare(PROGRAMS32),
+            Part::call("dup_exit32", "__ia32_sys_dup").spare(PROGRAMS32),
+            Part::call("dup2_exit32", "__ia32_sys_dup2").spare(PROGRAMS32),
+            Part::call("dup3_exit32", "__ia32_sys_dup3").spare(PROGRAMS32),
+        ],
+        blind: &[ONLY_SOCKETS],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: SOCKET_NEEDS,
+        parts: &[Part::calls(Kind::Dup)],
+        blind: &[ONLY_SOCKETS],
+    },
+];
+
+const MODULES: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[
+            Part::call("init_module_exit", "__x64_sys_init_module"),
+            Part::call("finit_module_exit", "__x64_sys_finit_module"),
+            Part::call("init_module_exit32", "__ia32_sys_init_module").spare(PROGRAMS32),
+            Part::call("finit_module_exit32", "__ia32_sys_finit_module").spare(PROGRAMS32),
+        ],
+        blind: &[PARAMETERS],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: FILE_NEEDS,
+        parts: &[Part::calls(Kind::Module)],
+        blind: &[PARAMETERS],
+    },
+];
+
+const SENDS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: SOCKET_NEEDS,
+        parts: &[
+            Part::call("sendto_exit", "__x64_sys_sendto"),
+            Part::call("sendmsg_exit", "__x64_sys_sendmsg"),
+            Part::call("sendmmsg_exit", "__x64_sys_sendmmsg"),
+            Part::call("sendmmsg_exit32", "__ia32_compat_sys_sendmmsg").spare(PROGRAMS32),
+            Part::call("sendto_exit32", "__ia32_sys_sendto").spare(PROGRAMS32),
+            Part::call("sendmsg_exit32", "__ia32_compat_sys_sendmsg").spare(PROGRAMS32),
+        ],
+        blind: &[URING, CONNECTED, DESTINATION, SOCKETCALL],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: SOCKET_NEEDS,
+        parts: &[Part::calls(Kind::Send)],
+        blind: &[URING, CONNECTED, DESTINATION, SOCKETCALL],
+    },
+];
+
+const ACCEPTS: &[Provider] = &[at_exit(
+    SOCKET_NEEDS,
+    &[Part::calls(Kind::Accept)],
+    &[URING, SOCKETCALL],
+)];
+const LISTENS: &[Provider] = &[at_exit(
+    SOCKET_NEEDS,
+    &[Part::calls(Kind::Listen)],
+    &[URING, SOCKETCALL],
+)];
+const BINDS: &[Provider] = &[at_exit(
+    SOCKET_NEEDS,
+    &[Part::calls(Kind::Bind)],
+    &[
+        URING,
+        SOCKETCALL,
+        "the address of a bind that fails is read from the program's memory after the call, when \
+         it may have been changed",
+    ],
+)];
+const CLONES: &[Provider] = &[
+    tracepoint(
+        &[Need::Task],
+        &[Part::new("clone", Hook::Tracepoint("task_newtask"))],
+    ),
+    at_exit(
+        &[Need::Task],
+        &[Part::calls(Kind::Clone)],
+        &[
+            "the flags of clone3(2) are read from the program's memory after the call, when they \
+           may have been changed",
+        ],
+    ),
+];
+const FAILED_CLONES: &[Provider] = &[Provider {
+    tier: Tier::Syscall,
+    needs: &[Need::Task],
+    parts: &[Part::failures(Kind::Clone)],
+    blind: &[
+        "the flags of a clone3(2) that fails are read from the program's memory after the call, \
+              when they may have been changed",
+    ],
+}];
+const IDENTITIES: &[Provider] = &[at_exit(&[Need::Task], &[Part::calls(Kind::Identity)], &[])];
+const NAMESPACES: &[Provider] = &[at_exit(&[Need::Task], &[Part::calls(Kind::Namespace)], &[])];
+const MEMFDS: &[Provider] = &[at_exit(
+    &[Need::Task],
+    &[Part::calls(Kind::Memfd)],
+    &[NAMES],
+)];
+const REMOVES: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(Kind::Remove)],
+    &[URING, NAMES],
+)];
+const RENAMES: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(Kind::Rename)],
+    &[URING, NAMES],
+)];
+const MODES: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(Kind::Mode)],
+    &[URING, NAMES],
+)];
+const MKDIRS: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(Kind::Mkdir)],
+    &[URING, NAMES],
+)];
+const CALLS: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(Kind::Call)],
+    &[URING, NAMES, UNLISTED],
+)];
+const CONTROLS: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(Kind::Control)],
+    &[URING, NAMES],
+)];
+
+/// What registers tell is the same in both tiers, so there is one provider, at the end of calls.
+const fn at_exit(
+    needs: &'static [Need],
+    parts: &'static [Part],
+    blind: &'static [&'static str],
+) -> Provider {
+    Provider {
+        tier: Tier::Syscall,
+        needs,
+        parts,
+        blind,
+    }
+}
+
+const fn tracepoint(needs: &'static [Need], parts: &'static [Part]) -> Provider {
+    Provider {
+        tier: Tier::Tracepoint,
+        needs,
+        parts,
+        blind: &[],
+    }
+}

@@ -1,0 +1,144 @@
+//! The serving side of sockets: `bind`, `listen`, `accept`.
+
+use monitor_common::Kind;
+use monitor_common::network::Serve;
+
+use crate::emit::Outcome;
+use crate::file;
+use crate::layout::*;
+use crate::network::{
+    AF_UNIX, Passed, clear, family_of, is_socket, of_socket, passed_address, socket_of, unix_name,
+};
+use crate::read::{Pointer, Probed, Read};
+use crate::record::{Origin, Record};
+use crate::scratch::COMMON;
+use crate::syscall::Call;
+
+const SYS_ACCEPT4: u32 = 288;
+
+/// An `accept`, at its exit.
+#[inline(always)]
+pub fn accept(record: &Record<COMMON>, call: &Call) -> Outcome {
+    let listener = file::of_descriptor(call.args[0] as i32);
+    let file = if call.ret >= 0 {
+        file::of_descriptor(call.ret as i32)
+    } else {
+        listener
+    };
+    let flags = if call.number == SYS_ACCEPT4 {
+        call.args[3] as u32
+    } else {
+        0
+    };
+    let body = serve(record, call, call.ret as i32, flags);
+    // SAFETY: memory of the record; probed.
+    unsafe {
+        of_socket(&raw mut (*body).socket, file, call.ret >= 0);
+        queue(body, socket_of(listener));
+        own_name(record, file);
+    }
+    record.emit(Kind::Accept)
+}
+
+/// A `listen`, at its exit.
+#[inline(always)]
+pub fn listen(record: &Record<COMMON>, call: &Call) -> Outcome {
+    let file = file::of_descriptor(call.args[0] as i32);
+    let body = serve(record, call, call.args[0] as i32, call.args[1] as u32);
+    // SAFETY: memory of the record; probed.
+    unsafe {
+        of_socket(&raw mut (*body).socket, file, false);
+        queue(body, socket_of(file));
+        own_name(record, file);
+    }
+    record.emit(Kind::Listen)
+}
+
+/// A `bind`, at its exit.
+#[inline(always)]
+pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
+    let file = file::of_descriptor(call.args[0] as i32);
+    let body = serve(record, call, call.args[0] as i32, 0);
+    let passed = Passed {
+        origin: Origin::User,
+        address: call.args[1] as Pointer,
+        len: call.args[2] as u32,
+    };
+    // SAFETY: memory of the record; probed.
+    unsafe {
+        let socket = &raw mut (*body).socket;
+        let family = passed_address(socket, &passed, 0);
+        (*socket).passed_family = family;
+        let (address, port) = ((*socket).remote, (*socket).remote_port);
+        (*socket).remote = [0; 16];
+        (*socket).remote_port = 0;
+        of_socket(socket, file, false);
+        if call.ret < 0 {
+            (*socket).local = address;
+            (*socket).local_port = port;
+        }
+        if family == AF_UNIX {
+            if call.ret < 0 {
+                unix_name(record, &passed);
+            } else {
+                own_name(record, file);
+            }
+        }
+    }
+    record.emit(Kind::Bind)
+}
+
+/// Starts the body of a call of the serving side.
+#[inline(always)]
+fn serve(record: &Record<COMMON>, call: &Call, fd: i32, argument: u32) -> *mut Serve {
+    let body = record.body::<Serve>();
+    // SAFETY: memory of the record.
+    unsafe {
+        (*body).syscall = call.number;
+        (*body).argument = argument;
+        (*body).queue = 0;
+        (*body).queue_max = 0;
+        let socket = &raw mut (*body).socket;
+        (*socket).ret = call.ret;
+        (*socket).fd = fd;
+        (*socket).passed_family = 0;
+        clear(socket);
+    }
+    body
+}
+
+/// How many connections wait at a listening socket.
+#[inline(always)]
+unsafe fn queue(body: *mut Serve, sk: Pointer) {
+    if present(&SK_QUEUE) && present(&SK_QUEUE_MAX) {
+        // SAFETY: the caller's record; probed.
+        unsafe {
+            (*body).queue = Probed::get(sk, &SK_QUEUE);
+            (*body).queue_max = Probed::get(sk, &SK_QUEUE_MAX);
+        }
+    }
+}
+
+/// The `AF_UNIX` name that a socket itself has, if it has one.
+#[inline(always)]
+unsafe fn own_name(record: &Record<COMMON>, file: Pointer) {
+    if !present(&UNIX_ADDRESS) || !present(&UNIX_ADDRESS_LEN) || !present(&UNIX_ADDRESS_NAME) {
+        return;
+    }
+    if !is_socket(file) || family_of(file) != AF_UNIX {
+        return;
+    }
+    // SAFETY: probed.
+    unsafe {
+        let address: Pointer = Probed::get(socket_of(file), &UNIX_ADDRESS);
+        if address.is_null() {
+            return;
+        }
+        let name = Passed {
+            origin: Origin::Kernel,
+            address: address.wrapping_add(UNIX_ADDRESS_NAME.load() as usize),
+            len: Probed::get(address, &UNIX_ADDRESS_LEN),
+        };
+        unix_name(record, &name);
+    }
+}

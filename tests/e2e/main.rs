@@ -22,5 +22,6 @@ mod hung;
 mod loss;
 mod metrics;
 mod older;
+mod robust;
 mod sandbox;
 mod world;

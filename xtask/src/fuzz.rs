@@ -100,15 +100,12 @@ fn targets() -> Result<Vec<String>> {
 }
 
 fn build_targets() -> Result<()> {
-    let mut command = shell::cargo();
-    // Called by cargo-fuzz, whose own path is not on the search path.
-    command.env_remove("CARGO_TARGET_DIR");
-    let mut fuzz = Command::new(setup::tool(&CARGO_FUZZ));
-    fuzz.env("CARGO", command.get_program());
+    let mut fuzz = shell::without_outer_cargo(setup::tool(&CARGO_FUZZ));
     fuzz.args(["build", "--sanitizer", "none", "--fuzz-dir"])
         .arg(folder())
         .arg("--target-dir")
         .arg(target_folder())
+        .env("CARGO", shell::cargo().get_program())
         .current_dir(workspace::root());
     shell::run(&mut fuzz)
 }

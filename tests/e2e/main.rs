@@ -23,5 +23,6 @@ mod hung;
 mod loss;
 mod metrics;
 mod older;
+mod robust;
 mod sandbox;
 mod world;

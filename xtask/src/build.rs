@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::setup::{self, DEBIAN_CARGO, DEBIAN_RUSTC};
+use crate::setup::{self, DEBIAN_CARGO, DEBIAN_CLIPPY, DEBIAN_RUSTC};
 use crate::{shell, workspace};
 
 /// How the daemon is built.
@@ -39,7 +39,7 @@ pub(crate) fn build_ebpf() -> Result<()> {
     if !fs::exists(DEBIAN_CARGO)? || !fs::exists(DEBIAN_RUSTC)? {
         bail!("Debian's compiler for the kernel programs is missing; run `cargo xtask setup`");
     }
-    shell::run(debian_cargo()?.current_dir(&folder))?;
+    shell::run(debian_cargo(DEBIAN_CARGO, "build")?.current_dir(&folder))?;
     let built = folder.join("target/bpfel-unknown-none/release/monitor");
     let built = fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
     let object = workspace::bpf_object();
@@ -50,8 +50,19 @@ pub(crate) fn build_ebpf() -> Result<()> {
     fs::write(&object, built).with_context(|| format!("cannot write `{}`", object.display()))
 }
 
-fn debian_cargo() -> Result<Command> {
-    let mut command = shell::without_outer_cargo(DEBIAN_CARGO);
+/// Lints the kernel programs, with the compiler that builds them.
+pub(crate) fn lint_ebpf() -> Result<()> {
+    // By path: cargo would look for its `clippy` among rustup's programs first.
+    let mut command = debian_cargo(DEBIAN_CLIPPY, "clippy")?;
+    command
+        .args(["--", "-D", "warnings"])
+        .env("CARGO", DEBIAN_CARGO)
+        .current_dir(workspace::root().join("monitor-ebpf"));
+    shell::run(&mut command)
+}
+
+fn debian_cargo(program: &str, action: &str) -> Result<Command> {
+    let mut command = shell::without_outer_cargo(program);
     // Settings for the workspace's own compiler mean nothing to this one, or harm.
     for (name, _) in std::env::vars_os() {
         let foreign = name.to_str().is_some_and(|name| {
@@ -77,7 +88,7 @@ fn debian_cargo() -> Result<Command> {
     ];
     command
         .args([
-            "build",
+            action,
             "--release",
             "--locked",
             "--target",

@@ -5,9 +5,11 @@
 //! workspace, so that it runs where nothing else builds yet.
 
 mod build;
+mod fuzz;
 mod run;
 mod setup;
 mod shell;
+mod soak;
 mod test;
 mod vm;
 mod workspace;
@@ -58,7 +60,11 @@ enum Task {
     },
     /// Run a command in a virtual machine with another kernel
     Vm(vm::Options),
-    /// All that continuous integration checks: every test, skipping nothing that must run
+    /// Feed the fuzz targets for a while
+    Fuzz(fuzz::Options),
+    /// Watch the daemon's memory and losses under mixed load
+    Soak(soak::Options),
+    /// All there is to check: every test, skipping nothing that must run, dependencies, fuzzing
     Ci,
 }
 
@@ -72,6 +78,8 @@ fn main() -> ExitCode {
         Task::Run { arguments } => run::run(&arguments).map(done),
         Task::Test { suites } => test::test(&suites),
         Task::Vm(options) => vm::vm(&options).map(done),
+        Task::Fuzz(options) => fuzz::fuzz(&options).map(done),
+        Task::Soak(options) => soak::soak(&options).map(done),
         Task::Ci => test::ci(),
     };
     match outcome {

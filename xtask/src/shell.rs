@@ -112,7 +112,9 @@ fn setting(name: &OsStr, value: &OsStr) -> String {
         .to_str()
         .and_then(|value| value.strip_suffix(&inherited))
     {
-        Some(added) if !inherited.is_empty() => format!("{}${}", quoted(added), name.display()),
+        Some(added) if !inherited.is_empty() && !added.is_empty() => {
+            format!("{}${}", quoted(added), name.display())
+        }
         _ => quoted(&relative(value)),
     }
 }

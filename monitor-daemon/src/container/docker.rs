@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::Update;
 use super::cgroup_path::Owner;
+use super::{Metadata, Update};
 use session::Ended;
 
 /// Where Docker listens when nothing else is said.
@@ -99,6 +99,18 @@ pub fn client(
 ) -> (Requests, impl Future<Output = ()> + Send) {
     let (sender, requests) = mpsc::channel(REQUESTS);
     (Requests(sender), follow(settings, updates, requests))
+}
+
+/// What the API's answer to an inspection says.
+///
+/// # Errors
+///
+/// When it is no such answer.
+pub fn described(answer: &[u8]) -> Result<Metadata, serde_json::Error> {
+    Ok(convert::metadata(
+        serde_json::from_slice(answer)?,
+        &image::Names::default(),
+    ))
 }
 
 async fn follow(

@@ -7,6 +7,7 @@
 mod apt;
 mod kernel;
 mod linker;
+mod tools;
 
 use anyhow::{Context, Result, bail};
 
@@ -15,6 +16,7 @@ use apt::Need;
 
 pub(crate) use kernel::{DEFAULT as DEFAULT_KERNEL, install as guest_kernel};
 pub(crate) use linker::installed as bpf_linker;
+pub(crate) use tools::{CARGO_DENY, CARGO_FUZZ, tool};
 
 /// What the machine shall be able to do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -23,6 +25,8 @@ pub(crate) enum Level {
     Build,
     /// Build, and run every test: dockerd, virtual machines, Prometheus, lints.
     Test,
+    /// All that, fuzz, look at dependencies, and lint the kernel programs.
+    Ci,
 }
 
 /// The kernel programs' compiler: a stable rustc cannot build `core` for the BPF target from
@@ -56,10 +60,17 @@ const TEST: &[Need] = &[
     Need::package("busybox-static"),
 ];
 
+const CI: &[Need] = &[
+    Need::program("g++", "g++"),
+    Need::at_least("rust-web-clippy", "1.96"),
+];
+
 /// Debian's compiler, by path: rustup's is first on the search path.
 pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// Debian's cargo, by path.
 pub(crate) const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+/// Debian's clippy, by path.
+pub(crate) const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 
 /// Installs what is missing for `level`.
 ///
@@ -70,10 +81,10 @@ pub(crate) fn setup(level: Level) -> Result<()> {
     if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
         bail!("only Linux on x86_64 is supported");
     }
-    let wanted = if level >= Level::Test {
-        [BUILD, TEST].concat()
-    } else {
-        BUILD.to_vec()
+    let wanted = match level {
+        Level::Build => BUILD.to_vec(),
+        Level::Test => [BUILD, TEST].concat(),
+        Level::Ci => [BUILD, TEST, CI].concat(),
     };
     apt::install(&wanted)?;
     // Only the installed compiler knows its LLVM, so this is a second step.
@@ -86,6 +97,10 @@ pub(crate) fn setup(level: Level) -> Result<()> {
     if level >= Level::Test {
         rustup_components()?;
         kernel::install(kernel::DEFAULT)?;
+    }
+    if level >= Level::Ci {
+        tools::install(&CARGO_FUZZ)?;
+        tools::install(&CARGO_DENY)?;
     }
     Ok(())
 }

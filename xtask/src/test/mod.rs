@@ -4,6 +4,8 @@
 //! one of the test targets of `monitor-tests`, found by asking cargo, so that a new target needs
 //! no change here.
 
+mod boundaries;
+mod further;
 mod tally;
 mod tidy;
 
@@ -25,6 +27,30 @@ const PARALLEL: [&str; 1] = ["conformance"];
 /// Runs the suites named, or all of them; a failed check is no error but the exit status.
 pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
     setup::setup(Level::Test)?;
+    let mut tally = Tally::default();
+    run_suites(suites, &mut tally)?;
+    Ok(conclude(&tally))
+}
+
+/// Everything there is to check, with the demand that what must run does run.
+pub(crate) fn ci() -> Result<ExitCode> {
+    // The tests read this and fail where they would otherwise skip. Restarting is the safe way to
+    // set a variable for all that follows.
+    if std::env::var_os("CI").is_none_or(|value| value != "true") {
+        let this = std::env::current_exe().context("cannot find this program")?;
+        let mut again = Command::new(this);
+        again.arg("ci").env("CI", "true");
+        shell::announce(&again);
+        return Err(again.exec()).context("cannot start this program again");
+    }
+    setup::setup(Level::Ci)?;
+    let mut tally = Tally::default();
+    run_suites(&[], &mut tally)?;
+    further::check(&mut tally)?;
+    Ok(conclude(&tally))
+}
+
+fn run_suites(suites: &[String], tally: &mut Tally) -> Result<()> {
     let outside = outside_suites()?;
     let known: Vec<&str> = ["tidy", "unit"]
         .into_iter()
@@ -39,17 +65,13 @@ pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
     let selected = |suite: &str| suites.is_empty() || suites.iter().any(|name| name == suite);
     build::build(Profile::Release)?;
 
-    let mut tally = Tally::default();
     if selected("tidy") {
-        tidy::check(&mut tally)?;
+        tidy::check(tally)?;
     }
     if selected("unit") {
-        cargo_test(
-            &["--workspace", "--exclude=monitor-tests", "--no-fail-fast"],
-            &[],
-            &mut tally,
-        )?;
-        cargo_test(&["--package=monitor-tests", "--lib"], &[], &mut tally)?;
+        let ours = ["--workspace", "--exclude=monitor-tests", "--no-fail-fast"];
+        cargo_test(&ours, &[], tally)?;
+        cargo_test(&["--package=monitor-tests", "--lib", "--bins"], &[], tally)?;
     }
     for suite in outside.iter().filter(|suite| selected(suite)) {
         let alone: &[&str] = if PARALLEL.contains(&suite.as_str()) {
@@ -57,44 +79,31 @@ pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
         } else {
             &["--test-threads=1"]
         };
-        cargo_test(
-            &["--package=monitor-tests", "--test", suite],
-            alone,
-            &mut tally,
-        )?;
+        cargo_test(&["--package=monitor-tests", "--test", suite], alone, tally)?;
+    }
+    Ok(())
+}
+
+/// Prints what needs to be known of the whole run.
+fn conclude(tally: &Tally) -> ExitCode {
+    for skip in &tally.skips {
+        println!("SKIPPED: {skip}");
     }
     for name in &tally.failures {
         println!("FAILED: {name}");
     }
     // The last line, which scripts read; the exit status says the rest.
     println!("{tally}");
-    Ok(if tally.failed > 0 {
+    if tally.failed > 0 {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
-    })
-}
-
-/// Everything, with the demand that what must run does run.
-pub(crate) fn ci() -> Result<ExitCode> {
-    // The tests read this and fail where they would otherwise skip. Restarting is the safe way to
-    // set a variable for all that follows.
-    if std::env::var_os("CI").is_some_and(|value| value == "true") {
-        return test(&[]);
     }
-    let this = std::env::current_exe().context("cannot find this program")?;
-    let mut again = Command::new(this);
-    again.arg("test").env("CI", "true");
-    shell::announce(&again);
-    Err(again.exec()).context("cannot start this program again")
 }
 
 /// The test targets of `monitor-tests`.
 fn outside_suites() -> Result<Vec<String>> {
-    let mut command = shell::cargo();
-    command.args(["metadata", "--locked", "--no-deps", "--format-version=1"]);
-    let metadata = shell::query(&mut command)?.context("`cargo metadata` failed")?;
-    let metadata: Value = serde_json::from_str(&metadata)?;
+    let metadata = metadata()?;
     let packages = list(&metadata, "packages");
     let package = packages
         .iter()
@@ -105,6 +114,14 @@ fn outside_suites() -> Result<Vec<String>> {
     Ok(tests
         .filter_map(|target| text(target, "name").map(str::to_owned))
         .collect())
+}
+
+/// What cargo knows of the workspace's own packages.
+fn metadata() -> Result<Value> {
+    let mut command = shell::cargo();
+    command.args(["metadata", "--locked", "--no-deps", "--format-version=1"]);
+    let metadata = shell::query(&mut command)?.context("`cargo metadata` failed")?;
+    Ok(serde_json::from_str(&metadata)?)
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {

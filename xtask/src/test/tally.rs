@@ -10,6 +10,8 @@ pub(super) struct Tally {
     pub(super) skipped: u64,
     /// Names of what failed.
     pub(super) failures: Vec<String>,
+    /// Names of what was skipped, with the reasons.
+    pub(super) skips: Vec<String>,
 }
 
 impl Tally {
@@ -18,15 +20,21 @@ impl Tally {
     /// libtest knows no skipping, so such a test counts as passed there; the skip takes it back.
     pub(super) fn read(&mut self, line: &str) {
         // With a single thread libtest starts the line: `test name ... SKIP: `.
-        if line.starts_with("SKIP: ") || line.contains(" ... SKIP: ") {
+        let skip = line
+            .strip_prefix("SKIP: ")
+            .or_else(|| Some(line.split_once(" ... SKIP: ")?.1));
+        if let Some(skip) = skip {
             self.skipped += 1;
             self.passed = self.passed.wrapping_sub(1);
+            self.skips.push(skip.to_owned());
         }
         let name = line
             .strip_prefix("test ")
             .and_then(|line| line.split_once(" ... "));
-        if let Some((name, "FAILED")) = name {
-            self.failures.push(name.to_owned());
+        match name {
+            Some((name, "FAILED")) => self.failures.push(name.to_owned()),
+            Some((name, "ignored")) => self.skips.push(format!("{name}: ignored")),
+            _ => {}
         }
         let Some(result) = line.strip_prefix("test result: ") else {
             return;
@@ -59,6 +67,13 @@ impl Tally {
         }
     }
 
+    /// Counts a check that cannot be made here.
+    pub(super) fn skip(&mut self, name: &str, reason: &str) {
+        println!("check {name} ... skipped: {reason}");
+        self.skipped += 1;
+        self.skips.push(format!("{name}: {reason}"));
+    }
+
     /// Counts a failure that no line of libtest names.
     pub(super) fn fail(&mut self, name: String) {
         self.failed += 1;
@@ -73,6 +88,7 @@ impl fmt::Display for Tally {
             failed,
             skipped,
             failures: _,
+            skips: _,
         } = self;
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
     }
@@ -90,6 +106,7 @@ mod tests {
             "test d::e ... FAILED",
             "SKIP: b: no docker",
             "test c ... SKIP: c: no kernel",
+            "test f ... ignored",
             "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; \
              finished in 0.10s",
             "test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out; \
@@ -99,5 +116,6 @@ mod tests {
         }
         assert_eq!(tally.to_string(), "13 passed, 2 failed, 3 skipped");
         assert_eq!(tally.failures, ["d::e"]);
+        assert_eq!(tally.skips, ["b: no docker", "c: no kernel", "f: ignored"]);
     }
 }

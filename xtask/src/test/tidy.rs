@@ -1,4 +1,4 @@
-//! `tidy`: formatting, lints, and the rules for files that no lint knows.
+//! `tidy`: formatting, lints, and the rules for files and modules that no lint knows.
 
 use std::fs;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::boundaries;
 use super::tally::Tally;
 use crate::{shell, workspace};
 
@@ -17,12 +18,16 @@ pub(super) fn check(tally: &mut Tally) -> Result<()> {
     let mut format = shell::cargo();
     format.args(["fmt", "--all", "--check"]);
     tally.check("format", succeeds(&mut format));
-    let mut format = shell::cargo();
-    let manifest = workspace::root().join("monitor-ebpf/Cargo.toml");
-    format
-        .args(["fmt", "--check", "--manifest-path"])
-        .arg(manifest);
-    tally.check("format of the kernel programs", succeeds(&mut format));
+    for (name, manifest) in [
+        ("format of the kernel programs", "monitor-ebpf/Cargo.toml"),
+        ("format of the fuzz targets", "tests/fuzz/Cargo.toml"),
+    ] {
+        let mut format = shell::cargo();
+        format
+            .args(["fmt", "--check", "--manifest-path"])
+            .arg(workspace::root().join(manifest));
+        tally.check(name, succeeds(&mut format));
+    }
     let mut lints = shell::cargo();
     lints.args([
         "clippy",
@@ -40,10 +45,15 @@ pub(super) fn check(tally: &mut Tally) -> Result<()> {
         println!("{finding}");
     }
     tally.check("files", findings.is_empty());
+    let findings = boundaries::findings_between_crates()?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    tally.check("dependencies between crates", findings.is_empty());
     Ok(())
 }
 
-fn succeeds(command: &mut Command) -> bool {
+pub(super) fn succeeds(command: &mut Command) -> bool {
     shell::run(command)
         .inspect_err(|error| eprintln!("error: {error:#}"))
         .is_ok()
@@ -84,6 +94,7 @@ fn findings_in(path: &Path, text: &str, here: &str) -> Vec<String> {
         if lines > LONG {
             println!("{name}: {lines} lines; a file over {LONG} needs a cause");
         }
+        findings.extend(boundaries::findings_in(path, text));
     }
     for (number, line) in (1..).zip(text.lines()) {
         // Such a path makes no sense on any other machine.

@@ -6,13 +6,7 @@ use crate::condition::Fault;
 use crate::condition::ast::{Call as CallSyntax, FieldName, Operand as Syntax, Span};
 use crate::diagnostic::Code;
 use crate::field::{Field, FieldFlags, FieldKind, FieldRef};
-use crate::nearest;
 use crate::program::{Builder, Call, Function, Operand};
-
-/// Names of transformers.
-pub(crate) const TRANSFORMERS: [&str; 9] = [
-    "tolower", "toupper", "b64", "basename", "len", "val", "join", "concat", "getopt",
-];
 
 /// An operand with what is known of it.
 #[derive(Clone, Debug)]
@@ -91,16 +85,6 @@ impl Operands<'_> {
     }
 
     fn call(&mut self, call: &CallSyntax, side: Side) -> Result<Typed, Fault> {
-        if !TRANSFORMERS.contains(&call.name.as_str()) {
-            let message = format!("unknown transformer `{}`", call.name);
-            let hint = nearest::hint(&call.name, TRANSFORMERS.into_iter());
-            return Err(Fault::syntax(message, call.span.clone()).with_hint(hint));
-        }
-        if call.name == "val" && side == Side::Left {
-            let message = "`val()` stands on the right side only";
-            return Err(Fault::syntax(message, call.span.clone())
-                .with_help("on the left, write the field itself"));
-        }
         if call.index.is_some() && call.name != "getopt" {
             let message = format!("`{}` takes nothing in brackets", call.name);
             return Err(Fault::syntax(message, call.span.clone()));

@@ -27,6 +27,7 @@ mod source;
 pub mod text;
 mod yaml;
 
+pub use compile::EventTypes;
 pub use diagnostic::{Code, Diagnostic, Item, Severity};
 pub use event::{Event, Value, View};
 pub use event_type::{EventSet, EventType};
@@ -37,4 +38,4 @@ pub use load::{Loaded, Matching, Options, RulesFile, SuggestedOutput, load};
 pub use policy::{EnvironmentNames, Match, Output, Policy, Rule, Scratch};
 pub use priority::Priority;
 pub use report::{Color, FileReport};
-pub use single::Condition;
+pub use single::{Condition, Format};

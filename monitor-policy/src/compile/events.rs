@@ -24,7 +24,8 @@ pub(crate) fn truth(check: &Check, field: Option<&FieldRef>) -> Truth {
     }
 }
 
-fn type_truth(check: &Check) -> Truth {
+/// By the names that a test of the event type has on its right.
+pub(super) fn type_truth(check: &Check) -> Truth {
     let set = |list: &[Literal]| {
         list.iter()
             .filter_map(|one| literal::event_type(one).ok())
@@ -43,7 +44,7 @@ fn type_truth(check: &Check) -> Truth {
 }
 
 /// `evt.num` counts from 1, so that some tests of it never hold and some always.
-fn number_truth(check: &Check) -> Truth {
+pub(super) fn number_truth(check: &Check) -> Truth {
     use Operator as O;
     let value = |literal: &Literal| {
         std::str::from_utf8(&literal.bytes)

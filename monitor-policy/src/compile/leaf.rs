@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use memchr::memmem::Finder;
 
 use super::field::is_field;
-use super::operand::{Operands, Side, TRANSFORMERS, Typed};
+use super::operand::{Operands, Side, Typed};
 use super::types::{Type, check_operator};
 use super::{events, literal};
 use crate::condition::Fault;
-use crate::condition::ast::{Check, Literal, Modifier, Operator, Right};
+use crate::condition::ast::{Check, Literal, Modifier, Operator, Right, TRANSFORMERS};
 use crate::diagnostic::Code;
-use crate::field::{Field, FieldKind, FieldRef};
+use crate::field::{Field, FieldFlags, FieldKind, FieldRef};
 use crate::matching::{Case, Glob, NetworkTest, NumberTest, Order, PathSet, Pattern, TextTest};
 use crate::program::{Builder, Leaf, NodeId, Predicate, Quantifier, Relation, Test};
 
@@ -243,10 +243,12 @@ fn against(
 ) -> Result<Test, Fault> {
     use Operator as O;
     let relation = match check.operator {
-        O::Contains => Relation::Contains,
+        O::Contains | O::BContains => Relation::Contains,
         O::IContains => Relation::ContainsIgnoringCase,
-        O::StartsWith => Relation::StartsWith,
+        O::StartsWith | O::BStartsWith => Relation::StartsWith,
         O::EndsWith => Relation::EndsWith,
+        O::Glob => Relation::Glob(Case::Sensitive),
+        O::IGlob => Relation::Glob(Case::Insensitive),
         O::In | O::Intersects => Relation::In,
         O::Equal
         | O::Same
@@ -255,17 +257,17 @@ fn against(
         | O::LessEqual
         | O::Greater
         | O::GreaterEqual => Relation::Order(order(check.operator)),
-        _ => {
+        O::Exists | O::Pmatch | O::Regex => {
             let message = format!("`{}` takes only literals on its right", check.operator);
             return Err(Fault::syntax(message, span));
         }
     };
-    if left.kind.kind == FieldKind::Network {
+    let field = left.field.as_ref();
+    if field.is_some_and(|field| field.field.is(FieldFlags::NOT_ON_RIGHT)) {
         let message = format!("`{}` takes only literals on its right", check.left);
         return Err(Fault::syntax(message, span));
     }
-    let dynamic = left.kind.kind == FieldKind::Dynamic || right.kind.kind == FieldKind::Dynamic;
-    if left.kind != right.kind && !dynamic {
+    if left.kind != right.kind {
         let message = format!(
             "the sides have different types: `{}` is {}, the right side is {}",
             check.left,

@@ -3,6 +3,7 @@
 //! Everything is compiled again with each file, as the language prescribes: a later file may
 //! change what earlier ones mean.
 
+mod algebra;
 mod events;
 mod expression;
 mod field;
@@ -14,11 +15,13 @@ mod types;
 
 use std::collections::HashSet;
 
+pub use algebra::EventTypes;
+pub(crate) use algebra::{Sense, event_types};
 pub(crate) use expression::Expressions;
 pub(crate) use field::{is_field, resolve};
 pub(crate) use leaf::compile as compile_test;
 pub(crate) use macros::Macros;
-pub(crate) use operand::{Operands, Side, TRANSFORMERS, deprecated};
+pub(crate) use operand::{Operands, Side, deprecated};
 
 use crate::condition::{Fault, parse};
 use crate::diagnostic::{Code, Severity};

@@ -5,14 +5,8 @@ use super::types::Type;
 use crate::condition::Fault;
 use crate::condition::ast::{Call as CallSyntax, FieldName, Operand as Syntax, Span};
 use crate::diagnostic::Code;
-use crate::field::{Field, FieldFlags, FieldKind, FieldRef};
-use crate::nearest;
+use crate::field::{Field, FieldArg, FieldFlags, FieldKind, FieldRef, raw_kind};
 use crate::program::{Builder, Call, Function, Operand};
-
-/// Names of transformers.
-pub(crate) const TRANSFORMERS: [&str; 9] = [
-    "tolower", "toupper", "b64", "basename", "len", "val", "join", "concat", "getopt",
-];
 
 /// An operand with what is known of it.
 #[derive(Clone, Debug)]
@@ -80,27 +74,20 @@ impl Operands<'_> {
         }
         let definition = found.field.definition();
         let list = definition.flags.contains(FieldFlags::LIST) && found.arg.is_none();
+        let kind = match &found.arg {
+            Some(FieldArg::Key(name)) if found.field == Field::EvtRawarg => {
+                raw_kind(name).unwrap_or(definition.kind)
+            }
+            _ => definition.kind,
+        };
         Ok(Typed {
             operand: Operand::Slot(self.builder.slot(found.clone())),
-            kind: Type {
-                kind: definition.kind,
-                list,
-            },
+            kind: Type { kind, list },
             field: Some(found),
         })
     }
 
     fn call(&mut self, call: &CallSyntax, side: Side) -> Result<Typed, Fault> {
-        if !TRANSFORMERS.contains(&call.name.as_str()) {
-            let message = format!("unknown transformer `{}`", call.name);
-            let hint = nearest::hint(&call.name, TRANSFORMERS.into_iter());
-            return Err(Fault::syntax(message, call.span.clone()).with_hint(hint));
-        }
-        if call.name == "val" && side == Side::Left {
-            let message = "`val()` stands on the right side only";
-            return Err(Fault::syntax(message, call.span.clone())
-                .with_help("on the left, write the field itself"));
-        }
         if call.index.is_some() && call.name != "getopt" {
             let message = format!("`{}` takes nothing in brackets", call.name);
             return Err(Fault::syntax(message, call.span.clone()));
@@ -137,14 +124,15 @@ fn check_transformable(typed: &Typed, syntax: &Syntax, call: &CallSyntax) -> Res
 }
 
 fn transformer(call: &CallSyntax, arguments: Vec<Typed>) -> Result<Typed, Fault> {
-    let text = |kind: Type| matches!(kind.kind, FieldKind::Text | FieldKind::Bytes);
+    let text = |kind: Type| kind.kind == FieldKind::Text;
+    let bytes = |kind: Type| matches!(kind.kind, FieldKind::Text | FieldKind::Bytes);
     let kinds: Vec<Type> = arguments.iter().map(|argument| argument.kind).collect();
     let (function, kind) = match (call.name.as_str(), kinds.as_slice()) {
         ("tolower", [one]) if text(*one) => (Function::ToLower, *one),
         ("toupper", [one]) if text(*one) => (Function::ToUpper, *one),
-        ("b64", [one]) if text(*one) => (Function::Base64, *one),
+        ("b64", [one]) if bytes(*one) => (Function::Base64, *one),
         ("basename", [one]) if text(*one) => (Function::Basename, *one),
-        ("len", [one]) if one.list || text(*one) => {
+        ("len", [one]) if one.list || bytes(*one) => {
             (Function::Length, Type::single(FieldKind::Unsigned64))
         }
         ("val", [one]) => (Function::Value, *one),
@@ -153,10 +141,12 @@ fn transformer(call: &CallSyntax, arguments: Vec<Typed>) -> Result<Typed, Fault>
         {
             (Function::Join, Type::single(FieldKind::Text))
         }
-        ("concat", parts) if parts.len() > 1 && parts.iter().all(|part| !part.list) => {
+        ("concat", parts)
+            if parts.len() > 1 && parts.iter().all(|part| !part.list && text(*part)) =>
+        {
             (Function::Concat, Type::single(FieldKind::Text))
         }
-        ("getopt", [list, _]) if list.list => return getopt(call, arguments),
+        ("getopt", [list, _]) if list.list && text(*list) => return getopt(call, arguments),
         _ => return Err(wrong_arguments(call)),
     };
     let operands = arguments
@@ -205,7 +195,7 @@ fn getopt(call: &CallSyntax, arguments: Vec<Typed>) -> Result<Typed, Fault> {
 fn wrong_arguments(call: &CallSyntax) -> Fault {
     let form = match call.name.as_str() {
         "join" => "a text and a list: join(\",\", (proc.name, proc.pname))",
-        "concat" => "two or more values: concat(proc.name, proc.pname)",
+        "concat" => "two or more texts: concat(proc.name, proc.pname)",
         "getopt" => "a list and an option string: getopt(LIST, \"ab:\")[b]",
         "len" => "a text or a list",
         "val" => "a field",

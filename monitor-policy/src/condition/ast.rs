@@ -196,6 +196,11 @@ impl Operator {
     }
 }
 
+/// Names of transformers.
+pub(crate) const TRANSFORMERS: [&str; 9] = [
+    "tolower", "toupper", "b64", "basename", "len", "val", "join", "concat", "getopt",
+];
+
 impl Modifier {
     /// All modifiers.
     pub(crate) const ALL: [Self; 3] = [Self::One, Self::Any, Self::All];

@@ -3,6 +3,7 @@
 use super::Fault;
 use super::ast::{
     Call, Check, FieldName, Literal, Modifier, Name, Operand, Operator, OperatorKind, Right,
+    TRANSFORMERS,
 };
 use super::cursor::{Cursor, is_blank};
 use crate::nearest;
@@ -18,7 +19,7 @@ pub(super) fn is_check(name: &Name, cursor: &Cursor<'_>) -> bool {
 /// Reads a test. The cursor stands on its field or transformer.
 pub(super) fn check(cursor: &mut Cursor<'_>) -> Result<Check, Fault> {
     let start = cursor.position();
-    let left = operand(cursor, 0)?;
+    let left = left(cursor)?;
     cursor.skip_blanks();
     let operator_start = cursor.position();
     let operator = operator(cursor, &left)?;
@@ -41,6 +42,18 @@ pub(super) fn check(cursor: &mut Cursor<'_>) -> Result<Check, Fault> {
         right,
         span: start..cursor.position(),
     })
+}
+
+fn left(cursor: &mut Cursor<'_>) -> Result<Operand, Fault> {
+    let left = operand(cursor, 0)?;
+    match &left {
+        Operand::Call(call) if call.name == "val" => {
+            let message = "`val()` stands on the right side only";
+            Err(Fault::syntax(message, call.span.clone())
+                .with_help("on the left, write the field itself"))
+        }
+        _ => Ok(left),
+    }
 }
 
 fn operator(cursor: &mut Cursor<'_>, left: &Operand) -> Result<Operator, Fault> {
@@ -116,13 +129,26 @@ pub(super) fn call(cursor: &mut Cursor<'_>, depth: usize) -> Result<Call, Fault>
         .identifier()
         .map(|name| name.text)
         .unwrap_or_default();
+    if !TRANSFORMERS.contains(&name.as_str()) {
+        let message = format!("unknown transformer `{name}`");
+        return Err(Fault::syntax(message, start..cursor.position())
+            .with_hint(nearest::hint(&name, TRANSFORMERS.into_iter())));
+    }
     let arguments = arguments(cursor, depth)?;
+    if arguments.is_empty() {
+        let message = format!("`{name}` needs an argument");
+        return Err(Fault::syntax(message, start..cursor.position()));
+    }
     let index = cursor.bracketed()?;
+    let span = start..cursor.position();
+    if name == "val" && !matches!(arguments.as_slice(), [Operand::Field(_)]) {
+        return Err(Fault::syntax("`val` takes one field", span));
+    }
     Ok(Call {
         name,
         arguments,
         index,
-        span: start..cursor.position(),
+        span,
     })
 }
 
@@ -177,12 +203,8 @@ fn number(cursor: &mut Cursor<'_>) -> Result<Right, Fault> {
         return Ok(call);
     }
     let start = cursor.position();
-    if matches!(cursor.peek(), Some('+' | '-')) {
-        cursor.reset(start + 1);
-    }
-    let digits = cursor.take_while(|c| c.is_ascii_alphanumeric() || c == '.');
-    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
-        cursor.reset(start);
+    let length = number_length(cursor.rest());
+    if length == 0 {
         let word = cursor.excerpt(start);
         let span = start..start + word.len().max(1);
         return Err(Fault::syntax(
@@ -190,19 +212,43 @@ fn number(cursor: &mut Cursor<'_>) -> Result<Right, Fault> {
             span,
         ));
     }
-    let end = cursor.position();
-    cursor.reset(start);
-    let bytes = cursor
-        .rest()
-        .as_bytes()
-        .get(..end - start)
-        .unwrap_or_default()
-        .to_vec();
-    cursor.reset(end);
+    let text = cursor.rest().get(..length).unwrap_or_default();
+    cursor.reset(start + length);
     Ok(Right::Literal(Literal {
-        bytes,
-        span: start..end,
+        bytes: text.as_bytes().to_vec(),
+        span: start..start + length,
     }))
+}
+
+/// The length of the number that a text begins with: `0x1f`, `-1`, `1.5e+3`. Not all of these have
+/// a meaning; that is for the compiler to say.
+fn number_length(text: &str) -> usize {
+    let run = |from: usize, fits: fn(&u8) -> bool| {
+        let rest = text.as_bytes().get(from..).unwrap_or_default();
+        from + rest.iter().take_while(|byte| fits(byte)).count()
+    };
+    if text.starts_with("0x") || text.starts_with("0X") {
+        let end = run(2, u8::is_ascii_alphanumeric);
+        if end > 2 {
+            return end;
+        }
+    }
+    let sign = usize::from(text.starts_with(['+', '-']));
+    let whole = run(sign, u8::is_ascii_digit);
+    if whole == sign {
+        return 0;
+    }
+    let dot = usize::from(text.as_bytes().get(whole) == Some(&b'.'));
+    let mantissa = run(whole + dot, u8::is_ascii_digit);
+    let exponent = match text.as_bytes().get(mantissa..) {
+        Some([b'e' | b'E', b'+' | b'-', ..]) => run(mantissa + 2, u8::is_ascii_digit),
+        _ => mantissa,
+    };
+    if exponent > mantissa + 2 {
+        exponent
+    } else {
+        mantissa
+    }
 }
 
 fn text(cursor: &mut Cursor<'_>, blank: bool) -> Result<Right, Fault> {
@@ -241,10 +287,18 @@ fn list(cursor: &mut Cursor<'_>) -> Result<Right, Fault> {
     if let Some(call) = right_call(cursor)? {
         return Ok(call);
     }
-    let single = cursor
-        .value()
-        .map_err(|fault| Fault::syntax("expected a list in parentheses", fault.span))?;
-    Ok(Right::List(vec![single]))
+    // What is left of the name of a list with one item; or the name of no list at all.
+    let single = cursor.identifier().filter(|name| !name.text.contains('.'));
+    let Some(single) = single else {
+        return Err(
+            Fault::syntax("expected a list in parentheses", cursor.here())
+                .with_help("write the values in parentheses: `in (a, b)`"),
+        );
+    };
+    Ok(Right::List(vec![Literal {
+        bytes: single.text.into_bytes(),
+        span: single.span,
+    }]))
 }
 
 /// Values in parentheses, separated by commas.

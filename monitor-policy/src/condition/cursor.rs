@@ -78,7 +78,10 @@ impl<'a> Cursor<'a> {
         loop {
             self.take_while(word);
             end = self.position.max(end);
-            if !(self.eat(".") && self.peek().is_some_and(word)) {
+            // Parts begin with a letter; only the code behind `evt.type.is` is a number.
+            let is_code = self.text.get(start..end) == Some("evt.type.is");
+            let begins = |c: char| c.is_ascii_alphabetic() || (is_code && c.is_ascii_digit());
+            if !(self.eat(".") && self.peek().is_some_and(begins)) {
                 self.position = end;
                 break;
             }

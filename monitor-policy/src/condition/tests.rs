@@ -135,7 +135,7 @@ fn depth_is_limited() {
     let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
     assert!(parse(&nested(1000)).is_ok());
     assert!(parse(&nested(1001)).is_err());
-    let calls = |depth: usize| format!("{}x.y{} = a", "f(".repeat(depth), ")".repeat(depth));
+    let calls = |depth: usize| format!("{}x.y{} = a", "len(".repeat(depth), ")".repeat(depth));
     assert!(parse(&calls(20)).is_ok());
     assert!(parse(&calls(100_000)).is_err());
 }

@@ -16,6 +16,9 @@ use table::{ALIASES, OTHERS, SYSCALLS};
 pub struct EventType(u16);
 
 impl EventType {
+    /// Stands for no type, where an event does not tell its own: in no set, without a name.
+    pub const UNKNOWN: Self = Self(u16::MAX);
+
     /// The type with this name: of an event or a system call.
     pub fn from_name(name: &str) -> Option<Self> {
         static BY_NAME: LazyLock<HashMap<&'static str, EventType>> = LazyLock::new(|| {

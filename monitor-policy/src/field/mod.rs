@@ -7,7 +7,7 @@ mod table;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-pub(crate) use parameters::{PARAMETERS, is_parameter};
+pub(crate) use parameters::{PARAMETERS, is_parameter, raw_kind};
 pub(crate) use reference::has_dotted_argument;
 pub use reference::{FieldArg, FieldRef};
 use table::DEFINITIONS;

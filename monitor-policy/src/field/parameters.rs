@@ -1,9 +1,140 @@
 //! Names of event parameters: what may stand behind `evt.arg.`.
 
+use super::FieldKind;
+
 /// Whether some event has a parameter of this name.
 pub(crate) fn is_parameter(name: &str) -> bool {
     PARAMETERS.binary_search(&name).is_ok()
 }
+
+/// The type of a parameter's native value, where all events that have it agree.
+pub(crate) fn raw_kind(name: &str) -> Option<FieldKind> {
+    let kinds: [(FieldKind, &[&str]); 4] = [
+        (FieldKind::Signed64, SIGNED),
+        (FieldKind::Unsigned32, UNSIGNED),
+        (FieldKind::Unsigned64, WIDE),
+        (FieldKind::Text, TEXTS),
+    ];
+    kinds
+        .into_iter()
+        .find(|(_, names)| names.contains(&name))
+        .map(|(kind, _)| kind)
+}
+
+/// Descriptors, processes and results.
+const SIGNED: &[&str] = &[
+    "dest_fd",
+    "dirfd",
+    "error",
+    "fd",
+    "fd1",
+    "fd2",
+    "fd_in",
+    "fd_out",
+    "fdin",
+    "fdlimit",
+    "fdout",
+    "in_fd",
+    "linkdirfd",
+    "loginuid",
+    "newdir",
+    "newdirfd",
+    "newfd",
+    "old_fd",
+    "olddir",
+    "olddirfd",
+    "oldfd",
+    "out_fd",
+    "pgid",
+    "pid",
+    "pidfd",
+    "ptid",
+    "reaper_tid",
+    "res",
+    "ret",
+    "rootfd",
+    "sockfd",
+    "src_fd",
+    "status",
+    "target_fd",
+    "targetfd",
+    "tid",
+    "vpgid",
+    "vpid",
+    "vtid",
+];
+
+/// Flags, modes and users.
+const UNSIGNED: &[&str] = &[
+    "backlog",
+    "cap_bset_flags",
+    "creat_flags",
+    "dev",
+    "domain",
+    "egid",
+    "euid",
+    "flags",
+    "gid",
+    "how",
+    "maxevents",
+    "mode",
+    "nstype",
+    "optlen",
+    "optname",
+    "prot",
+    "rgid",
+    "ruid",
+    "sgid",
+    "sig",
+    "suid",
+    "tty",
+    "uid",
+    "vm_rss",
+    "vm_size",
+    "vm_swap",
+];
+
+/// Sizes, addresses and times.
+const WIDE: &[&str] = &[
+    "cap_effective",
+    "cap_inheritable",
+    "cap_permitted",
+    "ctime",
+    "exe_ino",
+    "exe_ino_ctime",
+    "exe_ino_mtime",
+    "ino",
+    "initval",
+    "length",
+    "mtime",
+    "off",
+    "offset",
+    "pgft_maj",
+    "pgft_min",
+    "pgoffset",
+    "pidns_init_start_ts",
+];
+
+/// Names and paths.
+const TEXTS: &[&str] = &[
+    "comm",
+    "container_id",
+    "cwd",
+    "exe",
+    "filename",
+    "fstype",
+    "linkpath",
+    "mountpoint",
+    "name",
+    "newpath",
+    "oldpath",
+    "path",
+    "pathname",
+    "special",
+    "target",
+    "trusted_exepath",
+    "uargs",
+];
 
 /// All names, sorted.
 pub(crate) const PARAMETERS: &[&str] = &[

@@ -56,10 +56,26 @@ impl FlatEvent {
     ///
     /// No or an unknown `evt.type`, a key that is no field, or a value that does not fit.
     pub fn from_json(object: &Map<String, serde_json::Value>) -> Result<Self, FlatEventError> {
-        let name = object.get("evt.type").and_then(|name| name.as_str());
-        let name = name.ok_or(FlatEventError::NoEventType)?;
-        let event_type = EventType::from_name(name)
-            .ok_or_else(|| FlatEventError::UnknownEventType(name.to_owned()))?;
+        match object.get("evt.type") {
+            Some(serde_json::Value::String(_)) => Self::partial(object),
+            _ => Err(FlatEventError::NoEventType),
+        }
+    }
+
+    /// Reads what may be a part of an event: `evt.type` may be left out and is then missing.
+    ///
+    /// # Errors
+    ///
+    /// An unknown `evt.type`, a key that is no field, or a value that does not fit.
+    pub fn partial(object: &Map<String, serde_json::Value>) -> Result<Self, FlatEventError> {
+        let event_type = match object.get("evt.type").filter(|name| !name.is_null()) {
+            None => EventType::UNKNOWN,
+            Some(name) => {
+                let name = name.as_str().ok_or(FlatEventError::NoEventType)?;
+                EventType::from_name(name)
+                    .ok_or_else(|| FlatEventError::UnknownEventType(name.to_owned()))?
+            }
+        };
         let mut values = HashMap::new();
         for (key, value) in object {
             if let Some((field, value)) = read::entry(key, value)? {

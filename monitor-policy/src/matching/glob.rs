@@ -21,6 +21,7 @@ pub(crate) struct Glob {
 enum Token {
     Byte(u8),
     Any,
+    Never,
     Star,
     Class {
         negated: bool,
@@ -46,11 +47,14 @@ impl Glob {
                     }
                     None => tokens.push(Token::Byte(b'[')),
                 },
-                b'\\' => {
-                    let (escaped, after) = after.split_first().unwrap_or((&b'\\', after));
-                    rest = after;
-                    tokens.push(Token::Byte(*escaped));
-                }
+                b'\\' => match after.split_first() {
+                    Some((escaped, after)) => {
+                        rest = after;
+                        tokens.push(Token::Byte(*escaped));
+                    }
+                    // As glibc has it, a pattern that ends so fits nothing.
+                    None => tokens.push(Token::Never),
+                },
                 byte => tokens.push(Token::Byte(*byte)),
             }
         }
@@ -101,7 +105,7 @@ impl Token {
     fn fits(&self, found: u8, case: Case) -> bool {
         match self {
             Self::Any => true,
-            Self::Star => false,
+            Self::Star | Self::Never => false,
             Self::Byte(byte) => match case {
                 Case::Sensitive => *byte == found,
                 Case::Insensitive => byte.eq_ignore_ascii_case(&found),
@@ -214,7 +218,7 @@ mod tests {
         check("[[:digit:]]*", "1abc", true);
         check("a\\*b", "a*b", true);
         check("a\\*b", "axb", false);
-        check("\\", "\\", true);
+        check("\\", "\\", false);
         check("", "", true);
         check("", "a", false);
         check("**a**", "bab", true);

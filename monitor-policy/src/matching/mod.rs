@@ -5,6 +5,7 @@ mod network;
 mod number;
 mod path_set;
 mod pattern;
+mod posix;
 mod text;
 
 pub(crate) use glob::{Case, Glob};

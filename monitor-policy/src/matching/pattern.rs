@@ -2,6 +2,8 @@
 
 use regex::Regex;
 
+use super::posix;
+
 /// A regular expression for whole texts.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern(Regex);
@@ -9,9 +11,9 @@ pub(crate) struct Pattern(Regex);
 impl Pattern {
     /// Compiles an expression; the error says what is wrong with it.
     pub(crate) fn new(source: &str) -> Result<Self, String> {
-        refuse_extensions(source)?;
-        let whole = format!("^(?:{source})$");
+        let whole = format!("\\A(?:{})\\z", posix::translate(source)?);
         let regex = regex::RegexBuilder::new(&whole)
+            .multi_line(true)
             .build()
             .map_err(|error| match error {
                 regex::Error::CompiledTooBig(_) => "it is too big".to_owned(),
@@ -28,36 +30,6 @@ impl Pattern {
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         self.0.is_match(&String::from_utf8_lossy(text))
     }
-}
-
-/// Refuses what POSIX does not know: RE2 would not take it either.
-fn refuse_extensions(source: &str) -> Result<(), String> {
-    let mut characters = source.chars().peekable();
-    let mut in_class = false;
-    while let Some(character) = characters.next() {
-        let next = characters.peek().copied();
-        match character {
-            '\\' => {
-                let escaped = characters.next();
-                if escaped.is_some_and(|c| "dDwWsSbBAzZQEpPkKGC".contains(c)) {
-                    let escaped = escaped.unwrap_or_default();
-                    return Err(format!(
-                        "`\\{escaped}` is not known; write a class such as [[:digit:]]"
-                    ));
-                }
-            }
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '(' if !in_class && next == Some('?') => {
-                return Err("groups with `(?` are not known".to_owned());
-            }
-            '*' | '+' | '?' | '}' if !in_class && matches!(next, Some('?' | '+' | '*')) => {
-                return Err("two repetitions follow each other".to_owned());
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -81,11 +53,46 @@ mod tests {
         check("a.c", b"a\xffc", true);
         check("\\.so", b".so", true);
         check("a$", b"a\n", false);
+        check("a$\nb", b"a\nb", true);
+        check("", b"", true);
+        check("a||b", b"", true);
+    }
+
+    #[test]
+    fn syntax_is_posix() {
+        let check = |pattern: &str, text: &str, expected: bool| {
+            let found = Pattern::new(pattern).unwrap().matches(text.as_bytes());
+            assert_eq!(found, expected, "{pattern} {text}");
+        };
+        check("a+?", "", true);
+        check("a+?b", "aab", true);
+        check("a**", "aa", true);
+        check("a{2}", "aa", true);
+        check("a{2,}", "a", false);
+        check("a{,2}", "a{,2}", true);
+        check("a{", "a{", true);
+        check("{", "{", true);
+        check("(a|b)*c", "abac", true);
+        check("[a&&b]", "&", true);
+        check("[]a]+", "]a", true);
+        check("[^]a]", "]", false);
+        check("[a-]+", "-a", true);
+        check("[a[:digit:]_]+", "a1_", true);
+        check("[[:^digit:]]", "1", false);
+        check("[[a]", "[", true);
+        check("[^a]", "\n", true);
+        check("\\<a\\>", "<a>", true);
+        check("\\x41\\x{42}\\101", "ABA", true);
+        check("\\_#~-", "_#~-", true);
+        check("é.", "éé", true);
     }
 
     #[test]
     fn refuses_what_posix_does_not_know() {
-        for pattern in ["\\d", "a*?", "(?i)a", "a++", "(", "[", "*a"] {
+        for pattern in [
+            "\\d", "(?i)a", "(", ")", "[", "*a", "a|*", "(+)", "\\1", "\\", "a{3,2}", "a{1001}",
+            "[b-a]", "[a-b-c]", "[[:no:]]", "\\pL", "\\x4",
+        ] {
             assert!(Pattern::new(pattern).is_err(), "{pattern}");
         }
     }

@@ -3,7 +3,7 @@
 mod template;
 
 use crate::event::{Event, View};
-use crate::field::FieldRef;
+use crate::field::{Field, FieldRef};
 use crate::program::{Frame, Graph, Memory, Operand, fetch, to_json, to_text};
 
 /// A parsed output.
@@ -12,6 +12,18 @@ pub(crate) struct Template {
     parts: Vec<Part>,
     /// The fields, by what they are called in the JSON result.
     fields: Vec<FieldRef>,
+    /// What becomes of a missing value.
+    missing: Missing,
+}
+
+/// What becomes of a missing value.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Missing {
+    /// It is printed as `<NA>`, and null in JSON.
+    #[default]
+    Shown,
+    /// The output ends before it.
+    Ends,
 }
 
 #[derive(Clone, Debug)]
@@ -39,60 +51,64 @@ impl Template {
 
     /// The output for an event.
     pub(crate) fn text(&self, event: &dyn Event, view: View) -> String {
-        let mut output = String::new();
+        let mut output = Vec::new();
         for part in &self.parts {
-            match part {
-                Part::Text(text) => output.push_str(text),
+            let (value, width) = match part {
+                Part::Text(text) => {
+                    output.extend_from_slice(text.as_bytes());
+                    continue;
+                }
                 Part::Field { field, width } => {
                     let value = fetch(event, field, view);
-                    let text = value.map(|value| to_text(field.field, &value));
-                    push(&mut output, text.as_deref().unwrap_or(MISSING), *width);
+                    (value.map(|value| to_text(field.field, &value)), *width)
                 }
                 Part::Call {
                     operand,
                     slots,
                     width,
-                } => {
-                    let graph = Graph::of_fields(slots.clone());
-                    let mut memory = Memory::default();
-                    let mut frame = Frame::new(&graph, event, view, &mut memory);
-                    let value = frame.value(operand);
-                    let field = slots.first().map(|field| field.field);
-                    let text = value
-                        .zip(field)
-                        .map(|(value, field)| to_text(field, &value));
-                    push(&mut output, text.as_deref().unwrap_or(MISSING), *width);
-                }
+                } => (call(operand, slots, event, view), *width),
+            };
+            match (value, self.missing) {
+                (None, Missing::Ends) => break,
+                (None, Missing::Shown) => push(&mut output, MISSING, width),
+                (Some(value), _) => push(&mut output, &value, width),
             }
         }
-        output
+        String::from_utf8_lossy(&output).into_owned()
     }
 
     /// The fields with typed values.
     pub(crate) fn values(&self, event: &dyn Event, view: View) -> Vec<(String, serde_json::Value)> {
-        let value = |field: &FieldRef| {
-            let value = fetch(event, field, view);
-            value.map_or(serde_json::Value::Null, |value| {
-                to_json(field.field, &value)
-            })
-        };
-        self.fields
-            .iter()
-            .map(|field| (field.to_string(), value(field)))
-            .collect()
+        let mut values = Vec::new();
+        for field in &self.fields {
+            let value = fetch(event, field, view).map(|value| to_json(field.field, &value));
+            match (value, self.missing) {
+                (None, Missing::Ends) => break,
+                (value, _) => values.push((field.to_string(), value.unwrap_or_default())),
+            }
+        }
+        values
     }
 }
 
-/// Adds a value, padded or cut to a width in bytes.
-fn push(output: &mut String, value: &str, width: Option<usize>) {
+/// What a transformer makes of an event, as text.
+fn call(operand: &Operand, slots: &[FieldRef], event: &dyn Event, view: View) -> Option<String> {
+    let graph = Graph::of_fields(slots.to_vec());
+    let mut memory = Memory::default();
+    let value = Frame::new(&graph, event, view, &mut memory).value(operand)?;
+    // A constant has no field; it is text.
+    let field = slots.first().map_or(Field::EvtType, |field| field.field);
+    Some(to_text(field, &value))
+}
+
+/// Adds a value, padded or cut to a width in bytes. A character that is cut through becomes
+/// U+FFFD in the end.
+fn push(output: &mut Vec<u8>, value: &str, width: Option<usize>) {
     let Some(width) = width else {
-        output.push_str(value);
+        output.extend_from_slice(value.as_bytes());
         return;
     };
-    let mut end = width.min(value.len());
-    while !value.is_char_boundary(end) {
-        end -= 1;
-    }
-    output.push_str(value.get(..end).unwrap_or_default());
-    output.extend(std::iter::repeat_n(' ', width - end));
+    let end = width.min(value.len());
+    output.extend_from_slice(value.as_bytes().get(..end).unwrap_or_default());
+    output.extend(std::iter::repeat_n(b' ', width - end));
 }

@@ -1,8 +1,8 @@
 //! Parses outputs.
 
-use super::{Part, Template};
-use crate::compile::{Operands, Side, TRANSFORMERS, deprecated, is_field, resolve};
-use crate::condition::ast::{Call, FieldName, Operand as Syntax};
+use super::{Missing, Part, Template};
+use crate::compile::{Operands, Side, deprecated, is_field, resolve};
+use crate::condition::ast::{Call, FieldName, Operand as Syntax, TRANSFORMERS};
 use crate::condition::{Cursor, Fault, parse_call};
 use crate::diagnostic::Code;
 use crate::field::{Field, FieldFlags, FieldRef};
@@ -29,10 +29,35 @@ const MAX_WIDTH: usize = 1024;
 impl Template {
     /// Parses an output. Warnings are added to `warnings`.
     pub(crate) fn parse(text: &Sourced, warnings: &mut Vec<Fault>) -> Result<Self, Fault> {
-        let mut template = Self::default();
         let mut cursor = Cursor::new(text.text());
-        // A leading star asks for `<NA>` in place of missing values: here it is always so.
+        // A leading star asks for `<NA>` in place of missing values: in rules it is always so.
         cursor.eat("*");
+        Self::read(cursor, Missing::Shown, warnings)
+    }
+
+    /// Parses a format as it is: without a leading star it ends at the first missing value.
+    pub(crate) fn parse_bare(text: &Sourced, warnings: &mut Vec<Fault>) -> Result<Self, Fault> {
+        let mut cursor = Cursor::new(text.text());
+        if cursor.rest().is_empty() {
+            return Err(as_output(Fault::syntax("the format is empty", 0..0)));
+        }
+        let missing = if cursor.eat("*") {
+            Missing::Shown
+        } else {
+            Missing::Ends
+        };
+        Self::read(cursor, missing, warnings)
+    }
+
+    fn read(
+        mut cursor: Cursor<'_>,
+        missing: Missing,
+        warnings: &mut Vec<Fault>,
+    ) -> Result<Self, Fault> {
+        let mut template = Self {
+            missing,
+            ..Self::default()
+        };
         loop {
             let literal = cursor.take_while(|c| c != '%');
             if !literal.is_empty() {
@@ -73,7 +98,11 @@ impl Template {
         warnings: &mut Vec<Fault>,
     ) -> Result<(), Fault> {
         let digits = cursor.take_while(|c| c.is_ascii_digit());
-        let width = digits.parse().ok().map(|width: usize| width.min(MAX_WIDTH));
+        let width = match digits.parse::<usize>() {
+            Ok(0) => None,
+            Ok(width) => Some(width.min(MAX_WIDTH)),
+            Err(_) => (!digits.is_empty()).then_some(MAX_WIDTH),
+        };
         let name_start = cursor.position();
         let name = cursor
             .identifier()

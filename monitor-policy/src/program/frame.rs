@@ -2,6 +2,7 @@
 
 use super::{Graph, Node, NodeId, Operand};
 use crate::event::{Event, Value, View};
+use crate::event_type::EventType;
 use crate::field::{Field, FieldRef};
 
 /// Memory that evaluations reuse.
@@ -123,8 +124,15 @@ impl<'p, 'e> Frame<'p, 'e> {
 
 /// The value of a field, with those that the language itself knows.
 pub(crate) fn fetch<'e>(event: &'e dyn Event, field: &FieldRef, view: View) -> Option<Value<'e>> {
+    let name = |known: EventType| Value::Text(known.name().as_bytes().into());
     match field.field {
-        Field::EvtType => Some(Value::Text(event.event_type().name().as_bytes().into())),
+        Field::EvtType => Some(event.event_type())
+            .filter(|known| *known != EventType::UNKNOWN)
+            .map(name),
+        Field::SyscallType => event.value(field, view).or_else(|| {
+            let known = event.event_type();
+            known.syscall().is_some().then(|| name(known))
+        }),
         // Only exits of calls are events.
         Field::EvtDir => Some(Value::Text(b"<"[..].into())),
         _ => event.value(field, view),

@@ -9,7 +9,9 @@ use crate::condition::ast::Modifier;
 use crate::event::Value;
 use crate::event_type::EventSet;
 use crate::field::FieldRef;
-use crate::matching::{NetworkTest, NumberTest, Order, TextTest, contains_ignoring_case};
+use crate::matching::{
+    Case, Glob, NetworkTest, NumberTest, Order, TextTest, contains_ignoring_case,
+};
 
 /// A test.
 #[derive(Debug)]
@@ -77,6 +79,8 @@ pub(crate) enum Relation {
     StartsWith,
     /// The left ends with the right.
     EndsWith,
+    /// The left is of the shell pattern on the right.
+    Glob(Case),
     /// The left is an element of the right.
     In,
 }
@@ -99,6 +103,12 @@ impl Leaf {
                 _ => true,
             }),
             Test::Literal(quantifier, predicate) => frame.with(&self.left, |value| {
+                // Each literal of `allof` may be fulfilled by another element.
+                if let (Predicate::Count(Modifier::All, each), Value::List(_)) = (predicate, value)
+                {
+                    let holds = |one: &Predicate| quantifier.holds(value, |item| one.passes(item));
+                    return !each.is_empty() && each.iter().all(holds);
+                }
                 quantifier.holds(value, |one| predicate.passes(one))
             }),
             Test::Against(quantifier, relation, right) => {
@@ -213,6 +223,7 @@ fn text_relation(relation: Relation, left: &Value<'_>, right: &Value<'_>) -> boo
         Relation::ContainsIgnoringCase => contains_ignoring_case(&left, &right),
         Relation::StartsWith => left.starts_with(&right),
         Relation::EndsWith => left.ends_with(&right),
+        Relation::Glob(case) => Glob::new(&right, case).matches(&left),
         Relation::Order(_) | Relation::In => left == right,
     })
 }

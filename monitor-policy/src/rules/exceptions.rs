@@ -2,6 +2,9 @@
 
 use super::finding::Finding;
 use super::item::{Entry, ExceptionItem};
+use crate::compile::resolve;
+use crate::condition::ast::{Expr, Operand};
+use crate::condition::{Fault, parse};
 use crate::diagnostic::Code;
 use crate::source::{Place, Sourced};
 
@@ -79,6 +82,42 @@ pub(crate) fn append(
     Ok(())
 }
 
+/// Refuses fields that do not exist, also where no values use them yet.
+pub(crate) fn check_fields(exceptions: &[Exception]) -> Result<(), Finding> {
+    for exception in exceptions {
+        match &exception.shape {
+            Shape::One { field, .. } => check_field(field)?,
+            Shape::Many(columns) => columns
+                .iter()
+                .try_for_each(|column| check_field(&column.0))?,
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what is neither a field nor a transformer on fields.
+fn check_field(field: &Sourced) -> Result<(), Finding> {
+    let text = field.text();
+    let fault = match parse(&format!("{text} exists")) {
+        Ok(Expr::Check(check)) => check_names(&check.left).err(),
+        Ok(_) => Some(Fault::syntax("not a field", 0..text.len())),
+        Err(fault) => Some(fault),
+    };
+    let Some(fault) = fault else { return Ok(()) };
+    let message = format!("'{text}' is not a supported filter field");
+    let place = field.place(&(0..text.len()));
+    Err(Finding::new(Code::Validate, message, place).with_hint(fault.help))
+}
+
+fn check_names(operand: &Operand) -> Result<(), Fault> {
+    match operand {
+        Operand::Field(name) => resolve(name).map(|_| ()),
+        Operand::Literal(_) => Ok(()),
+        Operand::Tuple(parts) => parts.iter().try_for_each(check_names),
+        Operand::Call(call) => call.arguments.iter().try_for_each(check_names),
+    }
+}
+
 /// The condition with all exceptions taken out of it.
 pub(crate) fn with_exceptions(condition: &Sourced, exceptions: &[Exception]) -> Sourced {
     let mut text = condition.clone();
@@ -106,7 +145,7 @@ fn new(item: ExceptionItem) -> Result<Exception, Finding> {
     } = item;
     let Some(fields) = fields else {
         let message = format!("Rule exception item '{name}' must have 'fields' property");
-        return Err(Finding::new(Code::YamlValidate, message, place));
+        return Err(Finding::new(Code::Validate, message, place));
     };
     let shape = match fields {
         Entry::One(field) => one(field, comps)?,
@@ -130,14 +169,14 @@ fn one(field: Sourced, comps: Option<Entry>) -> Result<Shape, Finding> {
         Some(Entry::One(comp)) => comp.trimmed(),
         Some(comps @ Entry::Many(..)) => {
             let message = "Fields is a single field, so comps must be a single operator too";
-            return Err(Finding::new(Code::YamlValidate, message, comps.place()));
+            return Err(Finding::new(Code::Validate, message, comps.place()));
         }
     };
     check_operator(&comp)?;
     if !is_list_operator(comp.text()) {
         let message = format!("Operator '{}' needs a list of fields", comp.text());
         let place = comp.place(&(0..comp.text().len()));
-        return Err(Finding::new(Code::YamlValidate, message, place).with_help(
+        return Err(Finding::new(Code::Validate, message, place).with_help(
             "for a single field use in, pmatch, intersects, or an operator with oneof, anyof or \
              allof; or write the field as a list of one",
         ));
@@ -155,12 +194,12 @@ fn many(fields: &[Entry], comps: Option<Entry>, place: Place) -> Result<Shape, F
         }
         Some(comps @ Entry::One(_)) => {
             let message = "Fields is a list, so comps must be a list too";
-            return Err(Finding::new(Code::YamlValidate, message, comps.place()));
+            return Err(Finding::new(Code::Validate, message, comps.place()));
         }
     };
     if comps.len() != fields.len() {
         let message = "Fields and comps lists must have equal length";
-        return Err(Finding::new(Code::YamlValidate, message, place));
+        return Err(Finding::new(Code::Validate, message, place));
     }
     comps.iter().try_for_each(check_operator)?;
     Ok(Shape::Many(fields.into_iter().zip(comps).collect()))
@@ -184,7 +223,7 @@ fn check_operator(comp: &Sourced) -> Result<(), Finding> {
     }
     let message = format!("'{}' is not a supported comparison operator", comp.text());
     Err(Finding::new(
-        Code::YamlValidate,
+        Code::Validate,
         message,
         comp.place(&(0..comp.text().len())),
     ))
@@ -282,12 +321,25 @@ fn push_tuple(text: &mut Sourced, columns: &[(Sourced, Sourced)], value: &Entry)
         push_left(text, field, comp);
         match value {
             Entry::Many(values, _) => push_list(text, values),
-            Entry::One(one) if is_list_operator(comp.text()) && !one.text().starts_with('(') => {
-                push_list(text, std::slice::from_ref(value));
-            }
+            Entry::One(one) if is_list_operator(comp.text()) => push_scalar_list(text, one),
             Entry::One(one) => push_value(text, one),
         }
     }
+}
+
+/// A scalar where a list is wanted: a list in parentheses, items with commas, or one item.
+fn push_scalar_list(text: &mut Sourced, value: &Sourced) {
+    if value.text().starts_with('(') {
+        text.push(value);
+        return;
+    }
+    text.push_str("(");
+    if value.text().contains(',') {
+        text.push(value);
+    } else {
+        push_value(text, value);
+    }
+    text.push_str(")");
 }
 
 fn push_list(text: &mut Sourced, values: &[Entry]) {
@@ -304,10 +356,10 @@ fn push_list(text: &mut Sourced, values: &[Entry]) {
     text.push_str(")");
 }
 
-/// A value; one with blanks gets quotes, unless it has some or is a list.
+/// A value; one with blanks gets quotes, unless it has some.
 fn push_value(text: &mut Sourced, value: &Sourced) {
     let plain = value.text();
-    let quote = plain.contains(' ') && !plain.starts_with(['"', '\'', '(']);
+    let quote = plain.contains(' ') && !plain.starts_with(['"', '\'']);
     if quote || plain.is_empty() {
         text.push_str_at("\"", value.place(&(0..1)).at);
     }

@@ -14,6 +14,8 @@ const MAX_ITEMS: usize = 100_000;
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
     texts: HashMap<String, Sourced>,
+    /// Names with delimiters in them.
+    irregular: Vec<String>,
     /// Names that are used: in a condition that was substituted, or in another list.
     used: HashSet<String>,
     findings: Vec<Finding>,
@@ -40,6 +42,9 @@ impl Lists {
                     text.push_str(", ");
                 }
                 push_item(&mut text, item);
+            }
+            if list.item.name.contains(is_delimiter) {
+                lists.irregular.push(list.item.name.clone());
             }
             lists.texts.insert(list.item.name.clone(), text);
         }
@@ -85,6 +90,15 @@ impl Lists {
         self.used.contains(name)
     }
 
+    /// The length of a list's name that has blanks or the like in it, if the text begins with one.
+    fn irregular(&self, text: &str) -> Option<usize> {
+        let found = |name: &&String| {
+            text.strip_prefix(name.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(is_delimiter))
+        };
+        self.irregular.iter().find(found).map(String::len)
+    }
+
     /// The text with the names of lists replaced by their items, wherever they stand between
     /// blanks, parentheses, commas and equal signs: in quotes too.
     pub(crate) fn substitute(&mut self, text: &Sourced) -> Sourced {
@@ -93,7 +107,9 @@ impl Lists {
         let mut position = 0;
         while position < bytes.len() {
             let rest = bytes.get(position..).unwrap_or_default();
-            let length = rest.find(is_delimiter).unwrap_or(rest.len());
+            let length = self
+                .irregular(rest)
+                .unwrap_or_else(|| rest.find(is_delimiter).unwrap_or(rest.len()));
             let word = rest.get(..length).unwrap_or_default();
             let end = position + length;
             match self.texts.get(word) {

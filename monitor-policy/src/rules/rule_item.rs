@@ -1,13 +1,13 @@
 //! Reads `rule` items.
 
 use super::entries::{Entries, Read};
-use super::finding::Finding;
+use super::finding::{Finding, ItemRef};
 use super::item::{ExceptionItem, Mode, RuleItem};
 use super::overrides::{self, Overridable};
 use crate::diagnostic::Code;
 use crate::nearest;
 use crate::priority::Priority;
-use crate::source::Sourced;
+use crate::source::{Place, Sourced};
 
 /// The keys of a rule.
 pub(super) const KEYS: &[&str] = &[
@@ -55,7 +55,10 @@ pub(super) fn read(entries: &Entries<'_>, warnings: &mut Vec<Finding>) -> Read<R
     if matches!(mode, Mode::Define) {
         check_complete(entries, warnings)?;
     }
-    let source = entries.sourced("source")?;
+    // `append: true` knows two keys; whatever else stands there is of no account.
+    if matches!(mode, Mode::Append) {
+        return appended(item, entries, warnings);
+    }
     let trimmed = |text: Sourced| text.trimmed();
     Ok(RuleItem {
         item,
@@ -64,7 +67,7 @@ pub(super) fn read(entries: &Entries<'_>, warnings: &mut Vec<Finding>) -> Read<R
         output: entries.sourced("output")?.map(trimmed),
         desc: entries.text("desc")?,
         priority: priority(entries)?,
-        source: source.map(|text| (text.text().to_owned(), text.place(&(0..text.text().len())))),
+        source: source(entries)?,
         enabled: entries.boolean("enabled")?,
         tags: entries
             .texts("tags")?
@@ -75,6 +78,33 @@ pub(super) fn read(entries: &Entries<'_>, warnings: &mut Vec<Finding>) -> Read<R
         capture: entries.boolean("capture")?,
         capture_duration: entries.number("capture_duration")?,
     })
+}
+
+/// What `append: true` adds.
+fn appended(item: ItemRef, entries: &Entries<'_>, warnings: &mut Vec<Finding>) -> Read<RuleItem> {
+    let condition = entries.sourced("condition")?;
+    Ok(RuleItem {
+        item,
+        mode: Mode::Append,
+        condition: condition.map(|text| text.trimmed()),
+        output: None,
+        desc: None,
+        priority: None,
+        source: source(entries)?,
+        enabled: None,
+        tags: None,
+        exceptions: exceptions(entries, warnings)?,
+        warn_evttypes: None,
+        skip_if_unknown_filter: None,
+        capture: None,
+        capture_duration: None,
+    })
+}
+
+/// `source`, and where it stands.
+fn source(entries: &Entries<'_>) -> Read<Option<(String, Place)>> {
+    let source = entries.sourced("source")?;
+    Ok(source.map(|text| (text.text().to_owned(), text.place(&(0..text.text().len())))))
 }
 
 /// A definition has all required keys, or none and `enabled`: the old way to switch a rule.

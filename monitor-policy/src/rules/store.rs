@@ -10,6 +10,9 @@ use crate::nearest;
 use crate::priority::Priority;
 use crate::source::Sourced;
 
+/// The event source of a rule that names none: the only one there is.
+pub(crate) const SYSCALL: &str = "syscall";
+
 /// A list.
 #[derive(Clone, Debug)]
 pub(crate) struct List {
@@ -279,7 +282,7 @@ impl Store {
                 if let Some(exceptions) = rule.exceptions {
                     known.exceptions = exceptions::define(exceptions)?;
                 }
-                Ok(())
+                known.check_exceptions()
             }
         }
     }
@@ -299,6 +302,10 @@ impl Store {
         }
         let name = rule.item.name.clone();
         let exceptions = exceptions::define(rule.exceptions.unwrap_or_default())?;
+        let source = rule.source.as_ref().map_or(SYSCALL, |source| &source.0);
+        if source == SYSCALL {
+            exceptions::check_fields(&exceptions)?;
+        }
         let rule = Rule {
             item: rule.item,
             condition: rule.condition.unwrap_or_default(),
@@ -307,7 +314,7 @@ impl Store {
             priority: rule.priority.unwrap_or(Priority::Debug),
             source: rule
                 .source
-                .map_or_else(|| "syscall".to_owned(), |source| source.0),
+                .map_or_else(|| SYSCALL.to_owned(), |source| source.0),
             enabled: rule.enabled.unwrap_or(true),
             tags: rule.tags.unwrap_or_default().into_iter().collect(),
             exceptions,
@@ -342,7 +349,19 @@ fn append_exceptions(
     warnings: &mut Vec<Finding>,
 ) -> Result<(), Finding> {
     let items = rule.exceptions.clone().unwrap_or_default();
-    exceptions::append(&mut known.exceptions, items, warnings)
+    exceptions::append(&mut known.exceptions, items, warnings)?;
+    known.check_exceptions()
+}
+
+impl Rule {
+    /// Refuses exceptions on unknown fields; of another source no field is known.
+    fn check_exceptions(&self) -> Result<(), Finding> {
+        if self.source == SYSCALL {
+            exceptions::check_fields(&self.exceptions)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 fn override_texts(known: &mut Rule, rule: &RuleItem, is_append: &impl Fn(&str) -> bool) {
@@ -382,7 +401,7 @@ fn override_values(known: &mut Rule, rule: &RuleItem, is_append: &impl Fn(&str) 
 }
 
 fn check_redefined_source(known: &Rule, rule: &RuleItem) -> Result<(), Finding> {
-    let source = rule.source.as_ref().map_or("syscall", |source| &source.0);
+    let source = rule.source.as_ref().map_or(SYSCALL, |source| &source.0);
     if source == known.source {
         return Ok(());
     }

@@ -1,7 +1,9 @@
 //! `eval`: tries rules, or one condition, on events written down as JSON lines.
 
+mod cases;
+
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
@@ -22,7 +24,16 @@ list fields and for the ancestors behind an unindexed ancestor field.
 Examples:
   monitor-daemon eval --policy rules.yaml --events events.jsonl
   echo '{\"evt.type\":\"openat\",\"fd.name\":\"/etc/shadow\"}' |
-    monitor-daemon eval --condition 'fd.name startswith /etc' --events -";
+    monitor-daemon eval --condition 'fd.name startswith /etc' --events -
+
+With --cases each line brings its own condition or format, and gets one line as its answer; a line
+that is wrong is answered with the reason and stops nothing:
+  {\"condition\":\"proc.name = cat\",\"event\":{\"proc.name\":\"cat\"}}  {\"ok\":true,\"match\":true}
+  {\"condition\":\"no.field = x\",\"only\":\"parse\"}                 {\"ok\":true}
+  {\"condition\":\"no.field = x\",\"only\":\"compile\"}               {\"ok\":false,\"error\":{...}}
+  {\"condition\":\"evt.type != open\",\"only\":\"evttypes\"}
+      {\"ok\":true,\"evttypes\":{\"mode\":\"except\",\"names\":[\"open\"]}}
+  {\"format\":\"%proc.name\",\"event\":{...},\"as\":\"text\"|\"json\"}    {\"ok\":true,\"text\":\"cat\"}";
 
 /// Say which rules match which events, without watching anything.
 #[derive(Args, Debug)]
@@ -35,8 +46,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "EXPR", group = "what")]
     condition: Option<String>,
     /// Where the events are, one JSON object a line; `-` is standard input.
-    #[arg(long, value_name = "FILE|-")]
-    events: PathBuf,
+    #[arg(long, value_name = "FILE|-", required_unless_present = "cases")]
+    events: Option<PathBuf>,
+    /// Conditions and formats to try, each with its event, one JSON object a line; `-` is standard
+    /// input. See below.
+    #[arg(long, value_name = "FILE|-", group = "what", conflicts_with_all = ["events", "all", "format"])]
+    cases: Option<PathBuf>,
     /// Report every rule that matches, not only the first.
     #[arg(long, conflicts_with = "condition")]
     all: bool,
@@ -46,7 +61,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let events = open(&arguments.events)?;
+    if let Some(path) = &arguments.cases {
+        let cases = open(path)?;
+        let output = BufWriter::new(io::stdout().lock());
+        return cases::run(&cases.name, cases.lines, output);
+    }
+    let events = open(arguments.events.as_deref().unwrap_or(Path::new("-")))?;
     if let Some(text) = &arguments.condition {
         let condition = Condition::parse(text).map_err(Error::Condition)?;
         return each(events, |number, event| {

@@ -1,8 +1,8 @@
 //! Names of users and groups: the host's, and each container's own.
 //!
 //! The host's files are read again when they change, looked at once a second at most. A
-//! container's are read once, through the root directory of one of its processes; their content
-//! is the container's to choose, so they are bounded in every way and opened so that nothing in
+//! container's are read once, through the root directory of one of its processes, or from the
+//! layers of its image when none is left; their content is the container's to choose, so they are bounded in every way and opened so that nothing in
 //! the container can hold the daemon up (see `open`). Ids are those of the initial user
 //! namespace; a container's id map is applied before its file is asked.
 //!
@@ -17,8 +17,20 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use open::{Layered, Root};
 use parse::IdMap;
 pub use parse::User;
+
+/// Where the files of a container can be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// A process of it, best its first one, for another may have made itself other mounts (one
+    /// that used `chroot` is refused).
+    pub pid: u32,
+    /// Directories that its root is an overlay of, uppermost first; none if unknown. They are
+    /// there when no process is any more.
+    pub layers: &'a [PathBuf],
+}
 
 /// How often files are looked at, and a container that could not be read is tried again, ns.
 const INTERVAL: u64 = 1_000_000_000;
@@ -80,12 +92,15 @@ pub struct Users {
     containers: HashMap<Arc<str>, Cached>,
     bytes: usize,
     uses: u64,
+    evicted: u64,
 }
 
 #[derive(Debug)]
 struct Cached {
     /// `None` when they could not be read.
     accounts: Option<Accounts>,
+    /// Layers were among the places.
+    had_layers: bool,
     size: usize,
     tried: u64,
     used: u64,
@@ -106,6 +121,7 @@ impl Users {
             containers: HashMap::new(),
             bytes: 0,
             uses: 0,
+            evicted: 0,
         }
     }
 
@@ -115,24 +131,33 @@ impl Users {
         &self.host.accounts
     }
 
-    /// The accounts of the container `id`, which are read at the first call through the root
-    /// directory of `pid`: a process of it, best its first one, for another may have made itself
-    /// other mounts (one that used `chroot` is refused). `None` when they cannot be read, as when
-    /// the process is gone; a later call tries again.
-    pub fn container(&mut self, id: &Arc<str>, pid: u32, now: u64) -> Option<&Accounts> {
+    /// The accounts of the container `id`, which are read at the first call. `None` when they
+    /// cannot be read, as when the process is gone; a later call tries again.
+    pub fn container(&mut self, id: &Arc<str>, place: Place<'_>, now: u64) -> Option<&Accounts> {
         self.uses += 1;
         let uses = self.uses;
+        let had_layers = !place.layers.is_empty();
         let fresh = |cached: &Cached| {
-            cached.accounts.is_some() || now.saturating_sub(cached.tried) < INTERVAL
+            let tried = now.saturating_sub(cached.tried) < INTERVAL;
+            cached.accounts.is_some() || (tried && (cached.had_layers || !had_layers))
         };
         if !self.containers.get(id).is_some_and(fresh) {
             self.forget(id);
-            let accounts = read_container(&self.proc_root, pid);
+            let process = self.proc_root.join(place.pid.to_string());
+            // The runtime's own process is in the container's cgroup before it has the container's
+            // root.
+            let root = Root::open(&process).ok();
+            if root.as_ref().is_some_and(|root| self.is_hosts(root)) {
+                return None;
+            }
+            let accounts = root.and_then(|root| read_process(&root, &process));
+            let accounts = accounts.or_else(|| read_layers(place.layers));
             let size = accounts.as_ref().map_or(0, Accounts::size) + size_of::<Cached>() + id.len();
             self.make_room(size);
             self.bytes += size;
             let cached = Cached {
                 accounts,
+                had_layers,
                 size,
                 tried: now,
                 used: uses,
@@ -151,6 +176,35 @@ impl Users {
         }
     }
 
+    /// How many containers' accounts are kept.
+    pub fn len(&self) -> usize {
+        self.containers.len()
+    }
+
+    /// Whether no container's are.
+    pub fn is_empty(&self) -> bool {
+        self.containers.is_empty()
+    }
+
+    /// About how much memory they take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many containers' accounts were dropped for lack of room, since the start.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Whether it is the root of the host, or of the daemon, which need not be the same: a kernel
+    /// may also refuse to show the first process's.
+    fn is_hosts(&self, root: &Root) -> bool {
+        ["1", "self"].iter().any(|process| {
+            let other = Root::open(&self.proc_root.join(process));
+            other.is_ok_and(|other| root.is(&other))
+        })
+    }
+
     /// Drops the longest unused until `size` more bytes fit.
     fn make_room(&mut self, size: usize) {
         while self.bytes + size > BUDGET {
@@ -158,14 +212,14 @@ impl Users {
             let Some(id) = oldest.map(|(id, _)| Arc::clone(id)) else {
                 return;
             };
+            self.evicted += 1;
             self.forget(&id);
         }
     }
 }
 
-fn read_container(proc_root: &Path, pid: u32) -> Option<Accounts> {
-    let process = proc_root.join(pid.to_string());
-    let root = open::Root::open(&process).ok()?;
+/// The accounts below the root of the process behind `process` (`/proc/PID`).
+fn read_process(root: &Root, process: &Path) -> Option<Accounts> {
     // A container without users has no such file.
     let read = |name| root.read_etc(name, FILE_MAX).unwrap_or_default();
     let map = |name| {
@@ -178,6 +232,26 @@ fn read_container(proc_root: &Path, pid: u32) -> Option<Accounts> {
         group_ids: map("gid_map")?,
         ..Accounts::parse(&read("passwd"), &read("group"))
     })
+}
+
+/// The accounts in the layers of a container that is gone. How its ids were mapped is gone with it:
+/// where they were, no name is found, never a wrong one of the lower ids.
+fn read_layers(layers: &[PathBuf]) -> Option<Accounts> {
+    let roots: Vec<Root> = layers
+        .iter()
+        .filter_map(|layer| Root::of_layer(layer).ok())
+        .collect();
+    let read = |name| {
+        for root in &roots {
+            match root.layered_etc(name, FILE_MAX) {
+                Layered::File(bytes) => return bytes,
+                Layered::Absent => {}
+                Layered::Hidden => break,
+            }
+        }
+        Vec::new()
+    };
+    (!roots.is_empty()).then(|| Accounts::parse(&read("passwd"), &read("group")))
 }
 
 /// The host's files.

@@ -8,8 +8,9 @@ use monitor_tests::docker::Dockerd;
 use monitor_tests::{daemon, docker, skip_if, wait};
 use serde_json::{Value, json};
 
+use crate::actions::Programs;
 use crate::sandbox::{IMAGE, REPOSITORY, Sandbox, dockerd, is_in};
-use crate::world::{PATIENCE, World, assert_fields, text};
+use crate::world::{PATIENCE, World, assert_fields, docker_settings, text, watch};
 
 #[test]
 fn stable_rules_in_containers() -> Result<()> {
@@ -154,39 +155,85 @@ fn host_is_never_a_container(world: &mut World, docker: &Dockerd) -> Result<()> 
     Ok(())
 }
 
+const SETTINGS: &str = r"
+- rule: settings
+  desc: how a container was made
+  condition: >
+    evt.type in (execve, execveat) and proc.name = echo and proc.args startswith e2e-settings
+    and container.label[com.example/team] = 'a b' and container.mount.dest[/tmp] = /host
+    and container.cap_add contains CAP_SYS_ADMIN and container.memory_limit > 0
+  output: >
+    settings | type=%container.type id=%container.full_id image=%container.image
+    image_id=%container.image.id digest=%container.image.digest privileged=%container.privileged
+    user=%container.user runs_as=%user.name mounts=%container.mounts first=%container.mount[0]
+    source=%container.mount.source[/host] rdwr=%container.mount.rdwr[/tmp]
+    mode=%container.mount.mode[/tmp] propagation=%container.mount.propagation[/tmp]
+    networks=%container.networks ip=%container.ip host_pid=%container.host_pid
+    host_network=%container.host_network host_ipc=%container.host_ipc add=%container.cap_add
+    drop=%container.cap_drop memory=%container.memory_limit cpu=%container.cpu_limit
+    pids=%container.pids_limit parent=%container.cgroup_parent labels=%container.labels
+    start=%container.start_ts duration=%container.duration cni=%container.cni.json
+    healthcheck=%container.healthcheck
+  priority: NOTICE
+";
+
+/// Every field of a container, from a real one.
 #[test]
-fn the_first_exec_of_fifty_containers_has_name_and_image() -> Result<()> {
+fn settings_of_a_container_are_in_the_alert() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(docker::obstacle());
     let docker = dockerd()?;
-    let mut world = World::start(Some(&docker))?;
-    for number in 0..50 {
-        let name = format!("e2e-first-{number}");
-        // The first program of the container is itself the thing to detect.
-        let run = ["run", "--rm", "--network", "none", "--name", &name, IMAGE];
-        let find = ["find", "/etc", "-name", "id_rsa"];
-        docker.cli(&[&run[..], &find[..]].concat())?;
+    let programs = Programs::new()?;
+    let mut daemon = watch(&programs, SETTINGS, &docker_settings(&docker))?;
+    let run = "run --rm --name e2e-settings --network host --ipc host --pid host \
+         --user 1000:1000 --volume /tmp:/host:ro --cap-add SYS_ADMIN --cap-add CAP_SYSLOG \
+         --cap-drop NET_RAW --memory 64m --cpus 1.5 --pids-limit 77 --cgroup-parent /e2e-jobs \
+         --label com.example/team";
+    let mut run: Vec<String> = run.split_whitespace().map(str::to_owned).collect();
+    if let Some(label) = run.last_mut() {
+        label.push_str("=a b");
     }
-    let rule = "Search Private Keys or Passwords";
-    for number in 0..50 {
-        let name = format!("e2e-first-{number}");
-        let alert = world
-            .expect(rule, |fields| text(fields, "container.name") == name)
-            .with_context(|| format!("container {number} of 50"))?;
-        assert_fields(
-            &alert,
-            &[
-                ("container.image.repository", json!(REPOSITORY)),
-                ("container.image.tag", json!("v1")),
-                ("proc.name", json!("find")),
-            ],
-        );
-    }
-    let all = world.daemon.stop()?;
-    let named = all
-        .iter()
-        .filter(|alert| text(&alert["output_fields"], "container.name").starts_with("e2e-first-"));
-    ensure!(named.count() == 50, "one alert a container: {all:#?}");
+    run.extend([IMAGE, "echo", "e2e-settings"].map(str::to_owned));
+    let run: Vec<&str> = run.iter().map(String::as_str).collect();
+    docker.text(&run)?;
+    let alert = daemon.wait_for("the alert", PATIENCE, |alert| is_from(alert, "settings"))?;
+    let image = docker.text(&["image", "inspect", "--format", "{{.Id}}", IMAGE])?;
+    let expected = [
+        ("container.type", json!("docker")),
+        ("container.name", json!("e2e-settings")),
+        ("container.image", json!(IMAGE)),
+        ("container.image.id", json!(image)),
+        // Never pushed or pulled.
+        ("container.image.digest", json!("")),
+        ("container.privileged", json!(false)),
+        ("container.user", json!("1000:1000")),
+        ("user.name", json!("user")),
+        ("container.mounts", json!("/tmp:/host:ro:false:rslave")),
+        ("container.mount[0]", json!("/tmp:/host:ro:false:rslave")),
+        ("container.mount.source[/host]", json!("/tmp")),
+        ("container.mount.rdwr[/tmp]", json!("false")),
+        ("container.mount.mode[/tmp]", json!("ro")),
+        ("container.mount.propagation[/tmp]", json!("rslave")),
+        ("container.networks", json!("host")),
+        ("container.ip", Value::Null),
+        ("container.host_pid", json!(true)),
+        ("container.host_network", json!(true)),
+        ("container.host_ipc", json!(true)),
+        ("container.cap_add", json!("CAP_SYSLOG CAP_SYS_ADMIN")),
+        ("container.cap_drop", json!("CAP_NET_RAW")),
+        ("container.memory_limit", json!(64 << 20)),
+        ("container.cpu_limit", json!(1500)),
+        ("container.pids_limit", json!(77)),
+        ("container.cgroup_parent", json!("/e2e-jobs")),
+        ("container.labels", json!("com.example/team:a b")),
+        ("container.cni.json", Value::Null),
+        ("container.healthcheck", Value::Null),
+    ];
+    assert_fields(&alert, &expected);
+    // It shares the host's pid namespace, whose first process is as old as the host.
+    let started = alert["output_fields"]["container.duration"].as_u64();
+    let started = started.map(Duration::from_nanos);
+    ensure!(started.is_some_and(|ago| ago < PATIENCE), "{alert:#}");
     Ok(())
 }
 

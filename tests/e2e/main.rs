@@ -17,6 +17,7 @@ mod command;
 mod containers;
 mod defaults;
 mod digest;
+mod first;
 mod guest;
 mod host;
 mod hung;

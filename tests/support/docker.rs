@@ -62,6 +62,16 @@ pub struct Dockerd {
     process: Child,
     folder: TempDir,
     cgroups: Vec<PathBuf>,
+    restart: Restart,
+}
+
+/// What becomes of containers when dockerd stops.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Restart {
+    /// They stop too.
+    StopsContainers,
+    /// They run on (`live-restore`).
+    KeepsContainers,
 }
 
 impl Dockerd {
@@ -71,19 +81,29 @@ impl Dockerd {
     ///
     /// When it ends or does not answer; the end of its log is in the error.
     pub fn start() -> Result<Self> {
+        Self::start_with(Restart::StopsContainers)
+    }
+
+    /// The same, with a say in what a restart does.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn start_with(restart: Restart) -> Result<Self> {
         let folder = TempDir::with_prefix("dockerd-")?;
         let cgroups = absent_cgroups();
-        let process = spawn(folder.path())?;
+        let process = spawn(folder.path(), restart)?;
         let mut dockerd = Self {
             process,
             folder,
             cgroups,
+            restart,
         };
         dockerd.wait_until_ready()?;
         Ok(dockerd)
     }
 
-    /// Stops it, containers included, and starts it again over the same data.
+    /// Stops it and starts it again over the same data.
     ///
     /// # Errors
     ///
@@ -93,7 +113,7 @@ impl Dockerd {
         self.resume()
     }
 
-    /// Stops it and its containers; the data stay.
+    /// Stops it and, unless they are kept, its containers; the data stay.
     ///
     /// # Errors
     ///
@@ -114,7 +134,7 @@ impl Dockerd {
     ///
     /// When it does not answer.
     pub fn resume(&mut self) -> Result<()> {
-        self.process = spawn(self.folder.path())?;
+        self.process = spawn(self.folder.path(), self.restart)?;
         self.wait_until_ready()
     }
 
@@ -131,33 +151,28 @@ impl Dockerd {
 
     /// Its API socket.
     pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("docker.sock")
+        socket(self.folder.path())
+    }
+
+    /// Its command line, which outlives a restart of it.
+    pub fn client(&self) -> Client {
+        Client {
+            folder: self.folder.path().to_owned(),
+        }
     }
 
     /// A `docker` command for this dockerd, not started.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command
-            .env_remove("DOCKER_HOST")
-            .env_remove("DOCKER_CONTEXT");
-        // Nobody's own settings: those may name credential helpers, proxies and contexts.
-        command.env("DOCKER_CONFIG", self.folder.path().join("config"));
-        command
-            .arg("--host")
-            .arg(format!("unix://{}", self.socket().display()));
-        command.args(arguments).stdin(Stdio::null());
-        command
+        self.client().command(arguments)
     }
 
-    /// Runs `docker` with `arguments` to its end, whatever its exit status.
+    /// Runs `docker` with `arguments`, whatever its exit status.
     ///
     /// # Errors
     ///
     /// When it cannot be started.
     pub fn cli(&self, arguments: &[&str]) -> Result<Output> {
-        self.command(arguments)
-            .output()
-            .context("cannot start docker")
+        self.client().cli(arguments)
     }
 
     /// Runs `docker` with `arguments` and gives its standard output, trimmed.
@@ -217,6 +232,19 @@ impl Dockerd {
             .with_context(|| format!("dockerd did not start:\n{}", self.log_tail()))
     }
 
+    fn remove_containers(&self) {
+        let ids = self.text(&["ps", "--all", "--quiet"]).unwrap_or_default();
+        let remove: Vec<&str> = ["rm", "--force"]
+            .into_iter()
+            .chain(ids.split_whitespace())
+            .collect();
+        if remove.len() > 2
+            && let Err(error) = self.text(&remove)
+        {
+            eprintln!("{error:#}");
+        }
+    }
+
     fn log_tail(&self) -> String {
         let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
@@ -230,6 +258,9 @@ impl Dockerd {
 
 impl Drop for Dockerd {
     fn drop(&mut self) {
+        if self.restart == Restart::KeepsContainers {
+            self.remove_containers();
+        }
         let stopped = self.stop();
         detach_mounts_below(self.folder.path());
         // Empty by now; one that somebody else uses stays.
@@ -239,6 +270,40 @@ impl Drop for Dockerd {
         if let Err(error) = stopped {
             eprintln!("{error:#}");
         }
+    }
+}
+
+/// The `docker` command of a dockerd.
+#[derive(Clone, Debug)]
+pub struct Client {
+    folder: PathBuf,
+}
+
+impl Client {
+    /// A `docker` command for this dockerd, not started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command
+            .env_remove("DOCKER_HOST")
+            .env_remove("DOCKER_CONTEXT");
+        // Nobody's own settings: those may name credential helpers, proxies and contexts.
+        command.env("DOCKER_CONFIG", self.folder.join("config"));
+        command
+            .arg("--host")
+            .arg(format!("unix://{}", socket(&self.folder).display()));
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `docker` with `arguments` to its end, whatever its exit status.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn cli(&self, arguments: &[&str]) -> Result<Output> {
+        self.command(arguments)
+            .output()
+            .context("cannot start docker")
     }
 }
 
@@ -258,7 +323,7 @@ impl Drop for Frozen<'_> {
     }
 }
 
-fn spawn(folder: &Path) -> Result<Child> {
+fn spawn(folder: &Path, restart: Restart) -> Result<Child> {
     let log = File::options()
         .create(true)
         .append(true)
@@ -273,9 +338,9 @@ fn spawn(folder: &Path) -> Result<Child> {
         .arg(folder.join("pid"))
         // One that the machine has would put other settings beside these, and conflict.
         .arg("--config-file")
-        .arg(configuration(folder)?)
+        .arg(configuration(folder, restart)?)
         .arg("--host")
-        .arg(format!("unix://{}", folder.join("docker.sock").display()))
+        .arg(format!("unix://{}", socket(folder).display()))
         .args(NETWORK)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
@@ -284,12 +349,19 @@ fn spawn(folder: &Path) -> Result<Child> {
         .context("cannot start dockerd")
 }
 
-fn configuration(folder: &Path) -> Result<PathBuf> {
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("docker.sock")
+}
+
+fn configuration(folder: &Path, restart: Restart) -> Result<PathBuf> {
     let lean = folder.join("lean-runc");
     fs::write(&lean, LEAN)?;
     fs::set_permissions(&lean, Permissions::from_mode(0o755))?;
     let path = folder.join("daemon.json");
-    let settings = serde_json::json!({ "runtimes": { LEAN_RUNTIME: { "path": lean } } });
+    let settings = serde_json::json!({
+        "runtimes": { LEAN_RUNTIME: { "path": lean } },
+        "live-restore": restart == Restart::KeepsContainers,
+    });
     fs::write(&path, settings.to_string())?;
     Ok(path)
 }

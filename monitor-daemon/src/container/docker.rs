@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::cgroup_path::Owner;
 use super::{Metadata, Update};
@@ -30,7 +31,11 @@ pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// Ids asked for that may wait.
 const REQUESTS: usize = 256;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
-const LAST_DELAY: Duration = Duration::from_secs(5);
+const LAST_DELAY: Duration = Duration::from_secs(2);
+/// Whoever asks for a container while Docker is away has seen its cgroup being made: Docker is
+/// about to be there. So long it is tried, at this pace, before it is called down again.
+const EAGER: Duration = Duration::from_secs(1);
+const EAGER_DELAY: Duration = Duration::from_millis(20);
 
 /// `DOCKER_HOST` names something that cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +125,7 @@ async fn follow(
 ) {
     let mut delay = FIRST_DELAY;
     let mut said = String::new();
+    let mut eager_until = Instant::now();
     loop {
         let reason = match session::run(&settings, &updates, &mut requests).await {
             Ended::NobodyListens => return,
@@ -127,6 +133,9 @@ async fn follow(
                 if was_up {
                     delay = FIRST_DELAY;
                     said.clear();
+                } else if Instant::now() < eager_until {
+                    tokio::time::sleep(EAGER_DELAY).await;
+                    continue;
                 }
                 reason
             }
@@ -140,6 +149,7 @@ async fn follow(
         }
         tokio::select! {
             () = tokio::time::sleep(with_jitter(delay)) => {}
+            Some(_) = requests.recv() => eager_until = Instant::now() + EAGER,
             () = updates.closed() => return,
         }
         delay = (delay * 2).min(LAST_DELAY);

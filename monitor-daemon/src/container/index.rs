@@ -331,7 +331,8 @@ impl Index {
             return key;
         }
         let state = self.first_state(&key, runtime);
-        if state == State::Pending && self.docker == Docker::Synced {
+        // One that comes up while Docker tells what runs is in the list or asked for after it.
+        if state == State::Pending && self.docker != Docker::Starting {
             self.requests.push_back(Arc::clone(&key.id));
         }
         let id = Arc::clone(&key.id);
@@ -349,10 +350,12 @@ impl Index {
     }
 
     fn first_state(&self, key: &Key, runtime: Runtime) -> State {
-        match self.docker {
-            _ if !self.asks_docker(key, runtime) => State::Unknown(Unknown::NoClient),
-            Docker::Down => State::Unknown(Unknown::RuntimeDown),
-            Docker::Starting | Docker::Synced => State::Pending,
+        // Also while Docker is down: who made the cgroup, if not Docker? The client hurries then,
+        // and says if it was in vain.
+        if self.asks_docker(key, runtime) {
+            State::Pending
+        } else {
+            State::Unknown(Unknown::NoClient)
         }
     }
 

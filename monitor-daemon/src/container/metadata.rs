@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cgroup_path::{self, Owner, Runtime};
@@ -124,6 +125,9 @@ pub struct Metadata {
     pub limits: Limits,
     /// Parent cgroup as configured, empty for the runtime's default.
     pub cgroup_parent: String,
+    /// Directories of the host that its root is an overlay of, uppermost first; empty when the
+    /// runtime does not tell.
+    pub layers: Vec<PathBuf>,
     /// The pod that it is part of.
     pub pod: Option<Pod>,
 }
@@ -157,7 +161,13 @@ impl Metadata {
         let texts = [&self.id, &self.name, &self.user, &self.cgroup_parent];
         let texts: usize = texts.iter().map(|text| text.len()).sum();
         let pod = self.pod.as_ref().map_or(0, Pod::size);
-        size_of::<Self>() + self.image.size() + labels + mounts + networks + caps + texts + pod
+        let layers: usize = self
+            .layers
+            .iter()
+            .map(|layer| layer.as_os_str().len() + ENTRY)
+            .sum();
+        let image = self.image.size();
+        size_of::<Self>() + image + labels + mounts + networks + caps + texts + layers + pod
     }
 }
 

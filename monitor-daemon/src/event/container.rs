@@ -52,20 +52,28 @@ fn on_host(field: Field) -> Option<Value<'static>> {
 }
 
 fn from_cgroup<'e>(event: &Event<'_>, container: &'e Container, field: Field) -> Option<Value<'e>> {
-    // The first process of the pid namespace is the container's, unless it shares the host's.
-    let start = event.record.task().pid_ns_start;
     Some(match field {
         Field::ContainerId => borrowed(container.short_id()),
         Field::ContainerFullId => borrowed(&container.id),
         Field::ContainerType => borrowed(container.runtime.name()),
-        Field::ContainerStartTs if start != 0 => {
-            Value::Unsigned(start.saturating_add(event.world.boot_to_epoch_ns))
-        }
-        Field::ContainerDuration if start != 0 => {
-            Value::Unsigned(event.record.header().time.saturating_sub(start))
+        Field::ContainerStartTs => Value::Unsigned(started(event, container)?),
+        Field::ContainerDuration => {
+            Value::Unsigned(event.time().saturating_sub(started(event, container)?))
         }
         _ => return None,
     })
+}
+
+/// When it started, ns since the epoch. The first process of the pid namespace is the container's,
+/// unless it shares the host's.
+fn started(event: &Event<'_>, container: &Container) -> Option<u64> {
+    match container.metadata() {
+        Some(metadata) if metadata.host_pid => metadata.started,
+        _ => {
+            let start = event.record.task().pid_ns_start;
+            (start != 0).then(|| start.saturating_add(event.world.boot_to_epoch_ns))
+        }
+    }
 }
 
 fn identity(metadata: &Metadata, field: Field) -> Option<Value<'_>> {

@@ -35,7 +35,18 @@ const LOCAL: [&[u8]; 15] = [
     b"zfs",
 ];
 
-/// The root directory of a process.
+/// What `/etc/NAME` is in one layer of an image.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Layered {
+    /// A file with these first bytes.
+    File(Vec<u8>),
+    /// Not in this layer: a lower one may have it.
+    Absent,
+    /// Something that is no file, and hides what lower layers have.
+    Hidden,
+}
+
+/// The root directory of a process, or of a layer of an image.
 #[derive(Debug)]
 pub(super) struct Root {
     handle: OwnedFd,
@@ -53,6 +64,33 @@ impl Root {
         };
         root.check_local(&root.handle)?;
         Ok(root)
+    }
+
+    /// The directory of one layer, as an overlay file system takes it.
+    pub(super) fn of_layer(path: &Path) -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = open(path, flags, Mode::empty())?;
+        let root = Self {
+            handle,
+            mounts: "/proc/self/mountinfo".into(),
+        };
+        root.check_local(&root.handle)?;
+        Ok(root)
+    }
+
+    /// Whether both are the same directory, in whichever mount namespace.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let identity = |root: &Self| fstat(&root.handle).map(|found| (found.st_dev, found.st_ino));
+        identity(self).is_ok_and(|own| identity(other) == Ok(own))
+    }
+
+    /// `/etc/NAME` in this layer.
+    pub(super) fn layered_etc(&self, name: &str, max: usize) -> Layered {
+        match self.read_etc(name, max) {
+            Ok(bytes) => Layered::File(bytes),
+            Err(Errno::NOENT) => Layered::Absent,
+            Err(_) => Layered::Hidden,
+        }
     }
 
     /// The first `max` bytes of `/etc/NAME`.

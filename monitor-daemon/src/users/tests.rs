@@ -77,6 +77,19 @@ impl Drop for Jail {
     }
 }
 
+fn place(jail: &Jail) -> Place<'_> {
+    Place {
+        pid: jail.0.id(),
+        layers: &[],
+    }
+}
+
+/// A process that is no more.
+const GONE: Place<'static> = Place {
+    pid: u32::MAX,
+    layers: &[],
+};
+
 const SEVEN: &str = "seven:x:7:7::/:/bin/sh\n";
 
 /// The name of user 7 in a container whose root `prepare` made.
@@ -84,7 +97,7 @@ fn seventh(prepare: &str) -> Option<String> {
     let root = tempfile::tempdir().unwrap();
     let jail = Jail::start(root.path(), prepare);
     let mut users = Users::default();
-    let accounts = users.container(&"id".into(), jail.0.id(), 0)?;
+    let accounts = users.container(&"id".into(), place(&jail), 0)?;
     name(accounts, 7).map(str::to_owned)
 }
 
@@ -157,6 +170,64 @@ fn files_of_file_systems_that_may_hang_are_left_alone() {
     assert_eq!(seventh(&prepare), None);
 }
 
+/// runc is in the container's cgroup while its root is still the host's.
+#[test]
+fn a_process_with_the_hosts_root_does_not_speak_for_a_container() {
+    let mut users = Users::default();
+    let id: Arc<str> = "id".into();
+    let runc = Place {
+        pid: std::process::id(),
+        layers: &[],
+    };
+    assert!(users.container(&id, runc, 0).is_none());
+    // Nor is it a reason not to look at the next one.
+    assert!(users.is_empty());
+}
+
+#[test]
+fn a_container_that_is_gone_is_read_from_its_layers() {
+    let folder = tempfile::tempdir().unwrap();
+    let layers: Vec<PathBuf> = ["gone", "upper", "middle", "lower"]
+        .iter()
+        .map(|name| folder.path().join(name))
+        .collect();
+    for layer in layers.iter().skip(1) {
+        std::fs::create_dir_all(layer.join("etc")).unwrap();
+    }
+    let write = |layer: &str, file: &str, text: &str| {
+        std::fs::write(folder.path().join(layer).join("etc").join(file), text).unwrap();
+    };
+    write("middle", "passwd", SEVEN);
+    write(
+        "lower",
+        "passwd",
+        "lower:x:7:7::/:/bin/sh\nlower:x:8:8::/:\n",
+    );
+    write("lower", "group", "wheel:x:7:\n");
+    let place = Place {
+        layers: &layers,
+        ..GONE
+    };
+    let id: Arc<str> = "id".into();
+    let mut users = Users::default();
+    // That there are layers may be known later than the first try.
+    assert!(users.container(&id, GONE, 0).is_none());
+    let accounts = users.container(&id, place, 1).unwrap();
+    let found = (name(accounts, 7), name(accounts, 8), accounts.group(7));
+    assert_eq!(found, (Some("seven"), None, Some("wheel")));
+
+    // What an upper layer has instead of a file hides those below it.
+    std::fs::create_dir(layers[1].join("etc/passwd")).unwrap();
+    let mut users = Users::default();
+    let accounts = users.container(&id, place, 0).unwrap();
+    assert_eq!((name(accounts, 7), name(accounts, 0)), (None, Some("root")));
+    let nowhere = Place {
+        layers: &layers[..1],
+        ..GONE
+    };
+    assert!(Users::default().container(&id, nowhere, 0).is_none());
+}
+
 #[test]
 fn a_container_is_read_once_and_tried_again_when_it_could_not_be() {
     if !can_make_jails() {
@@ -168,11 +239,11 @@ fn a_container_is_read_once_and_tried_again_when_it_could_not_be() {
     std::fs::write(&passwd, SEVEN).unwrap();
     let id: Arc<str> = "id".into();
     let mut users = Users::default();
-    assert!(users.container(&id, u32::MAX, 0).is_none());
-    assert!(users.container(&id, jail.0.id(), INTERVAL - 1).is_none());
+    assert!(users.container(&id, GONE, 0).is_none());
+    assert!(users.container(&id, place(&jail), INTERVAL - 1).is_none());
     let name_of = |users: &mut Users, now| {
         users
-            .container(&id, jail.0.id(), now)
+            .container(&id, place(&jail), now)
             .and_then(|a| name(a, 7))
             .map(str::to_owned)
     };
@@ -197,9 +268,10 @@ fn many_large_containers_stay_within_the_budget() {
     let mut users = Users::default();
     for number in 0..20 {
         let id: Arc<str> = number.to_string().into();
-        let accounts = users.container(&id, jail.0.id(), 0).unwrap();
+        let accounts = users.container(&id, place(&jail), 0).unwrap();
         assert_eq!(name(accounts, 7), Some("user7"));
         assert!(users.bytes <= BUDGET);
     }
     assert!(users.containers.len() < 20 && users.containers.contains_key("19"));
+    assert_eq!(users.evicted(), 20 - users.len() as u64);
 }

@@ -19,7 +19,7 @@ use crate::output::{AlertQueue, Status};
 use crate::probe::{Probes, Rings};
 use crate::process::{Limits, Table};
 use crate::record::Record;
-use crate::users::{Accounts, Users};
+use crate::users::{Accounts, Place, Users};
 
 /// Bytes of events that may wait for metadata.
 const WAITING_BYTES: usize = 8 << 20;
@@ -216,6 +216,8 @@ impl State {
         if let Some(container) = container
             && (container.state == Metadata::Pending || self.waiting.has(&container.id))
         {
+            // By the time it is judged, its process may be gone.
+            let _read = accounts(&mut self.users, record, Some(container));
             let time = record.header().time;
             let deferred = Deferred {
                 bytes: bytes.into(),
@@ -356,6 +358,11 @@ fn accounts<'u>(
     let Some(container) = container else {
         return Some(users.host(now));
     };
-    let first = container.metadata().and_then(|metadata| metadata.pid);
-    users.container(&container.id, first.unwrap_or(record.task().pid), now)
+    let metadata = container.metadata();
+    let first = metadata.and_then(|metadata| metadata.pid);
+    let place = Place {
+        pid: first.unwrap_or(record.task().pid),
+        layers: metadata.map_or(&[], |metadata| &metadata.layers),
+    };
+    users.container(&container.id, place, now)
 }

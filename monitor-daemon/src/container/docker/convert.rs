@@ -1,8 +1,11 @@
 //! From Docker's answer to [`Metadata`]. Pure.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
-use bollard::models::{ContainerInspectResponse, EndpointSettings, HostConfig, MountPoint};
+use bollard::models::{
+    ContainerInspectResponse, DriverData, EndpointSettings, HostConfig, MountPoint,
+};
 
 use super::super::{Limits, Metadata, Mount, Network, Pod};
 use super::image::{self, Names};
@@ -46,7 +49,17 @@ pub(super) fn metadata(told: ContainerInspectResponse, names: &Names) -> Metadat
         cap_add: capabilities(host.cap_add),
         cap_drop: capabilities(host.cap_drop),
         cgroup_parent: host.cgroup_parent.unwrap_or_default(),
+        layers: told.graph_driver.map_or_else(Vec::new, layers),
     }
+}
+
+/// The directories of the `overlay2` driver. (Names of layers hold no colon.)
+fn layers(mut told: DriverData) -> Vec<PathBuf> {
+    let upper = told.data.remove("UpperDir");
+    let lower = told.data.remove("LowerDir").unwrap_or_default();
+    let lower = lower.split(':').filter(|path| !path.is_empty());
+    let lower = lower.map(PathBuf::from);
+    upper.map(PathBuf::from).into_iter().chain(lower).collect()
 }
 
 /// What the event of a creation tells: it comes at once, while an inspection may have to wait
@@ -168,6 +181,10 @@ mod tests {
                 "Type": "bind", "Source": "/tmp", "Destination": "/host", "Mode": "ro",
                 "RW": false, "Propagation": "rslave",
             }],
+            "GraphDriver": {"Name": "overlay2", "Data": {
+                "LowerDir": "/d/x-init/diff:/d/y/diff", "MergedDir": "/d/x/merged",
+                "UpperDir": "/d/x/diff", "WorkDir": "/d/x/work",
+            }},
             "NetworkSettings": {"Networks": {
                 "b": {"IPAddress": "172.17.0.2", "GlobalIPv6Address": "fd00::2"},
                 "a": {"IPAddress": ""},
@@ -220,6 +237,11 @@ mod tests {
                 pids: 7,
             },
             cgroup_parent: "/jobs".into(),
+            layers: vec![
+                "/d/x/diff".into(),
+                "/d/x-init/diff".into(),
+                "/d/y/diff".into(),
+            ],
             pod: Some(Pod {
                 name: "pod".into(),
                 namespace: "ns".into(),

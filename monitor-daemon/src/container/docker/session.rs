@@ -17,6 +17,9 @@ use super::Settings;
 use super::convert;
 use super::inspect::{Answer, Inspections, Outcome};
 
+/// How far back events are asked for: a container may have been created just before, and be
+/// locked for inspections until it has started.
+const LOOK_BACK: Duration = Duration::from_secs(2);
 /// How often a silent Docker is asked whether it is alive.
 const PING: Duration = Duration::from_secs(5);
 /// The events that say something about a container or an image's names.
@@ -89,7 +92,7 @@ async fn connect(settings: &Settings) -> Result<(Docker, Duration), Stop> {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let docker = within(settings.timeout, docker.negotiate_version()).await?;
-    Ok((docker, now))
+    Ok((docker, now.saturating_sub(LOOK_BACK)))
 }
 
 /// A request with a time limit.

@@ -238,9 +238,13 @@ fn docker_that_goes_and_comes_back() {
     );
     index.apply(Update::Down("refused".to_owned()), 1);
     assert_eq!(seen(&mut index, 7), "runtime_down aaaaaaaaaaaa");
-    index.cgroup_made(8, &docker(B), 2);
-    assert_eq!(seen(&mut index, 8), "runtime_down bbbbbbbbbbbb");
     assert_eq!(index.pending(), 0, "nothing waits in vain");
+
+    index.cgroup_made(8, &docker(B), 2);
+    assert_eq!(seen(&mut index, 8), "pending bbbbbbbbbbbb");
+    assert_eq!(requests(&mut index), [B], "Docker must be coming up");
+    index.apply(Update::Down("still".to_owned()), 2);
+    assert_eq!(seen(&mut index, 8), "runtime_down bbbbbbbbbbbb");
 
     index.apply(Update::Up, 3);
     assert_eq!(index.pending(), 2);

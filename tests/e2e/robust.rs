@@ -1,6 +1,7 @@
 //! What goes wrong around the daemon: a full disk, a log server that does not read, a kill, a
 //! flood at the end, and files that are not what they should be.
 
+mod bomb;
 mod disk;
 mod end;
 mod input;

@@ -119,6 +119,7 @@ fn run_one(target: &str, seconds: u64) -> Result<Ran> {
     command
         .arg(&found)
         .args(seeds(target))
+        .args(dictionary(target))
         .args(LIMITS)
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!(
@@ -148,7 +149,18 @@ fn run_one(target: &str, seconds: u64) -> Result<Ran> {
 
 /// Committed inputs of a target; where there are none it starts from nothing.
 fn seeds(target: &str) -> Option<PathBuf> {
-    Some(folder().join("seeds").join(target)).filter(|folder| folder.is_dir())
+    let folder = match target {
+        "rules" => workspace::root().join("policies"),
+        _ => folder().join("seeds").join(target),
+    };
+    Some(folder).filter(|folder| folder.is_dir())
+}
+
+fn dictionary(target: &str) -> Option<String> {
+    let file = folder().join("language.dict");
+    ["condition", "output", "rules"]
+        .contains(&target)
+        .then(|| format!("-dict={}", file.display()))
 }
 
 fn folder() -> PathBuf {

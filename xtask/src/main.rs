@@ -65,7 +65,10 @@ enum Task {
     /// Watch the daemon's memory and losses under mixed load
     Soak(soak::Options),
     /// All there is to check: every test, skipping nothing that must run, dependencies, fuzzing
-    Ci,
+    Ci {
+        /// Instead of every test: suites as of `test`
+        suites: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -80,7 +83,7 @@ fn main() -> ExitCode {
         Task::Vm(options) => vm::vm(&options).map(done),
         Task::Fuzz(options) => fuzz::fuzz(&options).map(done),
         Task::Soak(options) => soak::soak(&options).map(done),
-        Task::Ci => test::ci(),
+        Task::Ci { suites } => test::ci(&suites),
     };
     match outcome {
         Ok(status) => status,

@@ -1,15 +1,21 @@
 //! Where a configuration comes from: the main file and, beside it, `conf.d`.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde_yaml::{Mapping, Value};
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Place};
 use super::raw::RawConfig;
 
 /// Folder of additions, beside the main file.
 const FOLDER: &str = "conf.d";
+/// Most bytes of a file: a hundred times what one with every key takes.
+const SIZE_MAX: u64 = 1024 * 1024;
+/// Most brackets open at once. No key needs more than two, and the parser's time grows with the
+/// square of them.
+const DEPTH_MAX: usize = 64;
 
 /// A file that was read and is right on its own.
 #[derive(Debug)]
@@ -21,6 +27,7 @@ pub(super) struct Source {
 impl Source {
     /// Reads `text`.
     pub(super) fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        check_depth(file, text)?;
         // Read twice: once for errors that say where, once for what can be merged.
         RawConfig::parse(file, text)?;
         let values: Option<Mapping> =
@@ -45,16 +52,48 @@ impl Source {
 /// must exist if it was `named`.
 pub(super) fn read(path: &Path, named: Named) -> Result<Vec<Source>, ConfigError> {
     let mut sources = Vec::new();
-    match std::fs::read_to_string(path) {
+    match read_text(path) {
         Ok(text) => sources.push(Source::parse(path, &text)?),
         Err(error) if named == Named::Default && error.kind() == ErrorKind::NotFound => {}
         Err(source) => return Err(unreadable(path, source)),
     }
     for file in additions(&path.with_file_name(FOLDER))? {
-        let text = std::fs::read_to_string(&file).map_err(|source| unreadable(&file, source))?;
+        let text = read_text(&file).map_err(|source| unreadable(&file, source))?;
         sources.push(Source::parse(&file, &text)?);
     }
     Ok(sources)
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = File::open(path)?;
+    file.take(SIZE_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > SIZE_MAX {
+        let limit = format!("it has more than {SIZE_MAX} bytes, which is no configuration");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, limit));
+    }
+    Ok(text)
+}
+
+fn check_depth(file: &Path, text: &str) -> Result<(), ConfigError> {
+    let mut depth = 0_usize;
+    for (number, line) in (1..).zip(text.lines()) {
+        for (column, character) in (1..).zip(line.chars()) {
+            match character {
+                '[' | '{' => depth += 1,
+                ']' | '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > DEPTH_MAX {
+                return Err(ConfigError::Text {
+                    file: file.to_owned(),
+                    place: Place(Some((number, column))),
+                    message: format!("more than {DEPTH_MAX} brackets are open: close some"),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Who chose the main file.
@@ -108,7 +147,7 @@ fn additions(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     Ok(files)
 }
 
-fn unreadable(file: &Path, source: std::io::Error) -> ConfigError {
+fn unreadable(file: &Path, source: io::Error) -> ConfigError {
     ConfigError::Read {
         file: file.to_owned(),
         source,

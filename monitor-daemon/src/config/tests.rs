@@ -27,6 +27,21 @@ fn nothing_written_means_the_defaults() {
     assert!(!config.accept_blind);
 }
 
+#[test]
+fn what_is_no_configuration_is_refused_without_reading_on() {
+    let deep = format!("policies:\n  {}\n", "[".repeat(100_000));
+    assert_eq!(
+        parse(&deep).unwrap_err(),
+        "m.yaml:2:67: more than 64 brackets are open: close some"
+    );
+    let error = Config::load(Some(Path::new("/dev/zero"))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot read the configuration `/dev/zero`: it has more than 1048576 bytes, which is no \
+         configuration"
+    );
+}
+
 const EVERY_KEY: &str = "
 policies: [/etc/monitor/policies, /opt/site.yaml]
 rule_matching: all

@@ -1,5 +1,5 @@
-//! Bytes from a ring: decoded or refused; what is decoded becomes an event, and every field of it
-//! is asked for in both views.
+//! Bytes from a ring: decoded or refused; what is decoded becomes an event, whose fields are asked
+//! for in both views.
 //!
 //! Lengths that add up are hard to guess, so an input whose first byte is even is made honest:
 //! the header's length is what it should be and its strings share what follows the body.
@@ -53,7 +53,8 @@ fn look(record: &Record<'_>, mode: u8) {
         return;
     };
     event.time();
-    for field in &*FIELDS {
+    // A part of them a run: runs are worth more than fields.
+    for field in FIELDS.iter().skip(usize::from(mode % 32)).step_by(32) {
         event.value(field, View::Passed);
         event.value(field, View::Resolved);
         event.has_name(field, "localhost");

@@ -32,20 +32,21 @@ pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
     Ok(conclude(&tally))
 }
 
-/// Everything there is to check, with the demand that what must run does run.
-pub(crate) fn ci() -> Result<ExitCode> {
+/// Everything there is to check, or of the tests the suites named, with the demand that what must
+/// run does run.
+pub(crate) fn ci(suites: &[String]) -> Result<ExitCode> {
     // The tests read this and fail where they would otherwise skip. Restarting is the safe way to
     // set a variable for all that follows.
     if std::env::var_os("CI").is_none_or(|value| value != "true") {
         let this = std::env::current_exe().context("cannot find this program")?;
         let mut again = Command::new(this);
-        again.arg("ci").env("CI", "true");
+        again.arg("ci").args(suites).env("CI", "true");
         shell::announce(&again);
         return Err(again.exec()).context("cannot start this program again");
     }
     setup::setup(Level::Ci)?;
     let mut tally = Tally::default();
-    run_suites(&[], &mut tally)?;
+    run_suites(suites, &mut tally)?;
     further::check(&mut tally)?;
     Ok(conclude(&tally))
 }

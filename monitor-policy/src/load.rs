@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::compile;
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Code, Severity};
 use crate::policy::Policy;
 use crate::priority::Priority;
 use crate::report::FileReport;
@@ -90,6 +90,12 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
                 })
                 .cloned(),
         );
+        // What is unused cannot be said when something could not be read.
+        let broken = findings
+            .iter()
+            .any(|finding| finding.code.severity() == Severity::Error);
+        let unused = |code| matches!(code, Code::UnusedMacro | Code::UnusedList);
+        findings.retain(|finding| !(broken && unused(finding.code)));
         findings.retain(|finding| {
             reported.insert((finding.code, finding.place, finding.message.clone()))
         });

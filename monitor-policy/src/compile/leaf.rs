@@ -294,7 +294,8 @@ fn warn(check: &Check, warnings: &mut Vec<Fault>) {
     let call = text
         .split_once('(')
         .is_some_and(|(name, _)| TRANSFORMERS.contains(&name));
-    if is_field(text) || TRANSFORMERS.contains(&text) || call {
+    let base = text.split_once('[').map_or(text, |(name, _)| name);
+    if is_field(base) || TRANSFORMERS.contains(&text) || call {
         let message = format!("`{text}` is compared as text, though it is also a field's name");
         warnings.push(
             Fault::new(Code::ConditionWarning, message, one.span.clone())

@@ -22,5 +22,6 @@ mod hung;
 mod loss;
 mod metrics;
 mod older;
+mod rule_tests;
 mod sandbox;
 mod world;

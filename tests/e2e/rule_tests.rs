@@ -100,7 +100,7 @@ FAIL r.test.yaml:1: a shell
     - fires: Shell
     + silent: Shell
       true  user.name = root
-            with user.name=\"root\", r.yaml:7:59
+            with user.name=\"root\", r.yaml:7:56
 FAIL r.test.yaml:6: a shell, unless {user.name: me}
     - silent: Shell
     + fires: Shell
@@ -111,7 +111,7 @@ FAIL r.test.yaml:6: a shell, unless {user.name: me}
       true  proc.name in (bash, sh)
             with proc.name=\"sh\", r.yaml:7:26
       false user.name = root
-            with user.name=\"me\", r.yaml:7:59
+            with user.name=\"me\", r.yaml:7:56
 r.test.yaml: 2 failed, 1 passed
 "
     );

@@ -119,7 +119,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("Account file changed by hand", "echo >> /etc/group"),
     (
         "Account made or changed",
-        "cp /bin/busybox /tmp/useradd; /tmp/useradd toor",
+        "ln -s /bin/busybox /tmp/useradd; /tmp/useradd toor",
     ),
     (
         "Right to become root given",

@@ -80,7 +80,7 @@ pub(super) const ACTS: &[Act] = &[
     ),
     act(
         "Search for private keys or passwords",
-        "grep -r 'BEGIN RSA PRIVATE KEY' FOLDER/none",
+        "/bin/grep -r 'BEGIN RSA PRIVATE KEY' FOLDER/none",
     ),
     act("Process attached to another", ATTACH),
     Act {
@@ -166,7 +166,10 @@ pub(super) const ACTS: &[Act] = &[
         "Kernel log cleared",
         "cp /bin/true FOLDER/dmesg; FOLDER/dmesg -C",
     ),
-    act("Files wiped", "echo x > FOLDER/wiped; shred FOLDER/wiped"),
+    act(
+        "Files wiped",
+        "echo x > FOLDER/wiped; /usr/bin/shred FOLDER/wiped",
+    ),
     act(
         "Capabilities given to a file",
         "cp /bin/true FOLDER/setcap; FOLDER/setcap cap_setuid+ep x",

@@ -4,21 +4,32 @@
 use monitor_policy::RulesFile;
 
 macro_rules! embed {
-    ($name:literal) => {
+    ($name:literal, $end:literal) => {
         RulesFile {
-            name: concat!("policies/", $name, ".yaml"),
-            text: include_str!(concat!("../../policies/", $name, ".yaml")),
+            name: concat!("policies/", $name, $end),
+            text: include_str!(concat!("../../policies/", $name, $end)),
         }
     };
 }
 
-/// The files, named as in the repository.
-pub const FILES: &[RulesFile<'static>] = &[
-    embed!("credentials"),
-    embed!("escape"),
-    embed!("execution"),
-    embed!("files"),
-    embed!("network"),
+macro_rules! themes {
+    ($($name:literal,)*) => {
+        /// The rules files, named as in the repository.
+        pub const FILES: &[RulesFile<'static>] = &[$(embed!($name, ".yaml"),)*];
+
+        /// The tests beside them.
+        pub const TESTS: &[RulesFile<'static>] = &[$(embed!($name, ".test.yaml"),)*];
+    };
+}
+
+themes![
+    "credentials",
+    "escape",
+    "execution",
+    "files",
+    "kernel",
+    "network",
+    "persistence",
 ];
 
 #[cfg(test)]

@@ -25,5 +25,6 @@ mod loss;
 mod metrics;
 mod older;
 mod robust;
+mod rule_tests;
 mod sandbox;
 mod world;

@@ -13,6 +13,7 @@ const POLICY: u8 = 1;
 pub(super) const USAGE: u8 = 2;
 const ENVIRONMENT: u8 = 3;
 const CONFIGURATION: u8 = 4;
+const TESTS: u8 = 5;
 const INTERNAL: u8 = 70;
 
 /// Every exit code with its meaning, for the documentation.
@@ -20,7 +21,7 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (0, "Done; for `run`: stopped by SIGTERM or SIGINT."),
     (
         POLICY,
-        "A policy does not load, or what `eval` reads is no event.",
+        "A policy or a file of tests does not load, or what `eval` reads is no event.",
     ),
     (USAGE, "The command line is wrong."),
     (
@@ -28,6 +29,7 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
         "The machine lacks something: root, a kernel feature, a file, an address.",
     ),
     (CONFIGURATION, "The configuration is wrong."),
+    (TESTS, "A test beside rules fails."),
     (INTERNAL, "A bug of ours."),
 ];
 
@@ -41,6 +43,13 @@ pub(super) enum Error {
     ReadPolicy { path: PathBuf, source: io::Error },
     #[error("the folder `{}` has no rules file (*.yaml, *.yml)", path.display())]
     EmptyFolder { path: PathBuf },
+    #[error("there are no tests: the tests of NAME.yaml are in NAME.test.yaml beside it")]
+    NoTests,
+    /// Diagnostics have been printed.
+    #[error("the tests cannot be read")]
+    TestsRefused,
+    #[error("{failed} of the tests failed")]
+    TestsFailed { failed: usize },
     #[error("the condition does not compile: {0}")]
     Condition(Box<monitor_policy::Diagnostic>),
     #[error("cannot read the events from `{name}`: {source}")]
@@ -84,6 +93,8 @@ impl Error {
             Self::Refused
             | Self::ReadPolicy { .. }
             | Self::EmptyFolder { .. }
+            | Self::NoTests
+            | Self::TestsRefused
             | Self::Condition(_)
             | Self::ReadEvents { .. }
             | Self::Event { .. } => POLICY,
@@ -95,6 +106,7 @@ impl Error {
             | Self::WriteFiles { .. }
             | Self::Print(_) => ENVIRONMENT,
             Self::Config(_) => CONFIGURATION,
+            Self::TestsFailed { .. } => TESTS,
             Self::Output(OutputError::Thread(_))
             | Self::Serve(ServeError::Start(_))
             | Self::Metrics(_)

@@ -13,6 +13,7 @@ mod print;
 mod reference;
 mod rules;
 mod run;
+mod test;
 
 use std::process::ExitCode;
 
@@ -26,11 +27,14 @@ Examples:
     sudo monitor-daemon run --policy /etc/falco/falco_rules.yaml --alerts /var/log/alerts.jsonl
   See whether a rules file loads:
     monitor-daemon check my_rules.yaml
+  Run the tests beside your rules:
+    monitor-daemon test my_rules.yaml
   See what this kernel lets us watch:
     sudo monitor-daemon doctor
 
 Exit codes: 0 done, 1 a policy or its input is wrong, 2 the command line is wrong, 3 the machine
-lacks something (root, a kernel feature, a file), 4 the configuration is wrong, 70 a bug of ours.";
+lacks something (root, a kernel feature, a file), 4 the configuration is wrong, 5 a test beside
+rules fails, 70 a bug of ours.";
 
 /// Watches a container host from the kernel and alerts on what Falco-language policies describe.
 #[derive(Debug, Parser)]
@@ -48,6 +52,7 @@ enum Command {
     Doctor(doctor::Arguments),
     Fields(fields::Arguments),
     Rules(rules::Arguments),
+    Test(test::Arguments),
     Config(config::Arguments),
     Completion(completion::CompletionArguments),
     Man(completion::ManArguments),
@@ -82,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Fields(arguments) => fields::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Completion(arguments) => {
             completion::completion(&arguments, &mut Arguments::command())
@@ -133,6 +139,10 @@ mod tests {
             ("eval --cases a.jsonl --events b.jsonl", false),
             ("eval --cases a.jsonl --policy b.yaml", false),
             ("doctor --format json", true),
+            ("test", true),
+            ("test my-rules a.yaml --format json", true),
+            ("test --config c.yaml", true),
+            ("test a.yaml --config c.yaml", false),
             ("fields --format json", true),
             ("rules --config c.yaml --policy a --policy b --kernel", true),
             ("config --config c.yaml", true),

@@ -59,7 +59,8 @@ pub(super) fn load(paths: &[PathBuf], options: Options) -> Result<Policy, Error>
     finish(monitor_policy::load(&files, &options))
 }
 
-fn finish(loaded: Loaded) -> Result<Policy, Error> {
+/// The policy of a load; its warnings and errors go to standard error.
+pub(super) fn finish(loaded: Loaded) -> Result<Policy, Error> {
     let color = color(&io::stderr());
     let rendered: String = loaded
         .files

@@ -14,6 +14,7 @@ mod requirement;
 mod rule_item;
 mod store;
 
+pub(crate) use entries::{Entries, Read};
 pub(crate) use exceptions::with_exceptions;
 pub(crate) use finding::{Finding, ItemRef};
 pub(crate) use lists::Lists;

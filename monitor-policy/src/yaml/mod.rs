@@ -96,6 +96,13 @@ impl Node {
     }
 }
 
+impl Scalar {
+    /// Whether it stands without quotes in one line: then it may be a number or a boolean.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.style == ScalarStyle::Plain
+    }
+}
+
 impl Content {
     fn weight(&self) -> usize {
         let inner = match self {

@@ -157,6 +157,17 @@ impl Policy {
 
     /// The rules that match an event, in the order of the rules; with first-match at most one.
     pub fn evaluate<'s>(&self, event: &dyn Event, scratch: &'s mut Scratch) -> &'s [Match] {
+        self.evaluate_observed(event, scratch, |_| {})
+    }
+
+    /// Like [`Self::evaluate`], and says of each rule that it was tested as soon as it was: for
+    /// whoever measures what rules cost. What rules share is tested with the first that needs it.
+    pub fn evaluate_observed<'s>(
+        &self,
+        event: &dyn Event,
+        scratch: &'s mut Scratch,
+        mut tested: impl FnMut(usize),
+    ) -> &'s [Match] {
         let Scratch {
             matches,
             passed,
@@ -184,6 +195,7 @@ impl Policy {
                 .iter_mut()
                 .flatten()
                 .find_map(|(view, frame)| frame.holds(body.condition).then_some(*view));
+            tested(*rule);
             if let Some(view) = view {
                 matches.push(Match { rule: *rule, view });
                 if self.matching == Matching::First {

@@ -26,7 +26,8 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (USAGE, "The command line is wrong."),
     (
         ENVIRONMENT,
-        "The machine lacks something: root, a kernel feature, a file, an address.",
+        "The machine lacks something: root, a kernel feature, a file, an address, a running daemon \
+         (`top`).",
     ),
     (CONFIGURATION, "The configuration is wrong."),
     (TESTS, "A test beside rules fails."),
@@ -75,6 +76,8 @@ pub(super) enum Error {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Watch(#[from] WatchError),
+    #[error(transparent)]
+    Top(#[from] super::top::FetchError),
     #[error("cannot write into the folder `{}`: {source}", folder.display())]
     WriteFiles { folder: PathBuf, source: io::Error },
     #[error("cannot write the result: {0}")]
@@ -103,6 +106,7 @@ impl Error {
             | Self::Output(OutputError::Open { .. })
             | Self::Serve(ServeError::Listen { .. })
             | Self::Watch(_)
+            | Self::Top(_)
             | Self::WriteFiles { .. }
             | Self::Print(_) => ENVIRONMENT,
             Self::Config(_) => CONFIGURATION,

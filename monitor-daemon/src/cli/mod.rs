@@ -14,6 +14,7 @@ mod reference;
 mod rules;
 mod run;
 mod test;
+mod top;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ Examples:
     monitor-daemon test my_rules.yaml
   See what this kernel lets us watch:
     sudo monitor-daemon doctor
+  See what a running daemon does:
+    monitor-daemon top
 
 Exit codes: 0 done, 1 a policy or its input is wrong, 2 the command line is wrong, 3 the machine
 lacks something (root, a kernel feature, a file), 4 the configuration is wrong, 5 a test beside
@@ -50,6 +53,7 @@ enum Command {
     Check(check::Arguments),
     Eval(eval::Arguments),
     Doctor(doctor::Arguments),
+    Top(top::Arguments),
     Fields(fields::Arguments),
     Rules(rules::Arguments),
     Test(test::Arguments),
@@ -85,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Fields(arguments) => fields::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
@@ -144,6 +149,10 @@ mod tests {
             ("test --config c.yaml", true),
             ("test a.yaml --config c.yaml", false),
             ("fields --format json", true),
+            ("top --once --interval 0.5 --sort matches", true),
+            ("top --address 127.0.0.1:1 --format json", true),
+            ("top --address 127.0.0.1:1 --config c.yaml", false),
+            ("top --interval 0", false),
             ("rules --config c.yaml --policy a --policy b --kernel", true),
             ("config --config c.yaml", true),
             ("completion bash", true),

@@ -28,6 +28,8 @@ enum Topic {
     ExitCodes,
     /// docs/reference/fields.md.
     Fields,
+    /// docs/reference/metrics.md.
+    Metrics,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
@@ -40,6 +42,7 @@ fn text(topic: Topic) -> String {
         Topic::DefaultConfiguration => configuration::commented(),
         Topic::ExitCodes => exit_codes(),
         Topic::Fields => all_fields(),
+        Topic::Metrics => crate::metrics::markdown(),
     }
 }
 
@@ -114,6 +117,7 @@ mod tests {
             (Topic::Configuration, "configuration"),
             (Topic::ExitCodes, "exit-codes"),
             (Topic::Fields, "fields"),
+            (Topic::Metrics, "metrics"),
         ];
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference");
         for (topic, name) in files {

@@ -96,7 +96,7 @@ fn log_to(queue: AlertQueue) {
         .with_env_filter(filter)
         .with_ansi(Colour::of(&std::io::stderr()) == Some(Colour::On))
         .with_target(false)
-        .with_writer(LogLines(queue))
+        .with_writer(LogLines::new(queue))
         .try_init();
     if let Err(error) = result {
         tracing::debug!(%error, "logging was set up before");

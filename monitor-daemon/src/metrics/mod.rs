@@ -5,24 +5,75 @@
 //! [`Snapshot`] about once a second and turned into metrics when scraped. Labels are bounded:
 //! kinds, reasons, CPUs, providers, rules and outputs, never a pid or a path.
 
+mod definition;
 mod output;
 mod server;
 mod snapshot;
+mod top;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use monitor_policy::Priority;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Encoder, Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Counter, CounterVec, Encoder, Error, Histogram, IntCounter, IntCounterVec, IntGauge, Registry,
     TextEncoder,
 };
 
+pub use definition::markdown;
+use definition::{Definition, counter, gauge, histogram};
 use output::OutputFamilies;
 pub use output::OutputMetrics;
 pub use server::{ServeError, Server};
 use snapshot::SnapshotCollector;
 pub use snapshot::{Cache, ContainerCache, Snapshot};
+pub use top::{ContainerLoad, OutputLoad, RecordLoss, RuleLoad, Top};
+
+const BUILD_INFO: &Definition = &gauge(
+    "monitor_build_info",
+    &["version"],
+    "1",
+    "Version of the daemon; always 1.",
+);
+const DECODE_ERRORS: &Definition = &counter(
+    "monitor_decode_errors_total",
+    &[],
+    "records",
+    "Records from the kernel that could not be decoded.",
+);
+const EVALUATION: &Definition = &histogram(
+    "monitor_evaluation_seconds",
+    &[],
+    "seconds",
+    "Time to evaluate one event against all rules.",
+);
+const RULES_LOADED: &Definition = &gauge(
+    "monitor_rules_loaded",
+    &[],
+    "rules",
+    "Rules loaded and enabled.",
+);
+const RULE_MATCHES: &Definition = &counter(
+    "monitor_rule_matches_total",
+    &["rule", "priority"],
+    "events",
+    "Events that a rule matched.",
+);
+const RULE_SECONDS: &Definition = &counter(
+    "monitor_rule_evaluation_seconds_total",
+    &["rule"],
+    "seconds",
+    "Time to test events against a rule, estimated from a sample. Parts that rules share count for \
+     the first that needs them.",
+);
+const DEFINITIONS: &[&Definition] = &[
+    BUILD_INFO,
+    DECODE_ERRORS,
+    EVALUATION,
+    RULES_LOADED,
+    RULE_MATCHES,
+    RULE_SECONDS,
+];
 
 /// One event against all rules: 250 ns to 16 ms.
 const EVALUATION_BUCKETS: [f64; 9] = [
@@ -41,6 +92,7 @@ pub struct Metrics {
     /// Rules loaded and enabled.
     pub rules_loaded: IntGauge,
     rule_matches: IntCounterVec,
+    rule_seconds: CounterVec,
     outputs: OutputFamilies,
     snapshot: Arc<Mutex<Snapshot>>,
 }
@@ -57,31 +109,15 @@ impl Metrics {
         registry.register(Box::new(SnapshotCollector::new(Arc::clone(&snapshot))?))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         build_info(&registry)?;
-        let counter = |name, help| register(&registry, IntCounter::new(name, help)?);
-        let evaluation = HistogramOpts::new(
-            "monitor_evaluation_seconds",
-            "Time to evaluate one event against all rules.",
-        );
+        let evaluation = Histogram::with_opts(EVALUATION.buckets(&EVALUATION_BUCKETS))?;
+        let matches = IntCounterVec::new(RULE_MATCHES.options(), RULE_MATCHES.labels)?;
+        let seconds = CounterVec::new(RULE_SECONDS.options(), RULE_SECONDS.labels)?;
         Ok(Self {
-            decode_errors: counter(
-                "monitor_decode_errors_total",
-                "Records from the kernel that could not be decoded.",
-            )?,
-            evaluation: register(
-                &registry,
-                Histogram::with_opts(evaluation.buckets(EVALUATION_BUCKETS.to_vec()))?,
-            )?,
-            rules_loaded: register(
-                &registry,
-                IntGauge::new("monitor_rules_loaded", "Rules loaded and enabled.")?,
-            )?,
-            rule_matches: register(
-                &registry,
-                IntCounterVec::new(
-                    Opts::new("monitor_rule_matches_total", "Events that a rule matched."),
-                    &["rule", "priority"],
-                )?,
-            )?,
+            decode_errors: register(&registry, IntCounter::with_opts(DECODE_ERRORS.options())?)?,
+            evaluation: register(&registry, evaluation)?,
+            rules_loaded: register(&registry, IntGauge::with_opts(RULES_LOADED.options())?)?,
+            rule_matches: register(&registry, matches)?,
+            rule_seconds: register(&registry, seconds)?,
             outputs: OutputFamilies::new(&registry)?,
             snapshot,
             registry,
@@ -94,6 +130,11 @@ impl Metrics {
             .with_label_values(&[name, &priority.to_string()])
     }
 
+    /// The counter of a rule's evaluation time, in seconds; ask once, at load.
+    pub fn rule_seconds(&self, name: &str) -> Counter {
+        self.rule_seconds.with_label_values(&[name])
+    }
+
     /// The handles of an alert output, such as `stdout`; ask once.
     pub fn output(&self, name: &str) -> OutputMetrics {
         self.outputs.output(name)
@@ -103,6 +144,12 @@ impl Metrics {
     /// scrape.
     pub fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
         lock(&self.snapshot)
+    }
+
+    /// What `monitor-daemon top` shows, now.
+    pub fn top(&self) -> Top {
+        let containers = self.snapshot().loads.clone();
+        top::gather(&self.registry.gather(), containers)
     }
 
     /// Everything in Prometheus' text format.
@@ -123,8 +170,8 @@ fn lock(snapshot: &Mutex<Snapshot>) -> MutexGuard<'_, Snapshot> {
 }
 
 fn build_info(registry: &Registry) -> Result<(), Error> {
-    let options = Opts::new("monitor_build_info", "Version of the daemon; always 1.")
-        .const_label("version", env!("CARGO_PKG_VERSION"));
+    let version = env!("CARGO_PKG_VERSION");
+    let options = BUILD_INFO.options().const_label("version", version);
     register(registry, IntGauge::with_opts(options)?)?.set(1);
     Ok(())
 }

@@ -1,16 +1,46 @@
 //! Metrics of the alert outputs, by output.
 
 use prometheus::{
-    Error, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
 
+use super::definition::{Definition, counter, gauge, histogram};
 use super::register;
+
+const OUTPUT: &[&str] = &["output"];
+pub(super) const ALERTS: &Definition =
+    &counter("monitor_alerts_total", OUTPUT, "alerts", "Alerts written.");
+pub(super) const LOST: &Definition = &counter(
+    "monitor_alerts_lost_total",
+    &["output", "reason"],
+    "alerts",
+    "Alerts that could not be delivered.",
+);
+const WRITE_ERRORS: &Definition = &counter(
+    "monitor_alert_write_errors_total",
+    OUTPUT,
+    "attempts",
+    "Failed attempts to write alerts.",
+);
+pub(super) const QUEUE_BYTES: &Definition = &gauge(
+    "monitor_alert_queue_bytes",
+    OUTPUT,
+    "bytes",
+    "Memory of alerts waiting to be written.",
+);
+const LATENCY: &Definition = &histogram(
+    "monitor_alert_latency_seconds",
+    OUTPUT,
+    "seconds",
+    "Time from the kernel event to the alert written.",
+);
+pub(super) const DEFINITIONS: &[&Definition] = &[ALERTS, LOST, WRITE_ERRORS, QUEUE_BYTES, LATENCY];
 
 /// From a kernel event to its alert written out: 100 µs to 10 s.
 const LATENCY_BUCKETS: [f64; 16] = [
     1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
+
 /// Handles of one alert output.
 #[derive(Clone, Debug)]
 pub struct OutputMetrics {
@@ -42,34 +72,17 @@ pub(super) struct OutputFamilies {
 
 impl OutputFamilies {
     pub(super) fn new(registry: &Registry) -> Result<Self, Error> {
-        let counters = |name, help, labels: &[&str]| {
-            register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+        let counters = |about: &Definition| {
+            register(registry, IntCounterVec::new(about.options(), about.labels)?)
         };
-        let latency = HistogramOpts::new(
-            "monitor_alert_latency_seconds",
-            "Time from the kernel event to the alert written.",
-        );
-        let queue = Opts::new(
-            "monitor_alert_queue_bytes",
-            "Memory of alerts waiting to be written.",
-        );
+        let queue = IntGaugeVec::new(QUEUE_BYTES.options(), QUEUE_BYTES.labels)?;
+        let latency = HistogramVec::new(LATENCY.buckets(&LATENCY_BUCKETS), LATENCY.labels)?;
         Ok(Self {
-            alerts: counters("monitor_alerts_total", "Alerts written.", &["output"])?,
-            lost: counters(
-                "monitor_alerts_lost_total",
-                "Alerts that could not be delivered.",
-                &["output", "reason"],
-            )?,
-            write_errors: counters(
-                "monitor_alert_write_errors_total",
-                "Failed attempts to write alerts.",
-                &["output"],
-            )?,
-            queue_bytes: register(registry, IntGaugeVec::new(queue, &["output"])?)?,
-            latency: register(
-                registry,
-                HistogramVec::new(latency.buckets(LATENCY_BUCKETS.to_vec()), &["output"])?,
-            )?,
+            alerts: counters(ALERTS)?,
+            lost: counters(LOST)?,
+            write_errors: counters(WRITE_ERRORS)?,
+            queue_bytes: register(registry, queue)?,
+            latency: register(registry, latency)?,
         })
     }
 

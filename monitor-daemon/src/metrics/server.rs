@@ -1,4 +1,4 @@
-//! Serves `/metrics` and `/healthz` over HTTP on its own thread, so that no scraper, however slow
+//! Serves `/metrics`, `/healthz` and, to this host only, `/top` over HTTP on its own thread, so that no scraper, however slow
 //! or hostile, can hold up the daemon: at most [`CONNECTIONS`] at a time, one request each, every
 //! one over within [`CONNECTION_TIME`].
 
@@ -121,7 +121,8 @@ async fn serve(
 }
 
 async fn connection(stream: TcpStream, metrics: &Metrics) {
-    let service = service_fn(async |request| Ok::<_, Infallible>(answer(&request, metrics)));
+    let from = caller(&stream);
+    let service = service_fn(async |request| Ok::<_, Infallible>(answer(&request, from, metrics)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
@@ -134,7 +135,23 @@ async fn connection(stream: TcpStream, metrics: &Metrics) {
     }
 }
 
-fn answer<B>(request: &Request<B>, metrics: &Metrics) -> Response<Full<Bytes>> {
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Caller {
+    ThisHost,
+    Elsewhere,
+}
+
+fn caller(stream: &TcpStream) -> Caller {
+    let peer = stream.peer_addr().map(|peer| peer.ip().to_canonical());
+    let own = stream.local_addr().map(|own| own.ip().to_canonical());
+    match (peer, own) {
+        (Ok(peer), Ok(own)) if peer.is_loopback() || peer == own => Caller::ThisHost,
+        _ => Caller::Elsewhere,
+    }
+}
+
+fn answer<B>(request: &Request<B>, from: Caller, metrics: &Metrics) -> Response<Full<Bytes>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".into());
         response
@@ -156,7 +173,27 @@ fn answer<B>(request: &Request<B>, metrics: &Metrics) -> Response<Full<Bytes>> {
             ),
         },
         "/healthz" => text(StatusCode::OK, "ok\n".into()),
+        // Names of containers are nobody's business elsewhere.
+        "/top" if from == Caller::Elsewhere => {
+            text(StatusCode::FORBIDDEN, "only from this host\n".into())
+        }
+        "/top" => top(metrics),
         _ => text(StatusCode::NOT_FOUND, "see /metrics and /healthz\n".into()),
+    }
+}
+
+fn top(metrics: &Metrics) -> Response<Full<Bytes>> {
+    match serde_json::to_vec(&metrics.top()) {
+        Ok(body) => {
+            let mut response = text(StatusCode::OK, body.into());
+            let format = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, format);
+            response
+        }
+        Err(error) => text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("{error}\n").into(),
+        ),
     }
 }
 
@@ -206,6 +243,7 @@ mod tests {
                 "text/plain; version=0.0.4",
             ),
             ("GET /healthz", "HTTP/1.1 200 OK", "\r\n\r\nok\n"),
+            ("GET /top", "HTTP/1.1 200 OK", "{\"version\":\""),
             ("GET /", "HTTP/1.1 404 Not Found", "see /metrics"),
             (
                 "POST /metrics",

@@ -1,6 +1,6 @@
 //! Figures that other parts count themselves, copied here and exported when scraped.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,8 @@ use prometheus::Error;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-use super::lock;
+use super::definition::{Definition, counter, gauge};
+use super::{ContainerLoad, lock};
 use crate::probe::{Coverage, Loss, Tier};
 
 /// The figures.
@@ -32,6 +33,10 @@ pub struct Snapshot {
     pub processes: Cache,
     /// Records of a process that nothing else had told of, since start.
     pub unknown_processes: u64,
+    /// Bytes of events that wait for metadata.
+    pub waiting_bytes: u64,
+    /// Events by container; shown by `top`, not scraped.
+    pub loads: Vec<ContainerLoad>,
 }
 
 /// A bounded cache.
@@ -72,75 +77,91 @@ pub(super) struct SnapshotCollector {
     descriptions: Vec<Desc>,
 }
 
-/// Name, help and type of a family; the families below use them in this order.
-type Family = (&'static str, &'static str, MetricType);
-
-const KEPT: Family = (
+pub(super) const KEPT: &Definition = &counter(
     "monitor_records_kept_total",
+    &["kind"],
+    "records",
     "Records that the kernel side kept and the daemon received.",
-    MetricType::COUNTER,
 );
-const LOST: Family = (
+pub(super) const LOST: &Definition = &counter(
     "monitor_records_lost_total",
+    &["kind", "reason", "cpu"],
+    "records",
     "Records lost between hook and daemon.",
-    MetricType::COUNTER,
 );
-const MISSED: Family = (
+const MISSED: &Definition = &counter(
     "monitor_program_runs_missed_total",
+    &["program"],
+    "runs",
     "Runs of a kernel program left out because it was running on that CPU already.",
-    MetricType::COUNTER,
 );
-const UNKNOWN: Family = (
+const UNKNOWN: &Definition = &counter(
     "monitor_unknown_processes_total",
+    &[],
+    "records",
     "Records of a process that nothing else had told of.",
-    MetricType::COUNTER,
 );
-const PROVIDER: Family = (
+const PROVIDER: &Definition = &gauge(
     "monitor_provider",
+    &["kind", "provider", "tier"],
+    "1 or 0",
     "What serves an event kind: 1, or 0 when nothing does and the daemon is blind for it.",
-    MetricType::GAUGE,
 );
-const CONTAINERS: Family = (
+const CONTAINERS: &Definition = &gauge(
     "monitor_container_cache_entries",
+    &[],
+    "containers",
     "Containers known.",
-    MetricType::GAUGE,
 );
-const CONTAINERS_PENDING: Family = (
+const CONTAINERS_PENDING: &Definition = &gauge(
     "monitor_container_cache_pending",
+    &[],
+    "containers",
     "Containers whose metadata has not come yet.",
-    MetricType::GAUGE,
 );
-const CONTAINERS_BYTES: Family = (
+const CONTAINERS_BYTES: &Definition = &gauge(
     "monitor_container_cache_bytes",
+    &[],
+    "bytes",
     "Approximate memory of the container cache.",
-    MetricType::GAUGE,
 );
-const CONTAINERS_EVICTED: Family = (
+const CONTAINERS_EVICTED: &Definition = &counter(
     "monitor_container_cache_evictions_total",
+    &[],
+    "containers",
     "Containers forgotten for lack of room.",
-    MetricType::COUNTER,
 );
-const DOCKER_UP: Family = (
+pub(super) const DOCKER_UP: &Definition = &gauge(
     "monitor_docker_up",
+    &[],
+    "1 or 0",
     "Whether the Docker API answers.",
-    MetricType::GAUGE,
 );
-const PROCESSES: Family = (
+const PROCESSES: &Definition = &gauge(
     "monitor_process_table_entries",
+    &[],
+    "processes",
     "Processes known.",
-    MetricType::GAUGE,
 );
-const PROCESSES_BYTES: Family = (
+const PROCESSES_BYTES: &Definition = &gauge(
     "monitor_process_table_bytes",
+    &[],
+    "bytes",
     "Approximate memory of the process table.",
-    MetricType::GAUGE,
 );
-const PROCESSES_EVICTED: Family = (
+const PROCESSES_EVICTED: &Definition = &counter(
     "monitor_process_table_evictions_total",
+    &[],
+    "processes",
     "Processes forgotten for lack of room.",
-    MetricType::COUNTER,
 );
-const FAMILIES: [Family; 13] = [
+pub(super) const WAITING_BYTES: &Definition = &gauge(
+    "monitor_waiting_events_bytes",
+    &[],
+    "bytes",
+    "Memory of events that wait for the metadata of their container.",
+);
+pub(super) const DEFINITIONS: &[&Definition] = &[
     KEPT,
     LOST,
     MISSED,
@@ -154,19 +175,13 @@ const FAMILIES: [Family; 13] = [
     PROCESSES,
     PROCESSES_BYTES,
     PROCESSES_EVICTED,
+    WAITING_BYTES,
 ];
 
 impl SnapshotCollector {
     pub(super) fn new(snapshot: Arc<Mutex<Snapshot>>) -> Result<Self, Error> {
-        let describe = |(name, help, _): &Family| {
-            Desc::new(
-                (*name).to_owned(),
-                (*help).to_owned(),
-                Vec::new(),
-                HashMap::new(),
-            )
-        };
-        let descriptions = FAMILIES.iter().map(describe).collect::<Result<_, _>>()?;
+        let descriptions = DEFINITIONS.iter().map(|about| about.description());
+        let descriptions = descriptions.collect::<Result<_, _>>()?;
         Ok(Self {
             snapshot,
             descriptions,
@@ -189,6 +204,8 @@ impl Collector for SnapshotCollector {
             docker_up,
             processes,
             unknown_processes,
+            waiting_bytes,
+            loads: _,
         } = lock(&self.snapshot).clone();
         let ContainerCache { cache, pending } = containers;
         let labelled = [
@@ -216,6 +233,7 @@ impl Collector for SnapshotCollector {
             (PROCESSES, processes.entries),
             (PROCESSES_BYTES, processes.bytes),
             (PROCESSES_EVICTED, processes.evictions),
+            (WAITING_BYTES, waiting_bytes),
         ];
         let plain = plain.map(|(about, value)| family(about, [sample(about, &[], value)]));
         // A family without samples is not valid exposition.
@@ -261,7 +279,7 @@ fn provider_sample(coverage: &Coverage) -> Metric {
     sample(PROVIDER, &labels, u64::from(provider.is_some()))
 }
 
-fn sample((_, _, family_type): Family, labels: &[(&str, &str)], value: u64) -> Metric {
+fn sample(about: &Definition, labels: &[(&str, &str)], value: u64) -> Metric {
     let labels = labels.iter().map(|(name, value)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
@@ -269,7 +287,7 @@ fn sample((_, _, family_type): Family, labels: &[(&str, &str)], value: u64) -> M
         pair
     });
     let mut metric = Metric::from_label(labels.collect());
-    if family_type == MetricType::COUNTER {
+    if about.family == MetricType::COUNTER {
         let mut counter = Counter::default();
         counter.set_value(value as f64);
         metric.set_counter(counter);
@@ -281,14 +299,11 @@ fn sample((_, _, family_type): Family, labels: &[(&str, &str)], value: u64) -> M
     metric
 }
 
-fn family(
-    (name, help, family_type): Family,
-    samples: impl IntoIterator<Item = Metric>,
-) -> MetricFamily {
+fn family(about: &Definition, samples: impl IntoIterator<Item = Metric>) -> MetricFamily {
     let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(family_type);
+    family.set_name(about.name.to_owned());
+    family.set_help(about.help.to_owned());
+    family.set_field_type(about.family);
     family.set_metric(samples.into_iter().collect());
     family
 }

@@ -6,8 +6,12 @@ use std::process::{Command, Stdio};
 use monitor_common::Kind;
 use monitor_common::loss::LossReason;
 use monitor_policy::Priority;
+use prometheus::proto::LabelPair;
 
-use super::{Cache, ContainerCache, Metrics, Snapshot};
+use super::definition::all;
+use super::{
+    Cache, ContainerCache, ContainerLoad, Metrics, OutputLoad, RecordLoss, RuleLoad, Snapshot,
+};
 use crate::probe::{Coverage, Loss, Tier};
 
 fn covered(kind: Kind, by: Option<(&str, Tier)>) -> Coverage {
@@ -20,6 +24,15 @@ fn covered(kind: Kind, by: Option<(&str, Tier)>) -> Coverage {
     }
 }
 
+fn load(id: &str, name: &str, events: u64) -> ContainerLoad {
+    ContainerLoad {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        image: String::new(),
+        events,
+    }
+}
+
 fn filled() -> Metrics {
     let metrics = Metrics::new().unwrap();
     metrics.decode_errors.inc();
@@ -28,6 +41,9 @@ fn filled() -> Metrics {
     metrics
         .rule("Terminal shell in container", Priority::Notice)
         .inc_by(2);
+    metrics
+        .rule_seconds("Terminal shell in container")
+        .inc_by(0.25);
     let output = metrics.output("stdout");
     output.written.inc();
     output.lost_queue_full.inc_by(4);
@@ -35,6 +51,8 @@ fn filled() -> Metrics {
     *metrics.snapshot() = Snapshot {
         missed: vec![("open", 2)],
         unknown_processes: 3,
+        waiting_bytes: 77,
+        loads: vec![load("", "host", 90), load("e2", "web", 7)],
         kept: vec![(Kind::Exec, 7), (Kind::Open, 90)],
         lost: vec![Loss {
             kind: Kind::Open,
@@ -84,6 +102,8 @@ fn a_scrape_shows_every_figure() {
         "monitor_evaluation_seconds_bucket{le=\"0.000004\"} 1",
         "monitor_rules_loaded 3",
         "monitor_rule_matches_total{priority=\"Notice\",rule=\"Terminal shell in container\"} 2",
+        "monitor_rule_evaluation_seconds_total{rule=\"Terminal shell in container\"} 0.25",
+        "monitor_waiting_events_bytes 77",
         "monitor_alerts_total{output=\"stdout\"} 1",
         "monitor_alerts_lost_total{output=\"stdout\",reason=\"queue_full\"} 4",
         "monitor_alert_latency_seconds_bucket{output=\"stdout\",le=\"0.0005\"} 0",
@@ -108,6 +128,70 @@ fn a_scrape_shows_every_figure() {
         );
     }
     assert!(text.contains("\nprocess_resident_memory_bytes "), "{text}");
+}
+
+#[test]
+fn what_is_defined_is_what_is_scraped() {
+    for family in filled().registry.gather() {
+        let name = family.name();
+        if name.starts_with("process_") {
+            continue;
+        }
+        let definition = all()
+            .find(|definition| definition.name == name)
+            .expect(name);
+        assert_eq!(family.help(), definition.help, "{name}");
+        assert_eq!(family.get_field_type(), definition.family, "{name}");
+        for metric in family.get_metric() {
+            let labels = metric.get_label().iter().map(LabelPair::name);
+            let mut labels: Vec<&str> = labels.collect();
+            let mut defined = definition.labels.to_vec();
+            labels.sort_unstable();
+            defined.sort_unstable();
+            assert_eq!(labels, defined, "{name}");
+        }
+    }
+    let families = filled().registry.gather();
+    for definition in all() {
+        let scraped = families
+            .iter()
+            .any(|family| family.name() == definition.name);
+        assert!(scraped, "{} is defined and not scraped", definition.name);
+    }
+}
+
+#[test]
+fn top_tells_the_same_figures() {
+    let top = filled().top();
+    assert_eq!(
+        (top.records, top.waiting_bytes, top.docker_up),
+        (97, 77, true)
+    );
+    assert_eq!(top.containers, filled().snapshot().loads);
+    let lost = RecordLoss {
+        kind: "open".into(),
+        reason: "ring_full".into(),
+        count: 5,
+    };
+    assert_eq!(top.records_lost, [lost]);
+    let rule = RuleLoad {
+        rule: "Terminal shell in container".into(),
+        priority: "Notice".into(),
+        matches: 2,
+        seconds: 0.25,
+    };
+    assert_eq!(top.rules, [rule]);
+    let output = OutputLoad {
+        output: "stdout".into(),
+        written: 1,
+        queue_bytes: 0,
+        lost: [("queue_full".to_owned(), 4)].into(),
+    };
+    assert_eq!(top.outputs, [output]);
+    assert!(
+        top.rss_bytes > 1_000_000 && top.cpu_seconds > 0.0,
+        "{top:?}"
+    );
 }
 
 #[test]

@@ -3,13 +3,28 @@
 
 use std::io::{self, Write};
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::AlertQueue;
+use super::terminal::Levels;
+use super::{AlertQueue, journal};
 
 /// Makes a writer for each log line.
 #[derive(Clone, Debug)]
-pub struct LogLines(pub AlertQueue);
+pub struct LogLines {
+    queue: AlertQueue,
+    levels: Levels,
+}
+
+impl LogLines {
+    /// Lines go through `queue` to standard error.
+    pub fn new(queue: AlertQueue) -> Self {
+        Self {
+            queue,
+            levels: Levels::of(io::stderr()),
+        }
+    }
+}
 
 /// Collects a line; hands it over when dropped.
 #[derive(Debug)]
@@ -23,9 +38,27 @@ impl<'a> MakeWriter<'a> for LogLines {
 
     fn make_writer(&'a self) -> LogLine {
         LogLine {
-            queue: self.0.clone(),
+            queue: self.queue.clone(),
             text: Vec::new(),
         }
+    }
+
+    fn make_writer_for(&'a self, about: &Metadata<'_>) -> LogLine {
+        let mut line = self.make_writer();
+        if self.levels == Levels::InFront {
+            line.text = journal::level(severity(*about.level())).into_bytes();
+        }
+        line
+    }
+}
+
+/// The syslog severity of a log line.
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod alert;
 mod file;
+mod journal;
 mod json;
 mod log;
 mod pretty;
@@ -36,7 +37,7 @@ use self::file::{AlertFile, FileWriter};
 use self::queue::{Item, Queue, Refused};
 use self::syslog::{Link, SyslogWriter};
 use self::syslog_message::SyslogMessage;
-use self::terminal::{Form, Screen, TerminalWriter};
+use self::terminal::{Form, Levels, Screen, TerminalWriter};
 use crate::config::{Config, JsonProperties, StdoutFormat, Syslog};
 use crate::metrics::{Metrics, OutputMetrics};
 
@@ -202,6 +203,7 @@ impl Starting<'_> {
         }
         let writer = TerminalWriter {
             form: form(self.settings, json),
+            levels: Levels::of(io::stdout()),
             out: io::stdout(),
             err: io::stderr(),
             status: Colour::of(&io::stderr()),

@@ -2,6 +2,7 @@
 //! status line never mix.
 
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rustix::termios::tcgetwinsize;
@@ -12,7 +13,7 @@ use super::pretty::{self, Colour};
 use super::queue::{Batch, Item, Queue};
 use super::status::Status;
 use super::time::TimeFormat;
-use super::{latency, text};
+use super::{journal, latency, text};
 use crate::metrics::OutputMetrics;
 
 /// Back to the start of the line, and clear it.
@@ -31,12 +32,31 @@ pub(super) enum Form {
     Json(Box<JsonFormat>),
 }
 
+/// Whether lines say how severe they are, for the journal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Levels {
+    InFront,
+    None,
+}
+
+impl Levels {
+    /// What `stream` wants.
+    pub(super) fn of(stream: impl AsFd) -> Self {
+        if journal::is_behind(stream) {
+            Self::InFront
+        } else {
+            Self::None
+        }
+    }
+}
+
 /// Writes batches from a queue until it is closed and drained.
 #[derive(Debug)]
 pub(super) struct TerminalWriter<O, E> {
     pub(super) out: O,
     pub(super) err: E,
     pub(super) form: Form,
+    pub(super) levels: Levels,
     /// How a status line looks; `None` when standard error is no terminal.
     pub(super) status: Option<Colour>,
     pub(super) queue: Arc<Queue>,
@@ -91,6 +111,9 @@ impl<O: Write, E: Write> TerminalWriter<O, E> {
     }
 
     fn render(&self, alert: &Alert, buffer: &mut Vec<u8>) {
+        if self.levels == Levels::InFront {
+            buffer.extend_from_slice(journal::level(alert.priority as u8).as_bytes());
+        }
         match &self.form {
             Form::Pretty(time, colour) => {
                 buffer.extend_from_slice(pretty::alert(alert, time, width(), *colour).as_bytes());
@@ -198,6 +221,7 @@ mod tests {
             out,
             err,
             form: Form::Text(TimeFormat::TimeOfDay(TimeZone::UTC)),
+            levels: Levels::None,
             status: Some(Colour::Off),
             queue: Arc::new(Queue::new(1 << 20)),
             metrics: metrics.output("stdout"),
@@ -243,6 +267,23 @@ mod tests {
         );
         assert_eq!(metrics.output("stdout").written.get(), 1);
         assert_eq!(metrics.output("stdout").latency.get_sample_count(), 1);
+    }
+
+    #[test]
+    fn the_journal_gets_the_severity_in_front() {
+        let shared = Shared::default();
+        let metrics = Metrics::new().unwrap();
+        let mut terminal = writer(shared.clone(), Shared::default(), &metrics);
+        terminal.levels = Levels::InFront;
+        let alert = Alert {
+            output: "a\n<0>b".into(),
+            ..sample()
+        };
+        terminal.write(batch(vec![Item::Alert(Arc::new(alert))], None));
+        assert_eq!(
+            String::from_utf8(shared.0.lock().unwrap().clone()).unwrap(),
+            "<4>12:00:00.000000001: Warning a\\n<0>b\n"
+        );
     }
 
     #[test]

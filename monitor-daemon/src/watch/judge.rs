@@ -1,24 +1,35 @@
 //! From an event to alerts: evaluates the policy and builds what it prints.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use monitor_common::Kind;
 use monitor_policy::{EventSet, EventType, Match, Policy, Rule, Scratch};
-use prometheus::IntCounter;
 use prometheus::local::LocalHistogram;
+use prometheus::{Counter, IntCounter};
 
 use crate::event::{Event, event_types};
 use crate::metrics::Metrics;
 use crate::output::Alert;
 
+mod sampler;
+
+use sampler::Sampler;
+
 /// A rule for more event types than this names none of them.
 const NAMED_MAX: usize = 100;
+
+/// One event in about this many is timed rule by rule: a clock read a rule is more than many rules
+/// cost.
+const SAMPLE: u32 = 128;
 
 /// What all alerts of a rule share.
 #[derive(Debug)]
 struct Card {
     matches: IntCounter,
+    seconds: Counter,
+    /// Time sampled since it was last published, ns.
+    sampled: u64,
     rule: Arc<str>,
     source: Arc<str>,
     tags: Arc<[String]>,
@@ -33,6 +44,7 @@ pub(super) struct Judge {
     kinds: Vec<Kind>,
     cards: Vec<Card>,
     evaluation: LocalHistogram,
+    sampler: Sampler,
     hostname: Arc<str>,
 }
 
@@ -41,6 +53,8 @@ impl Judge {
     pub(super) fn new(policy: Policy, metrics: &Metrics, hostname: Arc<str>) -> Self {
         let card = |rule: &Rule| Card {
             matches: metrics.rule(&rule.name, rule.priority),
+            seconds: metrics.rule_seconds(&rule.name),
+            sampled: 0,
             rule: rule.name.as_str().into(),
             source: rule.source.as_str().into(),
             tags: rule.tags.iter().cloned().collect(),
@@ -53,6 +67,7 @@ impl Judge {
             scratch: Scratch::default(),
             cards,
             evaluation,
+            sampler: Sampler::new(SAMPLE),
             hostname,
         }
     }
@@ -130,7 +145,11 @@ impl Judge {
     /// Tries the rules on an event and hands each alert to `emit`.
     pub(super) fn judge(&mut self, event: &Event<'_>, mut emit: impl FnMut(Alert)) {
         let started = Instant::now();
-        let matches: Vec<Match> = self.policy.evaluate(event, &mut self.scratch).to_vec();
+        let matches: Vec<Match> = if self.sampler.hit() {
+            self.evaluate_timed(event, started)
+        } else {
+            self.policy.evaluate(event, &mut self.scratch).to_vec()
+        };
         self.evaluation.observe(started.elapsed().as_secs_f64());
         for found in matches {
             if let Some(alert) = self.alert(event, found) {
@@ -142,6 +161,27 @@ impl Judge {
     /// Publishes what was measured since the last call.
     pub(super) fn flush(&mut self) {
         self.evaluation.flush();
+        for card in &mut self.cards {
+            let sampled = Duration::from_nanos(std::mem::take(&mut card.sampled));
+            card.seconds
+                .inc_by(sampled.as_secs_f64() * f64::from(SAMPLE));
+        }
+    }
+
+    /// Evaluates, and notes for each rule how long it took.
+    fn evaluate_timed(&mut self, event: &Event<'_>, started: Instant) -> Vec<Match> {
+        let cards = &mut self.cards;
+        let mut before = started;
+        let tested = |rule: usize| {
+            let now = Instant::now();
+            if let Some(card) = cards.get_mut(rule) {
+                card.sampled += now.duration_since(before).as_nanos() as u64;
+            }
+            before = now;
+        };
+        self.policy
+            .evaluate_observed(event, &mut self.scratch, tested)
+            .to_vec()
     }
 
     fn alert(&self, event: &Event<'_>, found: Match) -> Option<Alert> {

@@ -8,6 +8,7 @@
 mod clock;
 mod host;
 mod judge;
+mod loads;
 mod services;
 mod state;
 mod supervisor;

@@ -7,6 +7,7 @@ use monitor_policy::Event as _;
 
 use super::host::Host;
 use super::judge::Judge;
+use super::loads::Loads;
 use super::services::Services;
 use super::waiting::{Deferred, Waiting};
 use super::{Input, Settings, clock};
@@ -38,6 +39,7 @@ pub(super) struct State {
     /// Some rule is about moves between cgroups.
     moves_matter: bool,
     waiting: Waiting,
+    loads: Loads,
     services: Services,
     docker_up: bool,
     rules: u64,
@@ -80,6 +82,7 @@ impl State {
             moves_matter: Judge::kinds(&policy).contains(&Kind::CgroupAttach),
             judge: Judge::new(policy, &metrics, Arc::clone(&hostname)),
             waiting: Waiting::new(WAITING_BYTES),
+            loads: Loads::default(),
             services,
             docker_up: false,
             rules,
@@ -181,6 +184,7 @@ impl State {
             _ => None,
         };
         let process = self.host.apply(&record);
+        self.loads.count(process.origin_cgroup);
         if record.kind() == Kind::CgroupMkdir {
             self.request_metadata();
         }
@@ -308,6 +312,7 @@ impl State {
     fn publish(&mut self, probes: &Probes) {
         self.judge.flush();
         let stats = self.host.index.stats();
+        let loads = self.loads.publish(&mut self.host.index);
         let mut figures = self.metrics.snapshot();
         match (probes.kept(), probes.losses()) {
             (Ok(kept), Ok(lost)) => {
@@ -322,6 +327,8 @@ impl State {
         figures.unknown_processes = self.host.unknown_processes;
         figures.coverage = probes.coverage().to_vec();
         figures.docker_up = self.docker_up;
+        figures.waiting_bytes = self.waiting.bytes() as u64;
+        figures.loads = loads;
         figures.containers = metrics::ContainerCache {
             cache: metrics::Cache {
                 entries: stats.containers as u64,

@@ -109,6 +109,15 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
     }
 }
 
+/// The definitions of files, whatever is wrong with them.
+pub(crate) fn store(files: &[RulesFile<'_>]) -> Store {
+    let mut store = Store::default();
+    for (index, file) in files.iter().enumerate() {
+        apply(&mut store, index, file.text);
+    }
+    store
+}
+
 /// Reads a file and applies its items.
 fn apply(store: &mut Store, index: usize, text: &str) -> Vec<Finding> {
     let FileItems {

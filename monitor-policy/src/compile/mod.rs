@@ -16,6 +16,7 @@ use std::collections::HashSet;
 
 pub(crate) use expression::Expressions;
 pub(crate) use field::{is_field, resolve};
+pub(crate) use leaf::compile as compile_test;
 pub(crate) use macros::Macros;
 pub(crate) use operand::{Operands, Side, TRANSFORMERS, deprecated};
 

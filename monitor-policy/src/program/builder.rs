@@ -88,6 +88,11 @@ impl Builder {
         fields
     }
 
+    /// The field of an index.
+    pub(crate) fn field(&self, index: usize) -> Option<&FieldRef> {
+        self.graph.fields.get(index)
+    }
+
     /// The index of a field.
     pub(crate) fn slot(&mut self, field: FieldRef) -> usize {
         *self.fields.entry(field).or_insert_with_key(|field| {

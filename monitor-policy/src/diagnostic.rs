@@ -23,6 +23,25 @@ pub struct Diagnostic {
     pub length: usize,
     /// The item that it concerns.
     pub item: Option<Item>,
+    /// Other places that have to do with it, in the order in which they are worth a look.
+    pub related: Vec<Related>,
+}
+
+/// A place that helps to understand a diagnostic.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Related {
+    /// What is there.
+    pub message: String,
+    /// The name of the file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Byte offset in the file.
+    pub offset: usize,
+    /// Length in bytes, at least 1.
+    pub length: usize,
 }
 
 /// An item of a rules file, as diagnostics name it.

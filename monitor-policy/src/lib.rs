@@ -27,7 +27,7 @@ mod source;
 pub mod text;
 mod yaml;
 
-pub use diagnostic::{Code, Diagnostic, Item, Severity};
+pub use diagnostic::{Code, Diagnostic, Item, Related, Severity};
 pub use event::{Event, Value, View};
 pub use event_type::{EventSet, EventType};
 pub use explain::{Explanation, Location, Part, Shape, Trace};

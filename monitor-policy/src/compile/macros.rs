@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::condition::ast::{Expr, Name};
-use crate::condition::{Fault, parse};
+use crate::condition::{Fault, parse_all};
 use crate::diagnostic::Code;
 use crate::nearest;
 use crate::rules::{Finding, ItemRef, Lists, Macro, Store};
@@ -39,14 +39,11 @@ impl Macros {
         let mut macros = Self::default();
         for item in store.macros() {
             let text = lists.substitute(&item.condition);
-            let expr = match parse(text.text()) {
-                Ok(expr) => Some(expr),
-                Err(fault) => {
-                    let finding = Finding::from_fault(fault, &text);
-                    macros.findings.push(finding.within(&item.item));
-                    None
-                }
-            };
+            let parsed = parse_all(text.text());
+            let expr = parsed.expr.filter(|_| parsed.faults.is_empty());
+            let faults = parsed.faults.into_iter();
+            let faults = faults.map(|fault| Finding::from_syntax(fault, &text).within(&item.item));
+            macros.findings.extend(faults);
             let name = item.item.name.clone();
             macros.order.push(name.clone());
             macros.by_name.insert(
@@ -124,7 +121,7 @@ impl Macros {
                 }
                 None if store.is_broken_macro(&name.text) => broken = true,
                 None => {
-                    let finding = Finding::from_fault(self.undefined(name), text);
+                    let finding = Finding::from_syntax(self.undefined(name), text);
                     findings.push(finding.within(&item.item));
                 }
             }

@@ -9,18 +9,21 @@ mod field;
 mod leaf;
 mod literal;
 mod macros;
+mod names;
 mod operand;
+mod plugin;
 mod types;
 
 use std::collections::HashSet;
 
 pub(crate) use expression::Expressions;
-pub(crate) use field::{is_field, resolve};
+pub(crate) use field::{is_field, nearest_field, resolve};
 pub(crate) use leaf::compile as compile_test;
 pub(crate) use macros::Macros;
 pub(crate) use operand::{Operands, Side, TRANSFORMERS, deprecated};
+pub(crate) use plugin::owner;
 
-use crate::condition::{Fault, parse};
+use crate::condition::{Fault, parse_all};
 use crate::diagnostic::{Code, Severity};
 use crate::event_type::EventSet;
 use crate::load::{Options, SuggestedOutput};
@@ -31,6 +34,9 @@ use crate::source::Sourced;
 
 /// A rule that matches more types than this does not restrict them in earnest.
 const MANY_EVENT_TYPES: usize = 100;
+
+/// Among so many of the last findings one is not repeated.
+const RECENT: usize = 32;
 
 /// The result of a compilation.
 #[derive(Debug)]
@@ -95,14 +101,13 @@ impl Compiler<'_> {
             self.findings.push(finding.within(&rule.item));
             return;
         }
-        let expr = match parse(text.text()) {
-            Ok(expr) => expr,
-            Err(fault) => {
-                self.findings
-                    .push(Finding::from_fault(fault, &text).within(&rule.item));
-                return;
-            }
-        };
+        let parsed = parse_all(text.text());
+        let broken = !parsed.faults.is_empty();
+        let faults = parsed.faults.into_iter();
+        for fault in faults {
+            self.tell_once(Finding::from_syntax(fault, &text).within(&rule.item));
+        }
+        let Some(expr) = parsed.expr else { return };
         if rule.priority > self.options.minimum_priority {
             self.expressions.mark_used(&expr);
             return;
@@ -115,9 +120,10 @@ impl Compiler<'_> {
         };
         let mut problems = lowered.problems;
         problems.extend(faults);
-        let drop = problems
-            .iter()
-            .any(|problem| problem.finding.code.severity() == Severity::Error);
+        let drop = broken
+            || problems
+                .iter()
+                .any(|problem| problem.finding.code.severity() == Severity::Error);
         self.report(rule, problems);
         let (Some(condition), Some(output), false) = (lowered.node, output, drop) else {
             return;
@@ -149,7 +155,10 @@ impl Compiler<'_> {
                 self.report(rule, warnings);
                 Ok(template)
             }
-            Err(fault) => Err(warnings.into_iter().chain([problem(fault)]).collect()),
+            Err(faults) => {
+                let faults = faults.into_iter().map(problem);
+                Err(warnings.into_iter().chain(faults).collect())
+            }
         }
     }
 
@@ -162,7 +171,23 @@ impl Compiler<'_> {
             if unknown_name && rule.skip_if_unknown_filter {
                 finding.code = Code::UnknownFilter;
             }
-            self.findings.push(finding.within(&rule.item));
+            // Something that another file redefines: say who needs it.
+            let elsewhere = finding.place.file() != rule.item.place.file();
+            if elsewhere && finding.code.severity() == Severity::Error {
+                let message = format!("rule `{}` needs it", rule.item.name);
+                finding = finding.with_related(message, rule.item.place);
+            }
+            self.tell_once(finding.within(&rule.item));
+        }
+    }
+
+    /// One mistake may be come by several times.
+    fn tell_once(&mut self, finding: Finding) {
+        let same =
+            |known: &Finding| known.place == finding.place && known.message == finding.message;
+        let recent = self.findings.iter().rev().take(RECENT);
+        if !recent.into_iter().any(same) {
+            self.findings.push(finding);
         }
     }
 

@@ -1,7 +1,9 @@
 //! Parses outputs.
 
 use super::{Part, Template};
-use crate::compile::{Operands, Side, TRANSFORMERS, deprecated, is_field, resolve};
+use crate::compile::{
+    Operands, Side, TRANSFORMERS, deprecated, is_field, nearest_field, owner, resolve,
+};
 use crate::condition::ast::{Call, FieldName, Operand as Syntax};
 use crate::condition::{Cursor, Fault, parse_call};
 use crate::diagnostic::Code;
@@ -27,9 +29,10 @@ const SUGGESTED: [(&str, Field); 6] = [
 const MAX_WIDTH: usize = 1024;
 
 impl Template {
-    /// Parses an output. Warnings are added to `warnings`.
-    pub(crate) fn parse(text: &Sourced, warnings: &mut Vec<Fault>) -> Result<Self, Fault> {
+    /// Parses an output. Warnings are added to `warnings`; an error is all that is wrong.
+    pub(crate) fn parse(text: &Sourced, warnings: &mut Vec<Fault>) -> Result<Self, Vec<Fault>> {
         let mut template = Self::default();
+        let mut faults = Vec::new();
         let mut cursor = Cursor::new(text.text());
         // A leading star asks for `<NA>` in place of missing values: here it is always so.
         cursor.eat("*");
@@ -40,7 +43,11 @@ impl Template {
             }
             let start = cursor.position();
             if !cursor.eat("%") {
-                return Ok(template);
+                return if faults.is_empty() {
+                    Ok(template)
+                } else {
+                    Err(faults)
+                };
             }
             if cursor.eat("container.info") {
                 let message = "`%container.info` is deprecated and prints nothing";
@@ -50,7 +57,7 @@ impl Template {
                 );
                 continue;
             }
-            template.token(&mut cursor, start, warnings)?;
+            faults.extend(template.token(&mut cursor, start, warnings).err());
         }
     }
 
@@ -85,6 +92,10 @@ impl Template {
             return self.call(call, width);
         }
         let Some(length) = valid_prefix(&name) else {
+            if name.is_empty() {
+                // `%%` is one mistake.
+                cursor.eat("%");
+            }
             return Err(invalid(&name, start..cursor.position().max(start + 1)));
         };
         cursor.reset(name_start + length);
@@ -160,11 +171,9 @@ fn invalid(name: &str, span: std::ops::Range<usize>) -> Fault {
         Fault::unknown("`%` without a field behind it", span)
             .with_help("an output has no way to print a percent sign")
     } else {
-        let names = Field::all()
-            .filter(|field| !field.is(FieldFlags::NEVER))
-            .map(Field::name);
-        Fault::unknown(format!("invalid formatting token `%{name}`"), span)
-            .with_hint(nearest::hint(name, names))
+        let transformer = nearest::hint(name, TRANSFORMERS.into_iter());
+        let help = owner(name).or_else(|| nearest_field(name)).or(transformer);
+        Fault::unknown(format!("invalid formatting token `%{name}`"), span).with_hint(help)
     };
     as_output(fault)
 }

@@ -94,6 +94,11 @@ impl FileReport {
         &self.warnings
     }
 
+    /// Forgets the warnings of some codes.
+    pub fn allow(&mut self, codes: &[Code]) {
+        self.warnings.retain(|found| !codes.contains(&found.code));
+    }
+
     /// The machine-readable result, in Falco's shape.
     pub fn to_json(&self) -> Value {
         let schema_warnings: Vec<_> = self

@@ -122,11 +122,6 @@ impl Sourced {
         inserts.find(|insert| insert.range.contains(&index))
     }
 
-    /// All lists that were put in, in the order of the text.
-    pub(crate) fn inserts(&self) -> &[Insert] {
-        &self.inserts
-    }
-
     /// Cuts the text off.
     pub(crate) fn truncate(&mut self, length: usize) {
         self.text.truncate(length);

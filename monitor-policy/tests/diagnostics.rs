@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use monitor_policy::{Color, Options, RulesFile, load};
+use monitor_policy::{Color, Field, LintGroup, LintOptions, Options, RulesFile, load};
 
 /// The files of a case: name and text.
 fn files(case: &str) -> Vec<(String, String)> {
@@ -30,7 +30,14 @@ fn rendered(case: &str) -> String {
         .iter()
         .map(|(name, text)| RulesFile { name, text })
         .collect();
-    let loaded = load(&files, &Options::default());
+    let options = Options {
+        lint: LintOptions {
+            group: LintGroup::Likely,
+            unfilled: &[Field::ProcStdinName],
+        },
+        ..Options::default()
+    };
+    let loaded = load(&files, &options);
     loaded
         .files
         .iter()

@@ -27,7 +27,7 @@ use crate::names::NameTable;
 use crate::process::{Process, Table, trim_nul};
 use crate::record::{Body, Record};
 use crate::users::Accounts;
-pub use filled::filled;
+pub use filled::{UNFILLED, filled};
 use path::Paths;
 
 #[cfg(test)]

@@ -45,6 +45,11 @@ impl<'a> Expressions<'a> {
         }
     }
 
+    /// The macros.
+    pub(crate) fn macros(&self) -> &Macros {
+        &self.macros
+    }
+
     /// The graph so far.
     pub(crate) fn builder(&self) -> &Builder {
         &self.builder

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::condition::ast::{Expr, Name};
+use crate::condition::ast::{Expr, Name, Span};
 use crate::condition::{Fault, parse_all};
 use crate::diagnostic::Code;
 use crate::nearest;
@@ -31,6 +31,8 @@ pub(crate) struct Parsed {
     pub(crate) text: Sourced,
     /// Its condition, if it is one and all macros in it are there.
     pub(crate) expr: Option<Expr>,
+    /// Its `or`s that have an `and` beside them without parentheses.
+    pub(crate) mixed: Vec<Span>,
 }
 
 impl Macros {
@@ -40,6 +42,7 @@ impl Macros {
         for item in store.macros() {
             let text = lists.substitute(&item.condition);
             let parsed = parse_all(text.text());
+            let mixed = parsed.mixed;
             let expr = parsed.expr.filter(|_| parsed.faults.is_empty());
             let faults = parsed.faults.into_iter();
             let faults = faults.map(|fault| Finding::from_syntax(fault, &text).within(&item.item));
@@ -52,6 +55,7 @@ impl Macros {
                     item: item.item.clone(),
                     text,
                     expr,
+                    mixed,
                 },
             );
         }
@@ -65,6 +69,27 @@ impl Macros {
     /// The macro of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&Parsed> {
         self.by_name.get(name)
+    }
+
+    /// The macros that an expression uses, itself and through others, without those that are
+    /// `seen` already; they are added.
+    pub(crate) fn used_by(&self, expr: &Expr, seen: &mut HashSet<String>) -> Vec<&Parsed> {
+        let mut found = Vec::new();
+        let mut waiting = Vec::new();
+        references(expr, &mut waiting);
+        while let Some(name) = waiting.pop() {
+            if !seen.insert(name.text.clone()) {
+                continue;
+            }
+            let Some(parsed) = self.by_name.get(&name.text) else {
+                continue;
+            };
+            found.push(parsed);
+            if let Some(expr) = &parsed.expr {
+                references(expr, &mut waiting);
+            }
+        }
+        found
     }
 
     /// Marks a macro as used.

@@ -23,14 +23,17 @@ pub(crate) use macros::Macros;
 pub(crate) use operand::{Operands, Side, TRANSFORMERS, deprecated};
 pub(crate) use plugin::owner;
 
+use crate::condition::ast::Expr;
 use crate::condition::{Fault, parse_all};
 use crate::diagnostic::{Code, Severity};
 use crate::event_type::EventSet;
+use crate::lint::{self, LintGroup, RuleFacts, Subject};
 use crate::load::{Options, SuggestedOutput};
 use crate::output::Template;
 use crate::program::{Builder, Graph, NodeId};
 use crate::rules::{Finding, Lists, Rule as Definition, Store, with_exceptions};
 use crate::source::Sourced;
+use macros::references;
 
 /// A rule that matches more types than this does not restrict them in earnest.
 const MANY_EVENT_TYPES: usize = 100;
@@ -75,6 +78,7 @@ pub(crate) fn compile(store: &Store, options: Options) -> Compiled {
         expressions: Expressions::new(store, macros, Builder::default()),
         findings,
         rules: Vec::new(),
+        linted: HashSet::new(),
     };
     for rule in store.rules() {
         compiler.rule(rule);
@@ -88,6 +92,8 @@ struct Compiler<'a> {
     expressions: Expressions<'a>,
     findings: Vec<Finding>,
     rules: Vec<CompiledRule>,
+    /// Macros that were looked at.
+    linted: HashSet<String>,
 }
 
 impl Compiler<'_> {
@@ -130,6 +136,20 @@ impl Compiler<'_> {
         };
         let event_types = self.expressions.builder().truth(condition).when_true;
         self.warn_event_types(rule, &event_types);
+        let subject = Subject {
+            item: &rule.item,
+            text: &text,
+            expr: &expr,
+            mixed: &parsed.mixed,
+        };
+        let facts = RuleFacts {
+            event_types: &event_types,
+            output: &rule.output,
+            template: &output,
+        };
+        if rule.enabled && self.options.lint.group != LintGroup::None {
+            self.lint(subject, facts);
+        }
         self.rules.push(CompiledRule {
             definition: rule.clone(),
             condition,
@@ -188,6 +208,39 @@ impl Compiler<'_> {
         let recent = self.findings.iter().rev().take(RECENT);
         if !recent.into_iter().any(same) {
             self.findings.push(finding);
+        }
+    }
+
+    fn lint(&mut self, subject: Subject<'_>, facts: RuleFacts<'_>) {
+        let macros = self.expressions.macros();
+        let findings = lint::rule(subject, facts, macros);
+        self.findings.extend(findings);
+        self.findings
+            .extend(lint::expression(subject, self.options.lint));
+        let mut names = Vec::new();
+        references(subject.expr, &mut names);
+        let new = names
+            .iter()
+            .filter(|name| !self.linted.contains(&name.text));
+        if new.count() > 0 {
+            self.lint_macros(subject.expr);
+        }
+    }
+
+    /// Looks at the macros of a rule, each once.
+    fn lint_macros(&mut self, expr: &Expr) {
+        let options = self.options.lint;
+        let macros = self.expressions.macros();
+        for used in macros.used_by(expr, &mut self.linted) {
+            if let Some(expr) = &used.expr {
+                let subject = Subject {
+                    item: &used.item,
+                    text: &used.text,
+                    expr,
+                    mixed: &used.mixed,
+                };
+                self.findings.extend(lint::expression(subject, options));
+            }
         }
     }
 

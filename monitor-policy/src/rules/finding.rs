@@ -73,6 +73,17 @@ impl Finding {
         }
     }
 
+    /// Something to say of a value in a text, and of the list that brought it.
+    pub(crate) fn from_value(
+        code: Code,
+        message: String,
+        text: &Sourced,
+        span: &std::ops::Range<usize>,
+    ) -> Self {
+        let fault = Fault::new(code, message, span.clone());
+        Self::from_fault(fault, text)
+    }
+
     /// A problem with how a text is put together. When it arises within a list that was put in,
     /// the list is right and stands in the wrong place.
     pub(crate) fn from_syntax(fault: Fault, text: &Sourced) -> Self {

@@ -23,6 +23,25 @@ pub struct Diagnostic {
     pub length: usize,
     /// The item that it concerns.
     pub item: Option<Item>,
+    /// Other places that have to do with it, in the order in which they are worth a look.
+    pub related: Vec<Related>,
+}
+
+/// A place that helps to understand a diagnostic.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Related {
+    /// What is there.
+    pub message: String,
+    /// The name of the file.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Byte offset in the file.
+    pub offset: usize,
+    /// Length in bytes, at least 1.
+    pub length: usize,
 }
 
 /// An item of a rules file, as diagnostics name it.
@@ -53,16 +72,25 @@ pub enum Severity {
 
 macro_rules! codes {
     ($($variant:ident = $code:literal, $severity:ident, $description:literal;)*) => {
-        /// The kinds of problem, by the names that Falco gives them.
+        /// The kinds of problem, by the names that Falco gives them; those that it does not look for
+        /// begin with `LINT_`.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum Code {
             $(#[doc = concat!("`", $code, "`: `", $description, "`")] $variant,)*
         }
 
         impl Code {
-            /// Falco's name: `LOAD_ERR_COMPILE_CONDITION`.
+            /// Its name: `LOAD_ERR_COMPILE_CONDITION`.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $code,)* }
+            }
+
+            /// All codes: errors, Falco's warnings, lints.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The code of this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.name() == name)
             }
 
             /// A short description.
@@ -102,6 +130,17 @@ codes! {
     InvalidMacroName = "LOAD_INVALID_MACRO_NAME", Warning, "Macro name is not an identifier";
     InvalidListName = "LOAD_INVALID_LIST_NAME", Warning, "List name is not a bare string";
     ConditionWarning = "LOAD_COMPILE_CONDITION", Warning, "Condition is probably not what was meant";
+    LintRedefined = "LINT_REDEFINED", Warning, "Macro or list of another file is replaced";
+    LintLongName = "LINT_LONG_PROC_NAME", Warning, "Process name longer than the kernel keeps";
+    LintExecFd = "LINT_EXEC_FD", Warning, "File descriptor tested where there is none";
+    LintOpenAlone = "LINT_OPEN_ALONE", Warning, "open without openat";
+    LintNoPercent = "LINT_NO_PERCENT", Warning, "Field without % in the output";
+    LintPatternInList = "LINT_PATTERN_IN_LIST", Warning, "Pattern compared as plain text";
+    LintMissingValue = "LINT_MISSING_VALUE", Warning, "Missing value compared as text";
+    LintNeverTrue = "LINT_NEVER_TRUE", Warning, "Condition can never be true";
+    LintEmptyList = "LINT_EMPTY_LIST", Warning, "Condition waits for a list to be filled";
+    LintUnfilledField = "LINT_UNFILLED_FIELD", Warning, "Field never has a value";
+    LintMixed = "LINT_MIXED_AND_OR", Warning, "and and or without parentheses";
 }
 
 impl fmt::Display for Code {

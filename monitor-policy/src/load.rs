@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::compile;
 use crate::diagnostic::{Code, Severity};
+use crate::lint::{Allowed, FileKind, LintOptions};
 use crate::policy::Policy;
 use crate::priority::Priority;
 use crate::report::FileReport;
@@ -47,6 +48,8 @@ pub struct Options {
     pub matching: Matching,
     /// Whether suggested fields are appended to outputs.
     pub suggested_output: SuggestedOutput,
+    /// What is looked for beyond what Falco does.
+    pub lint: LintOptions,
 }
 
 impl Default for Options {
@@ -55,6 +58,7 @@ impl Default for Options {
             minimum_priority: Priority::Debug,
             matching: Matching::First,
             suggested_output: SuggestedOutput::Append,
+            lint: LintOptions::default(),
         }
     }
 }
@@ -75,10 +79,18 @@ pub struct Loaded {
 pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
     let mut store = Store::default();
     let mut reported = HashSet::new();
+    let mut allowed: Vec<Allowed> = Vec::new();
+    let mut kinds: Vec<FileKind> = Vec::new();
     let mut reports = Vec::new();
     let mut compiled = None;
     for (index, file) in files.iter().enumerate() {
-        let mut findings = apply(&mut store, index, file.text);
+        let Applied {
+            mut findings,
+            starts,
+            kind,
+        } = apply(&mut store, index, file.text);
+        allowed.push(Allowed::new(index, file.text, &starts));
+        kinds.push(kind);
         let result = compile::compile(&store, *options);
         // A warning belongs to the file it is in; an error to the file that brings it about.
         findings.extend(
@@ -86,7 +98,10 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
                 .findings
                 .iter()
                 .filter(|finding| {
-                    finding.place.file() == index || finding.code.severity() == Severity::Error
+                    let item = finding.item.as_ref().map(|item| item.place.file());
+                    finding.place.file() == index
+                        || item == Some(index)
+                        || finding.code.severity() == Severity::Error
                 })
                 .cloned(),
         );
@@ -96,6 +111,14 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
             .any(|finding| finding.code.severity() == Severity::Error);
         let unused = |code| matches!(code, Code::UnusedMacro | Code::UnusedList);
         findings.retain(|finding| !(broken && unused(finding.code)));
+        findings.retain(|finding| {
+            let kind = kinds
+                .get(finding.place.file())
+                .copied()
+                .unwrap_or(FileKind::Local);
+            finding.code.lint_group_in(kind) <= Some(options.lint.group)
+        });
+        findings.retain(|finding| !allowed.iter().any(|allowed| allowed.covers(finding)));
         findings.retain(|finding| {
             reported.insert((finding.code, finding.place, finding.message.clone()))
         });
@@ -124,12 +147,22 @@ pub(crate) fn store(files: &[RulesFile<'_>]) -> Store {
     store
 }
 
+/// What is known of a file whose items were applied.
+struct Applied {
+    findings: Vec<Finding>,
+    /// Where its items begin.
+    starts: Vec<usize>,
+    kind: FileKind,
+}
+
 /// Reads a file and applies its items.
-fn apply(store: &mut Store, index: usize, text: &str) -> Vec<Finding> {
+fn apply(store: &mut Store, index: usize, text: &str) -> Applied {
     let FileItems {
         items,
         mut findings,
         broken_macros,
+        starts,
+        kind,
     } = rules::read(index, text);
     for name in broken_macros {
         store.add_broken_macro(name);
@@ -138,5 +171,9 @@ fn apply(store: &mut Store, index: usize, text: &str) -> Vec<Finding> {
         let result = store.apply(item, &mut findings);
         findings.extend(result.err());
     }
-    findings
+    Applied {
+        findings,
+        starts,
+        kind,
+    }
 }

@@ -11,30 +11,42 @@ pub(crate) fn nearest<'a>(
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).clamp(1, 4);
+    let name = name.to_ascii_lowercase();
     let near = candidates
-        .filter(|candidate| candidate.len().abs_diff(name.len()) <= limit * 4)
-        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= limit)
+        .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= limit);
     near.min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-/// Edits (insert, remove, replace, swap of neighbours counting as one insert and one remove).
+/// Edits (insert, remove, replace, swap of neighbours).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
+    let mut before = vec![0; b.len() + 1];
     let mut row: Vec<usize> = (0..=b.len()).collect();
+    let mut previous = None;
     for (i, from) in a.chars().enumerate() {
-        let mut diagonal = i;
+        let mut next = Vec::with_capacity(row.len());
         let mut left = i + 1;
-        for (to, cell) in b.iter().zip(row.iter_mut().skip(1)) {
+        next.push(left);
+        // Of each cell: the letter, the one before it, and the cells above that edits come from.
+        let letters = b.iter().zip([None].into_iter().chain(b.iter().map(Some)));
+        let above = row.iter().zip(row.iter().skip(1));
+        let swaps = [None].into_iter().chain(before.iter().map(Some));
+        for (((to, to_previous), (diagonal, up)), swap) in letters.zip(above).zip(swaps) {
             let replaced = diagonal + usize::from(from != *to);
-            diagonal = *cell;
-            left = replaced.min(diagonal + 1).min(left + 1);
-            *cell = left;
+            left = replaced.min(up + 1).min(left + 1);
+            if let Some(swap) = swap
+                && previous == Some(*to)
+                && to_previous == Some(&from)
+            {
+                left = left.min(swap + 1);
+            }
+            next.push(left);
         }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
+        before = std::mem::replace(&mut row, next);
+        previous = Some(from);
     }
     row.last().copied().unwrap_or_default()
 }
@@ -53,6 +65,9 @@ mod tests {
         check("abc", "xabc", 1);
         check("", "abc", 3);
         check("kitten", "sitting", 3);
+        check("nmae", "name", 1);
+        check("ab", "ba", 1);
+        check("abcd", "badc", 2);
     }
 
     #[test]

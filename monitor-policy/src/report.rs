@@ -1,12 +1,13 @@
 //! The result of loading one rules file.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use crate::diagnostic::{Code, Diagnostic, Severity};
+use crate::diagnostic::{Code, Diagnostic, Related, Severity};
 use crate::load::RulesFile;
 
 /// Whether a rendering uses terminal colours.
@@ -31,9 +32,13 @@ pub struct FileReport {
 impl FileReport {
     /// Sorts the diagnostics of a file.
     pub(crate) fn new(index: usize, files: &[RulesFile<'_>], found: Vec<Diagnostic>) -> Self {
-        let elsewhere: Vec<&str> = found.iter().map(|found| found.file.as_str()).collect();
+        let places = found.iter().flat_map(|found| {
+            let related = found.related.iter().map(|related| related.file.as_str());
+            related.chain([found.file.as_str()])
+        });
+        let shown: HashSet<&str> = places.collect();
         let source = |file: &RulesFile<'_>| {
-            let text = if elsewhere.contains(&file.name) {
+            let text = if shown.contains(file.name) {
                 file.text
             } else {
                 ""
@@ -64,6 +69,7 @@ impl FileReport {
             offset: 0,
             length: 1,
             item: None,
+            related: Vec::new(),
         };
         Self::new(0, &[RulesFile { name, text: "" }], vec![found])
     }
@@ -86,6 +92,11 @@ impl FileReport {
     /// What is probably not meant.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
+    }
+
+    /// Forgets the warnings of some codes.
+    pub fn allow(&mut self, codes: &[Code]) {
+        self.warnings.retain(|found| !codes.contains(&found.code));
     }
 
     /// The machine-readable result, in Falco's shape.
@@ -120,14 +131,20 @@ impl FileReport {
             Color::Always => Renderer::styled(),
         };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
-        let found = self.errors.iter().chain(&self.warnings);
+        let mut found: Vec<_> = self.errors.iter().chain(&self.warnings).collect();
+        // Errors first, and each in the order in which an author reads the file.
+        found.sort_by_key(|found| {
+            let warning = found.severity() == Severity::Warning;
+            (warning, found.file != self.name(), found.offset)
+        });
         found
-            .map(|found| self.render_one(found, &renderer) + "\n")
+            .iter()
+            .map(|found| self.render_one(found, &renderer) + "\n\n")
             .collect()
     }
 
-    fn text_of(&self, found: &Diagnostic) -> &str {
-        let source = self.sources.iter().find(|source| source.0 == found.file);
+    fn text_of(&self, file: &str) -> &str {
+        let source = self.sources.iter().find(|source| source.0 == file);
         source.map_or("", |source| &source.1)
     }
 
@@ -136,13 +153,24 @@ impl FileReport {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let text = self.text_of(found);
-        let (start, end) = underlined(text, found);
-        let snippet = Snippet::source(text)
-            .path(&found.file)
-            .annotation(AnnotationKind::Primary.span(start..end));
+        let kind = AnnotationKind::Primary;
+        let snippet = self.snippet(kind, &found.file, (found.line, found.offset, found.length));
         let title = level.primary_title(&found.message).id(found.code.name());
         let mut group = title.element(snippet);
+        for Related {
+            message,
+            file,
+            line,
+            offset,
+            length,
+            ..
+        } in &found.related
+        {
+            let kind = AnnotationKind::Context;
+            let place = (*line, *offset, *length);
+            group = note(group, message.clone());
+            group = group.element(self.snippet(kind, file, place));
+        }
         if let Some(item) = &found.item {
             group = note(group, format!("in {} `{}`", item.kind, item.name));
         }
@@ -150,6 +178,26 @@ impl FileReport {
             group = group.element(Level::HELP.message(help));
         }
         renderer.render(&[group])
+    }
+
+    /// A line of a file with a stretch of it underlined, from its line, offset and length.
+    fn snippet<'s>(
+        &'s self,
+        kind: AnnotationKind,
+        file: &'s str,
+        (line, offset, length): (usize, usize, usize),
+    ) -> Snippet<'s, Annotation<'s>> {
+        let text = self.text_of(file);
+        let (start, end) = underlined(text, offset, length);
+        // Only the line is handed over: the renderer looks at all that it gets.
+        let before = text.get(..start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let rest = text.get(line_start..).unwrap_or_default();
+        let shown = rest.lines().next().unwrap_or_default();
+        Snippet::source(shown)
+            .path(file)
+            .line_start(line)
+            .annotation(kind.span(start - line_start..end - line_start))
     }
 
     fn diagnostic_json(&self, found: &Diagnostic) -> Value {
@@ -179,7 +227,7 @@ impl FileReport {
             "code": found.code.name(),
             "codedesc": found.code.description(),
             "message": found.message,
-            "context": {"locations": locations, "snippet": snippet(self.text_of(found), found)},
+            "context": {"locations": locations, "snippet": snippet(self.text_of(&found.file), found)},
         })
     }
 }
@@ -189,8 +237,8 @@ fn note(group: Group<'_>, text: String) -> Group<'_> {
 }
 
 /// The part of the text that a diagnostic underlines: within one line.
-fn underlined(text: &str, found: &Diagnostic) -> (usize, usize) {
-    let mut start = found.offset.min(text.len());
+fn underlined(text: &str, offset: usize, length: usize) -> (usize, usize) {
+    let mut start = offset.min(text.len());
     while !text.is_char_boundary(start) {
         start -= 1;
     }
@@ -198,7 +246,7 @@ fn underlined(text: &str, found: &Diagnostic) -> (usize, usize) {
         .get(start..)
         .and_then(|rest| rest.lines().next())
         .unwrap_or_default();
-    let mut length = found.length.min(line.len());
+    let mut length = length.min(line.len());
     while !line.is_char_boundary(length) {
         length += 1;
     }

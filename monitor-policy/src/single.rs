@@ -95,7 +95,10 @@ impl Format {
         let template = Template::parse_bare(&source.sourced, &mut Vec::new());
         template
             .map(|template| Self { template })
-            .map_err(|fault| source.locate(fault))
+            .map_err(|faults| {
+                let first = faults.into_iter().next();
+                source.locate(first.unwrap_or_else(|| Fault::syntax("not a format", 0..text.len())))
+            })
     }
 
     /// The text for an event.

@@ -4,6 +4,7 @@
 //! are parsed; a diagnostic still has to point at what the author wrote.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A place in one of the loaded files.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -47,6 +48,18 @@ impl Place {
 pub(crate) struct Sourced {
     text: String,
     origins: Vec<Origin>,
+    /// Where lists were put in, in the order of the text.
+    inserts: Vec<Insert>,
+}
+
+/// A stretch of text that was put in for the name of a list.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Insert {
+    /// The name of the list.
+    pub(crate) list: Arc<str>,
+    /// Where the name stood.
+    pub(crate) used: Place,
+    range: Range<usize>,
 }
 
 impl Sourced {
@@ -54,7 +67,11 @@ impl Sourced {
     pub(crate) fn new(text: String, mut origins: Vec<Origin>) -> Self {
         let last = origins.last().copied().unwrap_or_default();
         origins.resize(text.len(), last);
-        Self { text, origins }
+        Self {
+            text,
+            origins,
+            inserts: Vec::new(),
+        }
     }
 
     /// The text.
@@ -77,15 +94,65 @@ impl Sourced {
 
     /// Appends other text with its origins.
     pub(crate) fn push(&mut self, other: &Self) {
+        let shift = self.text.len();
+        let moved = other.inserts.iter().map(|insert| Insert {
+            range: insert.range.start + shift..insert.range.end + shift,
+            ..insert.clone()
+        });
+        self.inserts.extend(moved);
         self.text.push_str(&other.text);
         self.origins.extend_from_slice(&other.origins);
+    }
+
+    /// Appends the text of a list whose name stands at `used`.
+    pub(crate) fn push_list(&mut self, list: &Arc<str>, text: &Self, used: Place) {
+        let start = self.text.len();
+        self.text.push_str(&text.text);
+        self.origins.extend_from_slice(&text.origins);
+        self.inserts.push(Insert {
+            list: Arc::clone(list),
+            used,
+            range: start..self.text.len(),
+        });
+    }
+
+    /// The list that brought the byte at `index`.
+    pub(crate) fn insert_at(&self, index: usize) -> Option<&Insert> {
+        let mut inserts = self.inserts.iter();
+        inserts.find(|insert| insert.range.contains(&index))
+    }
+
+    /// Cuts the text off.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.text.truncate(length);
+        self.origins.truncate(length);
+        while let Some(last) = self.inserts.last_mut() {
+            if last.range.start < length {
+                last.range.end = last.range.end.min(length);
+                break;
+            }
+            self.inserts.pop();
+        }
     }
 
     /// A part of the text; empty when the range is not within it.
     pub(crate) fn slice(&self, range: Range<usize>) -> Self {
         let text = self.text.get(range.clone()).unwrap_or_default().to_owned();
-        let origins = self.origins.get(range).unwrap_or_default().to_vec();
-        Self { text, origins }
+        let inside = |insert: &Insert| {
+            let start = insert.range.start.max(range.start);
+            let end = insert.range.end.min(range.end);
+            (start < end).then(|| Insert {
+                range: start - range.start..end - range.start,
+                ..insert.clone()
+            })
+        };
+        let inserts = self.inserts.iter().filter_map(inside).collect();
+        let origins = self.origins.get(range.clone()).unwrap_or_default().to_vec();
+        Self {
+            text,
+            origins,
+            inserts,
+        }
     }
 
     /// Without blanks and line ends around it.

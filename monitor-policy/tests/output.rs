@@ -161,6 +161,7 @@ error[LOAD_ERR_COMPILE_CONDITION]: nonexistent field `proc.nmae`
   |
   = note: in rule `shells`
   = help: did you mean `proc.name`?
+
 "
     );
     assert!(file.render(Color::Always).contains("\u{1b}["));

@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use monitor_policy::{
-    Color, Field, FlatEvent, Loaded, Matching, Options, Policy, Rule, RulesFile, Scratch, load,
+    Color, Field, FlatEvent, LintGroup, LintOptions, Loaded, Matching, Options, Policy, Rule,
+    RulesFile, Scratch, load,
 };
 use serde_json::Value as Json;
 
@@ -38,6 +39,10 @@ fn shared(name: &str) -> Option<String> {
 }
 
 fn load_files(names: &[&str]) -> Option<Loaded> {
+    load_with(names, &Options::default())
+}
+
+fn load_with(names: &[&str], options: &Options) -> Option<Loaded> {
     let texts: Option<Vec<_>> = names
         .iter()
         .map(|name| shared(&format!("rules/{name}")))
@@ -48,7 +53,12 @@ fn load_files(names: &[&str]) -> Option<Loaded> {
         .zip(&texts)
         .map(|(name, text)| RulesFile { name, text })
         .collect();
-    Some(load(&files, &Options::default()))
+    Some(load(&files, options))
+}
+
+fn complaints(loaded: &Loaded) -> String {
+    let files = loaded.files.iter();
+    files.map(|file| file.render(Color::Never)).collect()
 }
 
 /// Loads files and expects so many rules and no word of complaint.
@@ -56,12 +66,7 @@ fn check(names: &[&str], rules: usize) {
     let Some(loaded) = load_files(names) else {
         return;
     };
-    let complaints: String = loaded
-        .files
-        .iter()
-        .map(|file| file.render(Color::Never))
-        .collect();
-    assert_eq!(complaints, "", "{names:?}");
+    assert_eq!(complaints(&loaded), "", "{names:?}");
     assert_eq!(
         loaded.policy.expect("it loads").rules().len(),
         rules,
@@ -75,6 +80,27 @@ fn load_without_warnings() {
     check(&[INCUBATING], 31);
     check(&[SANDBOX], 37);
     check(&[STABLE, INCUBATING, SANDBOX], 93);
+}
+
+/// With lints on, in any order.
+#[test]
+fn lints_have_nothing_to_say() {
+    for names in [
+        [STABLE, INCUBATING, SANDBOX],
+        [INCUBATING, SANDBOX, STABLE],
+        [SANDBOX, STABLE, INCUBATING],
+    ] {
+        let options = Options {
+            lint: LintOptions {
+                group: LintGroup::Likely,
+                unfilled: &[Field::EvtBuffer],
+            },
+            ..Options::default()
+        };
+        if let Some(loaded) = load_with(&names, &options) {
+            assert_eq!(complaints(&loaded), "", "{names:?}");
+        }
+    }
 }
 
 /// The event types of each rule as the table in usage.md lists them, and whether it is off.

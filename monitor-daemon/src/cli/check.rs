@@ -3,20 +3,25 @@
 use std::io;
 use std::path::PathBuf;
 
-use clap::Args;
-use monitor_policy::{FileReport, Options, RulesFile};
+use clap::{Args, ValueEnum};
+use monitor_policy::{Code, FileReport, LintGroup, LintOptions, Options, RulesFile, Severity};
 
 use super::Format;
 use super::error::Error;
 use super::policies::{self, Source};
 use super::print::{color, print};
+use crate::event::UNFILLED;
 
 const HELP: &str = "\
 Files are loaded together in the given order, as the daemon would: a later file may change what an
 earlier one defines, so give a file of overrides after the file it overrides.
 
+Each warning has a code. It is silenced by --allow, or for one item by a comment above the item:
+  # monitor: allow LINT_REDEFINED
+
 Examples:
   monitor-daemon check my_rules.yaml
+  monitor-daemon check my_rules.yaml --allow LINT_REDEFINED --allow LOAD_UNUSED_MACRO
   monitor-daemon check falco_rules.yaml falco_rules.local.yaml --format json";
 
 /// Say whether rules files load: errors and warnings with file, line and column.
@@ -29,10 +34,59 @@ pub(super) struct Arguments {
     /// How the result is printed; json: an array with one entry a file, in Falco's shape.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// What is warned of beyond what Falco warns of.
+    #[arg(long, value_enum, default_value_t)]
+    lint: Lint,
+    /// Warning that is not reported; may be repeated.
+    #[arg(long, value_name = "CODE", value_parser = warning)]
+    allow: Vec<Code>,
+}
+
+/// Which lints are on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+enum Lint {
+    /// Nothing: the warnings are Falco's.
+    None,
+    /// What is hardly ever meant.
+    #[default]
+    Likely,
+    /// Also what is a matter of taste.
+    All,
+}
+
+/// The warning of a name.
+fn warning(name: &str) -> Result<Code, String> {
+    let warnings = Code::ALL
+        .iter()
+        .filter(|code| code.severity() == Severity::Warning);
+    if let Some(code) = Code::from_name(name) {
+        return match code.severity() {
+            Severity::Warning => Ok(code),
+            Severity::Error => Err("an error cannot be silenced".to_owned()),
+        };
+    }
+    let near = warnings.min_by_key(|code| strsim::damerau_levenshtein(name, code.name()));
+    let near = near.map_or("", |code| code.name());
+    Err(format!("no such warning; did you mean {near}?"))
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let reports = check(policies::read(&arguments.files)?);
+    let lint = LintOptions {
+        group: match arguments.lint {
+            Lint::None => LintGroup::None,
+            Lint::Likely => LintGroup::Likely,
+            Lint::All => LintGroup::All,
+        },
+        unfilled: UNFILLED,
+    };
+    let options = Options {
+        lint,
+        ..Options::default()
+    };
+    let mut reports = check(policies::read(&arguments.files)?, &options);
+    for report in &mut reports {
+        report.allow(&arguments.allow);
+    }
     match arguments.format {
         Format::Text => print(&text(&reports))?,
         Format::Json => {
@@ -48,7 +102,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
 }
 
 /// One report a file, in order; files that cannot be read are left out of the load.
-fn check(sources: Vec<Source>) -> Vec<FileReport> {
+fn check(sources: Vec<Source>, options: &Options) -> Vec<FileReport> {
     let named: Vec<(String, io::Result<String>)> = sources
         .into_iter()
         .map(|source| (source.path.display().to_string(), source.text))
@@ -57,9 +111,7 @@ fn check(sources: Vec<Source>) -> Vec<FileReport> {
         .iter()
         .filter_map(|(name, text)| text.as_ref().ok().map(|text| RulesFile { name, text }))
         .collect();
-    let mut loaded = monitor_policy::load(&readable, &Options::default())
-        .files
-        .into_iter();
+    let mut loaded = monitor_policy::load(&readable, options).files.into_iter();
     let reports = named.iter().filter_map(|(name, text)| match text {
         Ok(_) => loaded.next(),
         Err(error) => Some(FileReport::unreadable(name, &error.to_string())),

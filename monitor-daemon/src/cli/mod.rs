@@ -129,6 +129,12 @@ mod tests {
             ("run --config c.yaml --policy a --policy b --alerts -", true),
             ("run --policy", false),
             ("check a.yaml b.yaml --format json", true),
+            (
+                "check a.yaml --lint all --allow LINT_REDEFINED --allow LOAD_UNUSED_LIST",
+                true,
+            ),
+            ("check a.yaml --allow LINT_REDEFINE", false),
+            ("check a.yaml --allow LOAD_ERR_VALIDATE", false),
             ("check", false),
             ("check a.yaml --format xml", false),
             ("eval --policy a.yaml b.yaml --events -", true),

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
-use monitor_policy::{Field, FieldFlags};
+use monitor_policy::{
+    Code, EXPLAINED_CODES, ExplainedCode, Field, FieldFlags, LintGroup, Severity,
+};
 
 use super::error::{EXIT_CODES, Error};
 use super::fields;
@@ -24,6 +26,8 @@ enum Topic {
     Configuration,
     /// A configuration file with every key commented out.
     DefaultConfiguration,
+    /// docs/reference/diagnostics.md.
+    Diagnostics,
     /// docs/reference/exit-codes.md.
     ExitCodes,
     /// docs/reference/fields.md.
@@ -40,6 +44,7 @@ fn text(topic: Topic) -> String {
     match topic {
         Topic::Configuration => configuration::markdown(),
         Topic::DefaultConfiguration => configuration::commented(),
+        Topic::Diagnostics => diagnostics(),
         Topic::ExitCodes => exit_codes(),
         Topic::Fields => all_fields(),
         Topic::Metrics => crate::metrics::markdown(),
@@ -55,6 +60,65 @@ fn exit_codes() -> String {
     );
     for (code, meaning) in EXIT_CODES {
         let _ = writeln!(text, "| {code} | {meaning} |");
+    }
+    text
+}
+
+const ABOUT_DIAGNOSTICS: &str = "\
+# Diagnostics
+
+<!-- Made by `monitor-daemon reference diagnostics`; do not edit. -->
+
+What `monitor-daemon check` says of rules files, by code. `LOAD_` codes are Falco's; an error keeps \
+the file from loading. `LINT_` codes are warnings of ours, given by `check` alone:
+
+- `--lint likely`, the default: what is hardly ever meant. Rules that are switched off are left \
+out.
+- `--lint all`: also what well-kept rules have now and then. In a file that has \
+`required_engine_version`, and so is made for others, that includes the codes marked *local*.
+- `--lint none`: Falco's warnings alone.
+
+Every warning can be silenced: everywhere by `check --allow CODE`, for one item by a comment \
+directly above it or indented within it, which Falco does not mind:
+
+```yaml
+# monitor: allow LINT_REDEFINED, LOAD_UNUSED_LIST
+- list: shells
+  items: [zsh]
+```
+";
+
+/// Codes that are of group `all` in files made for others.
+const LOCAL: &[Code] = &[
+    Code::LintRedefined,
+    Code::LintLongName,
+    Code::LintMixed,
+    Code::LintPatternInList,
+];
+
+fn diagnostics() -> String {
+    let mut text = String::from(ABOUT_DIAGNOSTICS);
+    for ExplainedCode {
+        code,
+        meaning,
+        example,
+    } in EXPLAINED_CODES
+    {
+        let kind = match (code.severity(), code.lint_group()) {
+            (Severity::Error, _) => "Error",
+            (Severity::Warning, None) => "Warning",
+            (Severity::Warning, Some(LintGroup::All)) => "Lint, `all`",
+            (Severity::Warning, Some(_)) if LOCAL.contains(code) => "Lint, `likely`, *local*",
+            (Severity::Warning, Some(_)) => "Lint, `likely`",
+        };
+        let _ = writeln!(
+            text,
+            "\n## {code}\n\n{kind}: {}.\n\n{meaning}",
+            code.description()
+        );
+        if let Some(example) = example.shown() {
+            let _ = writeln!(text, "\n```yaml\n{example}\n```");
+        }
     }
     text
 }
@@ -115,6 +179,7 @@ mod tests {
     fn the_files_in_docs_are_fresh() {
         let files = [
             (Topic::Configuration, "configuration"),
+            (Topic::Diagnostics, "diagnostics"),
             (Topic::ExitCodes, "exit-codes"),
             (Topic::Fields, "fields"),
             (Topic::Metrics, "metrics"),

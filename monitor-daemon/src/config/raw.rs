@@ -157,6 +157,7 @@ impl RawConfig {
                 Some(true) => SuggestedOutput::Append,
                 Some(false) => SuggestedOutput::Omit,
             },
+            lint: monitor_policy::LintOptions::default(),
         };
         Config {
             policies,

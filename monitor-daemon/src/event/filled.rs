@@ -11,7 +11,7 @@ pub fn filled(field: Field) -> bool {
 }
 
 /// Fields of the language that no code here computes.
-const UNFILLED: &[Field] = &[
+pub const UNFILLED: &[Field] = &[
     Field::EvtReltime,
     Field::EvtReltimeS,
     Field::EvtReltimeNs,

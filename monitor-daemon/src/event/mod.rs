@@ -29,7 +29,7 @@ use crate::names::NameTable;
 use crate::process::{Process, Table, trim_nul};
 use crate::record::{Body, Record};
 use crate::users::Accounts;
-pub use filled::filled;
+pub use filled::{UNFILLED, filled};
 pub(crate) use movement::NAME as CGROUP_MOVE;
 pub use movement::{Moved, Movement};
 use path::Paths;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::macros::{Macros, references};
-use super::{Problem, leaf};
+use super::{Problem, leaf, names};
 use crate::condition::Fault;
 use crate::condition::ast::{Check, Expr, Name};
 use crate::diagnostic::Severity;
@@ -43,6 +43,11 @@ impl<'a> Expressions<'a> {
             builder,
             lowered: HashMap::new(),
         }
+    }
+
+    /// The macros.
+    pub(crate) fn macros(&self) -> &Macros {
+        &self.macros
     }
 
     /// The graph so far.
@@ -161,7 +166,8 @@ impl<'a> Expressions<'a> {
                 Some(node)
             }
             Err(fault) => {
-                result.problems.push(problem(fault));
+                let fault = names::hint(fault, check, self.store);
+                result.problems.push(Problem::new(fault, text));
                 None
             }
         }
@@ -187,9 +193,10 @@ impl<'a> Expressions<'a> {
             return known.add_to(result);
         }
         if self.macros.get(&name.text).is_none() && !self.store.is_broken_macro(&name.text) {
-            result
-                .problems
-                .push(Problem::new(self.macros.undefined(name), text));
+            result.problems.push(Problem {
+                finding: Finding::from_syntax(self.macros.undefined(name), text),
+                unknown_name: false,
+            });
         }
         None
     }

@@ -1,5 +1,6 @@
 //! Field names as written: which field and argument they are.
 
+use super::plugin;
 use crate::condition::Fault;
 use crate::condition::ast::FieldName;
 use crate::field::{
@@ -47,10 +48,29 @@ pub(crate) fn is_field(name: &str) -> bool {
 
 fn unknown(name: &FieldName) -> Fault {
     let message = format!("nonexistent field `{}`", name.name);
-    let names = Field::all()
-        .filter(|field| !field.is(FieldFlags::NEVER))
-        .map(Field::name);
-    Fault::unknown(message, name.span.clone()).with_hint(nearest::hint(&name.name, names))
+    Fault::unknown(message, name.span.clone()).with_hint(meant(name))
+}
+
+fn meant(name: &FieldName) -> Option<String> {
+    if let Some(help) = plugin::owner(&name.name) {
+        return Some(help);
+    }
+    // The argument behind a dot where it stands in brackets.
+    let bracketed = name.name.match_indices('.').find_map(|(at, _)| {
+        let (base, arg) = (name.name.get(..at)?, name.name.get(at + 1..)?);
+        let field = Field::from_name(base).filter(|field| field.takes_argument())?;
+        Some(format!(
+            "`{field}` takes its argument in brackets: `{field}[{arg}]`",
+            field = field.name()
+        ))
+    });
+    bracketed.or_else(|| nearest_field(&name.name))
+}
+
+/// The field whose name is nearest.
+pub(crate) fn nearest_field(name: &str) -> Option<String> {
+    let fields = Field::all().filter(|field| !field.is(FieldFlags::NEVER));
+    nearest::hint(name, fields.map(Field::name))
 }
 
 fn with_bracket(field: Field, name: &FieldName) -> Result<FieldRef, Fault> {

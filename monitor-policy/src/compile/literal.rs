@@ -60,7 +60,8 @@ pub(crate) fn number(literal: &Literal, kind: Type) -> Result<i128, Fault> {
         return match written.as_ref() {
             "true" => Ok(1),
             "false" => Ok(0),
-            _ => Err(refuse(format!("`{written}` is neither true nor false"))),
+            _ => Err(refuse(format!("`{written}` is neither true nor false"))
+                .with_help("a boolean is written `true` or `false`, in lower case")),
         };
     }
     if kind.kind == FieldKind::Port
@@ -81,7 +82,8 @@ pub(crate) fn number(literal: &Literal, kind: Type) -> Result<i128, Fault> {
         } else {
             "decimal number"
         };
-        return Err(refuse(format!("`{written}` is no {what}")));
+        let fault = refuse(format!("`{written}` is no {what}")).with_value(written.as_ref());
+        return Err(fault.with_hint(hexadecimal(&written)));
     };
     fit(number, kind.kind).ok_or_else(|| {
         refuse(format!(
@@ -89,6 +91,12 @@ pub(crate) fn number(literal: &Literal, kind: Type) -> Result<i128, Fault> {
             kind.describe()
         ))
     })
+}
+
+fn hexadecimal(written: &str) -> Option<String> {
+    let digits = written.strip_prefix("0x")?;
+    let number = u64::from_str_radix(digits, 16).ok()?;
+    Some(format!("numbers are decimal here: write `{number}`"))
 }
 
 /// The number as the type has it: a negative wraps in an unsigned one.
@@ -143,6 +151,7 @@ pub(crate) fn network(literal: &Literal, kind: Type) -> Result<IpNet, Fault> {
             "no address"
         };
         Fault::syntax(format!("`{written}` is {what}"), literal.span.clone())
+            .with_value(written.as_ref())
     })
 }
 
@@ -152,7 +161,9 @@ pub(crate) fn event_type(literal: &Literal) -> Result<EventType, Fault> {
     EventType::from_name(&written).ok_or_else(|| {
         let hint = nearest::hint(&written, EventType::all().map(EventType::name));
         let message = format!("unknown event type `{written}`");
-        Fault::unknown(message, literal.span.clone()).with_hint(hint)
+        Fault::unknown(message, literal.span.clone())
+            .with_hint(hint)
+            .with_value(written.as_ref())
     })
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::condition::ast::{Expr, Name};
-use crate::condition::{Fault, parse};
+use crate::condition::ast::{Expr, Name, Span};
+use crate::condition::{Fault, parse_all};
 use crate::diagnostic::Code;
 use crate::nearest;
 use crate::rules::{Finding, ItemRef, Lists, Macro, Store};
@@ -31,6 +31,8 @@ pub(crate) struct Parsed {
     pub(crate) text: Sourced,
     /// Its condition, if it is one and all macros in it are there.
     pub(crate) expr: Option<Expr>,
+    /// Its `or`s that have an `and` beside them without parentheses.
+    pub(crate) mixed: Vec<Span>,
 }
 
 impl Macros {
@@ -39,14 +41,12 @@ impl Macros {
         let mut macros = Self::default();
         for item in store.macros() {
             let text = lists.substitute(&item.condition);
-            let expr = match parse(text.text()) {
-                Ok(expr) => Some(expr),
-                Err(fault) => {
-                    let finding = Finding::from_fault(fault, &text);
-                    macros.findings.push(finding.within(&item.item));
-                    None
-                }
-            };
+            let parsed = parse_all(text.text());
+            let mixed = parsed.mixed;
+            let expr = parsed.expr.filter(|_| parsed.faults.is_empty());
+            let faults = parsed.faults.into_iter();
+            let faults = faults.map(|fault| Finding::from_syntax(fault, &text).within(&item.item));
+            macros.findings.extend(faults);
             let name = item.item.name.clone();
             macros.order.push(name.clone());
             macros.by_name.insert(
@@ -55,6 +55,7 @@ impl Macros {
                     item: item.item.clone(),
                     text,
                     expr,
+                    mixed,
                 },
             );
         }
@@ -68,6 +69,27 @@ impl Macros {
     /// The macro of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&Parsed> {
         self.by_name.get(name)
+    }
+
+    /// The macros that an expression uses, itself and through others, without those that are
+    /// `seen` already; they are added.
+    pub(crate) fn used_by(&self, expr: &Expr, seen: &mut HashSet<String>) -> Vec<&Parsed> {
+        let mut found = Vec::new();
+        let mut waiting = Vec::new();
+        references(expr, &mut waiting);
+        while let Some(name) = waiting.pop() {
+            if !seen.insert(name.text.clone()) {
+                continue;
+            }
+            let Some(parsed) = self.by_name.get(&name.text) else {
+                continue;
+            };
+            found.push(parsed);
+            if let Some(expr) = &parsed.expr {
+                references(expr, &mut waiting);
+            }
+        }
+        found
     }
 
     /// Marks a macro as used.
@@ -124,7 +146,7 @@ impl Macros {
                 }
                 None if store.is_broken_macro(&name.text) => broken = true,
                 None => {
-                    let finding = Finding::from_fault(self.undefined(name), text);
+                    let finding = Finding::from_syntax(self.undefined(name), text);
                     findings.push(finding.within(&item.item));
                 }
             }

@@ -10,7 +10,9 @@ mod field;
 mod leaf;
 mod literal;
 mod macros;
+mod names;
 mod operand;
+mod plugin;
 mod types;
 
 use std::collections::HashSet;
@@ -18,22 +20,29 @@ use std::collections::HashSet;
 pub use algebra::EventTypes;
 pub(crate) use algebra::{Sense, event_types};
 pub(crate) use expression::Expressions;
-pub(crate) use field::{is_field, resolve};
+pub(crate) use field::{is_field, nearest_field, resolve};
 pub(crate) use leaf::compile as compile_test;
 pub(crate) use macros::Macros;
 pub(crate) use operand::{Operands, Side, deprecated};
+pub(crate) use plugin::owner;
 
-use crate::condition::{Fault, parse};
+use crate::condition::ast::Expr;
+use crate::condition::{Fault, parse_all};
 use crate::diagnostic::{Code, Severity};
 use crate::event_type::EventSet;
+use crate::lint::{self, LintGroup, RuleFacts, Subject};
 use crate::load::{Options, SuggestedOutput};
 use crate::output::Template;
 use crate::program::{Builder, Graph, NodeId};
 use crate::rules::{Finding, Lists, Rule as Definition, Store, with_exceptions};
 use crate::source::Sourced;
+use macros::references;
 
 /// A rule that matches more types than this does not restrict them in earnest.
 const MANY_EVENT_TYPES: usize = 100;
+
+/// Among so many of the last findings one is not repeated.
+const RECENT: usize = 32;
 
 /// The result of a compilation.
 #[derive(Debug)]
@@ -72,6 +81,7 @@ pub(crate) fn compile(store: &Store, options: Options) -> Compiled {
         expressions: Expressions::new(store, macros, Builder::default()),
         findings,
         rules: Vec::new(),
+        linted: HashSet::new(),
     };
     for rule in store.rules() {
         compiler.rule(rule);
@@ -85,6 +95,8 @@ struct Compiler<'a> {
     expressions: Expressions<'a>,
     findings: Vec<Finding>,
     rules: Vec<CompiledRule>,
+    /// Macros that were looked at.
+    linted: HashSet<String>,
 }
 
 impl Compiler<'_> {
@@ -98,14 +110,13 @@ impl Compiler<'_> {
             self.findings.push(finding.within(&rule.item));
             return;
         }
-        let expr = match parse(text.text()) {
-            Ok(expr) => expr,
-            Err(fault) => {
-                self.findings
-                    .push(Finding::from_fault(fault, &text).within(&rule.item));
-                return;
-            }
-        };
+        let parsed = parse_all(text.text());
+        let broken = !parsed.faults.is_empty();
+        let faults = parsed.faults.into_iter();
+        for fault in faults {
+            self.tell_once(Finding::from_syntax(fault, &text).within(&rule.item));
+        }
+        let Some(expr) = parsed.expr else { return };
         if rule.priority > self.options.minimum_priority {
             self.expressions.mark_used(&expr);
             return;
@@ -118,15 +129,30 @@ impl Compiler<'_> {
         };
         let mut problems = lowered.problems;
         problems.extend(faults);
-        let drop = problems
-            .iter()
-            .any(|problem| problem.finding.code.severity() == Severity::Error);
+        let drop = broken
+            || problems
+                .iter()
+                .any(|problem| problem.finding.code.severity() == Severity::Error);
         self.report(rule, problems);
         let (Some(condition), Some(output), false) = (lowered.node, output, drop) else {
             return;
         };
         let event_types = self.expressions.builder().truth(condition).when_true;
         self.warn_event_types(rule, &event_types);
+        let subject = Subject {
+            item: &rule.item,
+            text: &text,
+            expr: &expr,
+            mixed: &parsed.mixed,
+        };
+        let facts = RuleFacts {
+            event_types: &event_types,
+            output: &rule.output,
+            template: &output,
+        };
+        if rule.enabled && self.options.lint.group != LintGroup::None {
+            self.lint(subject, facts);
+        }
         self.rules.push(CompiledRule {
             definition: rule.clone(),
             condition,
@@ -152,7 +178,10 @@ impl Compiler<'_> {
                 self.report(rule, warnings);
                 Ok(template)
             }
-            Err(fault) => Err(warnings.into_iter().chain([problem(fault)]).collect()),
+            Err(faults) => {
+                let faults = faults.into_iter().map(problem);
+                Err(warnings.into_iter().chain(faults).collect())
+            }
         }
     }
 
@@ -165,7 +194,56 @@ impl Compiler<'_> {
             if unknown_name && rule.skip_if_unknown_filter {
                 finding.code = Code::UnknownFilter;
             }
-            self.findings.push(finding.within(&rule.item));
+            // Something that another file redefines: say who needs it.
+            let elsewhere = finding.place.file() != rule.item.place.file();
+            if elsewhere && finding.code.severity() == Severity::Error {
+                let message = format!("rule `{}` needs it", rule.item.name);
+                finding = finding.with_related(message, rule.item.place);
+            }
+            self.tell_once(finding.within(&rule.item));
+        }
+    }
+
+    /// One mistake may be come by several times.
+    fn tell_once(&mut self, finding: Finding) {
+        let same =
+            |known: &Finding| known.place == finding.place && known.message == finding.message;
+        let recent = self.findings.iter().rev().take(RECENT);
+        if !recent.into_iter().any(same) {
+            self.findings.push(finding);
+        }
+    }
+
+    fn lint(&mut self, subject: Subject<'_>, facts: RuleFacts<'_>) {
+        let macros = self.expressions.macros();
+        let findings = lint::rule(subject, facts, macros);
+        self.findings.extend(findings);
+        self.findings
+            .extend(lint::expression(subject, self.options.lint));
+        let mut names = Vec::new();
+        references(subject.expr, &mut names);
+        let new = names
+            .iter()
+            .filter(|name| !self.linted.contains(&name.text));
+        if new.count() > 0 {
+            self.lint_macros(subject.expr);
+        }
+    }
+
+    /// Looks at the macros of a rule, each once.
+    fn lint_macros(&mut self, expr: &Expr) {
+        let options = self.options.lint;
+        let macros = self.expressions.macros();
+        for used in macros.used_by(expr, &mut self.linted) {
+            if let Some(expr) = &used.expr {
+                let subject = Subject {
+                    item: &used.item,
+                    text: &used.text,
+                    expr,
+                    mixed: &used.mixed,
+                };
+                self.findings.extend(lint::expression(subject, options));
+            }
         }
     }
 

@@ -6,7 +6,11 @@ use super::ast::{
     TRANSFORMERS,
 };
 use super::cursor::{Cursor, is_blank};
+use crate::field::{Field, FieldKind};
 use crate::nearest;
+
+/// Said of a parenthesis.
+pub(super) const UNCLOSED: &str = "this `(` is not closed";
 
 /// Deepest nesting of transformers.
 const MAX_CALL_DEPTH: usize = 32;
@@ -28,7 +32,9 @@ pub(super) fn check(cursor: &mut Cursor<'_>) -> Result<Check, Fault> {
     let right = match operator.kind() {
         OperatorKind::Unary => Right::None,
         OperatorKind::Numeric => number(cursor)?,
-        OperatorKind::Text => text(cursor, blank)?,
+        OperatorKind::Text => {
+            text(cursor, blank).map_err(|fault| several_values(fault, cursor, &left, operator))?
+        }
         OperatorKind::List => list(cursor)?,
     };
     if operator.kind() == OperatorKind::Unary {
@@ -82,18 +88,59 @@ fn no_operator(cursor: &mut Cursor<'_>, left: &Operand) -> Fault {
     let start = cursor.position();
     let word = cursor.excerpt(start);
     let span = start..start + word.len();
-    if word.is_empty() {
-        return Fault::syntax(format!("expected an operator after `{left}`"), left.span());
+    if word.is_empty() || matches!(word.as_str(), "and" | "or") || word.starts_with(')') {
+        return Fault::syntax(format!("expected an operator after `{left}`"), left.span())
+            .with_help(alone(left));
     }
     let message = format!("expected an operator after `{left}`, found `{word}`");
-    let hint = match word.as_str() {
-        "~" | "=~" | "matches" => Some("write `regex` for a regular expression".to_owned()),
+    let hint = match word.to_ascii_lowercase().as_str() {
+        "~" | "=~" | "~=" | "matches" | "match" | "rlike" => {
+            Some("write `regex` for a regular expression".to_owned())
+        }
+        "like" => Some(
+            "write `contains` for a part of a text, `glob` for a pattern with `*` and `?`"
+                .to_owned(),
+        ),
+        "is" | "eq" | "equals" => Some("write `=`".to_owned()),
+        "isnot" | "ne" | "<>" => Some("write `!=`".to_owned()),
+        "not" => Some(format!("`not` stands before the test: `not {left} in (…)`")),
+        "has" | "includes" => Some("write `contains`".to_owned()),
+        "any" | "anyof" => Some(format!("write `{left} = anyof (…)` or `{left} in (…)`")),
         _ => nearest::hint(
             &word.to_ascii_lowercase(),
             Operator::ALL.iter().map(|operator| operator.text()),
         ),
     };
     Fault::syntax(message, span).with_hint(hint)
+}
+
+/// How to write a test of which only the left side is there.
+fn alone(left: &Operand) -> String {
+    let kind = match left {
+        Operand::Field(field) => Field::from_name(&field.name).map(|field| field.definition().kind),
+        _ => None,
+    };
+    match kind {
+        Some(FieldKind::Bool) => format!("write `{left} = true`"),
+        _ => format!("to test that it has a value, write `{left} exists`"),
+    }
+}
+
+/// What to write for several values behind an operator that takes one.
+fn several_values(fault: Fault, cursor: &Cursor<'_>, left: &Operand, operator: Operator) -> Fault {
+    match (cursor.peek(), operator) {
+        (Some('('), Operator::Equal | Operator::Same) => fault.with_help(format!(
+            "to compare with several values, write `{left} in (…)`"
+        )),
+        (Some('('), Operator::NotEqual) => fault.with_help(format!(
+            "to compare with several values, write `not {left} in (…)`"
+        )),
+        (Some('('), _) => fault.with_help(format!(
+            "to compare with several values, write `{operator} anyof (…)`"
+        )),
+        (Some('='), _) => fault.with_help("there is a `=` too many"),
+        _ => fault,
+    }
 }
 
 /// A field, or a transformer on operands.
@@ -258,14 +305,7 @@ fn text(cursor: &mut Cursor<'_>, blank: bool) -> Result<Right, Fault> {
     if blank && let Some(modifier) = modifier(cursor) {
         return Ok(Right::Modified(modifier, literals(cursor)?));
     }
-    cursor
-        .value()
-        .map(Right::Literal)
-        .map_err(|fault| match cursor.peek() {
-            Some('(') => fault
-                .with_help("a list needs `in`, `intersects`, `pmatch`, or a modifier like `anyof`"),
-            _ => fault,
-        })
+    cursor.value().map(Right::Literal)
 }
 
 /// A modifier and the blank behind it, if a list follows.
@@ -317,8 +357,9 @@ fn literals(cursor: &mut Cursor<'_>) -> Result<Vec<Literal>, Fault> {
         if cursor.eat(")") {
             return Ok(values);
         }
-        if cursor.rest().is_empty() {
-            return Err(Fault::syntax("this `(` is not closed", start..start + 1));
+        let keyword = |word: &str| cursor.clone().eat_word(word);
+        if cursor.rest().is_empty() || keyword("and") || keyword("or") {
+            return Err(Fault::syntax(UNCLOSED, start..start + 1));
         }
         if !cursor.eat(",") {
             let word = cursor.excerpt(cursor.position());

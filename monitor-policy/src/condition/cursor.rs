@@ -31,6 +31,13 @@ impl<'a> Cursor<'a> {
         self.text.get(self.position..).unwrap_or_default()
     }
 
+    /// The character at a position.
+    pub(crate) fn at(&self, position: usize) -> Option<char> {
+        self.text
+            .get(position..)
+            .and_then(|rest| rest.chars().next())
+    }
+
     /// The next character.
     pub(crate) fn peek(&self) -> Option<char> {
         self.rest().chars().next()

@@ -16,6 +16,8 @@ pub(crate) struct Fault {
     pub(crate) span: Span,
     /// Whether `skip-if-unknown-filter` makes it a warning.
     pub(crate) unknown_name: bool,
+    /// The value that is wrong, when the name of a list could have been meant.
+    pub(crate) value: Option<String>,
 }
 
 impl Fault {
@@ -40,7 +42,14 @@ impl Fault {
             help: None,
             span,
             unknown_name: false,
+            value: None,
         }
+    }
+
+    /// Tells that the value could be meant as the name of a list.
+    pub(crate) fn with_value(mut self, value: impl Into<String>) -> Self {
+        self.value = Some(value.into());
+        self
     }
 
     /// Adds what to do.

@@ -3,29 +3,74 @@
 //! Expressions are read with a stack of groups instead of recursion, so that depth is a limit with
 //! a message and never the end of the stack. `check.rs` reads the tests between them.
 
+use std::ops::ControlFlow;
+
 use super::Fault;
-use super::ast::Expr;
-use super::check::{call, check, is_check};
+use super::ast::{Expr, Span};
+use super::check::{UNCLOSED, call, check, is_check};
 use super::cursor::{Cursor, is_blank};
 
 /// Deepest nesting of parentheses.
 const MAX_DEPTH: usize = 1000;
 
-/// Parses a condition.
+/// Most problems of one condition that are told.
+const MAX_FAULTS: usize = 20;
+
+/// What became of a text.
+#[derive(Clone, Debug)]
+pub(crate) struct Parsed {
+    /// The expression; when something is wrong, what could be read of it.
+    pub(crate) expr: Option<Expr>,
+    /// What is wrong.
+    pub(crate) faults: Vec<Fault>,
+    /// The `or`s that have an `and` beside them without parentheses to say which binds first.
+    pub(crate) mixed: Vec<Span>,
+}
+
+/// Parses a condition; an error is the first that is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Expr, Fault> {
+    let Parsed { expr, faults, .. } = parse_all(text);
+    match faults.into_iter().next() {
+        Some(fault) => Err(fault),
+        None => expr.ok_or_else(empty),
+    }
+}
+
+/// Parses a condition and goes on behind what is wrong, to tell all of it.
+pub(crate) fn parse_all(text: &str) -> Parsed {
     let mut parser = Parser {
         cursor: Cursor::new(text),
         outer: Vec::new(),
         group: Group::new(Opening::Text, 0),
+        faults: Vec::new(),
+        mixed: Vec::new(),
     };
-    loop {
-        if !parser.operand()? {
+    let expr = loop {
+        let complete = match parser.operand() {
+            Ok(complete) => complete,
+            Err(fault) => {
+                if !parser.recover(fault) {
+                    break None;
+                }
+                true
+            }
+        };
+        if !complete {
             continue;
         }
-        if let Some(expr) = parser.connect()? {
-            return Ok(expr);
+        if let ControlFlow::Break(expr) = parser.connect() {
+            break expr;
         }
+    };
+    Parsed {
+        expr,
+        faults: parser.faults,
+        mixed: parser.mixed,
     }
+}
+
+fn empty() -> Fault {
+    Fault::syntax("the condition is empty", 0..0)
 }
 
 /// What began a group.
@@ -50,6 +95,10 @@ struct Group {
     negated: bool,
     /// The last operand came from `or(…)`, so that `and` cannot follow.
     sealed: bool,
+    /// Its first `or`.
+    or: Option<usize>,
+    /// Two operands are connected by `and`.
+    and: bool,
 }
 
 impl Group {
@@ -61,6 +110,8 @@ impl Group {
             conjuncts: Vec::new(),
             negated: false,
             sealed: false,
+            or: None,
+            and: false,
         }
     }
 
@@ -76,12 +127,8 @@ impl Group {
     fn end_conjunction(&mut self) {
         self.sealed = false;
         let conjuncts = std::mem::take(&mut self.conjuncts);
+        self.and |= conjuncts.len() > 1;
         self.alternatives.extend(one_or(conjuncts, Expr::And));
-    }
-
-    fn finish(mut self) -> Option<Expr> {
-        self.end_conjunction();
-        one_or(self.alternatives, Expr::Or)
     }
 }
 
@@ -104,6 +151,8 @@ struct Parser<'a> {
     cursor: Cursor<'a>,
     outer: Vec<Group>,
     group: Group,
+    faults: Vec<Fault>,
+    mixed: Vec<Span>,
 }
 
 impl Parser<'_> {
@@ -115,6 +164,11 @@ impl Parser<'_> {
             self.cursor.skip_blanks();
         }
         let start = self.cursor.position();
+        if self.cursor.eat("!") {
+            let fault = Fault::syntax("expected a field, a macro or `(`", start..start + 1);
+            self.tell(fault.with_help("write `not` for negation"));
+            return Ok(false);
+        }
         if self.cursor.eat("(") {
             self.open(Opening::Parenthesis, start)?;
             return Ok(false);
@@ -164,84 +218,180 @@ impl Parser<'_> {
         match self.cursor.peek() {
             None => Some("the condition ends here".to_owned()),
             Some(')') => Some("something is missing before this `)`".to_owned()),
-            Some('!') => Some("write `not` for negation".to_owned()),
             _ => None,
         }
     }
 
-    /// Reads what follows an operand. The whole expression, when the text ends.
-    fn connect(&mut self) -> Result<Option<Expr>, Fault> {
+    /// Reads what follows an operand. When the text ends, the whole expression, if there is one.
+    fn connect(&mut self) -> ControlFlow<Option<Expr>> {
         loop {
             self.cursor.skip_blanks();
             let start = self.cursor.position();
             if self.cursor.rest().is_empty() {
-                return self.end().map(Some);
+                return ControlFlow::Break(self.end());
             }
             if self.cursor.eat(")") {
-                self.close(start)?;
+                self.close(start);
             } else if self.keyword("and") {
-                return self.and(start).map(|()| None);
+                self.and(start);
+                return ControlFlow::Continue(());
             } else if self.keyword("or") {
-                self.group.end_conjunction();
-                if self.cursor.eat("(") {
-                    self.open(Opening::Or, start)?;
+                self.or(start);
+                if self.cursor.eat("(")
+                    && let Err(fault) = self.open(Opening::Or, start)
+                {
+                    self.tell(fault);
+                    return ControlFlow::Break(None);
                 }
-                return Ok(None);
+                return ControlFlow::Continue(());
             } else {
-                return Err(self.unexpected());
+                match self.unexpected() {
+                    Next::Operand => return ControlFlow::Continue(()),
+                    Next::Connection => {}
+                    Next::End => return ControlFlow::Break(None),
+                }
             }
         }
     }
 
-    fn and(&mut self, start: usize) -> Result<(), Fault> {
+    fn and(&mut self, start: usize) {
         if self.group.sealed {
             let message = "`and` cannot follow `or(…)`";
-            return Err(Fault::syntax(message, start..start + 3).with_help(
+            self.tell(Fault::syntax(message, start..start + 3).with_help(
                 "write `or (` with a blank: then `and` binds to the group before `or` does",
             ));
         }
-        Ok(())
     }
 
-    fn close(&mut self, at: usize) -> Result<(), Fault> {
+    fn or(&mut self, start: usize) {
+        self.group.end_conjunction();
+        self.group.or.get_or_insert(start);
+    }
+
+    fn close(&mut self, at: usize) {
         let Some(outer) = self.outer.pop() else {
-            return Err(Fault::syntax("this `)` closes nothing", at..at + 1));
+            // That of a list which is not closed stands there for it.
+            if !self.faults.iter().any(|fault| fault.message == UNCLOSED) {
+                self.tell(Fault::syntax("this `)` closes nothing", at..at + 1));
+            }
+            return;
         };
         let group = std::mem::replace(&mut self.group, outer);
         let sealed = group.opening == Opening::Or;
-        if let Some(expr) = group.finish() {
+        if let Some(expr) = self.finish(group) {
             self.group.add(expr);
         }
         self.group.sealed = sealed;
-        Ok(())
     }
 
-    fn end(&mut self) -> Result<Expr, Fault> {
-        let start = self.group.start;
-        if self.group.opening != Opening::Text {
-            return Err(Fault::syntax("this `(` is not closed", start..start + 1));
+    fn end(&mut self) -> Option<Expr> {
+        while self.group.opening != Opening::Text {
+            let start = self.group.start;
+            self.tell(Fault::syntax(UNCLOSED, start..start + 1));
+            self.close(start);
         }
         let group = std::mem::replace(&mut self.group, Group::new(Opening::Text, 0));
-        group
-            .finish()
-            .ok_or_else(|| Fault::syntax("the condition is empty", 0..0))
+        let expr = self.finish(group);
+        if expr.is_none() && self.faults.is_empty() {
+            self.tell(empty());
+        }
+        expr
     }
 
-    fn unexpected(&mut self) -> Fault {
+    fn finish(&mut self, mut group: Group) -> Option<Expr> {
+        group.end_conjunction();
+        if group.and {
+            self.mixed.extend(group.or.map(|at| at..at + 2));
+        }
+        one_or(group.alternatives, Expr::Or)
+    }
+
+    /// Tells of something that is neither connection nor end.
+    fn unexpected(&mut self) -> Next {
         let start = self.cursor.position();
         let word = self.cursor.excerpt(start);
         let span = start..start + word.len();
         let fault = Fault::syntax(
             format!("expected `and`, `or` or the end, found `{word}`"),
-            span,
+            span.clone(),
         );
-        match word.as_str() {
-            "AND" | "OR" | "NOT" | "IN" => fault.with_help("keywords are lower case"),
-            "&&" => fault.with_help("write `and`"),
-            "||" => fault.with_help("write `or`"),
-            _ => fault.with_help("put a value with blanks or special characters in quotes"),
+        let (help, next) = match word.as_str() {
+            "AND" | "&&" | "&" => ("write `and`", Next::Operand),
+            "OR" | "||" | "|" => ("write `or`", Next::Operand),
+            "," => (
+                "write `and` or `or`; commas separate values only",
+                Next::Operand,
+            ),
+            _ => (
+                "put a value with blanks or special characters in quotes",
+                Next::Connection,
+            ),
+        };
+        let fault = fault.with_help(help);
+        if next == Next::Operand {
+            if help.contains("`or`") {
+                self.or(start);
+            }
+            self.tell(fault);
+            self.cursor.reset(span.end);
+            return next;
+        }
+        if self.recover(fault) { next } else { Next::End }
+    }
+
+    fn tell(&mut self, fault: Fault) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(fault);
         }
     }
+
+    /// Tells of a problem and goes to where the test that has it seems to end: before a keyword
+    /// or a closing parenthesis. Whether there is such a place.
+    fn recover(&mut self, fault: Fault) -> bool {
+        let open_quote = matches!(self.cursor.at(fault.span.start), Some('"' | '\''));
+        let too_deep = self.outer.len() >= MAX_DEPTH;
+        let lost = self.faults.len() + 1 >= MAX_FAULTS || open_quote && fault.span.len() == 1;
+        self.tell(fault);
+        if lost || too_deep {
+            return false;
+        }
+        let before = self.cursor.position().saturating_sub(1);
+        if self.cursor.at(before).is_some_and(is_blank) {
+            self.cursor.reset(before);
+        }
+        let mut depth = 0_usize;
+        while let Some(next) = self.cursor.peek() {
+            match next {
+                ')' if depth == 0 => return true,
+                ')' => depth -= 1,
+                '(' => depth += 1,
+                '"' | '\'' if self.cursor.quoted().is_ok() => continue,
+                next if is_blank(next) && depth == 0 && self.connection_follows() => return true,
+                _ => {}
+            }
+            self.cursor.reset(self.cursor.position() + next.len_utf8());
+        }
+        true
+    }
+
+    fn connection_follows(&mut self) -> bool {
+        let mut ahead = self.cursor.clone();
+        ahead.skip_blanks();
+        ["and", "or", "AND", "OR", "&&", "||"]
+            .into_iter()
+            .any(|word| {
+                let rest = ahead.rest().strip_prefix(word);
+                rest.is_some_and(|rest| rest.starts_with(|c| is_blank(c) || c == '('))
+            })
+    }
+}
+
+/// What comes behind something unexpected.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Next {
+    Operand,
+    Connection,
+    End,
 }
 
 /// Parses a transformer call on its own, as outputs use it. The cursor stands on its name.

@@ -1,7 +1,7 @@
 //! Parses outputs.
 
 use super::{Missing, Part, Template};
-use crate::compile::{Operands, Side, deprecated, is_field, resolve};
+use crate::compile::{Operands, Side, deprecated, is_field, nearest_field, owner, resolve};
 use crate::condition::ast::{Call, FieldName, Operand as Syntax, TRANSFORMERS};
 use crate::condition::{Cursor, Fault, parse_call};
 use crate::diagnostic::Code;
@@ -27,8 +27,8 @@ const SUGGESTED: [(&str, Field); 6] = [
 const MAX_WIDTH: usize = 1024;
 
 impl Template {
-    /// Parses an output. Warnings are added to `warnings`.
-    pub(crate) fn parse(text: &Sourced, warnings: &mut Vec<Fault>) -> Result<Self, Fault> {
+    /// Parses an output. Warnings are added to `warnings`; an error is all that is wrong.
+    pub(crate) fn parse(text: &Sourced, warnings: &mut Vec<Fault>) -> Result<Self, Vec<Fault>> {
         let mut cursor = Cursor::new(text.text());
         // A leading star asks for `<NA>` in place of missing values: in rules it is always so.
         cursor.eat("*");
@@ -36,10 +36,13 @@ impl Template {
     }
 
     /// Parses a format as it is: without a leading star it ends at the first missing value.
-    pub(crate) fn parse_bare(text: &Sourced, warnings: &mut Vec<Fault>) -> Result<Self, Fault> {
+    pub(crate) fn parse_bare(
+        text: &Sourced,
+        warnings: &mut Vec<Fault>,
+    ) -> Result<Self, Vec<Fault>> {
         let mut cursor = Cursor::new(text.text());
         if cursor.rest().is_empty() {
-            return Err(as_output(Fault::syntax("the format is empty", 0..0)));
+            return Err(vec![as_output(Fault::syntax("the format is empty", 0..0))]);
         }
         let missing = if cursor.eat("*") {
             Missing::Shown
@@ -53,11 +56,12 @@ impl Template {
         mut cursor: Cursor<'_>,
         missing: Missing,
         warnings: &mut Vec<Fault>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, Vec<Fault>> {
         let mut template = Self {
             missing,
             ..Self::default()
         };
+        let mut faults = Vec::new();
         loop {
             let literal = cursor.take_while(|c| c != '%');
             if !literal.is_empty() {
@@ -65,7 +69,11 @@ impl Template {
             }
             let start = cursor.position();
             if !cursor.eat("%") {
-                return Ok(template);
+                return if faults.is_empty() {
+                    Ok(template)
+                } else {
+                    Err(faults)
+                };
             }
             if cursor.eat("container.info") {
                 let message = "`%container.info` is deprecated and prints nothing";
@@ -75,7 +83,7 @@ impl Template {
                 );
                 continue;
             }
-            template.token(&mut cursor, start, warnings)?;
+            faults.extend(template.token(&mut cursor, start, warnings).err());
         }
     }
 
@@ -114,6 +122,10 @@ impl Template {
             return self.call(call, width);
         }
         let Some(length) = valid_prefix(&name) else {
+            if name.is_empty() {
+                // `%%` is one mistake.
+                cursor.eat("%");
+            }
             return Err(invalid(&name, start..cursor.position().max(start + 1)));
         };
         cursor.reset(name_start + length);
@@ -189,11 +201,9 @@ fn invalid(name: &str, span: std::ops::Range<usize>) -> Fault {
         Fault::unknown("`%` without a field behind it", span)
             .with_help("an output has no way to print a percent sign")
     } else {
-        let names = Field::all()
-            .filter(|field| !field.is(FieldFlags::NEVER))
-            .map(Field::name);
-        Fault::unknown(format!("invalid formatting token `%{name}`"), span)
-            .with_hint(nearest::hint(name, names))
+        let transformer = nearest::hint(name, TRANSFORMERS.into_iter());
+        let help = owner(name).or_else(|| nearest_field(name)).or(transformer);
+        Fault::unknown(format!("invalid formatting token `%{name}`"), span).with_hint(help)
     };
     as_output(fault)
 }

@@ -1,11 +1,12 @@
 //! Lists: nested ones expanded, and their names replaced in condition texts.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::finding::Finding;
 use super::store::Store;
 use crate::diagnostic::Code;
-use crate::source::Sourced;
+use crate::source::{Place, Sourced};
 
 /// Most items of a list, those of the lists in it counted each time.
 const MAX_ITEMS: usize = 100_000;
@@ -13,7 +14,7 @@ const MAX_ITEMS: usize = 100_000;
 /// All lists, fully expanded, ready to be substituted.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
-    texts: HashMap<String, Sourced>,
+    texts: HashMap<Arc<str>, Sourced>,
     /// Names with delimiters in them.
     irregular: Vec<String>,
     /// Names that are used: in a condition that was substituted, or in another list.
@@ -46,7 +47,7 @@ impl Lists {
             if list.item.name.contains(is_delimiter) {
                 lists.irregular.push(list.item.name.clone());
             }
-            lists.texts.insert(list.item.name.clone(), text);
+            lists.texts.insert(list.item.name.as_str().into(), text);
         }
         lists
     }
@@ -112,10 +113,11 @@ impl Lists {
                 .unwrap_or_else(|| rest.find(is_delimiter).unwrap_or(rest.len()));
             let word = rest.get(..length).unwrap_or_default();
             let end = position + length;
-            match self.texts.get(word) {
-                Some(list) if !word.is_empty() => {
+            match self.texts.get_key_value(word) {
+                Some((name, list)) if !word.is_empty() => {
                     self.used.insert(word.to_owned());
-                    let swallowed = substitute_one(&mut result, list, bytes, end);
+                    let used = text.place(&(position..end));
+                    let swallowed = substitute_one(&mut result, (name, used), list, bytes, end);
                     position = end + swallowed;
                 }
                 _ => {
@@ -132,14 +134,20 @@ impl Lists {
 
 /// Adds the text of a list. An empty one takes a comma away: the one before it, or else the one
 /// that follows at `end`, whose length with the blanks before it is returned.
-fn substitute_one(result: &mut Sourced, list: &Sourced, text: &str, end: usize) -> usize {
+fn substitute_one(
+    result: &mut Sourced,
+    (name, used): (&Arc<str>, Place),
+    list: &Sourced,
+    text: &str,
+    end: usize,
+) -> usize {
     if !list.text().is_empty() {
-        result.push(list);
+        result.push_list(name, list, used);
         return 0;
     }
     let before = result.text().trim_end();
     if let Some(before) = before.strip_suffix(',') {
-        *result = result.slice(0..before.len());
+        result.truncate(before.len());
         return 0;
     }
     let rest = text.get(end..).unwrap_or_default();

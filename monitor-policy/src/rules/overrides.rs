@@ -42,15 +42,26 @@ pub(crate) fn mode(
             entries.key_place("append"),
         ));
     }
-    let operations = operations(&overrides, allowed)?;
-    check_given(entries, &overrides, &operations, allowed)?;
-    Ok(Mode::Override(operations))
+    let mut errors = Vec::new();
+    let operations = operations(&overrides, allowed, &mut errors);
+    if errors.is_empty() {
+        check_given(entries, &overrides, &operations, allowed, &mut errors);
+    }
+    let mut errors = errors.into_iter();
+    match errors.next() {
+        None => Ok(Mode::Override(operations)),
+        Some(first) => {
+            warnings.extend(errors);
+            Err(first)
+        }
+    }
 }
 
 fn operations(
     overrides: &Entries<'_>,
     allowed: Overridable,
-) -> Read<BTreeMap<&'static str, Operation>> {
+    errors: &mut Vec<Finding>,
+) -> BTreeMap<&'static str, Operation> {
     let mut operations = BTreeMap::new();
     for (key, value) in overrides.keys() {
         let name = key.text().unwrap_or_default();
@@ -61,7 +72,8 @@ fn operations(
                 let message = format!(
                     "Invalid override operation for key '{name}': must be 'append' or 'replace'"
                 );
-                return Err(overrides.refuse(value, message));
+                errors.push(overrides.refuse(value, message));
+                continue;
             }
         };
         let Some(known) = keys.iter().find(|known| **known == name) else {
@@ -71,13 +83,14 @@ fn operations(
                 "replaced"
             };
             let message = format!("Key '{name}' cannot be {verb}");
-            return Err(overrides
-                .refuse(key, message)
-                .with_help(format!("keys that can be {verb}: {}", keys.join(", "))));
+            let finding = overrides.refuse(key, message);
+            let known = format!("keys that can be {verb}: {}", keys.join(", "));
+            errors.push(finding.with_help(known));
+            continue;
         };
         operations.insert(*known, operation);
     }
-    Ok(operations)
+    operations
 }
 
 /// Every key under `override` is given, and every given key is under `override`.
@@ -86,27 +99,24 @@ fn check_given(
     overrides: &Entries<'_>,
     operations: &BTreeMap<&'static str, Operation>,
     allowed: Overridable,
-) -> Read<()> {
+    errors: &mut Vec<Finding>,
+) {
     for key in operations.keys() {
         if !entries.has(key) {
             let message =
                 format!("An override for key '{key}' was specified but '{key}' is not defined");
             let place = overrides.key_place(key);
-            return Err(Finding::new(Code::YamlValidate, message, place));
+            errors.push(Finding::new(Code::YamlValidate, message, place));
         }
     }
-    let known = allowed.append.iter().chain(allowed.replace);
-    for key in known {
+    for key in allowed.replace {
         if entries.has(key) && !operations.contains_key(key) {
             let message = format!(
                 "Unexpected key '{key}': no corresponding entry under 'override' is defined"
             );
-            return Err(Finding::new(
-                Code::YamlValidate,
-                message,
-                entries.key_place(key),
-            ));
+            let help = format!("add `{key}: replace` (or `append`) under `override`");
+            let finding = Finding::new(Code::YamlValidate, message, entries.key_place(key));
+            errors.push(finding.with_help(help));
         }
     }
-    Ok(())
 }

@@ -9,12 +9,13 @@ use super::overrides::{self, Overridable};
 use super::{requirement, rule_item};
 use crate::condition::is_bare;
 use crate::diagnostic::Code;
+use crate::lint::FileKind;
 use crate::nearest;
 use crate::source::Place;
 use crate::yaml::{self, Content, Node};
 
 /// What a file holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FileItems {
     /// The items that could be read, in order.
     pub(crate) items: Vec<Item>,
@@ -22,6 +23,10 @@ pub(crate) struct FileItems {
     pub(crate) findings: Vec<Finding>,
     /// Names of macros that could not be read; uses of them are not worth a message.
     pub(crate) broken_macros: Vec<String>,
+    /// Where the items begin, as offsets in the file.
+    pub(crate) starts: Vec<usize>,
+    /// Whom the file is made for.
+    pub(crate) kind: FileKind,
 }
 
 /// The keys that tell an item's kind, in the order in which they are looked for.
@@ -35,7 +40,13 @@ const KINDS: [&str; 5] = [
 
 /// Reads file number `file`.
 pub(crate) fn read(file: usize, text: &str) -> FileItems {
-    let mut result = FileItems::default();
+    let mut result = FileItems {
+        items: Vec::new(),
+        findings: Vec::new(),
+        broken_macros: Vec::new(),
+        starts: Vec::new(),
+        kind: FileKind::Local,
+    };
     let documents = match yaml::parse(text) {
         Ok(documents) => documents,
         Err(error) => {
@@ -85,6 +96,7 @@ impl FileItems {
             self.findings.push(unknown_item(&entries));
             return;
         };
+        self.starts.push(node.range.start);
         let start = self.findings.len();
         let result = self.item(kind, &entries);
         self.findings.extend(result.err());
@@ -100,6 +112,7 @@ impl FileItems {
     fn item(&mut self, kind: &str, entries: &Entries<'_>) -> Read<()> {
         match kind {
             "required_engine_version" => {
+                self.kind = FileKind::Published;
                 self.findings
                     .extend(entries.unknown_keys(&["required_engine_version"]));
                 requirement::check_engine(entries)

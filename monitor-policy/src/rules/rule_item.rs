@@ -51,33 +51,58 @@ const REQUIRED: [&str; 4] = ["condition", "output", "desc", "priority"];
 /// Reads a rule.
 pub(super) fn read(entries: &Entries<'_>, warnings: &mut Vec<Finding>) -> Read<RuleItem> {
     let item = entries.item_ref("rule")?;
-    let mode = overrides::mode(entries, OVERRIDABLE, warnings)?;
-    if matches!(mode, Mode::Define) {
-        check_complete(entries, warnings)?;
+    let mut errors = Vec::new();
+    let mode = keep(overrides::mode(entries, OVERRIDABLE, warnings), &mut errors);
+    if matches!(mode, Some(Mode::Define)) {
+        keep(check_complete(entries, warnings), &mut errors);
     }
     // `append: true` knows two keys; whatever else stands there is of no account.
-    if matches!(mode, Mode::Append) {
+    if matches!(mode, Some(Mode::Append)) {
         return appended(item, entries, warnings);
     }
+    let mut keep_key = KeepKey(&mut errors);
     let trimmed = |text: Sourced| text.trimmed();
-    Ok(RuleItem {
+    let source = keep_key.of(source(entries));
+    let tags = keep_key.of(entries.texts("tags"));
+    let rule = RuleItem {
         item,
-        mode,
-        condition: entries.sourced("condition")?.map(trimmed),
-        output: entries.sourced("output")?.map(trimmed),
-        desc: entries.text("desc")?,
-        priority: priority(entries)?,
-        source: source(entries)?,
-        enabled: entries.boolean("enabled")?,
-        tags: entries
-            .texts("tags")?
-            .map(|tags| tags.iter().map(|tag| tag.text().to_owned()).collect()),
-        exceptions: exceptions(entries, warnings)?,
-        warn_evttypes: entries.boolean("warn_evttypes")?,
-        skip_if_unknown_filter: entries.boolean("skip-if-unknown-filter")?,
-        capture: entries.boolean("capture")?,
-        capture_duration: entries.number("capture_duration")?,
-    })
+        mode: mode.unwrap_or(Mode::Define),
+        condition: keep_key.of(entries.sourced("condition")).map(trimmed),
+        output: keep_key.of(entries.sourced("output")).map(trimmed),
+        desc: keep_key.of(entries.text("desc")),
+        priority: keep_key.of(priority(entries)),
+        source,
+        enabled: keep_key.of(entries.boolean("enabled")),
+        tags: tags.map(|tags| tags.iter().map(|tag| tag.text().to_owned()).collect()),
+        exceptions: keep_key.of(exceptions(entries, warnings)),
+        warn_evttypes: keep_key.of(entries.boolean("warn_evttypes")),
+        skip_if_unknown_filter: keep_key.of(entries.boolean("skip-if-unknown-filter")),
+        capture: keep_key.of(entries.boolean("capture")),
+        capture_duration: keep_key.of(entries.number("capture_duration")),
+    };
+    // The first is the result, the others stand beside the warnings.
+    let mut errors = errors.into_iter();
+    match errors.next() {
+        None => Ok(rule),
+        Some(first) => {
+            warnings.extend(errors);
+            Err(first)
+        }
+    }
+}
+
+/// Goes on behind an error, so that those of all keys are told.
+fn keep<T>(read: Read<T>, errors: &mut Vec<Finding>) -> Option<T> {
+    read.map_err(|error| errors.push(error)).ok()
+}
+
+/// The same for keys that may be left out.
+struct KeepKey<'e>(&'e mut Vec<Finding>);
+
+impl KeepKey<'_> {
+    fn of<T>(&mut self, read: Read<Option<T>>) -> Option<T> {
+        keep(read, self.0).flatten()
+    }
 }
 
 /// What `append: true` adds.
@@ -109,12 +134,16 @@ fn source(entries: &Entries<'_>) -> Read<Option<(String, Place)>> {
 
 /// A definition has all required keys, or none and `enabled`: the old way to switch a rule.
 fn check_complete(entries: &Entries<'_>, warnings: &mut Vec<Finding>) -> Read<()> {
-    let missing = REQUIRED.iter().find(|key| !entries.has(key));
-    let Some(missing) = missing else {
+    let missing: Vec<_> = REQUIRED.iter().filter(|key| !entries.has(key)).collect();
+    let Some(first) = missing.first() else {
         return Ok(());
     };
-    if REQUIRED.iter().any(|key| entries.has(key)) || !entries.has("enabled") {
-        return Err(entries.missing(missing));
+    if missing.len() < REQUIRED.len() || !entries.has("enabled") {
+        let all: Vec<_> = missing.iter().map(|key| format!("`{key}`")).collect();
+        return Err(entries.missing(first).with_help(format!(
+            "a new rule also needs {}; to change a rule that is there, say so with `override`",
+            all.join(", ")
+        )));
     }
     let message = "The standalone 'enabled' key usage is deprecated. The correct approach requires \
                    also a 'replace' entry under the 'override' key (i.e. 'enabled: replace').";

@@ -138,6 +138,7 @@ impl Store {
     /// Applies an item.
     pub(crate) fn apply(&mut self, item: Item, warnings: &mut Vec<Finding>) -> Result<(), Finding> {
         self.clock += 1;
+        warnings.extend(self.redefinition(&item));
         match item {
             Item::List(list) => self.apply_list(list),
             Item::Macro(item) => self.apply_macro(item),
@@ -186,6 +187,41 @@ impl Store {
     /// All rules in the order in which they are tested.
     pub(crate) fn rules(&self) -> &[Rule] {
         &self.rules.values
+    }
+
+    /// The warning for a macro or list that takes the place of another file's, unless it says so
+    /// by `override` or says the same.
+    fn redefinition(&self, item: &Item) -> Option<Finding> {
+        let squeeze = |text: &Sourced| text.text().split_whitespace().collect::<Vec<_>>().join(" ");
+        let (new, known, same, key) = match item {
+            Item::Macro(new) if matches!(new.mode, Mode::Define) => {
+                let known = self.macros.get(&new.item.name)?;
+                let same = squeeze(&known.condition) == squeeze(&new.condition);
+                (&new.item, &known.item, same, "condition")
+            }
+            Item::List(new) if matches!(new.mode, Mode::Define) => {
+                let known = self.lists.get(&new.item.name)?;
+                let texts = |items: &[Sourced]| items.iter().map(squeeze).collect::<Vec<_>>();
+                let same = texts(&known.items) == texts(&new.items);
+                (&new.item, &known.item, same, "items")
+            }
+            _ => return None,
+        };
+        if same || known.place.file() == new.place.file() {
+            return None;
+        }
+        let ItemRef { kind, name, place } = new;
+        let message = format!("{kind} `{name}` replaces the one of another file");
+        let help = format!(
+            "if that is meant, say so by `override: {{{key}: replace}}`; to add to it, write \
+             `override: {{{key}: append}}`"
+        );
+        let finding = Finding::new(Code::LintRedefined, message, *place).with_help(help);
+        Some(
+            finding
+                .with_related("it is defined here", known.place)
+                .within(new),
+        )
     }
 
     fn apply_list(&mut self, list: ListItem) -> Result<(), Finding> {

@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 mod error;
 mod eval;
+mod explain;
 mod fields;
 mod policies;
 mod print;
@@ -45,6 +46,7 @@ enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
     Eval(eval::Arguments),
+    Explain(explain::Arguments),
     Doctor(doctor::Arguments),
     Fields(fields::Arguments),
     Rules(rules::Arguments),
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Fields(arguments) => fields::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
@@ -135,6 +138,11 @@ mod tests {
             ("eval --condition x --policy y --events -", false),
             ("eval --events -", false),
             ("eval --policy a.yaml", false),
+            (
+                "explain Rule --policy a.yaml --event {} --format json",
+                true,
+            ),
+            ("explain --policy a.yaml", false),
             ("doctor --format json", true),
             ("fields --format json", true),
             ("rules --config c.yaml --policy a --policy b --kernel", true),

@@ -34,7 +34,7 @@ pub use compile::EventTypes;
 pub use diagnostic::{Code, Diagnostic, Item, Related, Severity};
 pub use event::{Event, Value, View};
 pub use event_type::{EventSet, EventType};
-pub use explain::{Explanation, Location, Part, Shape, Trace};
+pub use explain::{Definition, Explanation, Location, Part, Shape, Trace};
 pub use field::{Field, FieldArg, FieldDefinition, FieldFlags, FieldKind, FieldRef};
 pub use flat::{FlatEvent, FlatEventError};
 pub use lint::{EXPLAINED_CODES, Example, ExplainedCode, LintGroup, LintOptions};

@@ -122,6 +122,16 @@ impl Sourced {
         inserts.find(|insert| insert.range.contains(&index))
     }
 
+    /// The lists that were put in within a part of the text.
+    pub(crate) fn lists_in(&self, range: &Range<usize>) -> impl Iterator<Item = &Arc<str>> {
+        let inside =
+            |insert: &&Insert| insert.range.start >= range.start && insert.range.end <= range.end;
+        self.inserts
+            .iter()
+            .filter(inside)
+            .map(|insert| &insert.list)
+    }
+
     /// Cuts the text off.
     pub(crate) fn truncate(&mut self, length: usize) {
         self.text.truncate(length);

@@ -53,6 +53,8 @@ pub(super) enum Error {
     TestsFailed { failed: usize },
     #[error("the condition does not compile: {0}")]
     Condition(Box<monitor_policy::Diagnostic>),
+    #[error("no rule has the name `{name}`{}", nearest(near))]
+    UnknownRule { name: String, near: Vec<String> },
     #[error("cannot read the events from `{name}`: {source}")]
     ReadEvents { name: String, source: io::Error },
     #[error("{name}:{line}: {reason}")]
@@ -90,6 +92,14 @@ pub(super) enum Error {
     Yaml(#[from] serde_yaml::Error),
 }
 
+fn nearest(near: &[String]) -> String {
+    if near.is_empty() {
+        "; `rules` lists those that are loaded".to_owned()
+    } else {
+        format!("; did you mean {}?", near.join(", "))
+    }
+}
+
 impl Error {
     fn code(&self) -> u8 {
         match self {
@@ -99,6 +109,7 @@ impl Error {
             | Self::NoTests
             | Self::TestsRefused
             | Self::Condition(_)
+            | Self::UnknownRule { .. }
             | Self::ReadEvents { .. }
             | Self::Event { .. } => POLICY,
             Self::Privileges { .. }

@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 mod error;
 mod eval;
+mod explain;
 mod fields;
 mod policies;
 mod print;
@@ -52,6 +53,7 @@ enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
     Eval(eval::Arguments),
+    Explain(explain::Arguments),
     Doctor(doctor::Arguments),
     Top(top::Arguments),
     Fields(fields::Arguments),
@@ -88,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Fields(arguments) => fields::run(&arguments),
@@ -149,6 +152,11 @@ mod tests {
             ("eval --cases -", true),
             ("eval --cases a.jsonl --events b.jsonl", false),
             ("eval --cases a.jsonl --policy b.yaml", false),
+            (
+                "explain Rule --policy a.yaml --event {} --format json",
+                true,
+            ),
+            ("explain --policy a.yaml", false),
             ("doctor --format json", true),
             ("test", true),
             ("test my-rules a.yaml --format json", true),

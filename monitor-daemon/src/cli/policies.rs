@@ -34,25 +34,29 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
     Ok(sources)
 }
 
-/// Loads `paths`, or without any the built-in policies. Warnings go to standard error; so do
-/// errors, and then there is no policy.
-pub(super) fn load(paths: &[PathBuf], options: Options) -> Result<Policy, Error> {
+/// Names and texts of all rules files behind `paths`; without any, of the built-in policies.
+pub(super) fn texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>, Error> {
     if paths.is_empty() {
-        return finish(monitor_policy::load(
-            crate::default_policies::FILES,
-            &options,
-        ));
+        let files = crate::default_policies::FILES.iter();
+        let texts = files.map(|file| (file.name.to_owned(), file.text.to_owned()));
+        return Ok(texts.collect());
     }
-    let sources = read(paths)?;
     let mut files = Vec::new();
-    for Source { path, text } in sources {
+    for Source { path, text } in read(paths)? {
         let text = text.map_err(|source| Error::ReadPolicy {
             path: path.clone(),
             source,
         })?;
         files.push((path.display().to_string(), text));
     }
-    let files: Vec<RulesFile<'_>> = files
+    Ok(files)
+}
+
+/// Loads `paths`, or without any the built-in policies. Warnings go to standard error; so do
+/// errors, and then there is no policy.
+pub(super) fn load(paths: &[PathBuf], options: Options) -> Result<Policy, Error> {
+    let texts = texts(paths)?;
+    let files: Vec<RulesFile<'_>> = texts
         .iter()
         .map(|(name, text)| RulesFile { name, text })
         .collect();

@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Location, Part, Shape};
+use super::{Definition, Explanation, Location, Part, Shape};
 use crate::compile::{Macros, compile_test};
 use crate::condition::ast::{Check, Expr};
 use crate::condition::parse;
 use crate::load::{RulesFile, store};
-use crate::program::{Builder, Graph};
-use crate::rules::{Lists, with_exceptions};
-use crate::source::{Sourced, line_and_column};
+use crate::program::Builder;
+use crate::rules::{Lists, Store, with_exceptions};
+use crate::source::{Place, Sourced, line_and_column};
 
 /// Deepest nesting with macros; what loads is not deeper.
 const MAX_DEPTH: usize = 1000;
 
 /// The tree of a rule's condition.
-pub(super) fn build(files: &[RulesFile<'_>], rule: &str) -> Option<(Graph, Arc<Part>)> {
+pub(super) fn build(files: &[RulesFile<'_>], rule: &str) -> Option<Explanation> {
     let store = store(files);
     let rule = store.rules().iter().find(|known| known.item.name == rule)?;
     let mut lists = Lists::new(&store);
@@ -24,16 +24,23 @@ pub(super) fn build(files: &[RulesFile<'_>], rule: &str) -> Option<(Graph, Arc<P
     let expr = parse(text.text()).ok()?;
     let mut parts = Parts {
         files,
+        store: &store,
         macros: Macros::new(&store, &mut lists),
         builder: Builder::default(),
         bodies: HashMap::new(),
     };
     let root = parts.part(&expr, &text, 0)?;
-    Some((parts.builder.finish(), root))
+    let location = parts.location(rule.item.place);
+    Some(Explanation {
+        graph: parts.builder.finish(),
+        root,
+        location,
+    })
 }
 
 struct Parts<'a> {
     files: &'a [RulesFile<'a>],
+    store: &'a Store,
     macros: Macros,
     builder: Builder,
     /// Macros that are built: one that is used often could make a tree of any size.
@@ -49,34 +56,30 @@ impl Parts<'_> {
             Expr::And(all) => {
                 let all = self.parts(all, text, depth)?;
                 let node = self.builder.and(all.iter().map(|part| part.node).collect());
-                Part {
-                    shape: Shape::All(all),
-                    node,
-                }
+                Part::new(Shape::All(all), node)
             }
             Expr::Or(any) => {
                 let any = self.parts(any, text, depth)?;
                 let node = self.builder.or(any.iter().map(|part| part.node).collect());
-                Part {
-                    shape: Shape::Any(any),
-                    node,
-                }
+                Part::new(Shape::Any(any), node)
             }
             Expr::Not(inner) => {
                 let inner = self.part(inner, text, depth + 1)?;
                 let node = self.builder.not(inner.node);
-                Part {
-                    shape: Shape::Not(inner),
-                    node,
-                }
+                Part::new(Shape::Not(inner), node)
             }
             Expr::Macro(name) => {
                 let name = name.text.clone();
                 let body = self.body(&name, depth)?;
                 let node = body.node;
+                let place = self.macros.get(&name)?.item.place;
+                let definition = Definition {
+                    name: name.clone(),
+                    location: self.location(place),
+                };
                 Part {
-                    shape: Shape::Macro { name, body },
-                    node,
+                    definitions: vec![definition],
+                    ..Part::new(Shape::Macro { name, body }, node)
                 }
             }
             Expr::Check(check) => self.test(check, text)?,
@@ -109,13 +112,22 @@ impl Parts<'_> {
         let shape = Shape::Test {
             text: check.to_string(),
             fields: fields.cloned().collect(),
-            location: self.location(check, text),
+            location: self.location(text.place(&check.span)),
         };
-        Some(Part { shape, node })
+        let lists = text.lists_in(&check.span).filter_map(|name| {
+            let list = self.store.list(name)?;
+            Some(Definition {
+                name: name.to_string(),
+                location: self.location(list.item.place),
+            })
+        });
+        Some(Part {
+            definitions: lists.collect(),
+            ..Part::new(shape, node)
+        })
     }
 
-    fn location(&self, check: &Check, text: &Sourced) -> Location {
-        let place = text.place(&check.span);
+    fn location(&self, place: Place) -> Location {
         let file = self.files.get(place.file());
         let (name, source) = file.map_or(("", ""), |file| (file.name, file.text));
         let (line, column) = line_and_column(source, place.at.offset as usize);

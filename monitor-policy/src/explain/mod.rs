@@ -23,6 +23,7 @@ use crate::program::{Graph, NodeId};
 pub struct Explanation {
     graph: Graph,
     root: Arc<Part>,
+    location: Location,
 }
 
 /// A part of a condition. A macro's body is one shared part, wherever the macro is used.
@@ -31,6 +32,16 @@ pub struct Part {
     /// What it is.
     pub shape: Shape,
     node: NodeId,
+    definitions: Vec<Definition>,
+}
+
+/// A macro or list that is part of a condition.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// Where it was last changed.
+    pub location: Location,
 }
 
 /// What a part of a condition is.
@@ -76,13 +87,32 @@ impl Explanation {
     /// `None` when no rule has this name, its condition does not compile,
     /// or is nested deeper than 1000 with its macros.
     pub fn new(files: &[RulesFile<'_>], rule: &str) -> Option<Self> {
-        let (graph, root) = build::build(files, rule)?;
-        Some(Self { graph, root })
+        build::build(files, rule)
+    }
+
+    /// Where the rule is defined.
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
     /// The whole condition.
     pub fn root(&self) -> &Part {
         &self.root
+    }
+}
+
+impl Part {
+    /// Of a macro, the macro; of a test, the lists that were put in.
+    pub fn definitions(&self) -> &[Definition] {
+        &self.definitions
+    }
+
+    fn new(shape: Shape, node: NodeId) -> Self {
+        Self {
+            shape,
+            node,
+            definitions: Vec::new(),
+        }
     }
 }
 

@@ -1,0 +1,240 @@
+//! `explain`: what a rule looks at, and for an event what made it fire or stay silent.
+
+mod event;
+mod json;
+mod text;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use monitor_policy::{
+    Event as _, Explanation, FieldRef, FlatEvent, Part, Rule, RulesFile, Shape, View,
+};
+
+use super::error::Error;
+use super::print::print;
+use super::{Format, policies};
+use crate::config::Config;
+
+const HELP: &str = "\
+The condition is shown with its exceptions, its lists and its macros put in; what stands behind `#`
+says where a macro or list comes from. With an event each test is shown with the value that it saw,
+and `*` marks the tests that decided: those that would have to turn out otherwise.
+
+Examples:
+  monitor-daemon explain 'Shell in a container' --policy my_rules.yaml
+  monitor-daemon explain 'Shell in a container' --policy my_rules.yaml \\
+    --event '{\"evt.type\":\"execve\",\"proc.name\":\"sh\"}'";
+
+/// Show a rule's condition opened up, and for an event what decided.
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub(super) struct Arguments {
+    /// Name of the rule.
+    rule: String,
+    /// Configuration file, for its policies; see `run`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Rules file, or folder of *.yaml and *.yml, instead of the configured ones; may be repeated.
+    #[arg(long, value_name = "PATH")]
+    policy: Vec<PathBuf>,
+    /// The event: a JSON object as for `eval`, a file with such objects, or `-` for standard input.
+    #[arg(long, value_name = "FILE|JSON|-")]
+    event: Option<String>,
+    /// How the result is printed; json: one object.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let config = Config::load(arguments.config.as_deref())?;
+    let paths = if arguments.policy.is_empty() {
+        &config.policies
+    } else {
+        &arguments.policy
+    };
+    let texts = policies::texts(paths)?;
+    let files: Vec<RulesFile<'_>> = texts
+        .iter()
+        .map(|(name, text)| RulesFile { name, text })
+        .collect();
+    let policy = policies::finish(monitor_policy::load(&files, &config.rules))?;
+    let found = policy
+        .rules()
+        .iter()
+        .find(|rule| rule.name == arguments.rule);
+    let (Some(rule), Some(explanation)) = (found, Explanation::new(&files, &arguments.rule)) else {
+        let names = policy.rules().iter().map(|rule| rule.name.as_str());
+        return Err(unknown(&arguments.rule, names));
+    };
+    let events = event::read(arguments.event.as_deref())?;
+    let subject = Subject {
+        rule,
+        explanation: &explanation,
+        events: &events,
+    };
+    match arguments.format {
+        Format::Text => print(&text::text(&subject)),
+        Format::Json => {
+            let object = json::json(&subject);
+            print(&format!("{}\n", serde_json::to_string_pretty(&object)?))
+        }
+    }
+}
+
+/// What is explained.
+struct Subject<'a> {
+    rule: &'a Rule,
+    explanation: &'a Explanation,
+    events: &'a [FlatEvent],
+}
+
+impl Subject<'_> {
+    /// The view of an event that decides: that of the paths behind links only if the rule fires
+    /// in it alone.
+    fn view(&self, event: &FlatEvent) -> View {
+        let holds = |view| {
+            let trace = self.explanation.trace(event, view);
+            trace.holds(self.explanation.root())
+        };
+        if event.has_resolved_view() && !holds(View::Passed) && holds(View::Resolved) {
+            View::Resolved
+        } else {
+            View::Passed
+        }
+    }
+
+    /// The fields that the condition looks at, in the order of the condition, each once.
+    fn fields(&self) -> Vec<&FieldRef> {
+        let mut fields = Vec::new();
+        let mut opened = Vec::new();
+        collect(self.explanation.root(), &mut opened, &mut fields);
+        fields
+    }
+}
+
+fn collect<'p>(part: &'p Part, opened: &mut Vec<&'p str>, fields: &mut Vec<&'p FieldRef>) {
+    match &part.shape {
+        Shape::All(parts) | Shape::Any(parts) => {
+            for part in parts {
+                collect(part, opened, fields);
+            }
+        }
+        Shape::Not(inner) => collect(inner, opened, fields),
+        Shape::Macro { name, body } => {
+            // A macro may be used any number of times.
+            if !opened.contains(&name.as_str()) {
+                opened.push(name);
+                collect(body, opened, fields);
+            }
+        }
+        Shape::Test { fields: tested, .. } => {
+            for field in tested {
+                if !fields.contains(&field) {
+                    fields.push(field);
+                }
+            }
+        }
+    }
+}
+
+fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Error {
+    let lower = name.to_lowercase();
+    let mut near: Vec<(bool, usize, &str)> = names
+        .map(|known| {
+            let candidate = known.to_lowercase();
+            let part = candidate.contains(&lower);
+            (
+                !part,
+                strsim::damerau_levenshtein(&lower, &candidate),
+                known,
+            )
+        })
+        .filter(|(other, distance, known)| !other || *distance <= known.chars().count() / 2)
+        .collect();
+    near.sort_unstable();
+    let near = near
+        .into_iter()
+        .take(3)
+        .map(|found| format!("`{}`", found.2));
+    Error::UnknownRule {
+        name: name.to_owned(),
+        near: near.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use monitor_policy::{Options, Policy};
+
+    use super::*;
+
+    pub(super) const RULES: &str = "\
+- list: shells
+  items: [sh, bash]
+- macro: spawned
+  condition: evt.type in (execve, execveat)
+- macro: quiet
+  condition: >
+    proc.pname = cron or
+    proc.aname in (shells)
+- rule: Shell
+  desc: A shell.
+  condition: >
+    spawned and proc.name in (shells)
+    and not quiet and not (fd.types intersects (unix) and not quiet)
+  output: x
+  priority: NOTICE
+";
+
+    pub(super) const FILE: RulesFile<'static> = RulesFile {
+        name: "r.yaml",
+        text: RULES,
+    };
+
+    pub(super) fn policy() -> Policy {
+        monitor_policy::load(&[FILE], &Options::default())
+            .policy
+            .unwrap()
+    }
+
+    #[test]
+    fn unknown_rules_are_refused_with_the_nearest() {
+        let names = ["Shell in container", "Read shadow", "Shell outside"];
+        let message = |name| unknown(name, names.into_iter()).to_string();
+        assert_eq!(
+            message("shell in contaner"),
+            "no rule has the name `shell in contaner`; did you mean `Shell in container`?"
+        );
+        assert_eq!(
+            message("shell"),
+            "no rule has the name `shell`; did you mean `Shell outside`, `Shell in container`?"
+        );
+        assert_eq!(
+            message("xyz"),
+            "no rule has the name `xyz`; `rules` lists those that are loaded"
+        );
+    }
+
+    #[test]
+    fn fields_are_told_once() {
+        let policy = policy();
+        let explanation = Explanation::new(&[FILE], "Shell").unwrap();
+        let subject = Subject {
+            rule: &policy.rules()[0],
+            explanation: &explanation,
+            events: &[],
+        };
+        let fields: Vec<_> = subject.fields().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            fields,
+            [
+                "evt.type",
+                "proc.name",
+                "proc.pname",
+                "proc.aname",
+                "fd.types"
+            ]
+        );
+    }
+}

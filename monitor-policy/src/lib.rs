@@ -11,6 +11,7 @@ mod event;
 mod event_type;
 mod field;
 mod flat;
+mod index;
 mod load;
 mod matching;
 mod nearest;

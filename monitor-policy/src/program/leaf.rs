@@ -98,9 +98,7 @@ impl Leaf {
                 Value::List(values) => !values.is_empty(),
                 _ => true,
             }),
-            Test::Literal(quantifier, predicate) => frame.with(&self.left, |value| {
-                quantifier.holds(value, |one| predicate.passes(one))
-            }),
+            Test::Literal(..) => frame.with(&self.left, |value| self.accepts(value)),
             Test::Against(quantifier, relation, right) => {
                 let Some(right) = frame.value(right) else {
                     return false;
@@ -109,6 +107,16 @@ impl Leaf {
                     quantifier.holds(value, |left| relation.holds(left, &right))
                 })
             }
+        }
+    }
+
+    /// Whether a value of the left side passes a test against literals; false for other tests.
+    pub(crate) fn accepts(&self, value: &Value<'_>) -> bool {
+        match &self.test {
+            Test::Literal(quantifier, predicate) => {
+                quantifier.holds(value, |one| predicate.passes(one))
+            }
+            _ => false,
         }
     }
 }

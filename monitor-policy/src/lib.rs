@@ -13,6 +13,7 @@ mod event_type;
 mod explain;
 mod field;
 mod flat;
+mod index;
 mod lint;
 mod load;
 mod matching;

@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use crate::compile::{Compiled, CompiledRule};
 use crate::event::{Event, View};
-use crate::event_type::{EventSet, EventType};
+use crate::event_type::EventSet;
 use crate::field::{Field, FieldArg, FieldRef};
+use crate::index::{Candidate, Class, Classes, Matchers, RuleSet};
 use crate::load::Matching;
 use crate::output::Template;
 use crate::priority::Priority;
@@ -18,8 +19,8 @@ pub struct Policy {
     rules: Vec<Rule>,
     /// Condition and output of each rule.
     bodies: Vec<Body>,
-    /// For each event type the enabled rules that can match it.
-    by_event: Vec<Box<[usize]>>,
+    matchers: Matchers,
+    classes: Classes,
     event_types: EventSet,
     matching: Matching,
     fields: HashSet<FieldRef>,
@@ -85,8 +86,16 @@ pub struct Output {
 #[derive(Debug, Default)]
 pub struct Scratch {
     matches: Vec<Match>,
-    passed: Memory,
-    resolved: Memory,
+    passed: Reading,
+    resolved: Reading,
+}
+
+/// What an evaluation of one view reuses.
+#[derive(Debug, Default)]
+struct Reading {
+    memory: Memory,
+    /// The rules to try.
+    rules: RuleSet,
 }
 
 impl Policy {
@@ -97,9 +106,8 @@ impl Policy {
             findings: _,
         } = compiled;
         let enabled = || compiled.iter().filter(|rule| rule.definition.enabled);
-        let by_event = EventType::all()
-            .map(|event| rules_for(event, &compiled))
-            .collect();
+        let matchers = Matchers::new(&graph);
+        let classes = Classes::new(&graph, &matchers, &candidates(&compiled));
         let event_types = enabled().fold(EventSet::EMPTY, |set, rule| set.union(&rule.event_types));
         let mut fields = HashSet::new();
         for rule in enabled() {
@@ -116,7 +124,8 @@ impl Policy {
             graph,
             rules,
             bodies,
-            by_event,
+            matchers,
+            classes,
             event_types,
             matching,
             fields,
@@ -174,39 +183,69 @@ impl Policy {
             resolved,
         } = scratch;
         matches.clear();
-        let rules = self
-            .by_event
-            .get(event.event_type().index())
-            .map_or(&[][..], AsRef::as_ref);
-        if rules.is_empty() {
+        let Some(class) = self.classes.of(event.event_type()) else {
             return matches;
-        }
-        let frame = |view, memory| Frame::new(&self.graph, event, view, memory);
-        let also = event.has_resolved_view();
-        let mut frames = [
-            Some((View::Passed, frame(View::Passed, passed))),
-            also.then(|| (View::Resolved, frame(View::Resolved, resolved))),
-        ];
-        for rule in rules {
-            let Some(body) = self.bodies.get(*rule) else {
+        };
+        let mut passed = self.read(event, class, View::Passed, passed);
+        let mut resolved = event
+            .has_resolved_view()
+            .then(|| self.read(event, class, View::Resolved, resolved));
+        let none = RuleSet::default();
+        let also = resolved.as_ref().map_or(&none, |read| read.rules);
+        let mut next = 0;
+        while let Some(position) = passed.rules.next_in_either(also, next) {
+            next = position + 1;
+            let Some((rule, condition)) = class.rule(position) else {
                 continue;
             };
-            let view = frames
-                .iter_mut()
-                .flatten()
-                .find_map(|(view, frame)| frame.holds(body.condition).then_some(*view));
-            tested(*rule);
-            if let Some(view) = view {
-                matches.push(Match { rule: *rule, view });
-                if self.matching == Matching::First {
-                    break;
-                }
+            let holds = |read: &mut Read<'_, '_>| {
+                read.rules.contains(position) && read.frame.holds(condition)
+            };
+            let view = if holds(&mut passed) {
+                Some(View::Passed)
+            } else {
+                resolved
+                    .as_mut()
+                    .is_some_and(holds)
+                    .then_some(View::Resolved)
+            };
+            tested(rule);
+            let Some(view) = view else { continue };
+            matches.push(Match { rule, view });
+            if self.matching == Matching::First {
+                break;
             }
         }
-        for (_, frame) in frames.into_iter().flatten() {
-            frame.end();
+        passed.frame.end();
+        if let Some(resolved) = resolved {
+            resolved.frame.end();
         }
         matches
+    }
+
+    /// Looks which rules an event can match in a view.
+    fn read<'s, 'e>(
+        &'s self,
+        event: &'e dyn Event,
+        class: &Class,
+        view: View,
+        reading: &'s mut Reading,
+    ) -> Read<'s, 'e> {
+        let Reading { memory, rules } = reading;
+        let mut frame = Frame::with_matchers(&self.graph, &self.matchers, event, view, memory);
+        rules.copy_from(class.always());
+        for matcher in class.matchers() {
+            frame.look(*matcher, |test| class.add(test, rules));
+        }
+        Read { frame, rules }
+    }
+
+    /// Whether an event fulfils the condition of a rule in a view, whatever the other rules say;
+    /// also of a disabled rule. Tries it plainly: made for checks, not for every event.
+    pub fn holds(&self, rule: usize, event: &dyn Event, view: View) -> bool {
+        self.bodies.get(rule).is_some_and(|body| {
+            Frame::new(&self.graph, event, view, &mut Memory::default()).holds(body.condition)
+        })
     }
 
     /// What the match of a rule prints for an event; empty for a rule that is not there.
@@ -221,14 +260,23 @@ impl Policy {
     }
 }
 
-fn rules_for(event: EventType, rules: &[CompiledRule]) -> Box<[usize]> {
-    let fits = |rule: &CompiledRule| rule.definition.enabled && rule.event_types.contains(event);
-    rules
+/// One view of an event, with the rules to try.
+struct Read<'s, 'e> {
+    frame: Frame<'s, 'e>,
+    rules: &'s RuleSet,
+}
+
+fn candidates(rules: &[CompiledRule]) -> Vec<Candidate> {
+    let candidate = |(index, rule): (usize, &CompiledRule)| Candidate {
+        rule: index,
+        condition: rule.condition,
+        event_types: rule.event_types,
+    };
+    let enabled = rules
         .iter()
         .enumerate()
-        .filter(|(_, rule)| fits(rule))
-        .map(|(index, _)| index)
-        .collect()
+        .filter(|(_, rule)| rule.definition.enabled);
+    enabled.map(candidate).collect()
 }
 
 fn split(rule: CompiledRule) -> (Rule, Body) {

@@ -70,6 +70,20 @@ impl Glob {
         self.tokens.iter().map(byte).collect()
     }
 
+    /// The longest text that everything of this pattern has inside; `None` when there is none.
+    pub(crate) fn longest_literal(&self) -> Option<(Box<[u8]>, Case)> {
+        let runs = self.tokens.chunk_by(|a, b| a.is_byte() && b.is_byte());
+        let text = |run: &[Token]| -> Vec<u8> {
+            let bytes = run.iter().filter_map(|token| match token {
+                Token::Byte(byte) => Some(*byte),
+                _ => None,
+            });
+            bytes.collect()
+        };
+        let longest = runs.map(text).max_by_key(Vec::len)?;
+        (!longest.is_empty()).then(|| (longest.into(), self.case))
+    }
+
     /// Whether the whole text matches.
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         let (mut token, mut byte) = (0, 0);
@@ -102,6 +116,10 @@ impl Glob {
 }
 
 impl Token {
+    fn is_byte(&self) -> bool {
+        matches!(self, Self::Byte(_))
+    }
+
     fn fits(&self, found: u8, case: Case) -> bool {
         match self {
             Self::Any => true,

@@ -1,35 +1,39 @@
 //! One evaluation: an event in a view, what was fetched of it and what is already decided.
 
-use super::{Graph, Node, NodeId, Operand};
+use super::{Graph, Leaf, Node, NodeId, Operand};
 use crate::event::{Event, Value, View};
 use crate::event_type::EventType;
 use crate::field::{Field, FieldRef};
+use crate::index::{MatcherId, Matchers};
 
 /// Memory that evaluations reuse.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
+    stamp: u32,
     /// For each node the stamp of the evaluation that decided it, and the decision: stamp × 2 + 1
     /// for true.
     decided: Vec<u32>,
-    stamp: u32,
-    slots: Vec<Slot<'static>>,
+    /// For each field the stamp of the evaluation that asked for it, and where its value is.
+    asked: Vec<(u32, u32)>,
+    /// For each matcher the stamp of the evaluation that looked.
+    looked: Vec<u32>,
+    /// Values that were fetched; only its allocation is kept.
+    values: Vec<Value<'static>>,
 }
 
-/// The value of a field in this evaluation.
-#[derive(Debug)]
-enum Slot<'e> {
-    Unasked,
-    Asked(Option<Value<'e>>),
-}
+/// The place of a missing value.
+const MISSING: u32 = u32::MAX;
 
 /// An evaluation.
 #[derive(Debug)]
 pub(crate) struct Frame<'p, 'e> {
     graph: &'p Graph,
+    /// What answers tests together; without it each is made by itself.
+    matchers: Option<&'p Matchers>,
     event: &'e dyn Event,
     view: View,
     memory: &'p mut Memory,
-    slots: Vec<Slot<'e>>,
+    values: Vec<Value<'e>>,
 }
 
 impl std::fmt::Debug for dyn Event + '_ {
@@ -46,21 +50,35 @@ impl<'p, 'e> Frame<'p, 'e> {
         view: View,
         memory: &'p mut Memory,
     ) -> Self {
-        memory.begin(graph.nodes.len());
-        let mut slots = recycle(std::mem::take(&mut memory.slots));
-        slots.resize_with(graph.fields.len(), || Slot::Unasked);
+        memory.begin(graph);
+        let values = std::mem::take(&mut memory.values);
         Self {
             graph,
+            matchers: None,
             event,
             view,
             memory,
-            slots,
+            values,
         }
+    }
+
+    /// Begins an evaluation with what answers the tests of `graph` together.
+    pub(crate) fn with_matchers(
+        graph: &'p Graph,
+        matchers: &'p Matchers,
+        event: &'e dyn Event,
+        view: View,
+        memory: &'p mut Memory,
+    ) -> Self {
+        let mut frame = Self::new(graph, event, view, memory);
+        frame.memory.looked.resize(matchers.len(), 0);
+        frame.matchers = Some(matchers);
+        frame
     }
 
     /// Gives the memory back.
     pub(crate) fn end(self) {
-        self.memory.slots = recycle(self.slots);
+        self.memory.values = recycle(self.values);
     }
 
     /// The event.
@@ -79,13 +97,53 @@ impl<'p, 'e> Frame<'p, 'e> {
             return false;
         };
         let decision = match node {
-            Node::Leaf(leaf) => leaf.passes(self),
+            Node::Leaf(leaf) => self.passes(id, leaf),
             Node::Not(inner) => !self.holds(*inner),
             Node::And(parts) => parts.iter().all(|part| self.holds(*part)),
             Node::Or(parts) => parts.iter().any(|part| self.holds(*part)),
         };
         self.memory.decide(id, decision);
         decision
+    }
+
+    /// Whether a test passes: as the matcher of its field says, if it has one.
+    fn passes(&mut self, id: NodeId, leaf: &Leaf) -> bool {
+        match self.matchers.and_then(|matchers| matchers.of(id)) {
+            None => leaf.passes(self),
+            Some(matcher) => {
+                self.look(matcher, |_| {});
+                self.memory.decision(id) == Some(true)
+            }
+        }
+    }
+
+    /// Decides all tests of a matcher that hold, and gives each: some perhaps repeatedly, none the
+    /// second time.
+    pub(crate) fn look(&mut self, matcher: MatcherId, mut holding: impl FnMut(NodeId)) {
+        let (graph, stamp) = (self.graph, self.memory.stamp);
+        let Some(matchers) = self.matchers else {
+            return;
+        };
+        let Some(looked) = self.memory.looked.get_mut(usize::from(matcher)) else {
+            return;
+        };
+        if std::mem::replace(looked, stamp) == stamp {
+            return;
+        }
+        let Some(place) = matchers.slot(matcher).and_then(|slot| self.place(slot)) else {
+            return;
+        };
+        let Some(value) = self.values.get(place) else {
+            return;
+        };
+        let test = |id: NodeId| match graph.nodes.get(id) {
+            Some(Node::Leaf(leaf)) => leaf.accepts(value),
+            _ => false,
+        };
+        matchers.find(matcher, value, test, |id| {
+            self.memory.decide(id, true);
+            holding(id);
+        });
     }
 
     /// A test of an operand's value; false when it is missing.
@@ -110,15 +168,24 @@ impl<'p, 'e> Frame<'p, 'e> {
     }
 
     fn slot(&mut self, index: usize) -> Option<&Value<'e>> {
-        let slot = self.slots.get_mut(index)?;
-        if matches!(slot, Slot::Unasked) {
+        let place = self.place(index)?;
+        self.values.get(place)
+    }
+
+    /// Where the value of a field is, fetched if it was not yet; `None` when it is missing.
+    fn place(&mut self, index: usize) -> Option<usize> {
+        let stamp = self.memory.stamp;
+        let asked = self.memory.asked.get_mut(index)?;
+        if asked.0 != stamp {
             let field = self.graph.fields.get(index)?;
-            *slot = Slot::Asked(fetch(self.event, field, self.view));
+            let value = fetch(self.event, field, self.view);
+            let place = value.map_or(MISSING, |value| {
+                self.values.push(value);
+                self.values.len() as u32 - 1
+            });
+            *asked = (stamp, place);
         }
-        match slot {
-            Slot::Asked(value) => value.as_ref(),
-            Slot::Unasked => None,
-        }
+        (asked.1 != MISSING).then_some(asked.1 as usize)
     }
 }
 
@@ -140,14 +207,16 @@ pub(crate) fn fetch<'e>(event: &'e dyn Event, field: &FieldRef, view: View) -> O
 }
 
 impl Memory {
-    fn begin(&mut self, nodes: usize) {
+    fn begin(&mut self, graph: &Graph) {
         if self.stamp >= u32::MAX / 2 {
-            self.stamp = 0;
-            self.decided.clear();
+            *self = Self::default();
         }
         self.stamp += 1;
-        if self.decided.len() < nodes {
-            self.decided.resize(nodes, 0);
+        if self.decided.len() < graph.nodes.len() {
+            self.decided.resize(graph.nodes.len(), 0);
+        }
+        if self.asked.len() < graph.fields.len() {
+            self.asked.resize(graph.fields.len(), (0, MISSING));
         }
     }
 
@@ -165,9 +234,9 @@ impl Memory {
 
 /// The same allocation, empty, for values of another event: the standard library collects in
 /// place when the elements have the same size.
-fn recycle<'to>(mut slots: Vec<Slot<'_>>) -> Vec<Slot<'to>> {
-    slots.clear();
-    slots.into_iter().map(|_| Slot::Unasked).collect()
+fn recycle<'to>(mut values: Vec<Value<'_>>) -> Vec<Value<'to>> {
+    values.clear();
+    values.into_iter().map(|_| Value::Bool(false)).collect()
 }
 
 #[cfg(test)]
@@ -176,9 +245,9 @@ mod tests {
 
     #[test]
     fn recycling_keeps_the_allocation() {
-        let slots: Vec<Slot<'_>> = (0..100).map(|_| Slot::Unasked).collect();
-        let address = slots.as_ptr() as usize;
-        let recycled = recycle(slots);
+        let values: Vec<Value<'_>> = (0..100).map(Value::Unsigned).collect();
+        let address = values.as_ptr() as usize;
+        let recycled = recycle(values);
         assert!(recycled.is_empty());
         assert!(recycled.capacity() >= 100);
         assert_eq!(recycled.as_ptr() as usize, address);
@@ -186,14 +255,18 @@ mod tests {
 
     #[test]
     fn stamps_begin_anew() {
+        let graph = Graph {
+            nodes: vec![Node::Not(1), Node::Not(0)],
+            fields: Vec::new(),
+        };
         let mut memory = Memory {
             stamp: u32::MAX / 2 - 1,
             ..Memory::default()
         };
-        memory.begin(2);
+        memory.begin(&graph);
         memory.decide(1, true);
         assert_eq!(memory.decision(1), Some(true));
-        memory.begin(2);
+        memory.begin(&graph);
         assert_eq!(memory.decision(1), None);
         memory.decide(0, false);
         assert_eq!(memory.decision(0), Some(false));

@@ -102,15 +102,7 @@ impl Leaf {
                 Value::List(values) => !values.is_empty(),
                 _ => true,
             }),
-            Test::Literal(quantifier, predicate) => frame.with(&self.left, |value| {
-                // Each literal of `allof` may be fulfilled by another element.
-                if let (Predicate::Count(Modifier::All, each), Value::List(_)) = (predicate, value)
-                {
-                    let holds = |one: &Predicate| quantifier.holds(value, |item| one.passes(item));
-                    return !each.is_empty() && each.iter().all(holds);
-                }
-                quantifier.holds(value, |one| predicate.passes(one))
-            }),
+            Test::Literal(..) => frame.with(&self.left, |value| self.accepts(value)),
             Test::Against(quantifier, relation, right) => {
                 let Some(right) = frame.value(right) else {
                     return false;
@@ -119,6 +111,22 @@ impl Leaf {
                     quantifier.holds(value, |left| relation.holds(left, &right))
                 })
             }
+        }
+    }
+
+    /// Whether a value of the left side passes a test against literals; false for other tests.
+    pub(crate) fn accepts(&self, value: &Value<'_>) -> bool {
+        match &self.test {
+            Test::Literal(quantifier, predicate) => {
+                // Each literal of `allof` may be fulfilled by another element.
+                if let (Predicate::Count(Modifier::All, each), Value::List(_)) = (predicate, value)
+                {
+                    let holds = |one: &Predicate| quantifier.holds(value, |item| one.passes(item));
+                    return !each.is_empty() && each.iter().all(holds);
+                }
+                quantifier.holds(value, |one| predicate.passes(one))
+            }
+            _ => false,
         }
     }
 }

@@ -1,0 +1,131 @@
+//! All keys of a set that a text begins with, or ends with, by one binary search.
+
+use std::cmp::Ordering;
+
+/// No key.
+const NONE: u32 = u32::MAX;
+
+/// Which end of a text is looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum End {
+    /// Its beginning.
+    Start,
+    /// Its end.
+    Back,
+}
+
+/// Keys in the order of their bytes, read from the end that counts.
+#[derive(Debug)]
+pub(crate) struct Affixes<T> {
+    end: End,
+    keys: Vec<Key<T>>,
+}
+
+#[derive(Debug)]
+struct Key<T> {
+    bytes: Box<[u8]>,
+    /// The longest other key that this one begins with, read from the end that counts.
+    within: u32,
+    value: T,
+}
+
+impl<T> Affixes<T> {
+    /// From different keys with their values.
+    pub(crate) fn new(end: End, keys: impl Iterator<Item = (Box<[u8]>, T)>) -> Self {
+        let mut keys: Vec<_> = keys
+            .map(|(bytes, value)| Key {
+                bytes,
+                within: NONE,
+                value,
+            })
+            .collect();
+        keys.sort_by(|a, b| end.compare(&a.bytes, &b.bytes));
+        let mut affixes = Self { end, keys };
+        for index in 1..affixes.keys.len() {
+            let Some(bytes) = affixes.keys.get(index).map(|key| key.bytes.clone()) else {
+                continue;
+            };
+            let within = affixes.longest(&bytes, index);
+            if let Some(key) = affixes.keys.get_mut(index) {
+                key.within = within;
+            }
+        }
+        affixes
+    }
+
+    /// Whether there are no keys.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Gives the value of each key that the text has at this end, longest first.
+    pub(crate) fn find(&self, text: &[u8], mut found: impl FnMut(&T)) {
+        let mut at = self.longest(text, self.keys.len());
+        while let Some(key) = self.keys.get(at as usize) {
+            found(&key.value);
+            at = key.within;
+        }
+    }
+
+    /// The longest of the first `count` keys that a text has at this end.
+    ///
+    /// Whatever lies between such a key and the text begins with the key too. So it is the
+    /// greatest key that is not greater than the text, or one of those that this one begins with.
+    fn longest(&self, text: &[u8], count: usize) -> u32 {
+        let first = self.keys.get(..count).unwrap_or_default();
+        let after = first.partition_point(|key| self.end.compare(&key.bytes, text).is_le());
+        let mut at = (after as u32).wrapping_sub(1);
+        while let Some(key) = self.keys.get(at as usize) {
+            if self.end.has(text, &key.bytes) {
+                return at;
+            }
+            at = key.within;
+        }
+        NONE
+    }
+}
+
+impl End {
+    fn compare(self, a: &[u8], b: &[u8]) -> Ordering {
+        match self {
+            Self::Start => a.cmp(b),
+            Self::Back => a.iter().rev().cmp(b.iter().rev()),
+        }
+    }
+
+    fn has(self, text: &[u8], key: &[u8]) -> bool {
+        match self {
+            Self::Start => text.starts_with(key),
+            Self::Back => text.ends_with(key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn finds_what_a_scan_finds(
+            keys in prop::collection::btree_set("[ab/]{0,4}", 0..12),
+            text in "[ab/]{0,6}",
+        ) {
+            for end in [End::Start, End::Back] {
+                let with_values = keys.iter().map(|key| (key.as_bytes().into(), key.clone()));
+                let affixes = Affixes::new(end, with_values);
+                let mut found = Vec::new();
+                affixes.find(text.as_bytes(), |key| found.push(key.clone()));
+                found.sort();
+                let expected: Vec<String> = keys
+                    .iter()
+                    .filter(|key| end.has(text.as_bytes(), key.as_bytes()))
+                    .cloned()
+                    .collect();
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+}

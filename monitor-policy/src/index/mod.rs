@@ -1,0 +1,22 @@
+//! Finds the few rules that an event can match, without trying the others.
+//!
+//! Two layers on top of the graph of conditions, neither of which changes what a rule means:
+//!
+//! - [`Matchers`]: one per field. All tests of the field against literals (equal, in a list,
+//!   begins, ends, contains) are answered together, by one look at the value.
+//! - [`Classes`]: one per set of event types with the same rules. For each rule a few of those
+//!   tests are known of which at least one has to hold; only rules for which one does are tried.
+
+mod affixes;
+mod class;
+mod keys;
+mod matcher;
+mod matchers;
+mod needs;
+mod rule_set;
+mod substrings;
+mod weight;
+
+pub(crate) use class::{Candidate, Class, Classes};
+pub(crate) use matchers::{MatcherId, Matchers};
+pub(crate) use rule_set::RuleSet;

@@ -22,7 +22,7 @@ use output::OutputFamilies;
 pub use output::OutputMetrics;
 pub use server::{ServeError, Server};
 use snapshot::SnapshotCollector;
-pub use snapshot::{Cache, ContainerCache, Snapshot};
+pub use snapshot::{Cache, ContainerCache, Snapshot, Waiting};
 
 /// One event against all rules: 250 ns to 16 ms.
 const EVALUATION_BUCKETS: [f64; 9] = [

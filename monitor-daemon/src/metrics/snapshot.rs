@@ -26,6 +26,10 @@ pub struct Snapshot {
     pub coverage: Vec<Coverage>,
     /// The container index.
     pub containers: ContainerCache,
+    /// Users and groups of containers.
+    pub accounts: Cache,
+    /// Events that wait for metadata.
+    pub waiting: Waiting,
     /// Whether the Docker API answers.
     pub docker_up: bool,
     /// The process table.
@@ -52,6 +56,23 @@ pub struct ContainerCache {
     pub cache: Cache,
     /// Containers known by id only, still being inspected.
     pub pending: u64,
+    /// Cgroups known, those of the host among them.
+    pub cgroups: u64,
+    /// Cgroups forgotten, or taken for a plain part of another, for lack of room, since start.
+    pub cgroups_dropped: u64,
+}
+
+/// Events that wait for the metadata of their container.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waiting {
+    /// How many wait now.
+    pub events: u64,
+    /// Approximate bytes now.
+    pub bytes: u64,
+    /// Events that waited in vain, since start.
+    pub overdue: u64,
+    /// Events that could not wait for lack of room, since start.
+    pub refused: u64,
 }
 
 impl Snapshot {
@@ -120,6 +141,51 @@ const CONTAINERS_EVICTED: Family = (
     "Containers forgotten for lack of room.",
     MetricType::COUNTER,
 );
+const CGROUPS: Family = (
+    "monitor_cgroup_cache_entries",
+    "Cgroups known, those of the host among them.",
+    MetricType::GAUGE,
+);
+const CGROUPS_DROPPED: Family = (
+    "monitor_cgroup_cache_evictions_total",
+    "Cgroups forgotten, or taken for a plain part of another, for lack of room.",
+    MetricType::COUNTER,
+);
+const ACCOUNTS: Family = (
+    "monitor_account_cache_entries",
+    "Containers whose users and groups are known.",
+    MetricType::GAUGE,
+);
+const ACCOUNTS_BYTES: Family = (
+    "monitor_account_cache_bytes",
+    "Approximate memory of the users and groups of containers.",
+    MetricType::GAUGE,
+);
+const ACCOUNTS_EVICTED: Family = (
+    "monitor_account_cache_evictions_total",
+    "Containers whose users and groups were forgotten for lack of room.",
+    MetricType::COUNTER,
+);
+const WAITING: Family = (
+    "monitor_waiting_events",
+    "Events that wait for the metadata of their container.",
+    MetricType::GAUGE,
+);
+const WAITING_BYTES: Family = (
+    "monitor_waiting_bytes",
+    "Approximate memory of the events that wait.",
+    MetricType::GAUGE,
+);
+const WAITED_IN_VAIN: Family = (
+    "monitor_waits_overdue_total",
+    "Events judged without metadata, which did not come in time.",
+    MetricType::COUNTER,
+);
+const WAIT_REFUSED: Family = (
+    "monitor_waits_refused_total",
+    "Events judged without metadata because there was no room to wait.",
+    MetricType::COUNTER,
+);
 const DOCKER_UP: Family = (
     "monitor_docker_up",
     "Whether the Docker API answers.",
@@ -140,7 +206,7 @@ const PROCESSES_EVICTED: Family = (
     "Processes forgotten for lack of room.",
     MetricType::COUNTER,
 );
-const FAMILIES: [Family; 13] = [
+const FAMILIES: [Family; 22] = [
     KEPT,
     LOST,
     MISSED,
@@ -150,6 +216,15 @@ const FAMILIES: [Family; 13] = [
     CONTAINERS_PENDING,
     CONTAINERS_BYTES,
     CONTAINERS_EVICTED,
+    CGROUPS,
+    CGROUPS_DROPPED,
+    ACCOUNTS,
+    ACCOUNTS_BYTES,
+    ACCOUNTS_EVICTED,
+    WAITING,
+    WAITING_BYTES,
+    WAITED_IN_VAIN,
+    WAIT_REFUSED,
     DOCKER_UP,
     PROCESSES,
     PROCESSES_BYTES,
@@ -186,11 +261,18 @@ impl Collector for SnapshotCollector {
             missed,
             coverage,
             containers,
+            accounts,
+            waiting,
             docker_up,
             processes,
             unknown_processes,
         } = lock(&self.snapshot).clone();
-        let ContainerCache { cache, pending } = containers;
+        let ContainerCache {
+            cache,
+            pending,
+            cgroups,
+            cgroups_dropped,
+        } = containers;
         let labelled = [
             family(
                 KEPT,
@@ -211,6 +293,15 @@ impl Collector for SnapshotCollector {
             (CONTAINERS_PENDING, pending),
             (CONTAINERS_BYTES, cache.bytes),
             (CONTAINERS_EVICTED, cache.evictions),
+            (CGROUPS, cgroups),
+            (CGROUPS_DROPPED, cgroups_dropped),
+            (ACCOUNTS, accounts.entries),
+            (ACCOUNTS_BYTES, accounts.bytes),
+            (ACCOUNTS_EVICTED, accounts.evictions),
+            (WAITING, waiting.events),
+            (WAITING_BYTES, waiting.bytes),
+            (WAITED_IN_VAIN, waiting.overdue),
+            (WAIT_REFUSED, waiting.refused),
             (DOCKER_UP, u64::from(docker_up)),
             (UNKNOWN, unknown_processes),
             (PROCESSES, processes.entries),

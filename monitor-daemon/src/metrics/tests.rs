@@ -7,7 +7,7 @@ use monitor_common::Kind;
 use monitor_common::loss::LossReason;
 use monitor_policy::Priority;
 
-use super::{Cache, ContainerCache, Metrics, Snapshot};
+use super::{Cache, ContainerCache, Metrics, Snapshot, Waiting};
 use crate::probe::{Coverage, Loss, Tier};
 
 fn covered(kind: Kind, by: Option<(&str, Tier)>) -> Coverage {
@@ -56,6 +56,19 @@ fn filled() -> Metrics {
                 evictions: 1,
             },
             pending: 1,
+            cgroups: 30,
+            cgroups_dropped: 4,
+        },
+        accounts: Cache {
+            entries: 2,
+            bytes: 800,
+            evictions: 6,
+        },
+        waiting: Waiting {
+            events: 3,
+            bytes: 900,
+            overdue: 7,
+            refused: 8,
         },
         docker_up: true,
         processes: Cache {
@@ -99,6 +112,15 @@ fn a_scrape_shows_every_figure() {
         "monitor_container_cache_bytes 4096",
         "monitor_container_cache_evictions_total 1",
         "monitor_docker_up 1",
+        "monitor_cgroup_cache_entries 30",
+        "monitor_cgroup_cache_evictions_total 4",
+        "monitor_account_cache_entries 2",
+        "monitor_account_cache_bytes 800",
+        "monitor_account_cache_evictions_total 6",
+        "monitor_waiting_events 3",
+        "monitor_waiting_bytes 900",
+        "monitor_waits_overdue_total 7",
+        "monitor_waits_refused_total 8",
         "monitor_process_table_entries 120",
     ];
     for line in expected {

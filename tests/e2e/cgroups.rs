@@ -295,16 +295,16 @@ fn cgroups_of_all_runtimes_are_containers_where_only_v2_is() -> Result<()> {
     tree.file("/rules/own.yaml", RULES)?;
     let config = "metrics:\n  listen: off\ndocker:\n  socket: /nonexistent\n";
     tree.file("/rules/monitor.yaml", config)?;
-    let mut actions = String::new();
-    for (number, (path, ..)) in CGROUPS.iter().enumerate() {
+    let act = |(number, (path, ..)): (usize, &(&str, &str, &str))| {
         let path = expand(path, number);
         // Writing is the shell's own doing: a move of a host process into a container.
-        actions += &format!(
+        format!(
             "mkdir -p '/sys/fs/cgroup{path}'; (cd '/sys/fs/cgroup{path}'; \
              sh -c 'echo $$ > cgroup.procs; exec /bin/echo e2e-{number}-')\n"
-        );
-    }
-    actions += "/bin/echo e2e-last\n";
+        )
+    };
+    let acts: String = CGROUPS.iter().enumerate().map(act).collect();
+    let actions = format!("{acts}/bin/echo e2e-last\n");
     let script = script("--policy /rules/own.yaml", &actions, "e2e-last");
     let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
     let lines = section(&output.text, "alerts")?.lines();

@@ -7,11 +7,12 @@ use monitor_tests::cgroup::{self, Cgroup};
 use monitor_tests::daemon::{Daemon, is_from};
 use monitor_tests::docker::{Dockerd, LEAN_RUNTIME};
 use monitor_tests::tree::Tree;
-use monitor_tests::{daemon, docker, paths, skip, skip_if};
+use monitor_tests::{daemon, docker, paths, skip, skip_if, vm};
 use serde_json::{Value, json};
 
 use crate::actions::{Programs, run};
-use crate::sandbox::{IMAGE, Sandbox};
+use crate::guest::{BOOT_AND_RUN, script, section};
+use crate::sandbox::{IMAGE, REPOSITORY, Sandbox, dockerd};
 use crate::world::{PATIENCE, assert_fields, docker_settings, text, watch};
 
 const STARTED: &str = "started in a cgroup";
@@ -206,6 +207,63 @@ fn leaving_a_containers_cgroup_is_an_event() -> Result<()> {
     host_joins(&mut daemon, &sandbox)
 }
 
+/// One that left in time outlives its container, and what it does is still the container's doing,
+/// name and all.
+#[test]
+fn a_process_that_outlives_its_container_keeps_its_name() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(docker::obstacle());
+    let docker = dockerd()?;
+    let programs = Programs::new()?;
+    let mut daemon = watch(&programs, OUTLIVES, &docker_settings(&docker))?;
+    // Without a pid namespace of its own, what kills the container goes by its cgroups: it leaves
+    // them in every hierarchy.
+    let options = ["--pid", "host", "--volume", "/sys/fs/cgroup:/host"];
+    let sandbox = Sandbox::start(&docker, "e2e-outlived", &options)?;
+    let stays = "for h in /host/* /host; do echo $$ > $h/cgroup.procs; done 2>/dev/null; \
+         while :; do read x < /proc/uptime; usleep 100000; done";
+    docker.text(&["exec", "--detach", "e2e-outlived", "sh", "-c", stays])?;
+    let reads = |alert: &Value| is_from(alert, "reads on");
+    let alert = daemon.wait_for("a read", PATIENCE, reads)?;
+    let survivor = Survivor(
+        alert["output_fields"]["proc.pid"]
+            .as_i64()
+            .context("a pid")?,
+    );
+    let id = sandbox.id.clone();
+    drop(sandbox);
+    let left = docker.text(&["ps", "--all", "--quiet"])?;
+    ensure!(left.is_empty(), "{left}");
+    let mark = daemon.mark()?;
+    let alert = daemon.wait_for_since(mark, "a late read", PATIENCE, reads)?;
+    let expected = [
+        ("container.id", json!(id.get(..12))),
+        ("container.name", json!("e2e-outlived")),
+        ("container.image.repository", json!(REPOSITORY)),
+        ("proc.pid", json!(survivor.0)),
+    ];
+    assert_fields(&alert, &expected);
+    Ok(())
+}
+
+const OUTLIVES: &str = r"
+- rule: reads on
+  desc: the case's loop
+  condition: evt.type in (open, openat) and fd.name = /proc/uptime and proc.name = sh
+  output: read | pid=%proc.pid id=%container.id name=%container.name
+  priority: NOTICE
+";
+
+/// A process that ends with the case.
+struct Survivor(i64);
+
+impl Drop for Survivor {
+    fn drop(&mut self) {
+        let mut kill = Command::new("kill");
+        let _ended = kill.args(["-KILL", &self.0.to_string()]).status();
+    }
+}
+
 /// A process of the host that hides in a container.
 fn host_joins(daemon: &mut Daemon, sandbox: &Sandbox<'_>) -> Result<()> {
     let mark = daemon.mark()?;
@@ -225,4 +283,45 @@ fn echo(daemon: &mut Daemon, mark: &str) -> Result<Value> {
     daemon.wait_for(mark, PATIENCE, |alert| {
         is_from(alert, STARTED) && text(&alert["output_fields"], "proc.args") == mark
     })
+}
+
+/// Debian 12's kernel with the unified hierarchy alone.
+#[test]
+fn cgroups_of_all_runtimes_are_containers_where_only_v2_is() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(vm::obstacle(vm::DEBIAN_12));
+    let tree = Tree::busybox()?;
+    tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
+    tree.file("/rules/own.yaml", RULES)?;
+    let config = "metrics:\n  listen: off\ndocker:\n  socket: /nonexistent\n";
+    tree.file("/rules/monitor.yaml", config)?;
+    let act = |(number, (path, ..)): (usize, &(&str, &str, &str))| {
+        let path = expand(path, number);
+        // Writing is the shell's own doing: a move of a host process into a container.
+        format!(
+            "mkdir -p '/sys/fs/cgroup{path}'; (cd '/sys/fs/cgroup{path}'; \
+             sh -c 'echo $$ > cgroup.procs; exec /bin/echo e2e-{number}-')\n"
+        )
+    };
+    let acts: String = CGROUPS.iter().enumerate().map(act).collect();
+    let actions = format!("{acts}/bin/echo e2e-last\n");
+    let script = script("--policy /rules/own.yaml", &actions, "e2e-last");
+    let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
+    let lines = section(&output.text, "alerts")?.lines();
+    let alerts: Vec<Value> = lines.map(serde_json::from_str).collect::<Result<_, _>>()?;
+    for (number, (path, id, kind)) in CGROUPS.iter().enumerate() {
+        let mark = format!("e2e-{number}-");
+        let find = |rule, field: &str, value: &str| {
+            let fits = |alert: &&Value| {
+                is_from(alert, rule) && text(&alert["output_fields"], field) == value
+            };
+            alerts.iter().find(fits)
+        };
+        let alert = find(STARTED, "proc.args", &mark).context(*path)?;
+        let id = expand(id, number);
+        check(alert, &id, kind);
+        let moved = find(MOVED, "evt.arg.path", &expand(path, number));
+        ensure!(moved.is_some() == (*kind != "host"), "{path}: {moved:?}");
+    }
+    Ok(())
 }

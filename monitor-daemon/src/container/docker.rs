@@ -32,8 +32,9 @@ pub const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 const REQUESTS: usize = 256;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LAST_DELAY: Duration = Duration::from_secs(2);
-/// Whoever asks for a container while Docker is away has seen its cgroup being made: Docker is
-/// about to be there. So long it is tried, at this pace, before it is called down again.
+/// Whoever asks for a container while Docker is away has seen its cgroup being made: if there is a
+/// socket, Docker is about to answer on it. So long it is tried, at this pace, before it is called
+/// down again.
 const EAGER: Duration = Duration::from_secs(1);
 const EAGER_DELAY: Duration = Duration::from_millis(20);
 
@@ -133,7 +134,7 @@ async fn follow(
                 if was_up {
                     delay = FIRST_DELAY;
                     said.clear();
-                } else if Instant::now() < eager_until {
+                } else if Instant::now() < eager_until && settings.socket.exists() {
                     tokio::time::sleep(EAGER_DELAY).await;
                     continue;
                 }

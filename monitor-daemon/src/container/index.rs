@@ -11,7 +11,10 @@
 //! if Docker says that it was put there on purpose (`--cgroup-parent`), or if Docker knows none.
 //!
 //! **Memory.** Containers that are gone stay for a grace time. All is kept within a byte budget:
-//! those gone first leave first, then the least recently changed; every eviction is counted.
+//! those gone first leave first, then the least recently changed; every eviction is counted. Who
+//! can make cgroups (users of the host below `user.slice`, containers below their own) can make
+//! any number that look like containers: further ones than a bound are taken for a plain part of
+//! what they lie in, so that nobody else's leave for them.
 
 mod entry;
 #[cfg(test)]
@@ -22,14 +25,17 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cgroup_path::{ID_LEN, Owner, Runtime, containers};
+use super::cgroup_path::{CgroupContainer, ID_LEN, Owner, Runtime, containers};
 use super::{Container, Metadata, State, Unknown};
-use entry::{Entry, Key};
+use entry::{Crowd, Entry, Key, resolve};
 
-/// Most cgroups remembered; further ones are counted and looked up by a scan.
+/// Most cgroups remembered; what is dropped for it is counted, and looked up when it matters.
 const CGROUPS_MAX: usize = 65_536;
 /// Most cgroups remembered below one container: it may be able to make more at will.
 const CGROUPS_PER_CONTAINER: usize = 1_024;
+
+/// Most containers remembered that one user's or one container's own doing can be.
+const CROWD_MAX: usize = 1_024;
 
 /// What an index is made for.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +103,7 @@ pub struct Index {
     bytes: usize,
     evicted: u64,
     cgroups_dropped: u64,
+    crowds: HashMap<Crowd, usize>,
 }
 
 /// How far the watched Docker is.
@@ -132,6 +139,7 @@ impl Index {
             bytes: 0,
             evicted: 0,
             cgroups_dropped: 0,
+            crowds: HashMap::new(),
         }
     }
 
@@ -176,18 +184,22 @@ impl Index {
         if known || path.first() != Some(&b'/') {
             return;
         }
-        if self.cgroups.len() >= CGROUPS_MAX {
+        let mut chain: Vec<Key> = Vec::new();
+        for found in containers(path) {
+            let Some(key) = self.enter(found, chain.first()) else {
+                break;
+            };
+            chain.push(key);
+        }
+        if self.cgroups.len() >= CGROUPS_MAX && !self.forget_host_cgroups() {
             self.cgroups_dropped += 1;
             return;
         }
-        let chain: Box<[Key]> = containers(path)
-            .map(|found| self.enter(found.owner, found.id, found.runtime))
-            .collect();
         if let Some(innermost) = chain.last() {
             self.attach(innermost, cgroup);
         }
         let node = Cgroup {
-            chain: Some(chain),
+            chain: Some(chain.into()),
             made: now,
             removed: None,
             answer: None,
@@ -323,12 +335,27 @@ impl Index {
         }
     }
 
-    /// Makes sure that there is an entry for a container named in a cgroup path.
-    fn enter(&mut self, owner: Owner, id: &str, runtime: Runtime) -> Key {
+    /// Makes sure that there is an entry for a container named in a cgroup path, below `outer`;
+    /// `None` when whoever made it has made too many.
+    fn enter(&mut self, found: CgroupContainer<'_>, outer: Option<&Key>) -> Option<Key> {
+        let CgroupContainer { id, runtime, owner } = found;
         let key = Key::new(owner, id, runtime);
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.gone = None;
-            return key;
+            return Some(key);
+        }
+        let crowd = match (outer, owner) {
+            (Some(outer), _) => Crowd::Inside(outer.clone()),
+            (None, Owner::User) => Crowd::Users,
+            (None, Owner::System) => Crowd::Trusted,
+        };
+        if self
+            .crowds
+            .get(&crowd)
+            .is_some_and(|count| *count >= CROWD_MAX)
+        {
+            self.cgroups_dropped += 1;
+            return None;
         }
         let state = self.first_state(&key, runtime);
         // One that comes up while Docker tells what runs is in the list or asked for after it.
@@ -338,15 +365,33 @@ impl Index {
         let id = Arc::clone(&key.id);
         self.insert(
             key.clone(),
-            Entry::new(Container {
-                id,
-                runtime,
-                owner,
-                state,
-                early: None,
-            }),
+            Entry::new(
+                Container {
+                    id,
+                    runtime,
+                    owner,
+                    state,
+                    early: None,
+                },
+                crowd,
+            ),
         );
-        key
+        Some(key)
+    }
+
+    /// Makes room at the cost of the host's cgroups, which count for less than containers': one
+    /// that is not known is looked up when something happens in it. `false` if there are none.
+    fn forget_host_cgroups(&mut self) -> bool {
+        let is_host = |node: &Cgroup| node.chain.as_ref().is_none_or(|chain| chain.is_empty());
+        let known = self.cgroups.iter();
+        let host = known.filter_map(|(id, node)| is_host(node).then_some(*id));
+        // Not one by one: each time all are looked at.
+        let some: Vec<u64> = host.take(CGROUPS_MAX / 16).collect();
+        for id in &some {
+            self.cgroups.remove(id);
+        }
+        self.cgroups_dropped += some.len() as u64;
+        !some.is_empty()
     }
 
     fn first_state(&self, key: &Key, runtime: Runtime) -> State {
@@ -372,6 +417,9 @@ impl Index {
         entry.changed = self.version;
         self.bytes += entry.size();
         self.pending += entry.pending();
+        if entry.crowd != Crowd::Trusted {
+            *self.crowds.entry(entry.crowd.clone()).or_default() += 1;
+        }
         self.entries.insert(key, entry);
     }
 
@@ -426,29 +474,14 @@ impl Index {
         self.bytes = self.bytes.saturating_sub(entry.size());
         self.pending = self.pending.saturating_sub(entry.pending());
         self.version += 1;
+        if let Some(count) = self.crowds.get_mut(&entry.crowd) {
+            *count -= 1;
+            if *count == 0 {
+                self.crowds.remove(&entry.crowd);
+            }
+        }
         for cgroup in entry.cgroups {
             self.cgroups.remove(&cgroup);
         }
     }
-}
-
-/// The container that a cgroup inside all of `chain` belongs to (see the module).
-fn resolve(entries: &HashMap<Key, Entry>, chain: &[Key]) -> Option<Arc<Container>> {
-    let mut best: Option<&Container> = None;
-    let mut found = None;
-    for entry in chain.iter().filter_map(|key| entries.get(key)) {
-        let container = &entry.container;
-        let taken = match (best, &container.state) {
-            (None, State::Known(_) | State::Pending) => true,
-            (Some(outer), State::Known(metadata)) => metadata.cgroup_parent.contains(&*outer.id),
-            _ => false,
-        };
-        if taken {
-            best = Some(container);
-        }
-        if taken || best.is_none() {
-            found = Some(container);
-        }
-    }
-    found.map(Arc::clone)
 }

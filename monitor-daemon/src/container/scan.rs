@@ -240,6 +240,30 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_holds_while_cgroups_come_and_go() {
+        let root = tempfile::tempdir().unwrap();
+        let kept = "docker/kept/init";
+        std::fs::create_dir_all(root.path().join(kept)).unwrap();
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let passing = root.path().join("docker/passing");
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::fs::create_dir_all(passing.join("a/b/c")).unwrap();
+                    std::fs::remove_dir_all(&passing).unwrap();
+                }
+            });
+            for _ in 0..200 {
+                let walk = walk(root.path()).unwrap();
+                let found = |path: &[u8]| walk.cgroups.iter().any(|cgroup| cgroup.path == path);
+                assert!(found(b"/docker/kept/init") && found(b"/docker"));
+                assert_eq!(walk.skipped, 0);
+            }
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[test]
     fn the_running_host_has_its_own_cgroup_in_the_walk() {
         let root = match unified_root() {
             Ok(root) => root,

@@ -26,7 +26,7 @@ use output::OutputFamilies;
 pub use output::OutputMetrics;
 pub use server::{ServeError, Server};
 use snapshot::SnapshotCollector;
-pub use snapshot::{Cache, ContainerCache, Snapshot};
+pub use snapshot::{Cache, ContainerCache, Snapshot, Waiting};
 pub use top::{ContainerLoad, OutputLoad, RecordLoss, RuleLoad, Top};
 
 const BUILD_INFO: &Definition = &gauge(

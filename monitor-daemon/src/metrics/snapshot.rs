@@ -27,14 +27,16 @@ pub struct Snapshot {
     pub coverage: Vec<Coverage>,
     /// The container index.
     pub containers: ContainerCache,
+    /// Users and groups of containers.
+    pub accounts: Cache,
+    /// Events that wait for metadata.
+    pub waiting: Waiting,
     /// Whether the Docker API answers.
     pub docker_up: bool,
     /// The process table.
     pub processes: Cache,
     /// Records of a process that nothing else had told of, since start.
     pub unknown_processes: u64,
-    /// Bytes of events that wait for metadata.
-    pub waiting_bytes: u64,
     /// Events by container; shown by `top`, not scraped.
     pub loads: Vec<ContainerLoad>,
 }
@@ -57,6 +59,23 @@ pub struct ContainerCache {
     pub cache: Cache,
     /// Containers known by id only, still being inspected.
     pub pending: u64,
+    /// Cgroups known, those of the host among them.
+    pub cgroups: u64,
+    /// Cgroups forgotten, or taken for a plain part of another, for lack of room, since start.
+    pub cgroups_dropped: u64,
+}
+
+/// Events that wait for the metadata of their container.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waiting {
+    /// How many wait now.
+    pub events: u64,
+    /// Approximate bytes now.
+    pub bytes: u64,
+    /// Events that waited in vain, since start.
+    pub overdue: u64,
+    /// Events that could not wait for lack of room, since start.
+    pub refused: u64,
 }
 
 impl Snapshot {
@@ -131,6 +150,60 @@ const CONTAINERS_EVICTED: &Definition = &counter(
     "containers",
     "Containers forgotten for lack of room.",
 );
+const CGROUPS: &Definition = &gauge(
+    "monitor_cgroup_cache_entries",
+    &[],
+    "cgroups",
+    "Cgroups known, those of the host among them.",
+);
+const CGROUPS_DROPPED: &Definition = &counter(
+    "monitor_cgroup_cache_evictions_total",
+    &[],
+    "cgroups",
+    "Cgroups forgotten, or taken for a plain part of another, for lack of room.",
+);
+const ACCOUNTS: &Definition = &gauge(
+    "monitor_account_cache_entries",
+    &[],
+    "containers",
+    "Containers whose users and groups are known.",
+);
+const ACCOUNTS_BYTES: &Definition = &gauge(
+    "monitor_account_cache_bytes",
+    &[],
+    "bytes",
+    "Approximate memory of the users and groups of containers.",
+);
+const ACCOUNTS_EVICTED: &Definition = &counter(
+    "monitor_account_cache_evictions_total",
+    &[],
+    "containers",
+    "Containers whose users and groups were forgotten for lack of room.",
+);
+const WAITING: &Definition = &gauge(
+    "monitor_waiting_events",
+    &[],
+    "events",
+    "Events that wait for the metadata of their container.",
+);
+pub(super) const WAITING_BYTES: &Definition = &gauge(
+    "monitor_waiting_bytes",
+    &[],
+    "bytes",
+    "Approximate memory of the events that wait.",
+);
+const WAITED_IN_VAIN: &Definition = &counter(
+    "monitor_waits_overdue_total",
+    &[],
+    "events",
+    "Events judged without metadata, which did not come in time.",
+);
+const WAIT_REFUSED: &Definition = &counter(
+    "monitor_waits_refused_total",
+    &[],
+    "events",
+    "Events judged without metadata because there was no room to wait.",
+);
 pub(super) const DOCKER_UP: &Definition = &gauge(
     "monitor_docker_up",
     &[],
@@ -155,12 +228,6 @@ const PROCESSES_EVICTED: &Definition = &counter(
     "processes",
     "Processes forgotten for lack of room.",
 );
-pub(super) const WAITING_BYTES: &Definition = &gauge(
-    "monitor_waiting_events_bytes",
-    &[],
-    "bytes",
-    "Memory of events that wait for the metadata of their container.",
-);
 pub(super) const DEFINITIONS: &[&Definition] = &[
     KEPT,
     LOST,
@@ -171,11 +238,19 @@ pub(super) const DEFINITIONS: &[&Definition] = &[
     CONTAINERS_PENDING,
     CONTAINERS_BYTES,
     CONTAINERS_EVICTED,
+    CGROUPS,
+    CGROUPS_DROPPED,
+    ACCOUNTS,
+    ACCOUNTS_BYTES,
+    ACCOUNTS_EVICTED,
+    WAITING,
+    WAITING_BYTES,
+    WAITED_IN_VAIN,
+    WAIT_REFUSED,
     DOCKER_UP,
     PROCESSES,
     PROCESSES_BYTES,
     PROCESSES_EVICTED,
-    WAITING_BYTES,
 ];
 
 impl SnapshotCollector {
@@ -201,13 +276,19 @@ impl Collector for SnapshotCollector {
             missed,
             coverage,
             containers,
+            accounts,
+            waiting,
             docker_up,
             processes,
             unknown_processes,
-            waiting_bytes,
             loads: _,
         } = lock(&self.snapshot).clone();
-        let ContainerCache { cache, pending } = containers;
+        let ContainerCache {
+            cache,
+            pending,
+            cgroups,
+            cgroups_dropped,
+        } = containers;
         let labelled = [
             family(
                 KEPT,
@@ -228,12 +309,20 @@ impl Collector for SnapshotCollector {
             (CONTAINERS_PENDING, pending),
             (CONTAINERS_BYTES, cache.bytes),
             (CONTAINERS_EVICTED, cache.evictions),
+            (CGROUPS, cgroups),
+            (CGROUPS_DROPPED, cgroups_dropped),
+            (ACCOUNTS, accounts.entries),
+            (ACCOUNTS_BYTES, accounts.bytes),
+            (ACCOUNTS_EVICTED, accounts.evictions),
+            (WAITING, waiting.events),
+            (WAITING_BYTES, waiting.bytes),
+            (WAITED_IN_VAIN, waiting.overdue),
+            (WAIT_REFUSED, waiting.refused),
             (DOCKER_UP, u64::from(docker_up)),
             (UNKNOWN, unknown_processes),
             (PROCESSES, processes.entries),
             (PROCESSES_BYTES, processes.bytes),
             (PROCESSES_EVICTED, processes.evictions),
-            (WAITING_BYTES, waiting_bytes),
         ];
         let plain = plain.map(|(about, value)| family(about, [sample(about, &[], value)]));
         // A family without samples is not valid exposition.

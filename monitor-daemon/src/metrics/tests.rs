@@ -11,6 +11,7 @@ use prometheus::proto::LabelPair;
 use super::definition::all;
 use super::{
     Cache, ContainerCache, ContainerLoad, Metrics, OutputLoad, RecordLoss, RuleLoad, Snapshot,
+    Waiting,
 };
 use crate::probe::{Coverage, Loss, Tier};
 
@@ -51,7 +52,6 @@ fn filled() -> Metrics {
     *metrics.snapshot() = Snapshot {
         missed: vec![("open", 2)],
         unknown_processes: 3,
-        waiting_bytes: 77,
         loads: vec![load("", "host", 90), load("e2", "web", 7)],
         kept: vec![(Kind::Exec, 7), (Kind::Open, 90)],
         lost: vec![Loss {
@@ -74,6 +74,19 @@ fn filled() -> Metrics {
                 evictions: 1,
             },
             pending: 1,
+            cgroups: 30,
+            cgroups_dropped: 4,
+        },
+        accounts: Cache {
+            entries: 2,
+            bytes: 800,
+            evictions: 6,
+        },
+        waiting: Waiting {
+            events: 3,
+            bytes: 900,
+            overdue: 7,
+            refused: 8,
         },
         docker_up: true,
         processes: Cache {
@@ -103,7 +116,6 @@ fn a_scrape_shows_every_figure() {
         "monitor_rules_loaded 3",
         "monitor_rule_matches_total{priority=\"Notice\",rule=\"Terminal shell in container\"} 2",
         "monitor_rule_evaluation_seconds_total{rule=\"Terminal shell in container\"} 0.25",
-        "monitor_waiting_events_bytes 77",
         "monitor_alerts_total{output=\"stdout\"} 1",
         "monitor_alerts_lost_total{output=\"stdout\",reason=\"queue_full\"} 4",
         "monitor_alert_latency_seconds_bucket{output=\"stdout\",le=\"0.0005\"} 0",
@@ -119,6 +131,15 @@ fn a_scrape_shows_every_figure() {
         "monitor_container_cache_bytes 4096",
         "monitor_container_cache_evictions_total 1",
         "monitor_docker_up 1",
+        "monitor_cgroup_cache_entries 30",
+        "monitor_cgroup_cache_evictions_total 4",
+        "monitor_account_cache_entries 2",
+        "monitor_account_cache_bytes 800",
+        "monitor_account_cache_evictions_total 6",
+        "monitor_waiting_events 3",
+        "monitor_waiting_bytes 900",
+        "monitor_waits_overdue_total 7",
+        "monitor_waits_refused_total 8",
         "monitor_process_table_entries 120",
     ];
     for line in expected {
@@ -165,7 +186,7 @@ fn top_tells_the_same_figures() {
     let top = filled().top();
     assert_eq!(
         (top.records, top.waiting_bytes, top.docker_up),
-        (97, 77, true)
+        (97, 900, true)
     );
     assert_eq!(top.containers, filled().snapshot().loads);
     let lost = RecordLoss {

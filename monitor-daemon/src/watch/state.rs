@@ -327,7 +327,6 @@ impl State {
         figures.unknown_processes = self.host.unknown_processes;
         figures.coverage = probes.coverage().to_vec();
         figures.docker_up = self.docker_up;
-        figures.waiting_bytes = self.waiting.bytes() as u64;
         figures.loads = loads;
         figures.containers = metrics::ContainerCache {
             cache: metrics::Cache {
@@ -336,7 +335,15 @@ impl State {
                 evictions: stats.evicted,
             },
             pending: stats.pending as u64,
+            cgroups: stats.cgroups as u64,
+            cgroups_dropped: stats.cgroups_dropped,
         };
+        figures.accounts = metrics::Cache {
+            entries: self.users.len() as u64,
+            bytes: self.users.bytes() as u64,
+            evictions: self.users.evicted(),
+        };
+        figures.waiting = self.waiting.figures();
         figures.processes = metrics::Cache {
             entries: self.host.table.len() as u64,
             bytes: self.host.table.bytes() as u64,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::container::Container;
 use crate::event::Actor;
+use crate::metrics;
 
 /// An event put aside.
 #[derive(Debug)]
@@ -39,6 +40,9 @@ pub(super) struct Waiting {
     queues: HashMap<Arc<str>, VecDeque<Deferred>>,
     bytes: usize,
     limit: usize,
+    events: usize,
+    overdue: u64,
+    refused: u64,
 }
 
 impl Waiting {
@@ -48,6 +52,9 @@ impl Waiting {
             queues: HashMap::new(),
             bytes: 0,
             limit,
+            events: 0,
+            overdue: 0,
+            refused: 0,
         }
     }
 
@@ -60,9 +67,11 @@ impl Waiting {
     pub(super) fn push(&mut self, container: &Arc<str>, event: Deferred) -> Result<(), Deferred> {
         let cost = event.cost();
         if self.bytes + cost > self.limit {
+            self.refused += 1;
             return Err(event);
         }
         self.bytes += cost;
+        self.events += 1;
         self.queues
             .entry(Arc::clone(container))
             .or_default()
@@ -75,6 +84,7 @@ impl Waiting {
         let events = self.queues.remove(container).unwrap_or_default();
         let cost: usize = events.iter().map(Deferred::cost).sum();
         self.bytes = self.bytes.saturating_sub(cost);
+        self.events = self.events.saturating_sub(events.len());
         events
     }
 
@@ -97,13 +107,20 @@ impl Waiting {
             }
         }
         self.queues.retain(|_, queue| !queue.is_empty());
+        self.events = self.events.saturating_sub(over.len());
+        self.overdue += over.len() as u64;
         over.sort_unstable_by_key(|event| event.number);
         over
     }
 
-    /// Bytes of what waits.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// Sizes and counts.
+    pub(super) fn figures(&self) -> metrics::Waiting {
+        metrics::Waiting {
+            events: self.events as u64,
+            bytes: self.bytes as u64,
+            overdue: self.overdue,
+            refused: self.refused,
+        }
     }
 
     /// Whether nothing waits.
@@ -173,6 +190,11 @@ mod tests {
         assert!(!waiting.has("b"));
         assert_eq!(numbers(waiting.overdue(u64::MAX)), [3]);
         assert_eq!((waiting.is_empty(), waiting.bytes), (true, 0));
+        let figures = waiting.figures();
+        assert_eq!(
+            (figures.events, figures.overdue, figures.refused),
+            (0, 3, 0)
+        );
     }
 
     #[test]
@@ -183,7 +205,11 @@ mod tests {
         while waiting.push(&container, event(held, 0)).is_ok() {
             held += 1;
         }
+        let figures = waiting.figures();
+        assert!(figures.bytes <= 1_000 && figures.bytes > 500);
+        assert_eq!((figures.events, figures.refused), (held, 1));
         assert_eq!(waiting.release("a").len() as u64, held);
+        assert_eq!((waiting.figures().events, waiting.figures().bytes), (0, 0));
         assert!(waiting.push(&container, event(0, 0)).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! One container in the index: its current value, its cgroups, and when it may be forgotten.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::super::cgroup_path::{ID_LEN, Owner, Runtime};
@@ -25,9 +25,21 @@ impl Key {
     }
 }
 
+/// Who can have made so many containers that others suffer.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) enum Crowd {
+    /// Nobody but the system's administrator.
+    Trusted,
+    /// A user of the host, below `user.slice`.
+    Users,
+    /// This container, in its own cgroup.
+    Inside(Key),
+}
+
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) container: Arc<Container>,
+    pub(super) crowd: Crowd,
     /// Its cgroups that exist; the first is its own.
     pub(super) cgroups: VecDeque<u64>,
     /// Since when it is gone.
@@ -39,9 +51,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(container: Container) -> Self {
+    pub(super) fn new(container: Container, crowd: Crowd) -> Self {
         Self {
             container: Arc::new(container),
+            crowd,
             cgroups: VecDeque::new(),
             gone: None,
             told: false,
@@ -138,4 +151,25 @@ impl Entry {
             None => (3, self.changed),
         }
     }
+}
+
+/// The container that a cgroup inside all of `chain` belongs to (see [`super`]).
+pub(super) fn resolve(entries: &HashMap<Key, Entry>, chain: &[Key]) -> Option<Arc<Container>> {
+    let mut best: Option<&Container> = None;
+    let mut found = None;
+    for entry in chain.iter().filter_map(|key| entries.get(key)) {
+        let container = &entry.container;
+        let taken = match (best, &container.state) {
+            (None, State::Known(_) | State::Pending) => true,
+            (Some(outer), State::Known(metadata)) => metadata.cgroup_parent.contains(&*outer.id),
+            _ => false,
+        };
+        if taken {
+            best = Some(container);
+        }
+        if taken || best.is_none() {
+            found = Some(container);
+        }
+    }
+    found.map(Arc::clone)
 }

@@ -433,6 +433,58 @@ fn a_container_that_makes_cgroups_at_will_hurts_only_itself() {
     assert_eq!(seen(&mut index, 2), "unknown cgroup");
 }
 
+/// Cgroups that look like containers, made by whom `path` says; `N` stands for an id.
+fn flood(index: &mut Index, path: &str, number: usize) -> u64 {
+    let cgroup = 1_000_000 + number as u64;
+    let path = path.replace('N', &id(1_000_000 + number));
+    index.cgroup_made(cgroup, path.as_bytes(), 0);
+    cgroup
+}
+
+#[test]
+fn cgroups_that_look_like_containers_cost_nobody_elses() {
+    for (path, last) in [
+        (format!("/docker/{A}/docker/N"), "web"),
+        (
+            "/user.slice/user-7.slice/user@7.service/docker-N.scope".to_owned(),
+            "host",
+        ),
+    ] {
+        let mut index = synced();
+        index.apply(known(A, "web"), 0);
+        index.apply(known(B, "shop"), 0);
+        index.cgroup_made(1, &docker(A), 0);
+        index.cgroup_made(2, &docker(B), 0);
+        for number in 0..100_000 {
+            flood(&mut index, &path, number);
+        }
+        let newest = flood(&mut index, &path, 100_000);
+        assert_eq!(seen(&mut index, newest), last, "{path}");
+        let stats = index.stats();
+        assert_eq!(
+            (stats.evicted, stats.containers),
+            (0, CROWD_MAX + 2),
+            "{path}"
+        );
+        assert!(stats.cgroups <= CGROUPS_MAX && stats.cgroups_dropped > 0);
+        assert!(requests(&mut index).len() <= CROWD_MAX);
+        // Known ones stay, new ones are seen.
+        index.cgroup_made(3, &docker(&id(3)), 0);
+        index.apply(known(&id(3), "new"), 0);
+        for (cgroup, name) in [(1, "web"), (2, "shop"), (3, "new")] {
+            assert_eq!(seen(&mut index, cgroup), name, "{path}");
+        }
+        // Room is given back.
+        index.expire(0, |_| false);
+        let ids: Vec<u64> = index.cgroups.keys().copied().collect();
+        for cgroup in ids {
+            index.cgroup_removed(cgroup, 0);
+        }
+        index.expire(100 * SECOND, |_| false);
+        assert!(index.crowds.is_empty(), "{path}");
+    }
+}
+
 mod any_order {
     use super::*;
     use proptest::prelude::*;
@@ -504,6 +556,8 @@ mod any_order {
                 take(&mut index, &step, number as u64 * SECOND);
                 let bytes: usize = index.entries.values().map(Entry::size).sum();
                 prop_assert_eq!(index.bytes, bytes);
+                let crowds = index.entries.values().filter(|entry| entry.crowd != Crowd::Trusted);
+                prop_assert_eq!(index.crowds.values().sum::<usize>(), crowds.count());
                 let pending: usize = index.entries.values().map(Entry::pending).sum();
                 prop_assert_eq!(index.pending, pending);
                 prop_assert!(bytes <= 5_000);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::cgroup_path::Runtime;
 use super::super::{Container, Metadata, State, Unknown, Update};
-use super::entry::{Entry, Key};
+use super::entry::{Crowd, Entry, Key};
 use super::{Docker, Index};
 
 impl Index {
@@ -87,7 +87,7 @@ impl Index {
                 state: State::Pending,
                 early: None,
             };
-            self.insert(key.clone(), Entry::new(container));
+            self.insert(key.clone(), Entry::new(container, Crowd::Trusted));
         }
         self.version += 1;
         Some(key)

@@ -2,7 +2,9 @@
 
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use monitor_common::ARGS_MAX;
 
@@ -199,6 +201,79 @@ fn whoever_is_gone_is_left_out() {
     assert!(reader().read(pid).is_none());
     assert!(Reader::new("/nonexistent", None).scan().is_empty());
     assert!(Reader::new("/nonexistent", None).read(1).is_none());
+}
+
+/// Runs `churn` again and again beside `look`.
+fn beside(churn: impl Fn() + Sync, look: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    churn();
+                }
+            });
+        }
+        look();
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_scan_holds_while_processes_come_and_go() {
+    let living = Running::start(WAIT, &["kept"]);
+    let reader = reader();
+    let vanish = || {
+        let mut child = Command::new("/bin/true").spawn().unwrap();
+        child.wait().unwrap();
+    };
+    beside(vanish, || {
+        for _ in 0..20 {
+            let scan = reader.scan();
+            let mut pids: Vec<u32> = scan.iter().map(|process| process.task.pid).collect();
+            let count = pids.len();
+            pids.dedup();
+            assert_eq!(pids.len(), count);
+            for pid in [std::process::id(), living.pid()] {
+                assert!(pids.contains(&pid), "{pid} among {pids:?}");
+            }
+            let child = scan.iter().find(|process| process.task.pid == living.pid());
+            assert!(child.unwrap().args.ends_with(b"kept\0"));
+        }
+    });
+}
+
+/// Files of a process go one by one, so that any of them may be missing behind one that was there.
+#[test]
+fn a_process_that_goes_while_it_is_read_is_read_or_left_out() {
+    let proc = tempfile::tempdir().unwrap();
+    let own = Path::new("/proc/self");
+    let files = ["stat", "status", "cmdline", "environ", "cgroup", "loginuid"];
+    let texts = files.map(|name| (name, std::fs::read(own.join(name)).unwrap_or_default()));
+    let number = AtomicU32::new(0);
+    let vanish = || {
+        let pid = 1_000_000 + number.fetch_add(1, Ordering::Relaxed) % 50;
+        let directory = proc.path().join(pid.to_string());
+        // Both threads may be at the same one.
+        let _ = std::fs::create_dir(&directory);
+        for (name, text) in &texts {
+            let _ = std::fs::write(directory.join(name), text);
+        }
+        for (name, _) in &texts {
+            let _ = std::fs::remove_file(directory.join(name));
+        }
+        let _ = std::fs::remove_dir(&directory);
+    };
+    beside(vanish, || {
+        let reader = Reader::new(proc.path(), None);
+        for pid in (0..20).flat_map(|_| 1_000_000..1_000_050) {
+            let _found = reader.read(pid);
+        }
+        for _ in 0..100 {
+            assert!(reader.scan().len() <= 50);
+        }
+    });
+    assert!(Reader::new(proc.path(), None).scan().is_empty());
 }
 
 #[test]

@@ -169,16 +169,6 @@ fn wrong_files_are_explained() {
          11:3: the event has no `evt.type`; add `evt.type: openat`",
     );
     check(
-        "- test: a\n  event: {evt.type: open, fd.nam: x}\n  fires: cat\n\
-         - test: b\n  like: a\n  fires: none\n\
-         - test: c\n  event: {evt.type: open}\n  fires: Cat\n\
-         \x20 unless: [{fd.num: x}, {fd.nam: x}]\n",
-        "2:27: nonexistent field `fd.nam`; did you mean `fd.num`?\n\
-         3:10: no rule is called 'cat'; did you mean `Cat`?\n\
-         10:21: `fd.num`: \"x\" is no whole number\n\
-         10:26: nonexistent field `fd.nam`; did you mean `fd.num`?",
-    );
-    check(
         &format!("- test: a\n{event}  fires: none\n- test: b\n  like: c\n  fires: none"),
         "5:9: no test above is called 'c'; did you mean `a`?",
     );
@@ -193,5 +183,21 @@ fn wrong_files_are_explained() {
     check(
         &format!("- test: a\n{event}  fires: none\n- test: a\n{event}  fires: none\n"),
         "4:9: two tests are called 'a'",
+    );
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    assert_eq!(
+        complaints(
+            "- test: a\n  event: {evt.type: open, fd.nam: x}\n  fires: cat\n\
+         - test: b\n  like: a\n  fires: none\n\
+         - test: c\n  event: {evt.type: open}\n  fires: Cat\n\
+         \x20 unless: [{fd.num: x}, {fd.nam: x}]\n"
+        ),
+        "2:27: nonexistent field `fd.nam`; did you mean `fd.num`?\n\
+         3:10: no rule is called 'cat'; did you mean `Cat`?\n\
+         10:21: `fd.num`: \"x\" is no whole number\n\
+         10:26: nonexistent field `fd.nam`; did you mean `fd.num`?",
     );
 }

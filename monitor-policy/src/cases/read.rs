@@ -94,26 +94,31 @@ impl Reader<'_> {
     fn test(&mut self, entries: &Entries<'_>) -> Read<()> {
         self.check_keys(entries);
         let item = entries.item_ref("test")?;
-        let event = self.event(entries);
-        let known = event.as_ref().ok().cloned().flatten();
+        let event = self.event(entries).and_then(|event| {
+            let with_facts = |facts: Facts| Ok((facts.flat()?, facts));
+            event.map(with_facts).transpose()
+        });
+        let known = event.as_ref().ok().and_then(Option::as_ref);
+        let known = known.map(|(_, facts)| facts.clone());
         if self.events.insert(item.name.clone(), known).is_some() {
             let message = format!("two tests are called '{}'", item.name);
             self.complain(invalid(message, item.place));
         }
         let expected = self.expected(entries);
-        let (Some(event), expected) = (event?, expected?) else {
+        let (Ok(Some((event, facts))), Ok(expected)) = (&event, &expected) else {
+            self.findings.extend(event.err());
+            self.findings.extend(expected.err());
             return Ok(());
         };
-        let fires = expected.fires.clone();
         self.cases.push(Case {
             name: item.name.clone(),
             line: self.line(item.place),
-            event: event.flat()?,
-            fires: expected.fires,
-            silent: expected.silent,
-            output: expected.output,
+            event: event.clone(),
+            fires: expected.fires.clone(),
+            silent: expected.silent.clone(),
+            output: expected.output.clone(),
         });
-        self.changes(entries, &item.name, &event, &fires)
+        self.changes(entries, &item.name, facts, &expected.fires)
     }
 
     fn check_keys(&mut self, entries: &Entries<'_>) {
@@ -219,12 +224,20 @@ impl Reader<'_> {
             return Err(invalid(message, entries.key_place("unless")));
         }
         for change in changes {
+            let event = event.clone().with(change).and_then(|event| event.flat());
+            let event = match event {
+                Ok(event) => event,
+                Err(finding) => {
+                    self.complain(finding);
+                    continue;
+                }
+            };
             let written = self.text.get(change.range.clone()).unwrap_or_default();
             let written: Vec<&str> = written.split_whitespace().collect();
             self.cases.push(Case {
                 name: format!("{name}, unless {}", written.join(" ")),
                 line: self.line(change.place(0)),
-                event: event.clone().with(change)?.flat()?,
+                event,
                 fires: Vec::new(),
                 silent: Silent::These(rules.to_vec()),
                 output: None,

@@ -185,3 +185,19 @@ fn wrong_files_are_explained() {
         "4:9: two tests are called 'a'",
     );
 }
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    assert_eq!(
+        complaints(
+            "- test: a\n  event: {evt.type: open, fd.nam: x}\n  fires: cat\n\
+         - test: b\n  like: a\n  fires: none\n\
+         - test: c\n  event: {evt.type: open}\n  fires: Cat\n\
+         \x20 unless: [{fd.num: x}, {fd.nam: x}]\n"
+        ),
+        "2:27: nonexistent field `fd.nam`; did you mean `fd.num`?\n\
+         3:10: no rule is called 'cat'; did you mean `Cat`?\n\
+         10:21: `fd.num`: \"x\" is no whole number\n\
+         10:26: nonexistent field `fd.nam`; did you mean `fd.num`?",
+    );
+}

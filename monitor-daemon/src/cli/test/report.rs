@@ -104,7 +104,10 @@ fn because(text: &mut String, reason: &Reason) {
                 let within = within.unwrap_or_default();
                 let values: Vec<String> = values
                     .iter()
-                    .map(|(field, value)| format!("{field}={value}"))
+                    .map(|(field, value)| match value {
+                        Value::Null => format!("no {field}"),
+                        value => format!("{field}={value}"),
+                    })
                     .collect();
                 let _ = writeln!(
                     text,

@@ -59,6 +59,7 @@ fn soak(time: Duration) -> Result<ExitCode> {
     let mut files = AlertFiles::new(daemon.alerts_file(), folder.path());
     let load = Load::start(&docker, port)?;
     let samples = watch(&daemon, port, time, &mut files)?;
+    let lost = sample::losses(port)?;
     let done = load.stop();
     let log = daemon.log();
     files.keep_last()?;
@@ -68,6 +69,9 @@ fn soak(time: Duration) -> Result<ExitCode> {
         println!("\nlog of the daemon:\n{log}");
     }
     println!("\nload: {done}\nalerts: {tally}");
+    for line in lost {
+        println!("{line}");
+    }
     let findings = verdict::judge(&samples, &done, &tally);
     for finding in &findings {
         println!("{finding}");

@@ -78,6 +78,16 @@ impl fmt::Display for Sample {
     }
 }
 
+/// The series of losses that are not zero.
+pub(crate) fn losses(port: u16) -> Result<Vec<String>> {
+    let metrics = http::fetch(port, "/metrics")?;
+    let lost = metrics
+        .lines()
+        .filter(|line| line.starts_with("monitor_") && line.contains("_lost_total{"))
+        .filter(|line| !line.ends_with(" 0"));
+    Ok(lost.map(str::to_owned).collect())
+}
+
 fn of_status(status: &str, name: &str) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());

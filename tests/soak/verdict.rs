@@ -13,6 +13,9 @@ pub(crate) const WARM_UP: Duration = Duration::from_mins(3);
 /// Medians are taken over this, so that a scrape in that moment is no growth.
 const WINDOW: Duration = Duration::from_mins(1);
 
+/// So many times the usual number of records is not the load's doing.
+const FLOOD: u64 = 10;
+
 /// One thing that was checked.
 #[derive(Debug)]
 pub(crate) struct Finding {
@@ -35,10 +38,7 @@ fn finding(holds: bool, what: String) -> Finding {
 pub(crate) fn judge(samples: &[Sample], done: &Done, tally: &Tally) -> Vec<Finding> {
     let mut findings = growth(samples);
     let last = samples.last().cloned().unwrap_or_default();
-    findings.push(finding(
-        last.lost == 0,
-        format!("{} records lost", last.lost),
-    ));
+    findings.push(losses(samples));
     findings.push(finding(
         last.alerts_lost == 0,
         format!("{} alerts lost", last.alerts_lost),
@@ -70,6 +70,29 @@ pub(crate) fn judge(samples: &[Sample], done: &Done, tally: &Tally) -> Vec<Findi
         format!("{} rounds of load failed {failures:?}", failures.len()),
     ));
     findings
+}
+
+/// Records may only be lost where somebody else floods the host: the load itself is steady.
+fn losses(samples: &[Sample]) -> Finding {
+    let pairs = || samples.iter().zip(samples.iter().skip(1));
+    let records = |sample: &Sample| sample.kept + sample.lost;
+    let mut rates: Vec<u64> = pairs()
+        .map(|(before, after)| records(after).saturating_sub(records(before)))
+        .collect();
+    let flood = median_of(&mut rates) * FLOOD;
+    let (mut explained, mut unexplained) = (0, 0);
+    for (before, after) in pairs() {
+        let lost = after.lost.saturating_sub(before.lost);
+        if records(after).saturating_sub(records(before)) >= flood {
+            explained += lost;
+        } else {
+            unexplained += lost;
+        }
+    }
+    let what = format!(
+        "{unexplained} records lost, and {explained} while {FLOOD} times as many came as usual"
+    );
+    finding(unexplained == 0 && !samples.is_empty(), what)
 }
 
 fn growth(samples: &[Sample]) -> Vec<Finding> {
@@ -115,6 +138,10 @@ fn windows(samples: &[Sample]) -> Vec<Vec<&Sample>> {
 
 fn median(samples: &[&Sample], of: fn(&Sample) -> u64) -> u64 {
     let mut values: Vec<u64> = samples.iter().map(|sample| of(sample)).collect();
+    median_of(&mut values)
+}
+
+fn median_of(values: &mut [u64]) -> u64 {
     values.sort_unstable();
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
@@ -154,6 +181,23 @@ mod tests {
     fn one_moment_is_no_growth() {
         let spike = |at: u64| if at == 400 { 5000 } else { 1000 };
         assert_eq!(run(|at| (spike(at), 20)), [true, true, true]);
+    }
+
+    #[test]
+    fn losses_need_a_flood() {
+        let lost_when = |records: u64| {
+            let mut sum = Sample::default();
+            let samples: Vec<Sample> = [100, 100, records, 100, 100]
+                .map(|records| {
+                    sum.kept += records;
+                    sum.lost += u64::from(records != 100);
+                    sum.clone()
+                })
+                .to_vec();
+            losses(&samples).holds
+        };
+        assert!(lost_when(100) && lost_when(5000));
+        assert!(!lost_when(500));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 //! The file is only ever appended to. It is reopened when it was renamed or removed (log
 //! rotation); a write that fails is tried again every second for as long as the daemon runs, and
 //! what does not fit the queue meanwhile is counted as lost. A line that was cut by an error is
-//! completed, never left behind torn.
+//! completed, never left behind torn; one that was cut by the end of an earlier daemon is ended, so
+//! that it costs no other.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,14 +97,18 @@ impl FileWriter {
 pub(super) struct AlertFile {
     path: PathBuf,
     file: Option<File>,
+    /// Whether the file was found to end amid a line.
+    torn: bool,
 }
 
 impl AlertFile {
     /// Opens or creates `path`, readable by its owner only.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = open(path)?;
         Ok(Self {
             path: path.to_owned(),
-            file: Some(open(path)?),
+            torn: ends_amid_line(&file, path),
+            file: Some(file),
         })
     }
 
@@ -117,12 +122,22 @@ impl AlertFile {
             Some(file) if is_same(&file, &self.path) => file,
             _ => {
                 *written = start_of_line(text, *written);
-                open(&self.path)?
+                let file = open(&self.path)?;
+                self.torn = ends_amid_line(&file, &self.path);
+                file
             }
         };
-        let result = write_rest(&mut file, text, written);
+        let result = self.write(&mut file, text, written);
         self.file = Some(file);
         result
+    }
+
+    fn write(&mut self, file: &mut File, text: &[u8], written: &mut usize) -> io::Result<()> {
+        if self.torn {
+            write_rest(file, b"\n", &mut 0)?;
+            self.torn = false;
+        }
+        write_rest(file, text, written)
     }
 }
 
@@ -132,6 +147,18 @@ fn open(path: &Path) -> io::Result<File> {
         .create(true)
         .mode(0o600)
         .open(path)
+}
+
+/// Whether the file, opened for appending at `path`, has a last line without an end. What cannot be
+/// read, or is no plain file, has none.
+fn ends_amid_line(file: &File, path: &Path) -> bool {
+    let plain = |metadata: &Metadata| metadata.is_file() && metadata.len() > 0;
+    let Some(metadata) = file.metadata().ok().filter(plain) else {
+        return false;
+    };
+    let mut last = [b'\n'];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut last, metadata.len() - 1));
+    read.is_ok() && last != [b'\n']
 }
 
 /// Whether `path` still names the open file.
@@ -185,6 +212,17 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
+    }
+
+    #[test]
+    fn a_line_that_an_earlier_daemon_left_unfinished_costs_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "one\ntw").unwrap();
+        let mut file = AlertFile::open(&path).unwrap();
+        file.append(b"three\n", &mut 0).unwrap();
+        file.append(b"four\n", &mut 0).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntw\nthree\nfour\n");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Ends that nobody chose: killed, and stopped in the middle of a flood.
 
+use std::fs;
 use std::process::{Child, Command};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use monitor_tests::{daemon, skip, skip_if, wait};
 
-use super::{END, RULES, Subject, needle};
+use super::{END, RULES, Subject, needle, number};
 use crate::actions::Programs;
 use crate::world::PATIENCE;
 
@@ -49,6 +50,25 @@ fn after_a_kill_it_starts_again_and_goes_on_in_the_same_file() -> Result<()> {
         ensure!(subject.needles()? == (0..=round).collect::<Vec<_>>());
         subject.kill()?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_line_that_a_kill_cut_costs_no_other() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    let programs = Programs::new()?;
+    let alerts = programs.folder().join("alerts.jsonl");
+    fs::write(&alerts, "{\"rule\": \"need")?;
+    let subject = Subject::start(&programs, RULES, &alerts, "")?;
+    needle(7, 0)?;
+    subject.wait_for(7)?;
+    subject.stop()?;
+    let content = fs::read_to_string(&alerts)?;
+    let lines: Vec<&str> = content.lines().collect();
+    ensure!(
+        lines.len() == 2 && number(lines[1])? == 7,
+        "the cut line and the alert: {content}"
+    );
     Ok(())
 }
 

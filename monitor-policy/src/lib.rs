@@ -4,6 +4,7 @@
 //! an [`Event`] goes in ([`Policy::evaluate`]), the rules that match come out
 //! ([`Policy::format`] says what they print).
 
+mod append;
 mod compile;
 mod condition;
 mod diagnostic;
@@ -26,6 +27,7 @@ mod source;
 pub mod text;
 mod yaml;
 
+pub use append::{AppendOutput, ExtraField};
 pub use compile::EventTypes;
 pub use diagnostic::{Code, Diagnostic, Item, Severity};
 pub use event::{Event, Value, View};

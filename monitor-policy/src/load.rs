@@ -1,7 +1,8 @@
 //! Loading rules files: text in, a policy and a report a file out.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
+use crate::append::AppendOutput;
 use crate::compile;
 use crate::diagnostic::{Code, Severity};
 use crate::policy::Policy;
@@ -39,7 +40,7 @@ pub enum SuggestedOutput {
 }
 
 /// How to load.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Options {
     /// Rules less severe than this are dropped.
     pub minimum_priority: Priority,
@@ -47,6 +48,10 @@ pub struct Options {
     pub matching: Matching,
     /// Whether suggested fields are appended to outputs.
     pub suggested_output: SuggestedOutput,
+    /// What else is appended.
+    pub append_output: Vec<AppendOutput>,
+    /// Texts that outputs can print as `%static.NAME`.
+    pub static_fields: BTreeMap<String, String>,
 }
 
 impl Default for Options {
@@ -55,6 +60,8 @@ impl Default for Options {
             minimum_priority: Priority::Debug,
             matching: Matching::First,
             suggested_output: SuggestedOutput::Append,
+            append_output: Vec::new(),
+            static_fields: BTreeMap::new(),
         }
     }
 }
@@ -79,7 +86,7 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
     let mut compiled = None;
     for (index, file) in files.iter().enumerate() {
         let mut findings = apply(&mut store, index, file.text);
-        let result = compile::compile(&store, *options);
+        let result = compile::compile(&store, options);
         // A warning belongs to the file it is in; an error to the file that brings it about.
         findings.extend(
             result
@@ -107,7 +114,7 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
         compiled = Some(result);
     }
     let successful = reports.iter().all(FileReport::is_successful);
-    let compiled = compiled.unwrap_or_else(|| compile::compile(&store, *options));
+    let compiled = compiled.unwrap_or_else(|| compile::compile(&store, options));
     let policy = successful.then(|| Policy::new(compiled, options.matching));
     Loaded {
         policy,

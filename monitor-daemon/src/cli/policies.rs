@@ -36,11 +36,11 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
 
 /// Loads `paths`, or without any the built-in policies. Warnings go to standard error; so do
 /// errors, and then there is no policy.
-pub(super) fn load(paths: &[PathBuf], options: Options) -> Result<Policy, Error> {
+pub(super) fn load(paths: &[PathBuf], options: &Options) -> Result<Policy, Error> {
     if paths.is_empty() {
         return finish(monitor_policy::load(
             crate::default_policies::FILES,
-            &options,
+            options,
         ));
     }
     let sources = read(paths)?;
@@ -56,7 +56,7 @@ pub(super) fn load(paths: &[PathBuf], options: Options) -> Result<Policy, Error>
         .iter()
         .map(|(name, text)| RulesFile { name, text })
         .collect();
-    finish(monitor_policy::load(&files, &options))
+    finish(monitor_policy::load(&files, options))
 }
 
 fn finish(loaded: Loaded) -> Result<Policy, Error> {
@@ -143,7 +143,7 @@ mod tests {
     fn a_missing_file_is_found_out_when_it_is_read() {
         let sources = read(&["/nonexistent.yaml".into()]).unwrap();
         assert!(sources[0].text.is_err());
-        let error = load(&["/nonexistent.yaml".into()], Options::default()).unwrap_err();
+        let error = load(&["/nonexistent.yaml".into()], &Options::default()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "cannot read `/nonexistent.yaml`: No such file or directory (os error 2)"

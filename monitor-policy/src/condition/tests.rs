@@ -176,13 +176,16 @@ fn any_check() -> impl Strategy<Value = Check> {
 }
 
 fn right(operator: Operator) -> BoxedStrategy<Right> {
-    let literal = || prop::collection::vec(any::<u8>(), 1..8).prop_filter_map("UTF-8", literal);
+    let literal = || {
+        prop::collection::vec(any::<u8>(), 1..8)
+            .prop_filter_map("a modifier", |bytes| literal(&bytes))
+    };
     let list = || prop::collection::vec(literal(), 0..4);
     let operand = left().prop_filter_map("a call", |operand| match operand {
         Operand::Call(_) => Some(Right::Operand(operand)),
         _ => None,
     });
-    let number = "-?[0-9]{1,5}".prop_filter_map("bytes", |text| literal_of(text.as_bytes()));
+    let number = "-?[0-9]{1,5}".prop_map(|text| literal_of(text.as_bytes()));
     match operator.kind() {
         OperatorKind::Unary => Just(Right::None).boxed(),
         OperatorKind::Numeric => prop_oneof![number.prop_map(Right::Literal), operand].boxed(),
@@ -197,19 +200,19 @@ fn right(operator: Operator) -> BoxedStrategy<Right> {
     }
 }
 
-/// Some names are transformers in one place and values in another; those stay out.
-fn literal(bytes: Vec<u8>) -> Option<Literal> {
-    let modifier = Modifier::ALL
+/// A literal; the names of modifiers are left out, since a list behind one is none of its own.
+fn literal(bytes: &[u8]) -> Option<Literal> {
+    let is_modifier = Modifier::ALL
         .iter()
         .any(|one| one.text().as_bytes() == bytes);
-    literal_of(&bytes).filter(|_| !modifier)
+    (!is_modifier).then(|| literal_of(bytes))
 }
 
-fn literal_of(bytes: &[u8]) -> Option<Literal> {
-    Some(Literal {
+fn literal_of(bytes: &[u8]) -> Literal {
+    Literal {
         bytes: bytes.to_vec(),
         span: 0..0,
-    })
+    }
 }
 
 fn left() -> impl Strategy<Value = Operand> {

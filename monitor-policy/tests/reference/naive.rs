@@ -128,7 +128,7 @@ impl Test {
         let right: Vec<String> = self
             .values
             .iter()
-            .flat_map(|value| self.right(value, event))
+            .flat_map(|value| Self::right(value, event))
             .collect();
         let passes = |left: &String, right: &String| self.compare(operator, left, right);
         let member = |value: &String| right.iter().any(|one| passes(value, one));
@@ -145,14 +145,13 @@ impl Test {
                     _ => count > 0 && count == right.len(),
                 }
             }
-            ("fd.types", "in", _) => left.iter().all(member),
-            ("fd.ip" | "fd.net", "!=", _) => left.iter().all(member),
+            ("fd.types", "in", _) | ("fd.ip" | "fd.net", "!=", _) => left.iter().all(member),
             _ => left.iter().any(member),
         }
     }
 
     /// A value on the right: a literal, or that of a field.
-    fn right(&self, value: &str, event: &Event) -> Vec<String> {
+    fn right(value: &str, event: &Event) -> Vec<String> {
         if value.contains('(') {
             event.values(value)
         } else {

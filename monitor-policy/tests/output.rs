@@ -3,8 +3,8 @@
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 use monitor_policy::{
-    AppendOutput, Color, ExtraField, FlatEvent, Loaded, Matching, Options, Output, RulesFile,
-    Scratch, SuggestedOutput, View, load,
+    AppendOutput, Color, ExtraField, FileReport, FlatEvent, Loaded, Matching, Options, Output,
+    RulesFile, Scratch, SuggestedOutput, View, load,
 };
 use serde_json::{Value as Json, json};
 
@@ -294,7 +294,7 @@ fn configurations_add_to_outputs() {
 #[test]
 fn what_is_appended_is_checked() {
     let loaded = load_appending(vec![appended("%no.field")]);
-    let found = loaded.files.iter().flat_map(|file| file.errors());
+    let found = loaded.files.iter().flat_map(FileReport::errors);
     let found: Vec<String> = found.map(ToString::to_string).collect();
     let expected = "a:2:9: what is appended to the output: invalid formatting token";
     assert!(

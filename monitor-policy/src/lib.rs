@@ -4,6 +4,7 @@
 //! an [`Event`] goes in ([`Policy::evaluate`]), the rules that match come out
 //! ([`Policy::format`] says what they print).
 
+mod append;
 mod cases;
 mod compile;
 mod condition;
@@ -30,6 +31,7 @@ mod source;
 pub mod text;
 mod yaml;
 
+pub use append::{AppendOutput, ExtraField};
 pub use cases::{Case, Mismatch, Silent, read_cases};
 pub use compile::EventTypes;
 pub use diagnostic::{Code, Diagnostic, Item, Related, Severity};

@@ -1,7 +1,8 @@
 //! Loading rules files: text in, a policy and a report a file out.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
+use crate::append::AppendOutput;
 use crate::compile;
 use crate::diagnostic::{Code, Severity};
 use crate::lint::{Allowed, FileKind, LintOptions};
@@ -40,7 +41,7 @@ pub enum SuggestedOutput {
 }
 
 /// How to load.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Options {
     /// Rules less severe than this are dropped.
     pub minimum_priority: Priority,
@@ -50,6 +51,10 @@ pub struct Options {
     pub suggested_output: SuggestedOutput,
     /// What is looked for beyond what Falco does.
     pub lint: LintOptions,
+    /// What else is appended.
+    pub append_output: Vec<AppendOutput>,
+    /// Texts that outputs can print as `%static.NAME`.
+    pub static_fields: BTreeMap<String, String>,
 }
 
 impl Default for Options {
@@ -59,6 +64,8 @@ impl Default for Options {
             matching: Matching::First,
             suggested_output: SuggestedOutput::Append,
             lint: LintOptions::default(),
+            append_output: Vec::new(),
+            static_fields: BTreeMap::new(),
         }
     }
 }
@@ -91,7 +98,7 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
         } = apply(&mut store, index, file.text);
         allowed.push(Allowed::new(index, file.text, &starts));
         kinds.push(kind);
-        let result = compile::compile(&store, *options);
+        let result = compile::compile(&store, options);
         // A warning belongs to the file it is in; an error to the file that brings it about.
         findings.extend(
             result
@@ -130,7 +137,7 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
         compiled = Some(result);
     }
     let successful = reports.iter().all(FileReport::is_successful);
-    let compiled = compiled.unwrap_or_else(|| compile::compile(&store, *options));
+    let compiled = compiled.unwrap_or_else(|| compile::compile(&store, options));
     let policy = successful.then(|| Policy::new(compiled, options.matching));
     Loaded {
         policy,

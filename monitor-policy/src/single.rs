@@ -92,7 +92,7 @@ impl Format {
     /// The first thing that is wrong with it, placed in a file named `format`.
     pub fn parse(text: &str) -> Result<Self, Box<Diagnostic>> {
         let source = Source::new("format", text);
-        let template = Template::parse_bare(&source.sourced, &mut Vec::new());
+        let template = Template::parse_bare(text);
         template
             .map(|template| Self { template })
             .map_err(|faults| {

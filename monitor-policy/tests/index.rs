@@ -10,21 +10,19 @@
 use std::path::PathBuf;
 
 use monitor_policy::{
-    Color, EventType, FlatEvent, LintGroup, LintOptions, Match, Matching, Options, Policy,
-    RulesFile, Scratch, View, load,
+    Color, EventType, FlatEvent, Match, Matching, Options, Policy, RulesFile, Scratch, View, load,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
-const ALL: Options = Options {
-    matching: Matching::All,
-    minimum_priority: monitor_policy::Priority::Debug,
-    suggested_output: monitor_policy::SuggestedOutput::Omit,
-    lint: LintOptions {
-        group: LintGroup::None,
-        unfilled: &[],
-    },
-};
+/// All matches, and nothing but what rules say.
+fn all() -> Options {
+    Options {
+        matching: Matching::All,
+        suggested_output: monitor_policy::SuggestedOutput::Omit,
+        ..Options::default()
+    }
+}
 
 /// The rules that match, each tried by itself.
 fn plainly(policy: &Policy, event: &FlatEvent) -> Vec<Match> {
@@ -142,7 +140,7 @@ proptest! {
             "- rule: r{number}\n  desc: d\n  priority: debug\n  output: o\n  condition: {condition}\n"
         );
         let text: String = conditions.iter().enumerate().map(rule).collect();
-        let loaded = load(&[RulesFile { name: "r", text: &text }], &ALL);
+        let loaded = load(&[RulesFile { name: "r", text: &text }], &all());
         let report = || loaded.files[0].render(Color::Never);
         let policy = loaded.policy.as_ref().unwrap_or_else(|| panic!("{}", report()));
         let mut scratch = Scratch::default();
@@ -178,7 +176,7 @@ fn upstream() -> Option<Policy> {
         .zip(&texts)
         .map(|(name, text)| file((name, text)))
         .collect();
-    load(&files, &ALL).policy
+    load(&files, &all()).policy
 }
 
 /// All events of the data files, their variations included.

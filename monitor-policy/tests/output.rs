@@ -3,7 +3,8 @@
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 use monitor_policy::{
-    Color, FlatEvent, Options, Output, RulesFile, Scratch, SuggestedOutput, load,
+    AppendOutput, Color, ExtraField, FileReport, FlatEvent, Loaded, Matching, Options, Output,
+    RulesFile, Scratch, SuggestedOutput, View, load,
 };
 use serde_json::{Value as Json, json};
 
@@ -217,4 +218,88 @@ fn results_are_machine_readable() {
     let file = loaded.files.first().expect("a report");
     assert_eq!(file.to_json()["successful"], true);
     assert_eq!(file.render(Color::Never), "");
+}
+
+/// Two rules, `one` with the tags a and b and `two` with a.
+const TWO_RULES: &str = "
+- rule: one
+  desc: d
+  priority: debug
+  output: '%proc.name on %static.site%4static.site|'
+  condition: evt.type = open
+  tags: [a, b]
+- rule: two
+  desc: d
+  priority: debug
+  output: '%proc.name on %static.site%4static.site|'
+  condition: evt.type = open
+  tags: [a]
+";
+
+fn appended(text: &str) -> AppendOutput {
+    AppendOutput {
+        text: Some(text.to_owned()),
+        ..AppendOutput::default()
+    }
+}
+
+fn load_appending(append_output: Vec<AppendOutput>) -> Loaded {
+    let options = Options {
+        matching: Matching::All,
+        suggested_output: SuggestedOutput::Omit,
+        append_output,
+        static_fields: [("site".to_owned(), "west".to_owned())].into(),
+        ..Options::default()
+    };
+    let file = RulesFile {
+        name: "a",
+        text: TWO_RULES,
+    };
+    load(&[file], &options)
+}
+
+#[test]
+fn configurations_add_to_outputs() {
+    let who = ExtraField::Formatted {
+        name: "who".to_owned(),
+        format: "%fd.num is %proc.name".to_owned(),
+    };
+    let tagged = AppendOutput {
+        tags: ["b".to_owned()].into(),
+        fields: vec![ExtraField::Field("fd.num".to_owned()), who],
+        ..appended("tagged %fd.num")
+    };
+    let named = AppendOutput {
+        rule: Some("two".to_owned()),
+        source: Some("syscall".to_owned()),
+        ..appended("named")
+    };
+    let elsewhere = AppendOutput {
+        source: Some("k8s_audit".to_owned()),
+        ..appended("elsewhere")
+    };
+    let loaded = load_appending(vec![tagged, named, elsewhere, appended("%static.site")]);
+    let policy = loaded.policy.expect("it loads");
+    let event = json!({"evt.type": "open", "proc.name": "cat", "fd.num": 3});
+    let event = FlatEvent::from_json(event.as_object().expect("an object")).expect("an event");
+    let output = |rule: usize| policy.format(rule, &event, View::Passed);
+    assert_eq!(output(0).text, "cat on westwest| tagged 3 west");
+    assert_eq!(output(1).text, "cat on westwest| named west");
+    let fields: serde_json::Map<_, _> = output(0).fields.into_iter().collect();
+    assert_eq!(
+        Json::from(fields),
+        json!({"proc.name": "cat", "static.site": "west", "fd.num": 3, "who": "3 is cat"})
+    );
+}
+
+#[test]
+fn what_is_appended_is_checked() {
+    let loaded = load_appending(vec![appended("%no.field")]);
+    let found = loaded.files.iter().flat_map(FileReport::errors);
+    let found: Vec<String> = found.map(ToString::to_string).collect();
+    let expected = "a:2:9: what is appended to the output: invalid formatting token";
+    assert!(
+        found.iter().any(|found| found.starts_with(expected)),
+        "{found:?}"
+    );
 }

@@ -136,11 +136,11 @@ mod tests {
             text(fields.into_iter()),
             "\
 FIELD                                          TYPE           FILLED MEANING
-proc.name                                      text           yes    Comm (≤15)
+proc.name                                      text           yes    Name of the process as the kernel keeps it, at most 15 bytes
 proc.aname[N]                                  text           yes    Ancestor's comm
-evt.arg.NAME                                   text           yes    Evt.arg.NAME/evt.arg[N]: stringified parameter
+evt.arg.NAME                                   text           yes    A parameter by name, or by position as `evt.arg[N]`, as text
 fd.types[N]                                    list of text   no     Types of all open fds, or of fd [n]
-container.label[ARG]                           text           yes    [KEY] only (the documented dotted form is rejected since the plugin took over)
+container.label[ARG]                           text           yes    One label, its name in brackets
 "
         );
     }

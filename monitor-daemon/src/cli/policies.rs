@@ -54,13 +54,13 @@ pub(super) fn texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>, Error> {
 
 /// Loads `paths`, or without any the built-in policies. Warnings go to standard error; so do
 /// errors, and then there is no policy.
-pub(super) fn load(paths: &[PathBuf], options: Options) -> Result<Policy, Error> {
+pub(super) fn load(paths: &[PathBuf], options: &Options) -> Result<Policy, Error> {
     let texts = texts(paths)?;
     let files: Vec<RulesFile<'_>> = texts
         .iter()
         .map(|(name, text)| RulesFile { name, text })
         .collect();
-    finish(monitor_policy::load(&files, &options))
+    finish(monitor_policy::load(&files, options))
 }
 
 /// The policy of a load; its warnings and errors go to standard error.
@@ -148,7 +148,7 @@ mod tests {
     fn a_missing_file_is_found_out_when_it_is_read() {
         let sources = read(&["/nonexistent.yaml".into()]).unwrap();
         assert!(sources[0].text.is_err());
-        let error = load(&["/nonexistent.yaml".into()], Options::default()).unwrap_err();
+        let error = load(&["/nonexistent.yaml".into()], &Options::default()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "cannot read `/nonexistent.yaml`: No such file or directory (os error 2)"

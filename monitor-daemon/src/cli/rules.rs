@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     } else {
         &arguments.policy
     };
-    let policy = policies::load(paths, config.rules)?;
+    let policy = policies::load(paths, &config.rules)?;
     let served = if arguments.kernel {
         served(&doctor::coverage()?)
     } else {

@@ -51,7 +51,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let config = configure(arguments)?;
-    let policy = policies::load(&config.policies, config.rules)?;
+    let policy = policies::load(&config.policies, &config.rules)?;
     doctor::check_privileges()?;
     let metrics = Arc::new(Metrics::new()?);
     let mut outputs = Outputs::start(&OutputSettings::from(&config), &metrics)?;

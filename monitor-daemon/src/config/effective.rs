@@ -3,6 +3,7 @@
 use monitor_policy::{Matching, SuggestedOutput};
 use serde_yaml::{Mapping, Value};
 
+use super::append;
 use super::value::{StdoutFormat, SyslogFormat, SyslogProtocol};
 use super::{Alerts, Config, Docker, JsonProperties, KEYS, Syslog};
 
@@ -49,6 +50,13 @@ impl Config {
                 .into(),
             "append_suggested_output" => {
                 (self.rules.suggested_output == SuggestedOutput::Append).into()
+            }
+            "append_output" => append::to_yaml(&self.rules.append_output),
+            "static_fields" => {
+                let fields = self.rules.static_fields.iter();
+                let fields =
+                    fields.map(|(name, text)| (name.as_str().into(), text.as_str().into()));
+                fields.collect::<Mapping>().into()
             }
             "time_format_iso_8601" => self.time_format_iso_8601.into(),
             "hostname" => self.hostname.as_deref().map_or(Value::Null, Value::from),

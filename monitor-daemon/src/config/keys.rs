@@ -45,6 +45,19 @@ pub const KEYS: &[Key] = &[
         "Whether container and pod fields are appended to every rule's output.",
     ),
     key(
+        "append_output",
+        "list of sections",
+        "What else is appended to outputs, entry by entry: `extra_output` (text with fields), \
+         `extra_fields` (fields, or `name: format`, for JSON alone), `suggested_output` (`true`: \
+         container and pod fields). `match` restricts an entry to a `rule`, a `source`, or to \
+         rules that have all of `tags`.",
+    ),
+    key(
+        "static_fields",
+        "names with texts",
+        "Texts that outputs print as `%static.NAME`.",
+    ),
+    key(
         "alerts.stdout",
         "`text`, `json`, `off`",
         "What standard output gets.",

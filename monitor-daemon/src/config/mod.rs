@@ -5,6 +5,7 @@
 //! nothing in it can fail later except what only the machine can tell (a missing file, a port in
 //! use). Policies themselves are read elsewhere ([`crate::cli`]).
 
+mod append;
 mod effective;
 mod error;
 mod keys;

@@ -1,5 +1,6 @@
 //! What the user wrote: every key optional, unknown keys refused, cross-checks not yet done.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use monitor_policy::{Options, SuggestedOutput};
 use serde::Deserialize;
 
+use super::append::RawAppend;
 use super::error::ConfigError;
 use super::value::{
     Bounded, HostPort, Listen, MatchingName, PriorityName, RingBytes, StdoutFormat, SyslogFacility,
@@ -32,6 +34,8 @@ pub(super) struct RawConfig {
     #[serde(deserialize_with = "scalar")]
     priority: Option<PriorityName>,
     append_suggested_output: Option<bool>,
+    append_output: Vec<RawAppend>,
+    static_fields: BTreeMap<String, String>,
     alerts: RawAlerts,
     json: RawJson,
     time_format_iso_8601: bool,
@@ -139,6 +143,8 @@ impl RawConfig {
             rule_matching,
             priority,
             append_suggested_output,
+            append_output,
+            static_fields,
             alerts,
             json,
             time_format_iso_8601,
@@ -158,6 +164,11 @@ impl RawConfig {
                 Some(false) => SuggestedOutput::Omit,
             },
             lint: monitor_policy::LintOptions::default(),
+            append_output: append_output
+                .into_iter()
+                .map(RawAppend::into_append)
+                .collect(),
+            static_fields,
         };
         Config {
             policies,

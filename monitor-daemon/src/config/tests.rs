@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use monitor_policy::{Matching, Options, Priority, SuggestedOutput};
+use monitor_policy::{AppendOutput, ExtraField, Matching, Options, Priority, SuggestedOutput};
 
 use super::{Config, KEYS, StdoutFormat, SyslogFormat, SyslogProtocol, reference};
 
@@ -47,6 +47,12 @@ policies: [/etc/monitor/policies, /opt/site.yaml]
 rule_matching: all
 priority: Warning
 append_suggested_output: false
+append_output:
+  - match: { rule: R, source: syscall, tags: [b, a] }
+    extra_output: on %static.site
+    extra_fields: [proc.name, { who: 'by %user.name' }]
+    suggested_output: true
+static_fields: { site: west }
 alerts:
   stdout: json
   file: /var/log/alerts.jsonl
@@ -75,6 +81,24 @@ fn every_key_is_taken() {
     assert_eq!(config.rules.matching, Matching::All);
     assert_eq!(config.rules.minimum_priority, Priority::Warning);
     assert_eq!(config.rules.suggested_output, SuggestedOutput::Omit);
+    assert_eq!(
+        config.rules.append_output,
+        [AppendOutput {
+            rule: Some("R".into()),
+            source: Some("syscall".into()),
+            tags: ["a", "b"].map(str::to_owned).into(),
+            text: Some("on %static.site".into()),
+            fields: vec![
+                ExtraField::Field("proc.name".into()),
+                ExtraField::Formatted {
+                    name: "who".into(),
+                    format: "by %user.name".into(),
+                },
+            ],
+            suggested: true,
+        }]
+    );
+    assert_eq!(config.rules.static_fields["site"], "west");
     assert_eq!(config.alerts.stdout, StdoutFormat::Json);
     assert_eq!(
         config.alerts.file.as_deref(),

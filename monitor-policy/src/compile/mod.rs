@@ -26,6 +26,7 @@ pub(crate) use macros::Macros;
 pub(crate) use operand::{Operands, Side, deprecated};
 pub(crate) use plugin::owner;
 
+use crate::append::AppendOutput;
 use crate::condition::ast::Expr;
 use crate::condition::{Fault, parse_all};
 use crate::diagnostic::{Code, Severity};
@@ -71,7 +72,7 @@ pub(crate) struct CompiledRule {
 }
 
 /// Compiles all definitions.
-pub(crate) fn compile(store: &Store, options: Options) -> Compiled {
+pub(crate) fn compile(store: &Store, options: &Options) -> Compiled {
     let mut lists = Lists::new(store);
     let findings = lists.take_findings();
     let macros = Macros::new(store, &mut lists);
@@ -90,7 +91,7 @@ pub(crate) fn compile(store: &Store, options: Options) -> Compiled {
 }
 
 struct Compiler<'a> {
-    options: Options,
+    options: &'a Options,
     lists: Lists,
     expressions: Expressions<'a>,
     findings: Vec<Finding>,
@@ -165,24 +166,46 @@ impl Compiler<'_> {
     /// The output with what is appended, or what is wrong with it.
     fn output(&mut self, rule: &Definition) -> Result<Template, Vec<Problem>> {
         let mut warnings = Vec::new();
-        let result = Template::parse(&rule.output, &mut warnings).map(|mut template| {
-            if self.options.suggested_output == SuggestedOutput::Append {
-                template.append_suggested();
-            }
-            template
-        });
+        let parsed = Template::parse(
+            rule.output.text(),
+            &self.options.static_fields,
+            &mut warnings,
+        );
         let problem = |fault| Problem::new(fault, &rule.output);
         let warnings: Vec<_> = warnings.into_iter().map(problem).collect();
-        match result {
+        let appended = match parsed {
+            Ok(template) => self.append(rule, template),
+            Err(faults) => Err(faults.into_iter().map(problem).collect()),
+        };
+        match appended {
             Ok(template) => {
                 self.report(rule, warnings);
                 Ok(template)
             }
-            Err(faults) => {
-                let faults = faults.into_iter().map(problem);
-                Err(warnings.into_iter().chain(faults).collect())
-            }
+            Err(problems) => Err(warnings.into_iter().chain(problems).collect()),
         }
+    }
+
+    /// Appends what the options say to the output of a rule.
+    fn append(&self, rule: &Definition, mut template: Template) -> Result<Template, Vec<Problem>> {
+        if self.options.suggested_output == SuggestedOutput::Append {
+            template.append_suggested();
+        }
+        let concerned =
+            |entry: &&AppendOutput| entry.concerns(&rule.item.name, &rule.source, &rule.tags);
+        let problem = |fault: Fault| {
+            let message = format!("what is appended to the output: {}", fault.message);
+            let finding = Finding::new(Code::CompileOutput, message, rule.item.place);
+            Problem {
+                finding: finding.with_hint(fault.help),
+                unknown_name: false,
+            }
+        };
+        for entry in self.options.append_output.iter().filter(concerned) {
+            let appended = template.append(entry, &self.options.static_fields);
+            appended.map_err(|faults| faults.into_iter().map(problem).collect::<Vec<_>>())?;
+        }
+        Ok(template)
     }
 
     fn report(&mut self, rule: &Definition, problems: Vec<Problem>) {

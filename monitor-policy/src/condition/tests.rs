@@ -2,6 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::ast::{
+    Call, Check, Expr, FieldName, Literal, Modifier, Name, Operand, Operator, OperatorKind, Right,
+};
 use super::parse;
 
 /// A condition, and how it is printed: all groups made visible.
@@ -140,7 +143,118 @@ fn depth_is_limited() {
     assert!(parse(&calls(100_000)).is_err());
 }
 
+/// Any tree that a text can stand for: no `not` below a `not`, groups of two parts and more.
+fn tree() -> impl Strategy<Value = Expr> {
+    let leaf = prop_oneof![
+        3 => any_check().prop_map(|check| Expr::Check(Box::new(check))),
+        1 => "m[a-z0-9_]{0,4}".prop_map(|text| Expr::Macro(Name { text, span: 0..0 })),
+    ];
+    leaf.prop_recursive(5, 40, 4, |inner| {
+        let parts = || prop::collection::vec(inner.clone(), 2..4);
+        prop_oneof![
+            parts().prop_map(Expr::And),
+            parts().prop_map(Expr::Or),
+            inner.prop_filter_map("no double negation", |inner| match inner {
+                Expr::Not(_) => None,
+                inner => Some(Expr::Not(Box::new(inner))),
+            }),
+        ]
+    })
+}
+
+fn any_check() -> impl Strategy<Value = Check> {
+    let operators = prop::sample::select(Operator::ALL.to_vec());
+    (left(), operators).prop_flat_map(|(left, operator)| {
+        right(operator).prop_map(move |right| Check {
+            left: left.clone(),
+            operator,
+            operator_span: 0..0,
+            right,
+            span: 0..0,
+        })
+    })
+}
+
+fn right(operator: Operator) -> BoxedStrategy<Right> {
+    let literal = || {
+        prop::collection::vec(any::<u8>(), 1..8)
+            .prop_filter_map("a modifier", |bytes| literal(&bytes))
+    };
+    let list = || prop::collection::vec(literal(), 0..4);
+    let operand = left().prop_filter_map("a call", |operand| match operand {
+        Operand::Call(_) => Some(Right::Operand(operand)),
+        _ => None,
+    });
+    let number = "-?[0-9]{1,5}".prop_map(|text| literal_of(text.as_bytes()));
+    match operator.kind() {
+        OperatorKind::Unary => Just(Right::None).boxed(),
+        OperatorKind::Numeric => prop_oneof![number.prop_map(Right::Literal), operand].boxed(),
+        OperatorKind::List => prop_oneof![list().prop_map(Right::List), operand].boxed(),
+        OperatorKind::Text => prop_oneof![
+            literal().prop_map(Right::Literal),
+            (prop::sample::select(Modifier::ALL.to_vec()), list())
+                .prop_map(|(modifier, list)| Right::Modified(modifier, list)),
+            operand,
+        ]
+        .boxed(),
+    }
+}
+
+/// A literal; the names of modifiers are left out, since a list behind one is none of its own.
+fn literal(bytes: &[u8]) -> Option<Literal> {
+    let is_modifier = Modifier::ALL
+        .iter()
+        .any(|one| one.text().as_bytes() == bytes);
+    (!is_modifier).then(|| literal_of(bytes))
+}
+
+fn literal_of(bytes: &[u8]) -> Literal {
+    Literal {
+        bytes: bytes.to_vec(),
+        span: 0..0,
+    }
+}
+
+fn left() -> impl Strategy<Value = Operand> {
+    let field = (
+        "[a-z]{1,4}(\\.[a-z][a-z0-9_]{0,3}){1,2}",
+        prop::option::of("[a-z/*. ]{1,5}"),
+    );
+    let field = field.prop_map(|(name, arg)| {
+        Operand::Field(FieldName {
+            name,
+            arg,
+            span: 0..0,
+        })
+    });
+    field.prop_recursive(2, 4, 2, |inner| {
+        let names = prop::sample::select(vec!["tolower", "len", "basename", "concat"]);
+        (names, prop::collection::vec(inner, 1..3)).prop_map(|(name, arguments)| {
+            Operand::Call(Call {
+                name: name.to_owned(),
+                arguments,
+                index: None,
+                span: 0..0,
+            })
+        })
+    })
+}
+
+/// A tree without the places of its parts.
+fn bare(expr: &Expr) -> String {
+    let spans = regex::Regex::new(r"[0-9]+\.\.[0-9]+").unwrap();
+    spans.replace_all(&format!("{expr:?}"), "_").into_owned()
+}
+
 proptest! {
+    #[test]
+    fn a_printed_tree_parses_to_itself(expr in tree()) {
+        let printed = expr.to_string();
+        let parsed = parse(&printed);
+        prop_assert!(parsed.is_ok(), "{printed}: {parsed:?}");
+        prop_assert_eq!(parsed.map(|parsed| bare(&parsed)).ok(), Some(bare(&expr)), "{}", printed);
+    }
+
     #[test]
     fn any_text_is_read_or_refused(text in "[ a-z.()=!<>,\"'\\\\\\[\\]0-9é]{0,60}") {
         if let Ok(expr) = parse(&text) {

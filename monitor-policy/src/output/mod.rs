@@ -10,8 +10,8 @@ use crate::program::{Frame, Graph, Memory, Operand, fetch, to_json, to_text};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Template {
     parts: Vec<Part>,
-    /// The fields, by what they are called in the JSON result.
-    fields: Vec<FieldRef>,
+    /// The fields of the JSON result.
+    columns: Vec<Column>,
     /// What becomes of a missing value.
     missing: Missing,
 }
@@ -24,6 +24,17 @@ enum Missing {
     Shown,
     /// The output ends before it.
     Ends,
+}
+
+/// A field of the JSON result.
+#[derive(Clone, Debug)]
+enum Column {
+    /// A field of the event, under its own name.
+    Field(FieldRef),
+    /// A text that is always the same.
+    Static { name: String, text: String },
+    /// A text with fields in it.
+    Formatted { name: String, template: Template },
 }
 
 #[derive(Clone, Debug)]
@@ -44,9 +55,17 @@ enum Part {
 const MISSING: &str = "<NA>";
 
 impl Template {
-    /// The fields in it, each once, in their order.
-    pub(crate) fn fields(&self) -> &[FieldRef] {
-        &self.fields
+    /// The fields of events in it.
+    pub(crate) fn fields(&self) -> Vec<&FieldRef> {
+        let mut fields = Vec::new();
+        for column in &self.columns {
+            match column {
+                Column::Field(field) => fields.push(field),
+                Column::Static { .. } => {}
+                Column::Formatted { template, .. } => fields.extend(template.fields()),
+            }
+        }
+        fields
     }
 
     /// The output for an event.
@@ -80,11 +99,21 @@ impl Template {
     /// The fields with typed values.
     pub(crate) fn values(&self, event: &dyn Event, view: View) -> Vec<(String, serde_json::Value)> {
         let mut values = Vec::new();
-        for field in &self.fields {
-            let value = fetch(event, field, view).map(|value| to_json(field.field, &value));
+        for column in &self.columns {
+            let (name, value) = match column {
+                Column::Static { name, text } => (name.clone(), Some(text.clone().into())),
+                Column::Formatted { name, template } => {
+                    (name.clone(), Some(template.text(event, view).into()))
+                }
+                Column::Field(field) => {
+                    let value = fetch(event, field, view);
+                    let value = value.map(|value| to_json(field.field, &value));
+                    (field.to_string(), value)
+                }
+            };
             match (value, self.missing) {
                 (None, Missing::Ends) => break,
-                (value, _) => values.push((field.to_string(), value.unwrap_or_default())),
+                (value, _) => values.push((name, value.unwrap_or_default())),
             }
         }
         values

@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         matching,
         ..Options::default()
     };
-    let policy = policies::load(&arguments.policy, options)?;
+    let policy = policies::load(&arguments.policy, &options)?;
     let mut scratch = Scratch::default();
     each(events, |number, event| {
         let matches = matches(&policy, event, &mut scratch);

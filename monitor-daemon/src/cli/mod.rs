@@ -14,6 +14,7 @@ mod print;
 mod reference;
 mod rules;
 mod run;
+mod schema;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ enum Command {
     Doctor(doctor::Arguments),
     Fields(fields::Arguments),
     Rules(rules::Arguments),
+    Schema(schema::Arguments),
     Config(config::Arguments),
     Completion(completion::CompletionArguments),
     Man(completion::ManArguments),
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Fields(arguments) => fields::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Completion(arguments) => {
             completion::completion(&arguments, &mut Arguments::command())
@@ -146,6 +149,7 @@ mod tests {
             ("doctor --format json", true),
             ("fields --format json", true),
             ("rules --config c.yaml --policy a --policy b --kernel", true),
+            ("schema", true),
             ("config --config c.yaml", true),
             ("completion bash", true),
             ("completion dos", false),

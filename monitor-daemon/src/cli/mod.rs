@@ -14,6 +14,7 @@ mod print;
 mod reference;
 mod rules;
 mod run;
+mod schema;
 mod test;
 mod top;
 
@@ -59,6 +60,7 @@ enum Command {
     Fields(fields::Arguments),
     Rules(rules::Arguments),
     Test(test::Arguments),
+    Schema(schema::Arguments),
     Config(config::Arguments),
     Completion(completion::CompletionArguments),
     Man(completion::ManArguments),
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Fields(arguments) => fields::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Completion(arguments) => {
             completion::completion(&arguments, &mut Arguments::command())
@@ -168,6 +171,7 @@ mod tests {
             ("top --address 127.0.0.1:1 --config c.yaml", false),
             ("top --interval 0", false),
             ("rules --config c.yaml --policy a --policy b --kernel", true),
+            ("schema", true),
             ("config --config c.yaml", true),
             ("completion bash", true),
             ("completion dos", false),

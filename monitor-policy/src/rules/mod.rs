@@ -18,5 +18,12 @@ pub(crate) use entries::{Entries, Read};
 pub(crate) use exceptions::with_exceptions;
 pub(crate) use finding::{Finding, ItemRef};
 pub(crate) use lists::Lists;
+pub(crate) use overrides::Overridable;
 pub(crate) use read::{FileItems, read};
+pub(crate) use read::{
+    KINDS as ITEM_KINDS, LIST_KEYS, LIST_OVERRIDABLE, MACRO_KEYS, MACRO_OVERRIDABLE,
+};
+pub(crate) use rule_item::{
+    KEYS as RULE_KEYS, OVERRIDABLE as RULE_OVERRIDABLE, REQUIRED as RULE_REQUIRED,
+};
 pub(crate) use store::{Macro, Rule, Store};

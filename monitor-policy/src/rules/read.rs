@@ -30,7 +30,7 @@ pub(crate) struct FileItems {
 }
 
 /// The keys that tell an item's kind, in the order in which they are looked for.
-const KINDS: [&str; 5] = [
+pub(crate) const KINDS: [&str; 5] = [
     "required_engine_version",
     "required_plugin_versions",
     "list",
@@ -147,8 +147,20 @@ impl FileItems {
     }
 }
 
-const LIST_KEYS: &[&str] = &["list", "items", "append", "override"];
-const MACRO_KEYS: &[&str] = &["macro", "condition", "append", "override"];
+/// What `override` of a list may name.
+pub(crate) const LIST_OVERRIDABLE: Overridable = Overridable {
+    append: &["items"],
+    replace: &["items"],
+};
+/// What `override` of a macro may name.
+pub(crate) const MACRO_OVERRIDABLE: Overridable = Overridable {
+    append: &["condition"],
+    replace: &["condition"],
+};
+/// The keys of a list.
+pub(crate) const LIST_KEYS: &[&str] = &["list", "items", "append", "override"];
+/// The keys of a macro.
+pub(crate) const MACRO_KEYS: &[&str] = &["macro", "condition", "append", "override"];
 
 fn unknown_item(entries: &Entries<'_>) -> Finding {
     let key = entries
@@ -167,11 +179,7 @@ fn list(entries: &Entries<'_>, warnings: &mut Vec<Finding>) -> Read<ListItem> {
                        blanks, parentheses, quotes, `=` or commas";
         warnings.push(Finding::new(Code::InvalidListName, message, item.place));
     }
-    let allowed = Overridable {
-        append: &["items"],
-        replace: &["items"],
-    };
-    let mode = overrides::mode(entries, allowed, warnings)?;
+    let mode = overrides::mode(entries, LIST_OVERRIDABLE, warnings)?;
     let items = entries
         .texts("items")?
         .ok_or_else(|| entries.missing("items"))?;
@@ -185,11 +193,7 @@ fn macro_item(entries: &Entries<'_>, warnings: &mut Vec<Finding>) -> Read<MacroI
                        [a-zA-Z]+[a-zA-Z0-9_]*";
         warnings.push(Finding::new(Code::InvalidMacroName, message, item.place));
     }
-    let allowed = Overridable {
-        append: &["condition"],
-        replace: &["condition"],
-    };
-    let mode = overrides::mode(entries, allowed, warnings)?;
+    let mode = overrides::mode(entries, MACRO_OVERRIDABLE, warnings)?;
     let condition = entries
         .sourced("condition")?
         .ok_or_else(|| entries.missing("condition"))?;

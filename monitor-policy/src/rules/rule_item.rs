@@ -10,7 +10,7 @@ use crate::priority::Priority;
 use crate::source::{Place, Sourced};
 
 /// The keys of a rule.
-pub(super) const KEYS: &[&str] = &[
+pub(crate) const KEYS: &[&str] = &[
     "rule",
     "condition",
     "output",
@@ -28,7 +28,8 @@ pub(super) const KEYS: &[&str] = &[
     "append",
 ];
 
-const OVERRIDABLE: Overridable = Overridable {
+/// What `override` of a rule may name.
+pub(crate) const OVERRIDABLE: Overridable = Overridable {
     append: &["condition", "output", "desc", "tags", "exceptions"],
     replace: &[
         "condition",
@@ -46,7 +47,7 @@ const OVERRIDABLE: Overridable = Overridable {
 };
 
 /// What a new rule must have.
-const REQUIRED: [&str; 4] = ["condition", "output", "desc", "priority"];
+pub(crate) const REQUIRED: [&str; 4] = ["condition", "output", "desc", "priority"];
 
 /// Reads a rule.
 pub(super) fn read(entries: &Entries<'_>, warnings: &mut Vec<Finding>) -> Read<RuleItem> {

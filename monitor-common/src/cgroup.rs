@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// A cgroup made, removed or entered, in the unified hierarchy only. The header's task is who did
+/// A cgroup made, removed or entered, in the hierarchy that tells containers apart only. The header's task is who did
 /// it; slot `Resolved` holds the cgroup's path below the root of the hierarchy.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]

@@ -74,6 +74,7 @@ macro_rules! kernel_members {
             Task NET_NS_INUM "net" ["ns.inum"];
             Task USER_NS_INUM "user_namespace" ["ns.inum"];
             Task CSS_SET_CGROUP "css_set" ["dfl_cgrp"];
+            Task CSS_CGROUP "cgroup_subsys_state" ["cgroup"];
             Task CGROUP_KN "cgroup" ["kn"];
             Task KERNFS_ID "kernfs_node" ["id"];
             Optional TTY_DRIVER "tty_struct" ["driver"];

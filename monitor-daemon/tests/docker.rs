@@ -325,7 +325,7 @@ fn the_cgroup_of_a_container_leads_to_its_name() {
     let Some(dockerd) = Dockerd::start() else {
         return;
     };
-    let root = scan::unified_root().unwrap();
+    let (_, root) = scan::hierarchy().unwrap();
     let id = dockerd.docker(&[&RUN_WEB[..], &["busybox:1", "sleep", "1000"]].concat());
     let walk = scan::walk(&root).unwrap();
     // True on hybrid hosts as well: the container has a directory in the unified hierarchy.

@@ -1,4 +1,5 @@
-//! Cgroups made, removed and entered, in the unified hierarchy only.
+//! Cgroups made, removed and entered, in the hierarchy that tells containers apart: the unified
+//! one, or one of cgroup v1.
 
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
@@ -41,9 +42,9 @@ pub fn cgroup_attach(ctx: BtfTracePointContext) -> i32 {
 fn report(kind: Kind, cgroup: Pointer, path: Pointer, target: Option<Pointer>) -> Outcome {
     // SAFETY: arguments of the hooks are typed.
     unsafe {
-        // One event for each hierarchy of cgroup v1; the unified one is number 0.
+        // One event for each hierarchy of cgroup v1.
         let root: Pointer = Typed::get(cgroup, &CGROUP_ROOT);
-        if Typed::get::<u32>(root, &CGROUP_ROOT_ID) != 0 {
+        if Typed::get::<u32>(root, &CGROUP_ROOT_ID) != CGROUP_HIERARCHY.load() {
             return Ok(());
         }
     }

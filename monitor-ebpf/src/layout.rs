@@ -24,6 +24,14 @@ pub static SELF_PID: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static EXIT_SAYS_GROUP_DEAD: Global<u32> = Global::new(0);
 
+/// Where a `css_set` has the state of the controller whose hierarchy of cgroup v1 tells containers
+/// apart; absent where the unified hierarchy does.
+#[unsafe(no_mangle)]
+pub static CGROUP_STATE: Member = Member::new(monitor_common::layout::ABSENT);
+/// Number of the hierarchy that tells containers apart; 0 is the unified one.
+#[unsafe(no_mangle)]
+pub static CGROUP_HIERARCHY: Global<u32> = Global::new(0);
+
 /// Which parameter of `vfs_symlink` is the new name's dentry, and which the text of the target;
 /// `vfs_*` functions got a first parameter more in 5.12.
 #[unsafe(no_mangle)]

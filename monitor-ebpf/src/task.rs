@@ -74,7 +74,11 @@ unsafe fn cgroup<R: Read>(task: Pointer) -> u64 {
     // SAFETY: as for `describe`.
     unsafe {
         let set: Pointer = R::get(task, &TASK_CGROUPS);
-        let cgroup: Pointer = R::get(set, &CSS_SET_CGROUP);
+        let cgroup: Pointer = if present(&CGROUP_STATE) {
+            R::get(R::get(set, &CGROUP_STATE), &CSS_CGROUP)
+        } else {
+            R::get(set, &CSS_SET_CGROUP)
+        };
         let node: Pointer = R::get(cgroup, &CGROUP_KN);
         R::get(node, &KERNFS_ID)
     }

@@ -285,9 +285,9 @@ fn echo(daemon: &mut Daemon, mark: &str) -> Result<Value> {
     })
 }
 
-/// Debian 12's kernel with the unified hierarchy alone.
+/// Debian 12's kernel, with the unified hierarchy alone and then with one of v1 alone.
 #[test]
-fn cgroups_of_all_runtimes_are_containers_where_only_v2_is() -> Result<()> {
+fn cgroups_of_all_runtimes_are_containers_where_only_v2_or_v1_is() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(vm::obstacle(vm::DEBIAN_12));
     let tree = Tree::busybox()?;
@@ -295,33 +295,68 @@ fn cgroups_of_all_runtimes_are_containers_where_only_v2_is() -> Result<()> {
     tree.file("/rules/own.yaml", RULES)?;
     let config = "metrics:\n  listen: off\ndocker:\n  socket: /nonexistent\n";
     tree.file("/rules/monitor.yaml", config)?;
+    let script = format!(
+        "{}\n{ONLY_V1}\n{}",
+        acts_below("/sys/fs/cgroup"),
+        acts_below("/sys/fs/cgroup/pids")
+    );
+    let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
+    let (v2, v1) = output.text.split_once("== only v1\n").context("v1")?;
+    check_guest(v2).context("v2")?;
+    check_guest(v1).context("v1")
+}
+
+const ONLY_V1: &str = "umount /sys/fs/cgroup; mount -t tmpfs cgroup /sys/fs/cgroup; \
+     mkdir /sys/fs/cgroup/pids; mount -t cgroup -o pids cgroup /sys/fs/cgroup/pids || exit 1; \
+     rm /tmp/alerts /tmp/log; echo '== only v1'";
+
+/// A script that starts something in each cgroup.
+fn acts_below(root: &str) -> String {
     let act = |(number, (path, ..)): (usize, &(&str, &str, &str))| {
         let path = expand(path, number);
         // Writing is the shell's own doing: a move of a host process into a container.
         format!(
-            "mkdir -p '/sys/fs/cgroup{path}'; (cd '/sys/fs/cgroup{path}'; \
+            "mkdir -p '{root}{path}'; (cd '{root}{path}'; \
              sh -c 'echo $$ > cgroup.procs; exec /bin/echo e2e-{number}-')\n"
         )
     };
+    // A container that runs already, and one that forks and leaves.
+    let path = expand(OLDER, 99);
+    let older = format!(
+        "mkdir -p {root}{path}; sh -c 'echo $$ > {root}{path}/cgroup.procs; \
+         until [ -e /tmp/go ]; do usleep 100000; done; rm /tmp/go; \
+         echo $$ > {root}/cgroup.procs; /bin/echo e2e-older' &\n\
+         until grep -q . {root}{path}/cgroup.procs; do usleep 100000; done"
+    );
     let acts: String = CGROUPS.iter().enumerate().map(act).collect();
-    let actions = format!("{acts}/bin/echo e2e-last\n");
-    let script = script("--policy /rules/own.yaml", &actions, "e2e-last");
-    let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
-    let lines = section(&output.text, "alerts")?.lines();
+    let actions = format!(
+        "touch /tmp/go\n{acts}while [ -e /tmp/go ]; do usleep 100000; done\nusleep 500000\n/bin/echo e2e-last\n"
+    );
+    format!(
+        "{older}\n{}",
+        script("--policy /rules/own.yaml", &actions, "e2e-last")
+    )
+}
+
+const OLDER: &str = "/docker/{A}";
+
+fn check_guest(output: &str) -> Result<()> {
+    let lines = section(output, "alerts")?.lines();
     let alerts: Vec<Value> = lines.map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let find = |rule, field: &str, value: &str| {
+        let fits =
+            |alert: &&Value| is_from(alert, rule) && text(&alert["output_fields"], field) == value;
+        alerts.iter().find(fits)
+    };
     for (number, (path, id, kind)) in CGROUPS.iter().enumerate() {
-        let mark = format!("e2e-{number}-");
-        let find = |rule, field: &str, value: &str| {
-            let fits = |alert: &&Value| {
-                is_from(alert, rule) && text(&alert["output_fields"], field) == value
-            };
-            alerts.iter().find(fits)
-        };
-        let alert = find(STARTED, "proc.args", &mark).context(*path)?;
-        let id = expand(id, number);
-        check(alert, &id, kind);
+        let alert = find(STARTED, "proc.args", &format!("e2e-{number}-")).context(*path)?;
+        check(alert, &expand(id, number), kind);
         let moved = find(MOVED, "evt.arg.path", &expand(path, number));
         ensure!(moved.is_some() == (*kind != "host"), "{path}: {moved:?}");
     }
+    let older = find(STARTED, "proc.args", "e2e-older").context("the older one")?;
+    check(older, &expand("{A}", 99), "docker");
+    let left = find(MOVED, "evt.arg.path", "/").context("it left")?;
+    assert_fields(left, &[("evt.arg.dest", json!("host"))]);
     Ok(())
 }

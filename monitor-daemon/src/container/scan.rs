@@ -1,8 +1,8 @@
-//! The cgroups that exist: where the unified hierarchy is mounted, and a walk through it.
+//! The cgroups that exist: where their hierarchy is mounted, and a walk through it.
 //!
-//! Cgroup ids are those of the unified hierarchy (v2) only: on a hybrid host, too, every container
-//! has a directory in it. A host without one cannot be served, and the error says what to do.
-//! A cgroup that comes or goes during a walk may be in the result or not.
+//! Cgroup ids are those of the unified hierarchy (v2): on a hybrid host, too, every container has a
+//! directory in it. Where only cgroup v1 is mounted they are those of one of its hierarchies, in
+//! all of which every container has a directory. A cgroup that comes or goes during a walk may be in the result or not.
 
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,10 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use crate::probe::Hierarchy;
+
+/// Controllers of cgroup v1 that every runtime puts containers under, the best first.
+const CONTROLLERS: [&str; 4] = ["pids", "memory", "cpu", "devices"];
 /// Inode of the root of the hierarchy (`kernfs_create_root` of `fs/kernfs/dir.c`).
 const ROOT_INODE: u64 = 1;
 /// Most cgroups that one walk gives.
@@ -27,13 +31,12 @@ pub enum ScanError {
         /// Why.
         source: std::io::Error,
     },
-    /// Only cgroup v1 is mounted.
+    /// Nothing is mounted that tells containers apart.
     #[error(
-        "no unified cgroup hierarchy is mounted: mount one with \
-         `mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified`, or boot with \
-         `systemd.unified_cgroup_hierarchy=1`"
+        "neither the unified cgroup hierarchy nor one of cgroup v1 that has a controller of \
+         containers is mounted: mount it with `mount -t cgroup2 cgroup2 /sys/fs/cgroup`"
     )]
-    NoUnified,
+    NoHierarchy,
     /// What is mounted is a part of the hierarchy.
     #[error(
         "`{mount}` shows only a part of the cgroup hierarchy: run the daemon in the host's cgroup \
@@ -71,14 +74,30 @@ pub struct Walk {
     pub skipped: usize,
 }
 
-/// Where the unified hierarchy is mounted.
-pub fn unified_root() -> Result<PathBuf, ScanError> {
-    let path = Path::new("/proc/self/mountinfo");
-    let mounts = std::fs::read(path).map_err(|source| ScanError::Mounts {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mount = unified_mount(&mounts).ok_or(ScanError::NoUnified)?;
+/// The hierarchy that tells containers apart, and where it is mounted.
+pub fn hierarchy() -> Result<(Hierarchy, PathBuf), ScanError> {
+    let read = |path: &str| {
+        std::fs::read(path).map_err(|source| ScanError::Mounts {
+            path: path.into(),
+            source,
+        })
+    };
+    let mounts = read("/proc/self/mountinfo")?;
+    if let Some(mount) = mount_point(&mounts, None) {
+        return Ok((Hierarchy::Unified, whole(mount)?));
+    }
+    let controllers = read("/proc/cgroups")?;
+    let found = CONTROLLERS.iter().find_map(|controller| {
+        let mount = mount_point(&mounts, Some(controller))?;
+        Some((controller, number(&controllers, controller)?, mount))
+    });
+    let (controller, number, mount) = found.ok_or(ScanError::NoHierarchy)?;
+    let controller = (*controller).to_owned();
+    Ok((Hierarchy::V1 { controller, number }, whole(mount)?))
+}
+
+/// The mount point, if it shows all of the hierarchy.
+fn whole(mount: PathBuf) -> Result<PathBuf, ScanError> {
     let open = |source: Errno| ScanError::Open {
         path: mount.clone(),
         source: source.into(),
@@ -141,16 +160,32 @@ fn directory(base: impl rustix::fd::AsFd, path: &[u8]) -> Result<OwnedFd, Errno>
     openat(base, path, flags, Mode::empty())
 }
 
-/// The mount point of a whole cgroup2 file system in `/proc/PID/mountinfo`:
+/// The number of a controller's hierarchy in `/proc/cgroups`: `NAME NUMBER …`.
+fn number(controllers: &[u8], controller: &str) -> Option<u32> {
+    controllers.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut words = line.split(|byte| *byte == b'\t');
+        (words.next()? == controller.as_bytes()).then_some(())?;
+        std::str::from_utf8(words.next()?).ok()?.parse().ok()
+    })
+}
+
+/// The mount point of a whole cgroup2 file system, or of the hierarchy of cgroup v1 that has a
+/// controller, in `/proc/PID/mountinfo`:
 /// `ID PARENT DEV ROOT POINT OPTIONS [TAGS…] - TYPE SOURCE SUPER`.
-fn unified_mount(mounts: &[u8]) -> Option<PathBuf> {
+fn mount_point(mounts: &[u8], controller: Option<&str>) -> Option<PathBuf> {
     mounts.split(|byte| *byte == b'\n').find_map(|line| {
         let mut words = line.split(|byte| *byte == b' ');
         let root = words.nth(3)?;
         let point = words.next()?;
         words.find(|word| *word == b"-")?;
-        let whole = root == b"/" && words.next()? == b"cgroup2";
-        whole.then(|| PathBuf::from(std::ffi::OsString::from_vec(unescape(point))))
+        let kind = words.next()?;
+        let mut options = words.nth(1)?.split(|byte| *byte == b',');
+        let wanted = match controller {
+            None => kind == b"cgroup2",
+            Some(name) => kind == b"cgroup" && options.any(|option| option == name.as_bytes()),
+        };
+        (wanted && root == b"/")
+            .then(|| PathBuf::from(std::ffi::OsString::from_vec(unescape(point))))
     })
 }
 
@@ -200,8 +235,28 @@ mod tests {
             ("29 23 0:26 /docker/x /bound rw - cgroup2 none rw", None),
             ("29 23 0:26 / /cgroup2 rw - ext4 cgroup2 rw", None),
         ] {
-            let found = unified_mount([V1, line].concat().as_bytes());
+            let found = mount_point([V1, line].concat().as_bytes(), None);
             assert_eq!(found.as_deref(), expected.map(Path::new), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_hierarchy_of_v1_is_found_by_its_controller() {
+        let mounts = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,pids\n\
+            32 31 0:29 /docker /bound rw - cgroup cgroup rw,pids\n\
+            33 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n\
+            34 31 0:30 / /sys/fs/cgroup/pids rw shared:3 - cgroup cgroup rw,pids\n";
+        let listed = b"#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t5\t1\t1\n\
+            cpu\t4\t1\t1\npids\t12\t7\t1\n";
+        for (controller, mount, hierarchy) in [
+            ("pids", Some("/sys/fs/cgroup/pids"), Some(12)),
+            ("cpu", Some("/sys/fs/cgroup/cpu"), Some(4)),
+            ("cpuset", None, Some(5)),
+            ("memory", None, None),
+        ] {
+            let found = mount_point(mounts.as_bytes(), Some(controller));
+            assert_eq!(found.as_deref(), mount.map(Path::new), "{controller}");
+            assert_eq!(number(listed, controller), hierarchy, "{controller}");
         }
     }
 
@@ -265,11 +320,12 @@ mod tests {
 
     #[test]
     fn the_running_host_has_its_own_cgroup_in_the_walk() {
-        let root = match unified_root() {
-            Ok(root) => root,
+        let (hierarchy, root) = match hierarchy() {
+            Ok(found) => found,
             Err(error) => return println!("SKIP: {error}"),
         };
         let own = crate::process::snapshot::Reader::new("/proc", Some(root.clone()))
+            .of_controller(hierarchy.controller())
             .read(std::process::id())
             .unwrap();
         let walk = walk(&root).unwrap();
@@ -290,7 +346,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_mount_list_makes_it_panic(mounts: Vec<u8>) {
-            let _ = unified_mount(&mounts);
+            let _ = (mount_point(&mounts, None), mount_point(&mounts, Some("pids")));
+            let _ = number(&mounts, "pids");
             prop_assert!(unescape(&mounts).len() <= mounts.len());
         }
     }

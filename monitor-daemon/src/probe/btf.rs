@@ -121,6 +121,20 @@ impl<'a> Btf<'a> {
         bits.is_multiple_of(8).then_some(bits / 8)
     }
 
+    /// The value of an enumerator.
+    pub(super) fn enumerator(&self, name: &str) -> Option<u32> {
+        self.starts.iter().find_map(|at| {
+            let found = self.type_at(*at as usize)?;
+            let values = (0..found.count).filter(|_| found.kind == KIND_ENUM);
+            let mut values = values.map(|index| found.at + 12 + 8 * index);
+            let at = values.find(|at| {
+                self.word(*at)
+                    .is_some_and(|word| self.string(word) == name.as_bytes())
+            })?;
+            self.word(at + 4)
+        })
+    }
+
     /// Names of a function's parameters, in order.
     pub(super) fn parameters(&self, function: &str) -> Option<Vec<&'a str>> {
         let function = self.get(*self.functions.get(function.as_bytes())?)?;

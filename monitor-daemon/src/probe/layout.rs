@@ -43,13 +43,18 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Looks all members up.
-    pub(super) fn new(btf: &Btf<'_>) -> Self {
+    /// Looks all members up; `controller` is that of the hierarchy of cgroup v1 that tells
+    /// containers apart, if the unified one does not.
+    pub(super) fn new(btf: &Btf<'_>, controller: Option<&str>) -> Self {
         let mut layout = Self {
             offsets: Vec::with_capacity(ROWS.len()),
             parameters: parameters(btf),
             missing: Vec::new(),
         };
+        let state = controller.and_then(|controller| state(btf, controller));
+        layout
+            .offsets
+            .push(("CGROUP_STATE", state.unwrap_or(ABSENT)));
         for row in ROWS {
             let found = row
                 .members
@@ -80,6 +85,13 @@ impl Layout {
     }
 }
 
+/// Where a `css_set` has the pointer to a controller's state.
+fn state(btf: &Btf<'_>, controller: &str) -> Option<u32> {
+    const POINTER: u32 = 8;
+    let index = btf.enumerator(&format!("{controller}_cgrp_id"))?;
+    Some(btf.offset("css_set", "subsys")? + POINTER * index)
+}
+
 fn parameters(btf: &Btf<'_>) -> Vec<(&'static str, u32)> {
     let position = |function, parameter| {
         let all = btf.parameters(function)?;
@@ -107,12 +119,15 @@ mod tests {
             println!("SKIP: no {VMLINUX}");
             return;
         };
-        let layout = Layout::new(&Btf::parse(&bytes).unwrap());
+        let layout = Layout::new(&Btf::parse(&bytes).unwrap(), Some("cpu"));
         assert_eq!(layout.missing, []);
         let offset = |name| layout.offsets.iter().find(|row| row.0 == name).unwrap().1;
         // Facts that the C ABI fixes, whatever the configuration.
         assert_eq!((offset("UPID_SIZE"), offset("UPID_NS")), (16, 8));
         assert_eq!(offset("DENTRY_NAME"), offset("DENTRY_NAME_LEN") + 4);
         assert_eq!(offset("PATH_DENTRY"), offset("PATH_MNT") + 8);
+        // `cpuset` comes first, then `cpu`.
+        let subsys = offset("CGROUP_STATE") - 8;
+        assert!(subsys.is_multiple_of(8) && subsys < 1024, "{subsys}");
     }
 }

@@ -49,6 +49,38 @@ pub enum Tiers {
     ObjectOnly,
 }
 
+/// A hierarchy of cgroups.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Hierarchy {
+    /// That of cgroup v2, which hybrid hosts have too.
+    #[default]
+    Unified,
+    /// One of cgroup v1.
+    V1 {
+        /// A controller that is attached to it, such as `pids`.
+        controller: String,
+        /// Its number in `/proc/cgroups`.
+        number: u32,
+    },
+}
+
+impl Hierarchy {
+    /// The controller by which it is found; `None` for the unified one.
+    pub fn controller(&self) -> Option<&str> {
+        match self {
+            Self::Unified => None,
+            Self::V1 { controller, .. } => Some(controller),
+        }
+    }
+
+    const fn number(&self) -> u32 {
+        match self {
+            Self::Unified => 0,
+            Self::V1 { number, .. } => *number,
+        }
+    }
+}
+
 /// What to load.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -69,6 +101,8 @@ pub struct Request {
     pub tiers: Tiers,
     /// Process whose opens and connects are left out: the daemon, which would feed itself.
     pub skip_process: Option<u32>,
+    /// The hierarchy of cgroups that tells containers apart.
+    pub hierarchy: Hierarchy,
 }
 
 impl Default for Request {
@@ -81,6 +115,7 @@ impl Default for Request {
             bulk_bytes: 4 << 20,
             tiers: Tiers::Auto,
             skip_process: None,
+            hierarchy: Hierarchy::Unified,
         }
     }
 }
@@ -183,7 +218,7 @@ impl Probes {
         let path = btf::VMLINUX;
         let bytes = std::fs::read(path).map_err(|source| ProbeError::NoBtf { path, source })?;
         let types = Btf::parse(&bytes).map_err(|source| ProbeError::BadBtf { path, source })?;
-        let layout = Layout::new(&types);
+        let layout = Layout::new(&types, request.hierarchy.controller());
         raise_memlock();
         let mut object = Object::load(request, &layout)?;
         let rings = Rings::new(object.ring("LIFECYCLE")?, object.ring("BULK")?);

@@ -31,6 +31,7 @@ impl Object {
             (ABI_SYMBOL, ABI_VERSION),
             ("WANT_ENVIRONMENT", u32::from(request.environment)),
             ("SELF_PID", request.skip_process.unwrap_or(0)),
+            ("CGROUP_HIERARCHY", request.hierarchy.number()),
         ];
         let mut loader = EbpfLoader::new();
         // The object has no relocations against the kernel's types.

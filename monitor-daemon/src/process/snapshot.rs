@@ -63,6 +63,7 @@ pub const fn same_start(a: u64, b: u64) -> bool {
 pub struct Reader {
     proc_root: PathBuf,
     cgroup_root: Option<PathBuf>,
+    controller: Option<String>,
 }
 
 impl Reader {
@@ -72,6 +73,16 @@ impl Reader {
         Self {
             proc_root: proc_root.into(),
             cgroup_root,
+            controller: None,
+        }
+    }
+
+    /// Reads cgroups in the hierarchy of cgroup v1 that has this controller, if one is given.
+    #[must_use]
+    pub fn of_controller(self, controller: Option<&str>) -> Self {
+        Self {
+            controller: controller.map(str::to_owned),
+            ..self
         }
     }
 
@@ -106,7 +117,7 @@ impl Reader {
     pub fn cgroup(&self, pid: u32) -> Option<(u64, Vec<u8>)> {
         let directory = Directory::open(&self.proc_root, pid).ok()?;
         let text = directory.head("cgroup", SMALL_FILE).ok()?;
-        let path = parse::unified_cgroup(&text)?;
+        let path = parse::cgroup(&text, self.controller.as_deref())?;
         let id = self.cgroup_id(path, &mut HashMap::new());
         (id != 0).then(|| (id, path.to_vec()))
     }
@@ -136,7 +147,9 @@ impl Reader {
             cwd: present(directory.link("cwd"))?,
             root: present(directory.link("root"))?,
             cgroup_path: present(directory.head("cgroup", SMALL_FILE))
-                .and_then(|text| parse::unified_cgroup(&text).map(<[u8]>::to_vec))
+                .and_then(|text| {
+                    parse::cgroup(&text, self.controller.as_deref()).map(<[u8]>::to_vec)
+                })
                 .unwrap_or_default(),
             ..SnapshotProcess::default()
         };

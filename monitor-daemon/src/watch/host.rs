@@ -16,6 +16,7 @@ use monitor_policy::EnvironmentNames;
 use crate::container::index::{Index, Lookup};
 use crate::container::{Container, State, scan};
 use crate::event::{Moved, Movement};
+use crate::probe::Hierarchy;
 use crate::process::snapshot::{self, SnapshotProcess};
 use crate::process::{Image, Process, ProcessKey, Table};
 use crate::record::{Body, Record};
@@ -44,14 +45,15 @@ pub(super) struct Host {
 impl Host {
     /// An empty host. `environment` says which variables of a process are kept.
     pub(super) fn new(table: Table, index: Index, environment: EnvironmentNames) -> Self {
-        let cgroup_root = match scan::unified_root() {
-            Ok(root) => Some(root),
+        let (hierarchy, cgroup_root) = match scan::hierarchy() {
+            Ok((hierarchy, root)) => (hierarchy, Some(root)),
             Err(error) => {
-                tracing::warn!(%error, "containers that run already are not known");
-                None
+                tracing::warn!(%error, "containers are not told apart from the host");
+                (Hierarchy::Unified, None)
             }
         };
-        let reader = snapshot::Reader::new("/proc", cgroup_root.clone());
+        let reader = snapshot::Reader::new("/proc", cgroup_root.clone())
+            .of_controller(hierarchy.controller());
         Self {
             table,
             index,

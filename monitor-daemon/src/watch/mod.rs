@@ -26,11 +26,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 
 use crate::config::Config;
-use crate::container::Update;
+use crate::container::{Update, scan};
 use crate::metrics::Metrics;
 use crate::names::NamesUpdate;
 use crate::output::AlertQueue;
-use crate::probe::{ProbeError, Probes, Request, Rings};
+use crate::probe::{Hierarchy, ProbeError, Probes, Request, Rings};
 use state::State;
 use supervisor::Supervisor;
 
@@ -191,6 +191,8 @@ fn request(settings: &Settings) -> Request {
         lifecycle_bytes: settings.config.rings.lifecycle.bytes(),
         bulk_bytes: settings.config.rings.bulk.bytes(),
         skip_process: Some(std::process::id()),
+        // What keeps it from being found is said where cgroups are listed.
+        hierarchy: scan::hierarchy().map_or_else(|_| Hierarchy::default(), |found| found.0),
         ..Request::default()
     }
 }

@@ -175,11 +175,13 @@ fn cgroups(root: &Path) -> Fact {
         Fact::ok("cgroups", "v2")
     } else if folder.join("unified/cgroup.procs").exists() {
         Fact::ok("cgroups", "hybrid (v1 with a v2 tree)")
+    } else if folder.join("pids/cgroup.procs").exists() {
+        Fact::ok("cgroups", "v1")
     } else {
         Fact::warn(
             "cgroups",
-            "no v2 tree in /sys/fs/cgroup",
-            "containers may not be told apart: boot with systemd.unified_cgroup_hierarchy=1",
+            "no hierarchy in /sys/fs/cgroup",
+            "containers are not told apart: run `mount -t cgroup2 cgroup2 /sys/fs/cgroup`",
         )
     }
 }

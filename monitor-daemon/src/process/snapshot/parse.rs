@@ -119,10 +119,18 @@ impl Status {
     }
 }
 
-/// The path in the unified hierarchy out of `/proc/PID/cgroup`.
-pub(super) fn unified_cgroup(text: &[u8]) -> Option<&[u8]> {
-    text.split(|byte| *byte == b'\n')
-        .find_map(|line| line.strip_prefix(b"0::"))
+/// The path in the unified hierarchy, or in that of a controller of cgroup v1, out of
+/// `/proc/PID/cgroup`: `NUMBER:CONTROLLER,…:PATH`.
+pub(super) fn cgroup<'t>(text: &'t [u8], controller: Option<&str>) -> Option<&'t [u8]> {
+    text.split(|byte| *byte == b'\n').find_map(|line| {
+        let Some(controller) = controller else {
+            return line.strip_prefix(b"0::");
+        };
+        let mut parts = line.splitn(3, |byte| *byte == b':').skip(1);
+        let mut controllers = parts.next()?.split(|byte| *byte == b',');
+        controllers.find(|name| *name == controller.as_bytes())?;
+        parts.next()
+    })
 }
 
 /// The inode number in a namespace link, `mnt:[4026531841]`; 0 when it is none.
@@ -280,8 +288,18 @@ mod tests {
     #[test]
     fn small_formats() {
         let cgroup = b"9:name=systemd:/x\n0::/docker/abc\n";
-        assert_eq!(unified_cgroup(cgroup), Some(b"/docker/abc".as_slice()));
-        assert_eq!(unified_cgroup(b"9:name=systemd:/0::/x\n"), None);
+        assert_eq!(super::cgroup(cgroup, None), Some(b"/docker/abc".as_slice()));
+        assert_eq!(super::cgroup(b"9:name=systemd:/0::/x\n", None), None);
+        let v1 = b"11:name=systemd:/pids:/x\n4:cpu,cpuacct:/a:b\n3:pids:/docker/abc\n";
+        for (controller, path) in [
+            ("pids", Some(&b"/docker/abc"[..])),
+            ("cpu", Some(b"/a:b")),
+            ("cpuacct", Some(b"/a:b")),
+            ("memory", None),
+        ] {
+            assert_eq!(super::cgroup(v1, Some(controller)), path, "{controller}");
+        }
+        assert_eq!(super::cgroup(v1, None), None);
         assert_eq!(namespace(b"mnt:[4026531841]"), 4_026_531_841);
         assert_eq!(namespace(b"mnt:[]"), 0);
         assert_eq!(lone_number(b"4294967295\n"), Some(u32::MAX));
@@ -311,7 +329,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_the_parsers_panic(text: Vec<u8>) {
-            let _ = (Stat::parse(&text), Status::parse(&text), unified_cgroup(&text));
+            let _ = (Stat::parse(&text), Status::parse(&text), cgroup(&text, None));
             let _ = (namespace(&text), executable(&text), lone_number(&text), pid(&text));
         }
 

@@ -363,7 +363,7 @@ fn a_clone_is_its_caller_s() {
         let expected = [
             ("evt.type", name),
             ("evt.arg.flags", "CLONE_NEWNS|CLONE_NEWUSER"),
-            ("proc.pid", "3"),
+            ("proc.pid", "4"),
             ("evt.res", "SUCCESS"),
         ];
         check(&clone(syscall), &expected);

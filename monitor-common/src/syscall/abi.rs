@@ -10,6 +10,10 @@ const COMMON: u32 = 424;
 
 /// Number in the i386 ABI of an x86-64 call; the 32-bit form where there are several. 0 for a call
 /// that i386 does not have: its own number 0 is `restart_syscall`, which nobody calls.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "checked against the length; `get` is not const"
+)]
 pub(super) const fn i386(number: u32) -> u32 {
     if number >= COMMON {
         number

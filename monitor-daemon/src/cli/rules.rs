@@ -12,7 +12,7 @@ use super::error::Error;
 use super::print::print;
 use super::{Format, doctor, policies};
 use crate::config::Config;
-use crate::event::event_types;
+use crate::event::{event_types, recorded_for};
 use crate::output::visible;
 use crate::probe::Coverage;
 
@@ -88,9 +88,10 @@ struct View<'r> {
 
 impl<'r> View<'r> {
     fn of(rule: &'r Rule, served: &[Kind]) -> Self {
+        let wanted = recorded_for(&rule.event_types);
         let needed = |kind: &Kind| {
             let mut types = event_types(*kind).iter();
-            types.any(|name| names_event(rule, name))
+            types.any(|name| EventType::from_name(name).is_some_and(|event| wanted.contains(event)))
         };
         let (kinds, blind) = Kind::ALL
             .into_iter()
@@ -169,10 +170,6 @@ impl<'r> View<'r> {
             "any_event": self.unrecorded.is_none(),
         })
     }
-}
-
-fn names_event(rule: &Rule, name: &str) -> bool {
-    EventType::from_name(name).is_some_and(|event| rule.event_types.contains(event))
 }
 
 fn kind_names(kinds: &[Kind]) -> Vec<&'static str> {

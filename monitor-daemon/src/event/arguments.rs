@@ -156,13 +156,12 @@ fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Paramet
     match event.record.kind() {
         _ if event.movement().is_some() => movement(event, name),
         Kind::Exec => execution(event, name).or_else(|| task(event, name)),
-        Kind::Fork => task(event, name),
         Kind::Clone if name == "flags" => {
             let body = event.record.registers()?;
             let [flags_of_call, ..] = body.args;
             Some(flags(flags_of_call, signature::CLONE))
         }
-        Kind::Clone => task(event, name),
+        Kind::Fork | Kind::Clone => task(event, name),
         Kind::Accept | Kind::Listen | Kind::Bind => serve(event, name),
         Kind::Exit => exit(event, name),
         Kind::Open => open(event, name, view),

@@ -100,8 +100,9 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
+    use monitor_common::call::Registers;
     use monitor_common::file::{Link, Open};
-    use monitor_common::network::{Connect, Socket};
+    use monitor_common::network::{Connect, Serve, Socket};
     use monitor_common::process::{Exec, Exit, Fork, Ptrace};
     use monitor_common::{Header, Kind, Slot, Task};
     use monitor_policy::{Event as _, FieldRef, View};
@@ -186,6 +187,15 @@ mod tests {
             record(Kind::Symlink, &Link::new_zeroed()),
             record(Kind::Link, &Link::new_zeroed()),
             record(Kind::Ptrace, &Ptrace::new_zeroed()),
+            record(
+                Kind::Bind,
+                &Serve {
+                    syscall: 49,
+                    ..Serve::new_zeroed()
+                },
+            ),
+            record(Kind::Clone, &Registers::new_zeroed()),
+            record(Kind::Call, &Registers::new_zeroed()),
         ]
     }
 

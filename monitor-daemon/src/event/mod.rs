@@ -22,7 +22,7 @@ use std::sync::{Arc, LazyLock};
 
 use monitor_common::network::Connect;
 use monitor_common::{Flags, Kind, syscall};
-use monitor_policy::{EventType, FieldRef, Value, View};
+use monitor_policy::{EventSet, EventType, FieldRef, Value, View};
 
 use crate::container::Container;
 use crate::names::NameTable;
@@ -285,6 +285,18 @@ pub fn event_types(kind: Kind) -> &'static [&'static str] {
             .get((kind as usize).saturating_sub(1))
             .map_or(&[], Vec::as_slice),
     }
+}
+
+/// Of the event types that a rule can match, those that are recorded for it. A rule for (nearly) all
+/// events gets those that have a kind of their own; any other call only for rules that name it.
+pub fn recorded_for(types: &EventSet) -> EventSet {
+    /// A rule for more types than this names none of them.
+    const NAMED_MAX: usize = 100;
+    if types.len() <= NAMED_MAX {
+        return *types;
+    }
+    let by_name = |event: &EventType| matches!(of_calls(*event), Some(Kind::Call | Kind::Control));
+    types.iter().filter(|event| !by_name(event)).collect()
 }
 
 /// Kind of the records of a system call.

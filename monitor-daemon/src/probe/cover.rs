@@ -89,7 +89,11 @@ impl Chooser<'_> {
     ) -> Option<Vec<String>> {
         let mut names = Vec::new();
         let mut blind = Vec::new();
-        for part in provider.parts {
+        let wanted = |part: &&Part| {
+            let call = part.call.map(|operation| operation.call().number);
+            call.is_none_or(|number| self.request.wants(number))
+        };
+        for part in provider.parts.iter().filter(wanted) {
             match (self.attach(object, part), part.spare) {
                 (Ok(()), _) => names.push(part.name()),
                 (Err(reason), spare) => {

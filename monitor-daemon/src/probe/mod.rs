@@ -121,6 +121,12 @@ impl Default for Request {
 }
 
 impl Request {
+    /// Whether a call, by its x86-64 number, is to be recorded.
+    fn wants(&self, number: u32) -> bool {
+        let calls = self.calls.as_ref();
+        calls.is_none_or(|calls| calls.contains(&number))
+    }
+
     /// The calls that are to make records of a kind.
     fn rows(&self, kind: Kind) -> impl Iterator<Item = Call> {
         let known = CALLS.iter().copied().filter(|_| self.calls.is_none());

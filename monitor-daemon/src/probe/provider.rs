@@ -2,6 +2,7 @@
 
 use monitor_common::Kind;
 use monitor_common::layout::Need;
+use monitor_common::syscall::Operation;
 
 /// Where a hook sits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,6 +49,8 @@ pub(super) struct Part {
     /// Name of the program in the object.
     pub(super) program: &'static str,
     pub(super) hook: Hook,
+    /// The one call that it is for, if there is only one.
+    pub(super) call: Option<Operation>,
     /// What is not seen without it, if the provider can do without.
     pub(super) spare: Option<&'static str>,
 }
@@ -67,12 +70,20 @@ impl Part {
         Self {
             program,
             hook,
+            call: None,
             spare: None,
         }
     }
 
-    pub(super) const fn call(program: &'static str, function: &'static str) -> Self {
-        Self::new(program, Hook::Exit(function, &[]))
+    pub(super) const fn call(
+        program: &'static str,
+        function: &'static str,
+        operation: Operation,
+    ) -> Self {
+        Self {
+            call: Some(operation),
+            ..Self::new(program, Hook::Exit(function, &[]))
+        }
     }
 
     pub(super) const fn calls(kind: Kind) -> Self {

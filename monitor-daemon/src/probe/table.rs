@@ -4,6 +4,7 @@
 
 use monitor_common::Kind;
 use monitor_common::layout::Need;
+use monitor_common::syscall::Operation;
 
 use super::provider::{Hook, Part, Provider, Tier};
 
@@ -84,10 +85,20 @@ const FAILED_EXECS: &[Provider] = &[
         tier: Tier::Object,
         needs: &[Need::Task, Need::File],
         parts: &[
-            Part::call("execve_exit", "__x64_sys_execve"),
-            Part::call("execveat_exit", "__x64_sys_execveat"),
-            Part::call("execve_exit32", "__ia32_compat_sys_execve").spare(FAILURES32),
-            Part::call("execveat_exit32", "__ia32_compat_sys_execveat").spare(FAILURES32),
+            Part::call("execve_exit", "__x64_sys_execve", Operation::Execve),
+            Part::call("execveat_exit", "__x64_sys_execveat", Operation::ExecveAt),
+            Part::call(
+                "execve_exit32",
+                "__ia32_compat_sys_execve",
+                Operation::Execve,
+            )
+            .spare(FAILURES32),
+            Part::call(
+                "execveat_exit32",
+                "__ia32_compat_sys_execveat",
+                Operation::ExecveAt,
+            )
+            .spare(FAILURES32),
         ],
         blind: &[],
     },
@@ -203,10 +214,22 @@ const SYMLINKS: &[Provider] = &[
                 "symlink_begin",
                 Hook::Entry("security_path_symlink", &["dir", "dentry", "old_name"]),
             ),
-            Part::call("symlink_exit", "__x64_sys_symlink").spare("symlink(2) that fails"),
-            Part::call("symlinkat_exit", "__x64_sys_symlinkat").spare("symlinkat(2) that fails"),
-            Part::call("symlink_exit32", "__ia32_sys_symlink").spare(FAILURES32),
-            Part::call("symlinkat_exit32", "__ia32_sys_symlinkat").spare(FAILURES32),
+            Part::call("symlink_exit", "__x64_sys_symlink", Operation::Symlink)
+                .spare("symlink(2) that fails"),
+            Part::call(
+                "symlinkat_exit",
+                "__x64_sys_symlinkat",
+                Operation::SymlinkAt,
+            )
+            .spare("symlinkat(2) that fails"),
+            Part::call("symlink_exit32", "__ia32_sys_symlink", Operation::Symlink)
+                .spare(FAILURES32),
+            Part::call(
+                "symlinkat_exit32",
+                "__ia32_sys_symlinkat",
+                Operation::SymlinkAt,
+            )
+            .spare(FAILURES32),
         ],
         blind: &[URING_FAILURES, LATE],
     },
@@ -231,10 +254,11 @@ const LINKS: &[Provider] = &[
                     &["old_dentry", "new_dir", "new_dentry"],
                 ),
             ),
-            Part::call("link_exit", "__x64_sys_link").spare("link(2) that fails"),
-            Part::call("linkat_exit", "__x64_sys_linkat").spare("linkat(2) that fails"),
-            Part::call("link_exit32", "__ia32_sys_link").spare(FAILURES32),
-            Part::call("linkat_exit32", "__ia32_sys_linkat").spare(FAILURES32),
+            Part::call("link_exit", "__x64_sys_link", Operation::Link).spare("link(2) that fails"),
+            Part::call("linkat_exit", "__x64_sys_linkat", Operation::LinkAt)
+                .spare("linkat(2) that fails"),
+            Part::call("link_exit32", "__ia32_sys_link", Operation::Link).spare(FAILURES32),
+            Part::call("linkat_exit32", "__ia32_sys_linkat", Operation::LinkAt).spare(FAILURES32),
         ],
         blind: &[URING_FAILURES, LATE],
     },
@@ -251,8 +275,13 @@ const PTRACES: &[Provider] = &[
         tier: Tier::Object,
         needs: &[Need::Task],
         parts: &[
-            Part::call("ptrace_exit", "__x64_sys_ptrace"),
-            Part::call("ptrace_exit32", "__ia32_compat_sys_ptrace").spare(PROGRAMS32),
+            Part::call("ptrace_exit", "__x64_sys_ptrace", Operation::Ptrace),
+            Part::call(
+                "ptrace_exit32",
+                "__ia32_compat_sys_ptrace",
+                Operation::Ptrace,
+            )
+            .spare(PROGRAMS32),
         ],
         blind: &[],
     },
@@ -269,14 +298,19 @@ const DUPS: &[Provider] = &[
         tier: Tier::Object,
         needs: SOCKET_NEEDS,
         parts: &[
-            Part::call("dup_exit", "__x64_sys_dup"),
-            Part::call("dup2_exit", "__x64_sys_dup2"),
-            Part::call("dup3_exit", "__x64_sys_dup3"),
-            Part::call("fcntl_exit", "__x64_sys_fcntl"),
-            Part::call("fcntl_exit32", "__ia32_compat_sys_fcntl64").spare(PROGRAMS32),
-            Part::call("dup_exit32", "__ia32_sys_dup").spare(PROGRAMS32),
-            Part::call("dup2_exit32", "__ia32_sys_dup2").spare(PROGRAMS32),
-            Part::call("dup3_exit32", "__ia32_sys_dup3").spare(PROGRAMS32),
+            Part::call("dup_exit", "__x64_sys_dup", Operation::Dup),
+            Part::call("dup2_exit", "__x64_sys_dup2", Operation::Dup2),
+            Part::call("dup3_exit", "__x64_sys_dup3", Operation::Dup3),
+            Part::call("fcntl_exit", "__x64_sys_fcntl", Operation::Fcntl),
+            Part::call(
+                "fcntl_exit32",
+                "__ia32_compat_sys_fcntl64",
+                Operation::Fcntl,
+            )
+            .spare(PROGRAMS32),
+            Part::call("dup_exit32", "__ia32_sys_dup", Operation::Dup).spare(PROGRAMS32),
+            Part::call("dup2_exit32", "__ia32_sys_dup2", Operation::Dup2).spare(PROGRAMS32),
+            Part::call("dup3_exit32", "__ia32_sys_dup3", Operation::Dup3).spare(PROGRAMS32),
         ],
         blind: &[ONLY_SOCKETS],
     },
@@ -293,10 +327,28 @@ const MODULES: &[Provider] = &[
         tier: Tier::Object,
         needs: FILE_NEEDS,
         parts: &[
-            Part::call("init_module_exit", "__x64_sys_init_module"),
-            Part::call("finit_module_exit", "__x64_sys_finit_module"),
-            Part::call("init_module_exit32", "__ia32_sys_init_module").spare(PROGRAMS32),
-            Part::call("finit_module_exit32", "__ia32_sys_finit_module").spare(PROGRAMS32),
+            Part::call(
+                "init_module_exit",
+                "__x64_sys_init_module",
+                Operation::InitModule,
+            ),
+            Part::call(
+                "finit_module_exit",
+                "__x64_sys_finit_module",
+                Operation::FinitModule,
+            ),
+            Part::call(
+                "init_module_exit32",
+                "__ia32_sys_init_module",
+                Operation::InitModule,
+            )
+            .spare(PROGRAMS32),
+            Part::call(
+                "finit_module_exit32",
+                "__ia32_sys_finit_module",
+                Operation::FinitModule,
+            )
+            .spare(PROGRAMS32),
         ],
         blind: &[PARAMETERS],
     },
@@ -313,12 +365,22 @@ const SENDS: &[Provider] = &[
         tier: Tier::Object,
         needs: SOCKET_NEEDS,
         parts: &[
-            Part::call("sendto_exit", "__x64_sys_sendto"),
-            Part::call("sendmsg_exit", "__x64_sys_sendmsg"),
-            Part::call("sendmmsg_exit", "__x64_sys_sendmmsg"),
-            Part::call("sendmmsg_exit32", "__ia32_compat_sys_sendmmsg").spare(PROGRAMS32),
-            Part::call("sendto_exit32", "__ia32_sys_sendto").spare(PROGRAMS32),
-            Part::call("sendmsg_exit32", "__ia32_compat_sys_sendmsg").spare(PROGRAMS32),
+            Part::call("sendto_exit", "__x64_sys_sendto", Operation::SendTo),
+            Part::call("sendmsg_exit", "__x64_sys_sendmsg", Operation::SendMsg),
+            Part::call("sendmmsg_exit", "__x64_sys_sendmmsg", Operation::SendMmsg),
+            Part::call(
+                "sendmmsg_exit32",
+                "__ia32_compat_sys_sendmmsg",
+                Operation::SendMmsg,
+            )
+            .spare(PROGRAMS32),
+            Part::call("sendto_exit32", "__ia32_sys_sendto", Operation::SendTo).spare(PROGRAMS32),
+            Part::call(
+                "sendmsg_exit32",
+                "__ia32_compat_sys_sendmsg",
+                Operation::SendMsg,
+            )
+            .spare(PROGRAMS32),
         ],
         blind: &[URING, CONNECTED, DESTINATION, SOCKETCALL],
     },

@@ -8,16 +8,13 @@ use monitor_policy::{EventSet, EventType, Match, Policy, Rule, Scratch};
 use prometheus::local::LocalHistogram;
 use prometheus::{Counter, IntCounter};
 
-use crate::event::{Event, event_types};
+use crate::event::{Event, event_types, recorded_for};
 use crate::metrics::Metrics;
 use crate::output::Alert;
 
 mod sampler;
 
 use sampler::Sampler;
-
-/// A rule for more event types than this names none of them.
-const NAMED_MAX: usize = 100;
 
 /// One event in about this many is timed rule by rule: a clock read a rule is more than many rules
 /// cost.
@@ -102,23 +99,11 @@ impl Judge {
             .collect()
     }
 
-    /// Event types that some rule needs. A rule for (nearly) all events gets those that have a
-    /// kind of their own; any other call is only recorded for rules that name it.
+    /// Event types that some rule needs.
     fn named(policy: &Policy) -> EventSet {
-        let by_name = [Kind::Call, Kind::Control]
-            .into_iter()
-            .flat_map(event_types);
-        let by_name: EventSet = by_name
-            .filter_map(|name| EventType::from_name(name))
-            .collect();
         let enabled = policy.rules().iter().filter(|rule| rule.enabled);
         enabled.fold(EventSet::EMPTY, |all, rule| {
-            let types = rule.event_types;
-            all.union(&if types.len() > NAMED_MAX {
-                types.difference(&by_name)
-            } else {
-                types
-            })
+            all.union(&recorded_for(&rule.event_types))
         })
     }
 
@@ -199,5 +184,40 @@ impl Judge {
             output: output.text,
             fields: output.fields,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use monitor_policy::{Options, RulesFile};
+
+    use super::*;
+
+    fn policy(condition: &str) -> Policy {
+        let text = format!(
+            "- rule: r\n  desc: d\n  condition: {condition}\n  output: o\n  priority: INFO\n"
+        );
+        let file = RulesFile {
+            name: "r.yaml",
+            text: &text,
+        };
+        let loaded = monitor_policy::load(&[file], &Options::default());
+        loaded.policy.unwrap()
+    }
+
+    #[test]
+    fn only_what_a_rule_names_is_recorded() {
+        let named = policy("evt.type in (reboot, getcpu, dup3)");
+        let kinds = [Kind::Dup, Kind::Call, Kind::Control];
+        assert_eq!(Judge::kinds(&named), kinds);
+        assert_eq!(Judge::calls(&named), [169, 292, 309]);
+        for unnamed in ["proc.name = x", "not evt.type in (open, reboot)"] {
+            let unnamed = policy(unnamed);
+            let kinds = Judge::kinds(&unnamed);
+            assert!(kinds.contains(&Kind::Accept) && kinds.contains(&Kind::Open));
+            assert!(!kinds.contains(&Kind::Call) && !kinds.contains(&Kind::Control));
+            let calls = Judge::calls(&unnamed);
+            assert!(calls.contains(&257) && !calls.contains(&0) && !calls.contains(&169));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Fields of calls on sockets, and of those that their registers tell.
 
 use monitor_common::call::Registers;
-use monitor_common::network::{Dup, Send};
+use monitor_common::network::{Dup, Send, Serve};
 
 use super::*;
 
@@ -63,6 +63,107 @@ fn a_dup_shows_the_socket_under_its_new_descriptor() {
     );
 }
 
+/// A socket at 192.0.2.9:443, of TCP.
+fn listening() -> Connect {
+    let mut socket = Connect::new_zeroed();
+    socket.local[..4].copy_from_slice(&[192, 0, 2, 9]);
+    (socket.family, socket.kind, socket.protocol) = (2, 1, 6);
+    (socket.fd, socket.local_port) = (5, 443);
+    socket
+}
+
+fn serve(kind: Kind, syscall: u32, socket: Connect, strings: &[(Slot, &str)]) -> Vec<u8> {
+    let body = Serve {
+        socket,
+        syscall,
+        argument: 0o4000,
+        queue: 1,
+        queue_max: 4,
+    };
+    bytes(kind, child_of(3, 4, "cat"), &body, strings)
+}
+
+#[test]
+fn who_accepts_is_the_server() {
+    let mut socket = listening();
+    socket.remote[..4].copy_from_slice(&[203, 0, 113, 5]);
+    (socket.ret, socket.fd, socket.remote_port) = (7, 7, 50_000);
+    let name = "203.0.113.5:50000->192.0.2.9:443";
+    let accepted = [
+        ("evt.type", "accept4"),
+        ("evt.category", "net"),
+        ("evt.rawres", "7"),
+        ("fd.num", "7"),
+        ("fd.type", "ipv4"),
+        ("fd.l4proto", "tcp"),
+        ("fd.name", name),
+        ("fd.cip", "203.0.113.5"),
+        ("fd.cport", "50000"),
+        ("fd.sip", "192.0.2.9"),
+        ("fd.sport", "443"),
+        ("fd.lip", "192.0.2.9"),
+        ("fd.lport", "443"),
+        ("fd.rip", "203.0.113.5"),
+        ("fd.rport", "50000"),
+        ("fd.is_server", "true"),
+        ("fd.connected", "true"),
+        (
+            "evt.args",
+            "fd=<4>203.0.113.5:50000->192.0.2.9:443 tuple=203.0.113.5:50000->192.0.2.9:443 \
+             queuepct=25 queuelen=1 queuemax=4 flags=SOCK_NONBLOCK",
+        ),
+    ];
+    check(&serve(Kind::Accept, 288, socket, &[]), &accepted);
+    let mut failed = listening();
+    (failed.ret, failed.fd) = (-11, -11);
+    let expected = [
+        ("evt.type", "accept"),
+        ("evt.res", "EAGAIN"),
+        ("fd.num", "-1"),
+        ("fd.connected", "false"),
+        ("fd.sport", "443"),
+        ("evt.arg.fd", "EAGAIN"),
+        ("evt.arg.flags", "missing"),
+    ];
+    check(&serve(Kind::Accept, 43, failed, &[]), &expected);
+}
+
+#[test]
+fn a_socket_that_waits_has_a_server_only() {
+    let shared = [
+        ("evt.res", "SUCCESS"),
+        ("fd.num", "5"),
+        ("fd.type", "ipv4"),
+        ("fd.name", "192.0.2.9:443"),
+        ("fd.sip", "192.0.2.9"),
+        ("fd.sport", "443"),
+        ("fd.lport", "443"),
+        ("fd.cip", "missing"),
+        ("fd.rip", "missing"),
+        ("fd.is_server", "true"),
+        ("fd.connected", "false"),
+    ];
+    let bind = serve(Kind::Bind, 49, listening(), &[]);
+    check(&bind, &shared);
+    let own = "res=0 addr=192.0.2.9:443 fd=<4>192.0.2.9:443";
+    check(&bind, &[("evt.type", "bind"), ("evt.args", own)]);
+    let listen = serve(Kind::Listen, 50, listening(), &[]);
+    check(&listen, &shared);
+    let own = "res=0 fd=<4>192.0.2.9:443 backlog=2048";
+    check(&listen, &[("evt.type", "listen"), ("evt.args", own)]);
+
+    let mut socket = Connect::new_zeroed();
+    (socket.fd, socket.family) = (5, 1);
+    let bind = serve(Kind::Bind, 49, socket, &[(Slot::Passed, "/run/x")]);
+    let expected = [
+        ("fd.type", "unix"),
+        ("fd.name", "/run/x"),
+        ("evt.arg.addr", "/run/x"),
+        ("fd.sip", "missing"),
+    ];
+    check(&bind, &expected);
+}
+
 #[test]
 fn a_message_shows_where_it_goes() {
     let mut socket = Connect::new_zeroed();
@@ -118,6 +219,77 @@ const CASES: &[Case] = &[
         "unshare",
         "res=0 flags=CLONE_NEWNS|CLONE_NEWUSER",
     ),
+    (
+        Kind::Identity,
+        117,
+        [0, 0xffff_ffff, 7, 0, 0, 0],
+        "setresuid",
+        "res=0 ruid=root euid=<NONE> suid=<NA>",
+    ),
+    (
+        Kind::Identity,
+        126,
+        [1, 2, 0, 0, 0, 0],
+        "capset",
+        "res=0 cap_inheritable=<NA> cap_permitted=<NA> cap_effective=<NA>",
+    ),
+    (
+        Kind::Control,
+        165,
+        [1, 1, 1, 0x1006, 0, 0],
+        "mount",
+        "res=0 dev=../a dir=/etc/b type=text flags=MS_NOSUID|MS_NODEV|MS_BIND",
+    ),
+    (
+        Kind::Control,
+        155,
+        [0; 6],
+        "pivot_root",
+        "res=0 new_root=/etc/b put_old=/a",
+    ),
+    (
+        Kind::Control,
+        234,
+        [9, 0xffff_ffff, 15, 0, 0, 0],
+        "tgkill",
+        "res=0 pid=9 tid=-1 sig=SIGTERM",
+    ),
+    (
+        Kind::Control,
+        321,
+        [5, 0, 0, 0, 0, 0],
+        "bpf",
+        "fd=0 cmd=BPF_PROG_LOAD",
+    ),
+    (
+        Kind::Control,
+        157,
+        [15, 0, 0, 0, 0, 0],
+        "prctl",
+        "res=0 option=PR_SET_NAME arg2_str=cat arg2_int=0",
+    ),
+    (
+        Kind::Control,
+        157,
+        [4, 1, 0, 0, 0, 0],
+        "prctl",
+        "res=0 option=PR_SET_DUMPABLE arg2_int=1",
+    ),
+    (
+        Kind::Call,
+        260,
+        [7, 0, 0, 7, 0x100, 0],
+        "fchownat",
+        "res=0 dirfd=<d>/etc pathname=/etc/b uid=root gid=<NA> flags=AT_SYMLINK_NOFOLLOW",
+    ),
+    (
+        Kind::Call,
+        10,
+        [0x7f00_0000_1000, 4096, 7, 0, 0, 0],
+        "mprotect",
+        "res=0 addr=7F0000001000 length=4096 prot=PROT_READ|PROT_WRITE|PROT_EXEC",
+    ),
+    (Kind::Call, 309, [0; 6], "getcpu", "ID=getcpu nativeID=309"),
     (
         Kind::Memfd,
         319,
@@ -182,6 +354,23 @@ fn calls_of_registers_show_their_parameters() {
 }
 
 #[test]
+fn a_clone_is_its_caller_s() {
+    let clone = |syscall| {
+        let args = [0x1002_0000, 0, 0, 0, 0, 0];
+        call(Kind::Clone, syscall, args, &[])
+    };
+    for (syscall, name) in [(56, "clone"), (435, "clone3"), (0, "clone")] {
+        let expected = [
+            ("evt.type", name),
+            ("evt.arg.flags", "CLONE_NEWNS|CLONE_NEWUSER"),
+            ("proc.pid", "4"),
+            ("evt.res", "SUCCESS"),
+        ];
+        check(&clone(syscall), &expected);
+    }
+}
+
+#[test]
 fn calls_on_paths_have_them_as_fields() {
     check(
         &call(Kind::Rename, 316, [0; 6], &PATHS),
@@ -193,6 +382,18 @@ fn calls_on_paths_have_them_as_fields() {
             ("evt.abspath[src]", "/a"),
             ("evt.abspath[dst]", "/etc/b"),
         ],
+    );
+    check(
+        &call(Kind::Control, 165, [0; 6], &PATHS),
+        &[
+            ("fs.path.source", "../a"),
+            ("fs.path.target", "/etc/b"),
+            ("fs.path.name", "missing"),
+        ],
+    );
+    check(
+        &call(Kind::Call, 92, [0; 6], &PATHS),
+        &[("fs.path.name", "/etc/b"), ("fs.path.source", "missing")],
     );
     check(
         &call(Kind::Remove, 263, [0; 6], &PATHS),

@@ -1,0 +1,153 @@
+//! Kinds of events, a rule each: what the cases of `sockets` and `namespaces` share.
+//!
+//! An action is a piece of perl, whose `syscall` reaches every call. It runs in the same way on the
+//! host, in a container and in a guest with the object tier.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use monitor_tests::daemon::{Daemon, is_from};
+use monitor_tests::tree::Tree;
+use monitor_tests::{paths, vm};
+use serde_json::{Value, json};
+
+use crate::actions::succeed;
+use crate::guest::{BOOT_AND_RUN, script, section};
+use crate::world::{PATIENCE, assert_fields};
+
+const FENCE: &str = "the fence";
+
+/// One kind of event.
+pub(crate) struct Case {
+    /// Name of its rule.
+    pub(crate) rule: &'static str,
+    pub(crate) condition: &'static str,
+    /// Perl that the rule fires on, once.
+    pub(crate) act: &'static str,
+    /// Fields of the alert.
+    pub(crate) fields: &'static [(&'static str, &'static str)],
+    /// Perl that does nearly the same.
+    pub(crate) innocent: &'static str,
+}
+
+/// A word in the arguments of what the rules are about, so that no other perl fires them.
+pub(crate) fn word() -> String {
+    format!("e2e-kinds-{}", std::process::id())
+}
+
+/// A rule for each case, and one for the fence.
+pub(crate) fn rules(cases: &[Case]) -> String {
+    let word = word();
+    let mut text = format!(
+        "- rule: {FENCE}\n  desc: the fence\n  condition: evt.type = execve and proc.args = \
+         {word}-fence\n  output: fence\n  priority: NOTICE\n"
+    );
+    for case in cases {
+        let fields = case.fields.iter().map(|(name, _)| format!("%{name}"));
+        let fields: Vec<String> = fields.collect();
+        let _ = writeln!(
+            text,
+            "- rule: {}\n  desc: a case\n  condition: {} and proc.cmdline endswith {word}\n  \
+             output: it did {} | container=%container.name image=%container.image.repository\n  \
+             priority: NOTICE",
+            case.rule,
+            case.condition,
+            fields.join(" "),
+        );
+    }
+    text
+}
+
+/// A program that does an action.
+pub(crate) fn perl(action: &str) -> Command {
+    let mut command = Command::new("perl");
+    command.args(["-e", action, &word()]);
+    command
+}
+
+/// Does what a case is about, then what it is not about; `run` makes the command of an action.
+/// Gives the alert.
+pub(crate) fn check(
+    daemon: &mut Daemon,
+    case: &Case,
+    run: impl Fn(&str) -> Command,
+) -> Result<Value> {
+    let mark = daemon.mark()?;
+    succeed(&mut run(case.innocent))?;
+    succeed(&mut run(case.act))?;
+    let alert =
+        daemon.wait_for_since(mark, case.rule, PATIENCE, |alert| is_from(alert, case.rule))?;
+    has_fields(&alert, case);
+    let fence = format!("{}-fence", word());
+    succeed(Command::new("/bin/true").arg(fence))?;
+    daemon.wait_for_since(mark, FENCE, PATIENCE, |alert| is_from(alert, FENCE))?;
+    let alerts = daemon.alerts_since(mark)?;
+    let count = alerts
+        .iter()
+        .filter(|alert| is_from(alert, case.rule))
+        .count();
+    ensure!(count == 1, "{count} alerts of `{}`: {alerts:#?}", case.rule);
+    Ok(alert)
+}
+
+#[track_caller]
+fn has_fields(alert: &Value, case: &Case) {
+    for (name, expected) in case.fields {
+        let found = match &alert["output_fields"][*name] {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        assert_eq!(found, *expected, "{name} of `{}` in {alert:#}", case.rule);
+    }
+}
+
+/// The same of all cases in a guest whose kernel has the object tier.
+pub(crate) fn check_in_guest(cases: &[Case]) -> Result<()> {
+    let tree = Tree::busybox()?;
+    tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
+    tree.program("/usr/bin/perl", Path::new("/usr/bin/perl"))?;
+    tree.file("/rules/own.yaml", rules(cases))?.file(
+        "/rules/monitor.yaml",
+        "rule_matching: all\nmetrics:\n  listen: off\n",
+    )?;
+    let mut actions = String::from("ip link set lo up\n");
+    for (number, case) in cases.iter().enumerate() {
+        for (name, action) in [("innocent", case.innocent), ("act", case.act)] {
+            let path = format!("/acts/{number}-{name}");
+            tree.file(&path, action)?;
+            let _ = writeln!(actions, "perl {path} {} || echo 'failed: {path}'", word());
+        }
+    }
+    let _ = writeln!(actions, "/bin/true {}-fence", word());
+    let script = script("--policy /rules/own.yaml", &actions, FENCE);
+    let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
+    let text = &output.text;
+    ensure!(text.contains("\nstatus 0\n"), "the daemon's end:\n{text}");
+    ensure!(!text.contains("\nfailed: "), "an action failed:\n{text}");
+    let mut alerts = Vec::new();
+    for line in section(text, "alerts")?.lines() {
+        let alert: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+        alerts.push(alert);
+    }
+    for case in cases {
+        let mut own = alerts.iter().filter(|alert| is_from(alert, case.rule));
+        match (own.next(), own.next()) {
+            (Some(alert), None) => has_fields(alert, case),
+            (None, _) => bail!("no alert of `{}` in {alerts:#?}", case.rule),
+            _ => bail!("several alerts of `{}` in {alerts:#?}", case.rule),
+        }
+    }
+    Ok(())
+}
+
+/// Which container an alert came from.
+#[track_caller]
+pub(crate) fn came_from(alert: &Value, container: &str, repository: &str) {
+    let fields = [
+        ("container.name", json!(container)),
+        ("container.image.repository", json!(repository)),
+    ];
+    assert_fields(alert, &fields);
+}

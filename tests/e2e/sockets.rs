@@ -1,0 +1,242 @@
+//! The serving side of sockets, and what else their calls do.
+
+use anyhow::Result;
+use monitor_tests::docker::Dockerd;
+use monitor_tests::tree::Tree;
+use monitor_tests::{daemon, docker, skip_if, vm};
+
+use std::path::Path;
+
+use crate::actions::Programs;
+use crate::kinds::{Case, came_from, check, check_in_guest, perl, rules, word};
+use crate::world::{docker_settings, watch};
+
+const IMAGE: &str = "registry.example/team/sockets:v1";
+const REPOSITORY: &str = "registry.example/team/sockets";
+
+/// Addresses are packed by hand: a guest's perl has no modules.
+const CASES: &[Case] = &[
+    Case {
+        rule: "bind to an address",
+        condition: "evt.type = bind and fd.sport = 43431",
+        act: "socket(S, 2, 1, 0) and bind(S, pack('SnCCCCx8', 2, 43431, 127, 0, 0, 1)) or exit 1",
+        fields: &[
+            ("evt.type", "bind"),
+            ("evt.category", "net"),
+            ("evt.res", "SUCCESS"),
+            ("evt.rawres", "0"),
+            ("evt.args", "res=0 addr=127.0.0.1:43431 fd=<4>127.0.0.1:43431"),
+            ("fd.name", "127.0.0.1:43431"),
+            ("fd.type", "ipv4"),
+            ("fd.l4proto", "tcp"),
+            ("fd.sip", "127.0.0.1"),
+            ("fd.lport", "43431"),
+            ("fd.is_server", "true"),
+            ("fd.connected", "false"),
+        ],
+        innocent: "socket(S, 2, 1, 0) and bind(S, pack('SnCCCCx8', 2, 43430, 127, 0, 0, 1)) or exit 1",
+    },
+    Case {
+        rule: "bind to an address of IPv6 that is taken",
+        condition: "evt.type = bind and evt.res = EADDRINUSE and fd.typechar = 6",
+        act: "
+            $a = pack('SnNx15CN', 10, 43432, 0, 1, 0);
+            socket(A, 10, 1, 0) and bind(A, $a) or exit 1;
+            socket(B, 10, 1, 0) and !bind(B, $a) or exit 2",
+        fields: &[
+            ("fd.name", "::1:43432"),
+            ("fd.type", "ipv6"),
+            ("fd.sip", "::1"),
+            ("evt.arg.addr", "::1:43432"),
+        ],
+        innocent: "
+            $a = pack('SnNx15CN', 10, 43433, 0, 1, 0);
+            socket(A, 10, 1, 0) and bind(A, $a) or exit 1",
+    },
+    Case {
+        rule: "bind to a name",
+        condition: "evt.type = bind and fd.name = @e2e-sockets-one",
+        act: "socket(S, 1, 1, 0) and bind(S, pack('SxA*', 1, 'e2e-sockets-one')) or exit 1",
+        fields: &[
+            ("fd.type", "unix"),
+            ("fd.sockfamily", "unix"),
+            ("evt.arg.addr", "@e2e-sockets-one"),
+        ],
+        innocent: "socket(S, 1, 1, 0) and bind(S, pack('SxA*', 1, 'e2e-sockets-two')) or exit 1",
+    },
+    Case {
+        rule: "listen",
+        condition: "evt.type = listen and fd.sport = 43434",
+        act: "
+            socket(S, 2, 1, 0) and bind(S, pack('SnCCCCx8', 2, 43434, 127, 0, 0, 1)) or exit 1;
+            listen(S, 9) or exit 2",
+        fields: &[
+            ("evt.type", "listen"),
+            ("evt.rawres", "0"),
+            ("evt.args", "res=0 fd=<4>127.0.0.1:43434 backlog=9"),
+            ("fd.name", "127.0.0.1:43434"),
+            ("fd.typechar", "4"),
+            ("fd.is_server", "true"),
+        ],
+        innocent: "socket(S, 2, 1, 0) and bind(S, pack('SnCCCCx8', 2, 43434, 127, 0, 0, 1)) or exit 1",
+    },
+    Case {
+        rule: "accept",
+        condition: "evt.type = accept and fd.sport = 43435 and evt.rawres >= 0",
+        act: "
+            $a = pack('SnCCCCx8', 2, 43435, 127, 0, 0, 1);
+            socket(S, 2, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, $a) and listen(S, 9) or exit 1;
+            socket(C, 2, 1, 0) and bind(C, pack('SnCCCCx8', 2, 43436, 127, 0, 0, 1)) or exit 2;
+            connect(C, $a) or exit 3;
+            syscall(43, fileno(S), 0, 0) >= 0 or exit 4",
+        fields: &[
+            ("fd.name", "127.0.0.1:43436->127.0.0.1:43435"),
+            ("fd.type", "ipv4"),
+            ("fd.cip", "127.0.0.1"),
+            ("fd.cport", "43436"),
+            ("fd.rport", "43436"),
+            ("fd.lport", "43435"),
+            ("fd.is_server", "true"),
+            ("fd.connected", "true"),
+            ("evt.arg.tuple", "127.0.0.1:43436->127.0.0.1:43435"),
+            ("evt.arg.queuelen", "0"),
+            ("evt.arg.queuemax", "9"),
+        ],
+        innocent: "
+            socket(S, 2, 1, 0) and setsockopt(S, 1, 2, 1) or exit 1;
+            bind(S, pack('SnCCCCx8', 2, 43435, 127, 0, 0, 1)) and listen(S, 9) or exit 2;
+            fcntl(S, 4, 04000);
+            syscall(43, fileno(S), 0, 0) == -1 or exit 3",
+    },
+    Case {
+        rule: "accept4 over IPv6",
+        condition: "evt.type = accept4 and fd.typechar = 6 and fd.sport = 43437",
+        act: "
+            $a = pack('SnNx15CN', 10, 43437, 0, 1, 0);
+            socket(S, 10, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, $a) and listen(S, 9) or exit 1;
+            socket(C, 10, 1, 0) and connect(C, $a) or exit 3;
+            syscall(288, fileno(S), 0, 0, 04000) >= 0 or exit 4",
+        fields: &[
+            ("fd.type", "ipv6"),
+            ("fd.sip", "::1"),
+            ("fd.rip", "::1"),
+            ("evt.arg.flags", "SOCK_NONBLOCK"),
+            ("evt.res", "SUCCESS"),
+        ],
+        innocent: "
+            $a = pack('SnNx15CN', 10, 43437, 0, 1, 0);
+            socket(S, 10, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, $a) and listen(S, 9) or exit 1;
+            socket(C, 10, 1, 0) and connect(C, $a) or exit 3",
+    },
+    Case {
+        rule: "accept by name",
+        condition: "evt.type = accept and fd.type = unix and fd.name = @e2e-sockets-three",
+        act: "
+            $a = pack('SxA*', 1, 'e2e-sockets-three');
+            socket(S, 1, 1, 0) and bind(S, $a) and listen(S, 9) or exit 1;
+            socket(C, 1, 1, 0) and connect(C, $a) or exit 2;
+            syscall(43, fileno(S), 0, 0) >= 0 or exit 3",
+        fields: &[("fd.is_server", "true"), ("evt.arg.tuple", "@e2e-sockets-three")],
+        innocent: "
+            $a = pack('SxA*', 1, 'e2e-sockets-four');
+            socket(S, 1, 1, 0) and bind(S, $a) and listen(S, 9) or exit 1;
+            socket(C, 1, 1, 0) and connect(C, $a) or exit 2;
+            syscall(43, fileno(S), 0, 0) >= 0 or exit 3",
+    },
+    Case {
+        rule: "the second of many messages",
+        condition: "evt.type = sendmmsg and fd.l4proto = udp and fd.sport = 43439",
+        act: "
+            socket(S, 2, 2, 0) or exit 1;
+            $text = 'hello'; $part = pack('PQ', $text, 5);
+            @to = map { pack('SnCCCCx8', 2, $_, 127, 0, 0, 1) } 43438, 43439;
+            $all = join '', map { pack('PLx4PQx32', $_, 16, $part, 1) } @to;
+            syscall(307, fileno(S), $all, 2, 0) == 2 or exit 2",
+        fields: &[
+            ("evt.rawres", "5"),
+            ("fd.sip", "127.0.0.1"),
+            ("fd.type", "ipv4"),
+            ("fd.connected", "false"),
+            ("fd.name_changed", "true"),
+        ],
+        innocent: "
+            socket(S, 2, 2, 0) or exit 1;
+            connect(S, pack('SnCCCCx8', 2, 43439, 127, 0, 0, 1)) or exit 2;
+            $text = 'hello'; $part = pack('PQ', $text, 5);
+            $all = pack('QLx4PQx32', 0, 0, $part, 1);
+            syscall(307, fileno(S), $all, 1, 0) == 1 or exit 3",
+    },
+    Case {
+        rule: "a socket copied by fcntl",
+        condition: "evt.type = fcntl and evt.rawres = 100 and fd.l4proto = udp",
+        act: "socket(S, 2, 2, 0) or exit 1; syscall(72, fileno(S), 1030, 100) == 100 or exit 2",
+        fields: &[
+            ("fd.num", "100"),
+            ("fd.type", "ipv4"),
+            ("evt.arg.cmd", "F_DUPFD_CLOEXEC"),
+        ],
+        innocent: "open(S, '<', '/dev/null') or exit 1; syscall(72, fileno(S), 1030, 100) == 100 or exit 2",
+    },
+    Case {
+        rule: "a socket copied by dup3",
+        condition: "evt.type = dup3 and evt.rawres = 101 and fd.l4proto = udp",
+        act: "socket(S, 2, 2, 0) or exit 1; syscall(292, fileno(S), 101, 02000000) == 101 or exit 2",
+        fields: &[("fd.num", "101"), ("evt.arg.flags", "O_CLOEXEC")],
+        innocent: "socket(S, 2, 2, 0) or exit 1; syscall(33, fileno(S), 101) == 101 or exit 2",
+    },
+];
+
+#[test]
+fn sockets_on_this_host() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    let programs = Programs::new()?;
+    let mut daemon = watch(&programs, &rules(CASES), "rule_matching: all\n")?;
+    for case in CASES {
+        check(&mut daemon, case, perl)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn sockets_in_a_container() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(docker::obstacle());
+    let docker = Dockerd::start()?;
+    let tree = Tree::busybox()?;
+    tree.program("/usr/bin/perl", Path::new("/usr/bin/perl"))?;
+    docker.import_image(IMAGE, &tree)?;
+    let programs = Programs::new()?;
+    let settings = format!("rule_matching: all\n{}", docker_settings(&docker));
+    let mut daemon = watch(&programs, &rules(CASES), &settings)?;
+    for case in CASES
+        .iter()
+        .filter(|case| ["listen", "accept"].contains(&case.rule))
+    {
+        let name = format!("e2e-{}", case.rule);
+        let run = |action: &str| {
+            docker.command(&[
+                "run",
+                "--rm",
+                "--network",
+                "none",
+                "--name",
+                &name,
+                IMAGE,
+                "perl",
+                "-e",
+                action,
+                &word(),
+            ])
+        };
+        let alert = check(&mut daemon, case, run)?;
+        came_from(&alert, &name, REPOSITORY);
+    }
+    Ok(())
+}
+
+#[test]
+fn sockets_on_the_object_tier() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(vm::obstacle(vm::DEBIAN_12));
+    check_in_guest(CASES)
+}

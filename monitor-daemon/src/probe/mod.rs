@@ -182,6 +182,7 @@ impl Probes {
             .filter(wanted)
             .map(|kind| chooser.cover(&mut object, kind))
             .collect();
+        object.finish();
         Ok(Self {
             object,
             coverage,

@@ -70,6 +70,11 @@ needle e2e-needle-2
 
 systemctl reload-or-restart $unit || die restart
 needle e2e-needle-3
+pid=$(property MainPID)
+kill -HUP $pid
+other() { [ "$(property MainPID)" != $pid ] && [ "$(property ActiveState)" = active ]; }
+until_true 'a stray signal ended it' other
+needle e2e-needle-4
 systemctl stop $unit || die stop
 echo '== stopped'
 systemctl show $unit -p ActiveState,Result,ExecMainStatus
@@ -120,7 +125,7 @@ fn it_runs_hardened_under_systemd() -> Result<()> {
         &["ActiveState=inactive", "Result=success", "ExecMainStatus=0"],
     )?;
     journal(section(text, "journal")?)?;
-    has_lines(section(text, "file")?, &["750 root", "600 root", "3"])
+    has_lines(section(text, "file")?, &["750 root", "600 root", "4"])
 }
 
 fn notified(text: &str) -> Result<()> {
@@ -220,8 +225,9 @@ fn journal(text: &str) -> Result<()> {
             needles.push(alert["output_fields"]["proc.args"].clone());
         }
     }
+    let expected = (1..=4).map(|number| format!("e2e-needle-{number}"));
     ensure!(
-        needles == ["e2e-needle-1", "e2e-needle-2", "e2e-needle-3"],
+        needles == expected.collect::<Vec<_>>(),
         "{needles:?} in\n{text}"
     );
     Ok(())

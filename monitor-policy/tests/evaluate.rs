@@ -381,9 +381,16 @@ fn check_views(conditions: &[&str], matching: Matching, expected: &[(usize, View
     );
     let policy = loaded.policy.expect("it loads");
     let mut scratch = Scratch::default();
-    let found = policy.evaluate(&TwoViews, &mut scratch);
+    let mut tested = Vec::new();
+    let found = policy.evaluate_observed(&TwoViews, &mut scratch, |rule| tested.push(rule));
     let found: Vec<_> = found.iter().map(|found| (found.rule, found.view)).collect();
     assert_eq!(found, expected, "{conditions:?}");
+    // In order, and none behind the first that matches when that one is all.
+    let count = match (matching, expected) {
+        (Matching::First, [(rule, _)]) => rule + 1,
+        _ => conditions.len(),
+    };
+    assert_eq!(tested, (0..count).collect::<Vec<_>>(), "{conditions:?}");
     for (rule, view) in found {
         let name = if view == View::Passed {
             "/tmp/link"

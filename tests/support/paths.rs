@@ -23,6 +23,20 @@ pub fn daemon() -> Result<PathBuf> {
     Ok(daemon)
 }
 
+/// The archive that is installed on hosts.
+///
+/// # Errors
+///
+/// When it has not been built.
+pub fn archive() -> Result<PathBuf> {
+    let name = format!("monitor-daemon-{}-x86_64.tar.gz", env!("CARGO_PKG_VERSION"));
+    let archive = root().join("target/dist").join(name);
+    if !archive.is_file() {
+        bail!("`{}` is missing; run `cargo xtask dist`", archive.display());
+    }
+    Ok(archive)
+}
+
 /// The kernel image of `series` (such as `6.1`) for virtual machines.
 ///
 /// # Errors

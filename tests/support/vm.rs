@@ -77,8 +77,18 @@ pub fn obstacle(series: &str) -> Option<String> {
 /// When the guest cannot be started, or ends without a status, or not `within` the time; the
 /// console is in the error.
 pub fn run(series: &str, files: &Tree, script: &str, within: Duration) -> Result<Output> {
-    let folder = TempDir::with_prefix("vm-")?;
     files.script("/init", INIT)?.script("/script", script)?;
+    boot(series, files, within)
+}
+
+/// Like [`run`], for files that have their own `/init`: what it prints to `/dev/ttyS1` is the
+/// output, and the last line is `guest-exit-status` with a number.
+///
+/// # Errors
+///
+/// The same.
+pub fn boot(series: &str, files: &Tree, within: Duration) -> Result<Output> {
+    let folder = TempDir::with_prefix("vm-")?;
     let initramfs = folder.path().join("initramfs");
     fs::write(&initramfs, files.initramfs()?)?;
     let console = folder.path().join("console");

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -41,6 +42,15 @@ pub(crate) fn build_ebpf() -> Result<()> {
     }
     shell::run(debian_cargo(DEBIAN_CARGO, "build")?.current_dir(&folder))?;
     let built = folder.join("target/bpfel-unknown-none/release/monitor");
+    let stripped = built.with_extension("stripped");
+    // Debug information has done its part, the BTF; it would be five sixths of the object, which
+    // the daemon holds in memory.
+    shell::run(
+        Command::new(setup::llvm_programs()?.join("llvm-objcopy"))
+            .arg("--strip-debug")
+            .args([&built, &stripped]),
+    )?;
+    let built = stripped;
     let built = fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
     let object = workspace::bpf_object();
     if fs::read(&object).is_ok_and(|present| present == built) {
@@ -59,6 +69,16 @@ pub(crate) fn lint_ebpf() -> Result<()> {
         .env("CARGO", DEBIAN_CARGO)
         .current_dir(workspace::root().join("monitor-ebpf"));
     shell::run(&mut command)
+}
+
+/// Flags that cut the paths of this machine off what is built, so that it is the same elsewhere.
+pub(crate) fn without_paths() -> Vec<String> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let cut = |path: &Path, name| format!("--remap-path-prefix={}={name}", path.display());
+    std::iter::once(cut(workspace::root(), "monitor"))
+        .chain(home.map(|home| cut(&home, "cargo")))
+        .collect()
 }
 
 fn debian_cargo(program: &str, action: &str) -> Result<Command> {
@@ -81,11 +101,13 @@ fn debian_cargo(program: &str, action: &str) -> Result<Command> {
             command.env_remove(name);
         }
     }
-    let flags = [
+    let mut flags = without_paths();
+    let wanted = [
         "--cfg=bpf_target_arch=\"x86_64\"",
         "-Cdebuginfo=2",
         "-Clink-arg=--btf",
     ];
+    flags.extend(wanted.map(str::to_owned));
     command
         .args([
             action,

@@ -5,6 +5,7 @@
 //! workspace, so that it runs where nothing else builds yet.
 
 mod build;
+mod dist;
 mod fuzz;
 mod run;
 mod setup;
@@ -47,6 +48,8 @@ enum Task {
         #[arg(long)]
         debug: bool,
     },
+    /// Build the archive to install: target/dist/monitor-daemon-VERSION-x86_64.tar.gz
+    Dist,
     /// Set up, build, and watch this host live
     Run {
         /// Arguments of `monitor-daemon run`
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Task::BuildEbpf => build::build_ebpf().map(done),
         Task::Build { debug: false } => build::build(Profile::Release).map(done),
         Task::Build { debug: true } => build::build(Profile::Debug).map(done),
+        Task::Dist => dist::dist().map(done),
         Task::Run { arguments } => run::run(&arguments).map(done),
         Task::Test { suites } => test::test(&suites),
         Task::Vm(options) => vm::vm(&options).map(done),

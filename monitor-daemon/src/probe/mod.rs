@@ -239,6 +239,7 @@ impl Probes {
             .filter(wanted)
             .map(|kind| chooser.cover(&mut object, kind))
             .collect();
+        object.finish();
         Ok(Self {
             object,
             coverage,

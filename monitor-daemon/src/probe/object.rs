@@ -18,7 +18,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/mo
 /// The object with its maps in the kernel; programs are loaded one by one.
 pub(super) struct Object {
     ebpf: Ebpf,
-    btf: Btf,
+    /// The running kernel's types, for as long as programs are attached: megabytes.
+    btf: Option<Btf>,
     attached: Vec<&'static str>,
 }
 
@@ -54,7 +55,7 @@ impl Object {
             Btf::from_sys_fs().map_err(|source| ProbeError::Object(Box::new(source.into())))?;
         Ok(Self {
             ebpf,
-            btf,
+            btf: Some(btf),
             attached: Vec::new(),
         })
     }
@@ -64,16 +65,22 @@ impl Object {
         if self.attached.contains(&name) {
             return Ok(());
         }
+        let btf = self.btf.as_ref().ok_or("all programs are attached")?;
         let program = self
             .ebpf
             .program_mut(name)
             .ok_or("the object has no such program")?;
-        if let Err(error) = load_and_attach(program, hook, &self.btf) {
+        if let Err(error) = load_and_attach(program, hook, btf) {
             unload(program);
             return Err(refusal(&error));
         }
         self.attached.push(name);
         Ok(())
+    }
+
+    /// Forgets what only attaching needs.
+    pub(super) fn finish(&mut self) {
+        self.btf = None;
     }
 
     /// Takes a program out of the kernel, if it is there.

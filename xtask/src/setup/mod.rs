@@ -9,6 +9,8 @@ mod kernel;
 mod linker;
 mod tools;
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result, bail};
 
 use crate::shell;
@@ -56,6 +58,7 @@ const TEST: &[Need] = &[
     Need::program("docker-registry", "docker-registry"),
     Need::program("rsyslogd", "rsyslog"),
     Need::program("ip", "iproute2"),
+    Need::program("logrotate", "logrotate"),
     Need::program("systemd-analyze", "systemd"),
     Need::package("busybox-static"),
 ];
@@ -67,6 +70,8 @@ const CI: &[Need] = &[
 
 /// Debian's compiler, by path: rustup's is first on the search path.
 pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+/// The target of static programs.
+pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
 /// Debian's cargo, by path.
 pub(crate) const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 /// Debian's clippy, by path.
@@ -105,6 +110,23 @@ pub(crate) fn setup(level: Level) -> Result<()> {
     Ok(())
 }
 
+/// Makes rustup's compiler able to build static programs.
+///
+/// # Errors
+///
+/// When the target's library is missing and rustup cannot fetch it.
+pub(crate) fn static_target() -> Result<()> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut ask = shell::without_outer_cargo(rustc);
+    ask.args(["--print", "target-libdir", "--target", STATIC_TARGET]);
+    let folder = shell::query(&mut ask)?.context("`rustc` does not run")?;
+    if Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    shell::run(shell::without_outer_cargo("rustup").args(["target", "add", STATIC_TARGET]))
+        .with_context(|| format!("the standard library for {STATIC_TARGET} is missing"))
+}
+
 /// The LLVM major version behind Debian's compiler; it moves with the distribution.
 fn llvm_major() -> Result<u32> {
     let version = shell::query(shell::without_outer_cargo(DEBIAN_RUSTC).arg("-vV"))?
@@ -116,12 +138,18 @@ fn llvm_major() -> Result<u32> {
         .with_context(|| format!("`{DEBIAN_RUSTC} -vV` names no LLVM version"))
 }
 
+/// The folder of LLVM's programs that fit Debian's compiler.
+pub(crate) fn llvm_programs() -> Result<PathBuf> {
+    Ok(PathBuf::from(format!(
+        "/usr/lib/llvm-{}/bin",
+        llvm_major()?
+    )))
+}
+
 /// A minimal rustup profile lacks what the lint steps call.
 fn rustup_components() -> Result<()> {
     let present = |program| match std::env::var_os("CARGO") {
-        Some(cargo) => std::path::Path::new(&cargo)
-            .with_file_name(program)
-            .is_file(),
+        Some(cargo) => Path::new(&cargo).with_file_name(program).is_file(),
         None => shell::find(program).is_some(),
     };
     let missing: Vec<_> = [("clippy", "cargo-clippy"), ("rustfmt", "cargo-fmt")]

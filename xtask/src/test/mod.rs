@@ -18,11 +18,13 @@ use serde_json::Value;
 
 use crate::build::{self, Profile};
 use crate::setup::{self, Level};
-use crate::shell;
+use crate::{dist, shell};
 use tally::Tally;
 
 /// Suites whose tests share nothing on the host, so they may run side by side.
 const PARALLEL: [&str; 1] = ["conformance"];
+/// Suites that install what is delivered.
+const INSTALLING: [&str; 1] = ["e2e"];
 
 /// Runs the suites named, or all of them; a failed check is no error but the exit status.
 pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
@@ -65,6 +67,9 @@ fn run_suites(suites: &[String], tally: &mut Tally) -> Result<()> {
     }
     let selected = |suite: &str| suites.is_empty() || suites.iter().any(|name| name == suite);
     build::build(Profile::Release)?;
+    if INSTALLING.into_iter().any(selected) {
+        dist::dist()?;
+    }
 
     if selected("tidy") {
         tidy::check(tally)?;

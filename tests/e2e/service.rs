@@ -1,0 +1,234 @@
+//! The service as an operator gets it: the archive unpacked into a guest whose first process is a
+//! real systemd, the unit started, watched, restarted and stopped.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use monitor_tests::{paths, skip_if, systemd, vm};
+use serde_json::Value;
+
+use crate::guest::section;
+
+const WITHIN: Duration = Duration::from_mins(8);
+
+/// Beside the shipped policies, so that every kind of event is watched.
+const RULES: &str = r"
+- rule: needle
+  desc: the case's own program
+  condition: evt.type in (execve, execveat) and proc.args startswith e2e-needle
+  output: needle | args=%proc.args user=%user.name
+  priority: CRITICAL
+";
+
+const CONFIGURATION: &str = "\
+policies: [/usr/share/monitor-daemon/policies, /etc/monitor/rules]
+alerts:
+  file: /var/log/monitor/alerts.jsonl
+";
+
+/// Stricter than shipped, so that the case need not wait for half a minute.
+const OVERRIDE: &str = "[Service]\nWatchdogSec=20\nTimeoutAbortSec=2\nRestartSec=1\n";
+
+const SCRIPT: &str = r#"
+unit=monitor-daemon
+die() { echo "FAILED: $1"; systemctl status $unit; journalctl -u $unit | tail -n 40; exit 1; }
+property() { systemctl show -P "$1" $unit; }
+# Until a command succeeds: name, command.
+until_true() {
+    what=$1; shift; tries=0
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries + 1)); [ $tries -lt 240 ] || die "$what"
+        usleep 500000
+    done
+}
+alerted() { journalctl -u $unit -o cat | grep -q "\"proc.args\":\"$1\""; }
+needle() { /bin/echo $1; until_true "no alert of $1" alerted $1; }
+
+tar -C / -xzf /archive.tar.gz || die unpack
+systemctl daemon-reload
+systemctl enable $unit || die enable
+systemctl start $unit || die start
+echo '== started'
+systemctl show $unit -p Type,ActiveState,SubState,NotifyAccess,WatchdogUSec,NRestarts
+needle e2e-needle-1
+pid=$(property MainPID)
+echo '== process'; cat /proc/$pid/status
+echo '== mounts'; cat /proc/$pid/mountinfo
+echo '== metrics'; wget -q -O - http://127.0.0.1:9464/metrics
+echo '== top'; monitor-daemon top --once --format json || die top
+echo '== security'; systemd-analyze security $unit
+
+first=$(property WatchdogTimestampMonotonic)
+fed() { [ "$(property WatchdogTimestampMonotonic)" != "$first" ]; }
+until_true 'the watchdog is not fed' fed
+
+kill -STOP $pid
+again() { [ "$(property NRestarts)" = 1 ] && [ "$(property ActiveState)" = active ]; }
+until_true 'a loop that hangs is not noticed' again
+echo '== killed'; journalctl -u $unit -o cat | grep -i watchdog
+needle e2e-needle-2
+
+systemctl reload-or-restart $unit || die restart
+needle e2e-needle-3
+pid=$(property MainPID)
+kill -HUP $pid
+other() { [ "$(property MainPID)" != $pid ] && [ "$(property ActiveState)" = active ]; }
+until_true 'a stray signal ended it' other
+needle e2e-needle-4
+systemctl stop $unit || die stop
+echo '== stopped'
+systemctl show $unit -p ActiveState,Result,ExecMainStatus
+echo '== journal'; journalctl -u $unit -o json -p crit
+echo '== warnings'; journalctl -u $unit -o cat -p warning | grep -v '^{'
+echo '== file'; stat -c '%a %U' /var/log/monitor /var/log/monitor/alerts.jsonl
+grep -c e2e-needle /var/log/monitor/alerts.jsonl
+echo '== end'
+"#;
+
+#[test]
+fn it_runs_hardened_under_systemd() -> Result<()> {
+    skip_if!(systemd::obstacle());
+    skip_if!(paths::archive().err().map(|error| error.to_string()));
+    let tree = systemd::tree(SCRIPT)?;
+    tree.file("/archive.tar.gz", std::fs::read(paths::archive()?)?)?
+        .file("/etc/monitor/rules/own.yaml", RULES)?
+        .file("/etc/monitor/conf.d/case.yaml", CONFIGURATION)?
+        .file(
+            "/etc/systemd/system/monitor-daemon.service.d/case.conf",
+            OVERRIDE,
+        )?;
+    let output = vm::boot(vm::DEBIAN_12, &tree, WITHIN)?;
+    ensure!(
+        output.status == 0,
+        "status {}, console:\n{}",
+        output.status,
+        output.console
+    );
+    let text = &output.text;
+    notified(section(text, "started")?)?;
+    hardened(section(text, "process")?, section(text, "mounts")?)?;
+    sees_everything(section(text, "metrics")?)?;
+    let top: Value = serde_json::from_str(section(text, "top")?)?;
+    ensure!(
+        top["rules"]
+            .as_array()
+            .is_some_and(|rules| rules.len() > 10),
+        "{top}"
+    );
+    exposure(section(text, "security")?)?;
+    ensure!(
+        !section(text, "killed")?.is_empty(),
+        "no word of the watchdog"
+    );
+    has_lines(
+        section(text, "stopped")?,
+        &["ActiveState=inactive", "Result=success", "ExecMainStatus=0"],
+    )?;
+    journal(section(text, "journal")?)?;
+    has_lines(section(text, "file")?, &["750 root", "600 root", "4"])
+}
+
+fn notified(text: &str) -> Result<()> {
+    let expected = [
+        "Type=notify",
+        "ActiveState=active",
+        "SubState=running",
+        "NotifyAccess=main",
+        "WatchdogUSec=20s",
+        "NRestarts=0",
+    ];
+    has_lines(text, &expected)
+}
+
+fn has_lines(text: &str, expected: &[&str]) -> Result<()> {
+    for expected in expected {
+        ensure!(text.lines().any(|line| line == *expected), "{text}");
+    }
+    Ok(())
+}
+
+/// Not root's powers but five, none to be had, system calls filtered, nothing to write to.
+fn hardened(status: &str, mounts: &str) -> Result<()> {
+    // CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_NET_ADMIN, CAP_DAC_READ_SEARCH.
+    const POWERS: &str = "000000c000081004";
+    let value = |name: &str| {
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
+        line.with_context(|| format!("no {name} in\n{status}"))
+    };
+    for set in ["CapEff", "CapPrm", "CapBnd"] {
+        ensure!(value(set)? == POWERS, "{status}");
+    }
+    ensure!(value("NoNewPrivs")? == "1", "{status}");
+    ensure!(value("Seccomp")? == "2", "{status}");
+    // Place and options of a mount are its fifth and sixth word (proc(5)).
+    let options = |place: &str| {
+        let mut found = mounts.lines().filter_map(|line| {
+            let mut words = line.split(' ').skip(4);
+            (words.next() == Some(place)).then(|| words.next())?
+        });
+        found.next_back().unwrap_or_default()
+    };
+    for (place, writable) in [
+        ("/", "ro"),
+        ("/sys/fs/cgroup", "ro"),
+        ("/var/log/monitor", "rw"),
+    ] {
+        ensure!(options(place).starts_with(writable), "{place}: {mounts}");
+    }
+    Ok(())
+}
+
+/// The powers suffice for every kind of event, on the better tier where there is one.
+fn sees_everything(metrics: &str) -> Result<()> {
+    let providers: Vec<&str> = metrics
+        .lines()
+        .filter(|line| line.starts_with("monitor_provider{"))
+        .collect();
+    ensure!(providers.len() > 10, "{metrics}");
+    for provider in &providers {
+        ensure!(provider.ends_with(" 1"), "{provider}");
+    }
+    for kind in ["open", "connect", "socket", "symlink", "link", "ptrace"] {
+        let object = providers.iter().any(|provider| {
+            provider.contains(&format!("kind=\"{kind}\"")) && provider.contains("tier=\"object\"")
+        });
+        ensure!(object, "{kind}: {providers:#?}");
+    }
+    Ok(())
+}
+
+/// systemd's own judgement; 10 is a service that does nothing for its safety.
+fn exposure(text: &str) -> Result<()> {
+    let line = text
+        .lines()
+        .find(|line| line.contains("Overall exposure level"));
+    let line = line.with_context(|| text.to_owned())?;
+    let level = line
+        .split_whitespace()
+        .find_map(|word| word.parse::<f64>().ok());
+    ensure!(level < Some(3.0) && level.is_some(), "{line}");
+    Ok(())
+}
+
+/// One entry an alert, with its priority, and in it the alert as JSON.
+fn journal(text: &str) -> Result<()> {
+    let mut needles = Vec::new();
+    for line in text.lines() {
+        let entry: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+        let message = entry["MESSAGE"].as_str().context("no message")?;
+        let Ok(alert) = serde_json::from_str::<Value>(message) else {
+            continue;
+        };
+        if alert["rule"] == "needle" {
+            ensure!(entry["PRIORITY"] == "2", "{entry}");
+            needles.push(alert["output_fields"]["proc.args"].clone());
+        }
+    }
+    let expected = (1..=4).map(|number| format!("e2e-needle-{number}"));
+    ensure!(
+        needles == expected.collect::<Vec<_>>(),
+        "{needles:?} in\n{text}"
+    );
+    Ok(())
+}

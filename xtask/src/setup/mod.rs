@@ -17,12 +17,14 @@ pub(crate) use kernel::{DEFAULT as DEFAULT_KERNEL, install as guest_kernel};
 pub(crate) use linker::installed as bpf_linker;
 
 /// What the machine shall be able to do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Level {
     /// Build the kernel programs and the daemon.
     Build,
     /// Build, and run every test: dockerd, virtual machines, Prometheus, lints.
     Test,
+    /// Build, and count instructions.
+    Bench,
 }
 
 /// The kernel programs' compiler: a stable rustc cannot build `core` for the BPF target from
@@ -56,6 +58,8 @@ const TEST: &[Need] = &[
     Need::package("busybox-static"),
 ];
 
+const BENCH: &[Need] = &[Need::program("valgrind", "valgrind")];
+
 /// Debian's compiler, by path: rustup's is first on the search path.
 pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// Debian's cargo, by path.
@@ -70,10 +74,10 @@ pub(crate) fn setup(level: Level) -> Result<()> {
     if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
         bail!("only Linux on x86_64 is supported");
     }
-    let wanted = if level >= Level::Test {
-        [BUILD, TEST].concat()
-    } else {
-        BUILD.to_vec()
+    let wanted = match level {
+        Level::Build => BUILD.to_vec(),
+        Level::Test => [BUILD, TEST].concat(),
+        Level::Bench => [BUILD, BENCH].concat(),
     };
     apt::install(&wanted)?;
     // Only the installed compiler knows its LLVM, so this is a second step.
@@ -83,7 +87,7 @@ pub(crate) fn setup(level: Level) -> Result<()> {
         Need::named(format!("libpolly-{llvm}-dev")),
     ])?;
     linker::install(llvm)?;
-    if level >= Level::Test {
+    if level == Level::Test {
         rustup_components()?;
         kernel::install(kernel::DEFAULT)?;
     }

@@ -46,6 +46,18 @@ pub trait Event {
     /// list of all ancestors' values (parent first).
     fn value(&self, field: &crate::FieldRef, view: View) -> Option<Value<'_>>;
 
+    /// Adds the elements of a field whose value is a list, so that none has to be made for every
+    /// event. Whether this event answers the field here: then no element means no value. If not,
+    /// [`value`](Self::value) is asked.
+    fn elements<'e>(
+        &'e self,
+        _field: &crate::FieldRef,
+        _view: View,
+        _elements: &mut Vec<Value<'e>>,
+    ) -> bool {
+        false
+    }
+
     /// Whether the address behind a `fd.*ip.name` field is one of those that `name` resolves to.
     /// `None` when the field has no value or the name is not known (yet).
     fn has_name(&self, field: &crate::FieldRef, name: &str) -> Option<bool>;

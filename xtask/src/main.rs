@@ -4,6 +4,7 @@
 //! commands it runs, and does nothing that is already done. Depends on no other crate of the
 //! workspace, so that it runs where nothing else builds yet.
 
+mod bench;
 mod build;
 mod dist;
 mod fuzz;
@@ -61,6 +62,12 @@ enum Task {
         /// `tidy`, `unit`, or a test target of the `monitor-tests` crate
         suites: Vec<String>,
     },
+    /// Measure loading and evaluation, and write the table in README.md
+    Bench {
+        /// How often everything is measured
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+    },
     /// Run a command in a virtual machine with another kernel
     Vm(vm::Options),
     /// Feed the fuzz targets for a while
@@ -84,6 +91,7 @@ fn main() -> ExitCode {
         Task::Dist => dist::dist().map(done),
         Task::Run { arguments } => run::run(&arguments).map(done),
         Task::Test { suites } => test::test(&suites),
+        Task::Bench { rounds } => bench::bench(rounds).map(done),
         Task::Vm(options) => vm::vm(&options).map(done),
         Task::Fuzz(options) => fuzz::fuzz(&options).map(done),
         Task::Soak(options) => soak::soak(&options).map(done),

@@ -321,14 +321,32 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         Field::FdSport => port(server),
         Field::FdLport => port(local),
         Field::FdRport => port(remote),
-        Field::FdIp | Field::FdNet => both(client, server, address),
-        Field::FdPort | Field::FdProto => both(client, server, port),
+        _ if field.field.is_either_end() => {
+            let mut both = Vec::new();
+            elements(event, field, &mut both);
+            (!both.is_empty()).then_some(Value::List(both))
+        }
         Field::FdCipName => host(event, client),
         Field::FdSipName => host(event, server),
         Field::FdLipName => host(event, local),
         Field::FdRipName => host(event, remote),
         _ => None,
     }
+}
+
+/// Adds what a field has of both ends of a connection; whether it is such a field.
+pub(super) fn elements(event: &Event<'_>, field: &FieldRef, elements: &mut Vec<Value<'_>>) -> bool {
+    if !field.field.is_either_end() {
+        return false;
+    }
+    let of = |end: SocketAddr| match field.field {
+        Field::FdIp | Field::FdNet => Value::Address(end.ip()),
+        _ => Value::Unsigned(end.port().into()),
+    };
+    if let Some(Tuple { client, server }) = tuple(event) {
+        elements.extend([client, server].into_iter().flatten().map(of));
+    }
+    true
 }
 
 fn links<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
@@ -390,15 +408,6 @@ fn in_container(event: &Event<'_>, path: &[u8]) -> Value<'static> {
 fn host<'e>(event: &'e Event<'_>, end: Option<SocketAddr>) -> Option<Value<'e>> {
     let name = event.world.names.name_of(end?.ip())?;
     Some(Value::Text(name.as_bytes().into()))
-}
-
-fn both<'e>(
-    client: Option<SocketAddr>,
-    server: Option<SocketAddr>,
-    of: impl Fn(Option<SocketAddr>) -> Option<Value<'e>>,
-) -> Option<Value<'e>> {
-    let ends: Vec<Value<'e>> = [of(client), of(server)].into_iter().flatten().collect();
-    (!ends.is_empty()).then_some(Value::List(ends))
 }
 
 fn protocol(event: &Event<'_>) -> Option<&'static str> {

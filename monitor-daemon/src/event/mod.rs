@@ -172,16 +172,13 @@ impl<'a> Event<'a> {
     }
 
     /// Ancestors, parent first.
-    fn ancestors(&self) -> Box<dyn Iterator<Item = &Process> + '_> {
-        match &self.actor.lineage {
-            Lineage::Live => Box::new(
-                self.world
-                    .table
-                    .ancestors(&self.actor.process)
-                    .map(AsRef::as_ref),
-            ),
-            Lineage::Kept(ancestors) => Box::new(ancestors.iter().map(AsRef::as_ref)),
-        }
+    fn ancestors(&self) -> impl Iterator<Item = &Process> + '_ {
+        let (live, kept) = match &self.actor.lineage {
+            Lineage::Live => (Some(self.world.table.ancestors(&self.actor.process)), None),
+            Lineage::Kept(ancestors) => (None, Some(ancestors.iter())),
+        };
+        let live = live.into_iter().flatten();
+        live.chain(kept.into_iter().flatten()).map(AsRef::as_ref)
     }
 
     /// The process itself for 0, its parent for 1, and so on.
@@ -258,6 +255,15 @@ impl monitor_policy::Event for Event<'_> {
             .or_else(|| fd::value(self, field, view))
             .or_else(|| container::value(self, field))
             .or_else(|| user::value(self, field))
+    }
+
+    fn elements<'e>(
+        &'e self,
+        field: &FieldRef,
+        _view: View,
+        elements: &mut Vec<Value<'e>>,
+    ) -> bool {
+        process::elements(self, field, elements) || fd::elements(self, field, elements)
     }
 
     fn has_name(&self, field: &FieldRef, name: &str) -> Option<bool> {

@@ -100,50 +100,57 @@ fn related<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
 
 /// Fields of one ancestor by depth, or of all of them.
 fn ancestor<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
-    let of = |process: &'e Process| -> Option<Value<'e>> {
-        Some(match field.field {
-            Field::ProcAname => bytes(process.name()),
-            Field::ProcAexe => bytes(process.image.argv0()),
-            Field::ProcAexepath => present(&process.image.exe)?,
-            Field::ProcAcmdline => bytes(process.command_line()),
-            Field::ProcApid => Value::Signed(process.task.pid.into()),
-            Field::ProcAargs => Value::Text(arguments(process).into()),
-            Field::ProcAenv => Value::Text(environment(process).into()),
-            _ => return None,
-        })
-    };
     match (field.field, &field.arg) {
-        (
-            Field::ProcAname
-            | Field::ProcAexe
-            | Field::ProcAexepath
-            | Field::ProcAcmdline
-            | Field::ProcApid
-            | Field::ProcAenv
-            | Field::ProcAargs,
-            Some(FieldArg::Index(depth)),
-        ) => of(event.ancestor(*depth)?),
+        (_, Some(FieldArg::Index(depth))) if field.field.is_ancestor() => {
+            of_ancestor(event.ancestor(*depth)?, field.field)
+        }
+        (Field::ProcAargs, Some(FieldArg::Index(depth))) => {
+            Some(Value::Text(arguments(event.ancestor(*depth)?).into()))
+        }
         (Field::ProcAargs, None) => {
             let all: Vec<Vec<u8>> = event.ancestors().map(arguments).collect();
             Some(Value::Text(join(all.iter().map(Vec::as_slice)).into()))
         }
+        _ => {
+            let mut all = Vec::new();
+            elements(event, field, &mut all).then_some(Value::List(all))
+        }
+    }
+}
+
+/// Adds what a field has of all ancestors; whether it is such a field.
+pub(super) fn elements<'e>(
+    event: &'e Event<'_>,
+    field: &FieldRef,
+    elements: &mut Vec<Value<'e>>,
+) -> bool {
+    match (field.field, &field.arg) {
         (Field::ProcAenv, Some(FieldArg::Key(name))) => {
             let values = event
                 .ancestors()
                 .map(|process| bytes(process.image.variable(name.as_bytes()).unwrap_or_default()));
-            Some(Value::List(values.collect()))
+            elements.extend(values);
+            true
         }
-        (
-            Field::ProcAname
-            | Field::ProcAexe
-            | Field::ProcAexepath
-            | Field::ProcAcmdline
-            | Field::ProcApid
-            | Field::ProcAenv,
-            None,
-        ) => Some(Value::List(event.ancestors().filter_map(of).collect())),
-        _ => None,
+        (ancestor, None) if ancestor.is_ancestor() => {
+            let of = |process| of_ancestor(process, ancestor);
+            elements.extend(event.ancestors().filter_map(of));
+            true
+        }
+        _ => false,
     }
+}
+
+fn of_ancestor(process: &Process, field: Field) -> Option<Value<'_>> {
+    Some(match field {
+        Field::ProcAname => bytes(process.name()),
+        Field::ProcAexe => bytes(process.image.argv0()),
+        Field::ProcAexepath => present(&process.image.exe)?,
+        Field::ProcAcmdline => bytes(process.command_line()),
+        Field::ProcApid => Value::Signed(process.task.pid.into()),
+        Field::ProcAenv => Value::Text(environment(process).into()),
+        _ => return None,
+    })
 }
 
 fn ids(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static>> {

@@ -25,6 +25,12 @@ impl Sample {
             values,
         }
     }
+
+    fn known(&self, field: &FieldRef) -> Option<&Value<'static>> {
+        let values = self.values.get(field.field as usize)?;
+        let (_, value) = values.iter().find(|(arg, _)| *arg == field.arg)?;
+        Some(value)
+    }
 }
 
 fn own(value: &Value<'_>) -> Value<'static> {
@@ -57,9 +63,21 @@ impl Event for Sample {
     }
 
     fn value(&self, field: &FieldRef, _view: View) -> Option<Value<'_>> {
-        let known = self.values.get(field.field as usize)?;
-        let (_, value) = known.iter().find(|(arg, _)| *arg == field.arg)?;
-        Some(borrow(value))
+        self.known(field).map(borrow)
+    }
+
+    fn elements<'e>(
+        &'e self,
+        field: &FieldRef,
+        _view: View,
+        elements: &mut Vec<Value<'e>>,
+    ) -> bool {
+        match self.known(field) {
+            Some(Value::List(known)) => elements.extend(known.iter().map(borrow)),
+            Some(_) => return false,
+            None => {}
+        }
+        true
     }
 
     fn has_name(&self, _field: &FieldRef, _name: &str) -> Option<bool> {

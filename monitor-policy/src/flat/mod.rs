@@ -213,6 +213,19 @@ impl Event for FlatEvent {
         self.given(field).or_else(|| self.implied(field))
     }
 
+    fn elements<'e>(
+        &'e self,
+        field: &FieldRef,
+        _view: View,
+        elements: &mut Vec<Value<'e>>,
+    ) -> bool {
+        let Some(Value::List(given)) = self.values.get(field) else {
+            return false;
+        };
+        elements.extend(given.iter().map(borrow));
+        !given.is_empty()
+    }
+
     fn has_name(&self, field: &FieldRef, name: &str) -> Option<bool> {
         let is_name = |value: &Value<'_>| matches!(value, Value::Text(text) if text.as_ref() == name.as_bytes());
         Some(match self.given(field)? {

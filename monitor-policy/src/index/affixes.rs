@@ -53,11 +53,6 @@ impl<T> Affixes<T> {
         affixes
     }
 
-    /// Whether there are no keys.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
     /// Gives the value of each key that the text has at this end, longest first.
     pub(crate) fn find(&self, text: &[u8], mut found: impl FnMut(&T)) {
         let mut at = self.longest(text, self.keys.len());

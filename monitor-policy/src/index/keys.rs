@@ -23,6 +23,23 @@ pub(super) enum Key {
     Number(i128),
 }
 
+/// A kind of keys, which are looked for together.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum KeyKind {
+    /// See [`Key::Exact`].
+    Exact,
+    /// See [`Key::Prefix`].
+    Prefix,
+    /// See [`Key::Suffix`].
+    Suffix,
+    /// See [`Key::Inside`].
+    Inside,
+    /// See [`Key::InsideAnyCase`].
+    InsideAnyCase,
+    /// See [`Key::Number`].
+    Number,
+}
+
 /// What a test looks for: it holds when a value, or an element of one, has one of these.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
@@ -88,5 +105,50 @@ fn number_keys(test: &NumberTest) -> Option<Vec<Key>> {
         NumberTest::Order(Order::Equal, number) => Some(vec![Key::Number(*number)]),
         NumberTest::In(numbers) => Some(numbers.iter().copied().map(Key::Number).collect()),
         _ => None,
+    }
+}
+
+impl KeyKind {
+    /// For keys that are looked for inside of a value, whether case counts.
+    pub(super) fn inside(self) -> Option<Case> {
+        match self {
+            Self::Inside => Some(Case::Sensitive),
+            Self::InsideAnyCase => Some(Case::Insensitive),
+            _ => None,
+        }
+    }
+}
+
+impl Key {
+    /// Its kind.
+    pub(super) fn kind(&self) -> KeyKind {
+        match self {
+            Self::Exact(_) => KeyKind::Exact,
+            Self::Prefix(_) => KeyKind::Prefix,
+            Self::Suffix(_) => KeyKind::Suffix,
+            Self::Inside(_) => KeyKind::Inside,
+            Self::InsideAnyCase(_) => KeyKind::InsideAnyCase,
+            Self::Number(_) => KeyKind::Number,
+        }
+    }
+
+    /// Its text.
+    pub(super) fn text(&self) -> Option<&[u8]> {
+        match self {
+            Self::Exact(text)
+            | Self::Prefix(text)
+            | Self::Suffix(text)
+            | Self::Inside(text)
+            | Self::InsideAnyCase(text) => Some(text),
+            Self::Number(_) => None,
+        }
+    }
+
+    /// Its number.
+    pub(super) fn number(&self) -> Option<i128> {
+        match self {
+            Self::Number(number) => Some(*number),
+            _ => None,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! All tests of one field against literals, answered by one look at its value.
+//! All tests of one field that look for one kind of key, answered by one look at its value.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use foldhash::fast::FixedState;
 
 use super::affixes::{Affixes, End};
-use super::keys::Key;
+use super::keys::{Key, KeyKind};
 use super::substrings::Substrings;
 use crate::event::Value;
 use crate::matching::Case;
@@ -15,70 +15,80 @@ use crate::program::NodeId;
 /// Most bytes of substrings that are looked for together; tests beyond are made one by one.
 const MAX_SUBSTRING_BYTES: usize = 1 << 20;
 
-/// Where the tests with a key are in [`Matcher::leaves`].
+/// The keys of tests while they are collected, each with its tests.
+pub(super) type KeyMap = BTreeMap<Key, Vec<NodeId>>;
+
+/// Where the tests with a key are among all of a matcher.
 type Place = Range<u32>;
 
-/// Looks for the keys of a field's tests.
+/// Looks for the keys of tests.
 #[derive(Debug)]
 pub(super) struct Matcher {
-    /// The tests of each key.
+    lookup: Lookup,
+    /// The tests, by key.
     leaves: Vec<NodeId>,
-    exact: HashMap<Box<[u8]>, Place, FixedState>,
-    prefixes: Affixes<Place>,
-    suffixes: Affixes<Place>,
-    inside: Substrings,
-    inside_any_case: Substrings,
-    /// The tests of each substring, first those of `inside`.
-    inside_places: Vec<Place>,
-    any_case_places: Vec<Place>,
-    numbers: HashMap<i128, Place, FixedState>,
+}
+
+#[derive(Debug)]
+enum Lookup {
+    Exact(HashMap<Box<[u8]>, Place, FixedState>),
+    Affixes(Affixes<Place>),
+    /// With the place of each substring.
+    Inside(Box<Substrings>, Vec<Place>),
+    Numbers(HashMap<i128, Place, FixedState>),
 }
 
 /// A value that these tests were not made for: they have to be made one by one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Unfit;
 
-/// The keys of a field while they are collected, each with its tests.
-pub(super) type KeyMap = BTreeMap<Key, Vec<NodeId>>;
-
 impl Matcher {
-    /// A matcher of these keys. Tests whose keys it cannot take are added to `refused`.
-    pub(super) fn new(keys: KeyMap, refused: &mut Vec<NodeId>) -> Self {
+    /// A matcher of keys of one kind; those of another are left out. Tests whose keys are too much
+    /// for it are added to `refused`.
+    pub(super) fn new(kind: KeyKind, mut keys: KeyMap, refused: &mut Vec<NodeId>) -> Self {
+        if let Some(case) = kind.inside() {
+            return Self::inside(keys, case, refused);
+        }
         let mut leaves = Vec::new();
-        let mut place = |nodes: Vec<NodeId>| {
-            let start = leaves.len() as u32;
-            leaves.extend(nodes);
-            start..leaves.len() as u32
+        let mut place = |nodes: &mut Vec<NodeId>| add(&mut leaves, nodes);
+        let texts = keys
+            .iter_mut()
+            .filter_map(|(key, nodes)| Some((key.text()?.into(), place(nodes))));
+        let lookup = match kind {
+            KeyKind::Prefix => Lookup::Affixes(Affixes::new(End::Start, texts)),
+            KeyKind::Suffix => Lookup::Affixes(Affixes::new(End::Back, texts)),
+            KeyKind::Number => {
+                let numbers = keys
+                    .iter_mut()
+                    .filter_map(|(key, nodes)| Some((key.number()?, place(nodes))));
+                Lookup::Numbers(numbers.collect())
+            }
+            _ => Lookup::Exact(texts.collect()),
         };
-        let mut exact = HashMap::default();
-        let mut numbers = HashMap::default();
-        let (mut prefixes, mut suffixes) = (Vec::new(), Vec::new());
-        let (mut inside, mut any_case) = (Vec::new(), Vec::new());
-        for (key, nodes) in keys {
-            match key {
-                Key::Exact(text) => drop(exact.insert(text, place(nodes))),
-                Key::Number(number) => drop(numbers.insert(number, place(nodes))),
-                Key::Prefix(text) => prefixes.push((text, place(nodes))),
-                Key::Suffix(text) => suffixes.push((text, place(nodes))),
-                Key::Inside(text) => inside.push((text, nodes)),
-                Key::InsideAnyCase(text) => any_case.push((text, nodes)),
+        Self { lookup, leaves }
+    }
+
+    fn inside(keys: KeyMap, case: Case, refused: &mut Vec<NodeId>) -> Self {
+        let mut bytes = 0;
+        let (mut texts, mut nodes): (Vec<Box<[u8]>>, Vec<_>) = (Vec::new(), Vec::new());
+        for (key, tests) in keys {
+            let text = key.text().unwrap_or_default();
+            bytes += text.len();
+            if bytes > MAX_SUBSTRING_BYTES {
+                refused.extend(tests);
+            } else {
+                texts.push(text.into());
+                nodes.push(tests);
             }
         }
-        let (inside, inside_nodes) = substrings(inside, Case::Sensitive, refused);
-        let (inside_any_case, any_case_nodes) = substrings(any_case, Case::Insensitive, refused);
-        let inside_places = inside_nodes.into_iter().map(&mut place).collect();
-        let any_case_places = any_case_nodes.into_iter().map(&mut place).collect();
-        Self {
-            leaves,
-            exact,
-            prefixes: Affixes::new(End::Start, prefixes.into_iter()),
-            suffixes: Affixes::new(End::Back, suffixes.into_iter()),
-            inside,
-            inside_any_case,
-            inside_places,
-            any_case_places,
-            numbers,
-        }
+        let substrings = Substrings::new(&texts, case).unwrap_or_else(|| {
+            refused.extend(nodes.drain(..).flatten());
+            Substrings::default()
+        });
+        let mut leaves = Vec::new();
+        let places = nodes.iter_mut().map(|nodes| add(&mut leaves, nodes));
+        let lookup = Lookup::Inside(Box::new(substrings), places.collect());
+        Self { lookup, leaves }
     }
 
     /// Gives each test that a value passes, some perhaps repeatedly.
@@ -100,35 +110,23 @@ impl Matcher {
             Value::Bool(flag) => i128::from(*flag),
             Value::Float(_) | Value::Address(_) => return Err(Unfit),
         };
-        if !self.is_of_numbers() {
+        let Lookup::Numbers(numbers) = &self.lookup else {
             return Err(Unfit);
-        }
-        self.found(self.numbers.get(&number), found);
+        };
+        self.found(numbers.get(&number), found);
         Ok(())
     }
 
-    fn is_of_numbers(&self) -> bool {
-        self.exact.is_empty()
-            && self.prefixes.is_empty()
-            && self.suffixes.is_empty()
-            && self.inside_places.is_empty()
-            && self.any_case_places.is_empty()
-    }
-
     fn find_text(&self, text: &[u8], found: &mut impl FnMut(NodeId)) {
-        if !self.exact.is_empty() {
-            self.found(self.exact.get(text), found);
+        match &self.lookup {
+            Lookup::Exact(texts) => self.found(texts.get(text), found),
+            Lookup::Affixes(affixes) => affixes.find(text, |place| self.found(Some(place), found)),
+            Lookup::Inside(substrings, places) => substrings.find(text, |number| {
+                self.found(places.get(number), found);
+            }),
+            // A text is never equal to a number.
+            Lookup::Numbers(_) => {}
         }
-        self.prefixes
-            .find(text, |place| self.found(Some(place), found));
-        self.suffixes
-            .find(text, |place| self.found(Some(place), found));
-        self.inside.find(text, |index| {
-            self.found(self.inside_places.get(index), found);
-        });
-        self.inside_any_case.find(text, |index| {
-            self.found(self.any_case_places.get(index), found);
-        });
     }
 
     fn found(&self, place: Option<&Place>, found: &mut impl FnMut(NodeId)) {
@@ -139,22 +137,9 @@ impl Matcher {
     }
 }
 
-/// What looks for substrings, and the tests of each; what cannot be taken is added to `refused`.
-fn substrings(
-    texts: Vec<(Box<[u8]>, Vec<NodeId>)>,
-    case: Case,
-    refused: &mut Vec<NodeId>,
-) -> (Substrings, Vec<Vec<NodeId>>) {
-    let mut bytes = 0;
-    let (taken, left): (Vec<_>, Vec<_>) = texts.into_iter().partition(|(text, _)| {
-        bytes += text.len();
-        bytes <= MAX_SUBSTRING_BYTES
-    });
-    refused.extend(left.into_iter().flat_map(|(_, nodes)| nodes));
-    let (texts, nodes): (Vec<_>, Vec<_>) = taken.into_iter().unzip();
-    if let Some(substrings) = Substrings::new(&texts, case) {
-        return (substrings, nodes);
-    }
-    refused.extend(nodes.into_iter().flatten());
-    (Substrings::default(), Vec::new())
+/// Adds tests to all; where they are then.
+fn add(leaves: &mut Vec<NodeId>, nodes: &mut Vec<NodeId>) -> Place {
+    let start = leaves.len() as u32;
+    leaves.append(nodes);
+    start..leaves.len() as u32
 }

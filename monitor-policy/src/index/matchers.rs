@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use foldhash::fast::FixedState;
 
-use super::keys::Keys;
+use super::keys::{KeyKind, Keys};
 use super::matcher::{KeyMap, Matcher};
 use crate::event::Value;
 use crate::program::{Graph, Node, NodeId};
@@ -15,7 +15,7 @@ pub(crate) type MatcherId = u16;
 /// No matcher.
 const NONE: MatcherId = MatcherId::MAX;
 
-/// One matcher for each field that tests compare with literals.
+/// One matcher for each field and kind of key that tests look for.
 #[derive(Debug, Default)]
 pub(crate) struct Matchers {
     fields: Vec<OfField>,
@@ -36,7 +36,7 @@ struct OfField {
 impl Matchers {
     /// Matchers for all tests of a graph that can be answered together.
     pub(crate) fn new(graph: &Graph) -> Self {
-        let mut fields: BTreeMap<usize, KeyMap> = BTreeMap::new();
+        let mut fields: BTreeMap<(usize, KeyKind), KeyMap> = BTreeMap::new();
         let mut unsure = HashSet::default();
         for (id, node) in graph.nodes().iter().enumerate() {
             let Node::Leaf(leaf) = node else { continue };
@@ -44,8 +44,8 @@ impl Matchers {
             if !keys.enough {
                 unsure.insert(id);
             }
-            let field = fields.entry(keys.slot).or_default();
             for key in keys.wanted {
+                let field = fields.entry((keys.slot, key.kind())).or_default();
                 field.entry(key).or_default().push(id);
             }
         }
@@ -54,19 +54,19 @@ impl Matchers {
             of_node: vec![NONE; graph.nodes().len()],
             unsure,
         };
-        for (slot, keys) in fields.into_iter().take(usize::from(NONE)) {
-            matchers.add(slot, keys);
+        for ((slot, kind), keys) in fields.into_iter().take(usize::from(NONE)) {
+            matchers.add(slot, kind, keys);
         }
         matchers
     }
 
-    fn add(&mut self, slot: usize, keys: KeyMap) {
+    fn add(&mut self, slot: usize, kind: KeyKind, keys: KeyMap) {
         let id = self.fields.len() as MatcherId;
         let mut leaves: Vec<NodeId> = keys.values().flatten().copied().collect();
         leaves.sort_unstable();
         leaves.dedup();
         let mut refused = Vec::new();
-        let matcher = Matcher::new(keys, &mut refused);
+        let matcher = Matcher::new(kind, keys, &mut refused);
         leaves.retain(|leaf| !refused.contains(leaf));
         for leaf in &leaves {
             if let Some(of_node) = self.of_node.get_mut(*leaf) {

@@ -2,8 +2,9 @@
 //!
 //! Two layers on top of the graph of conditions, neither of which changes what a rule means:
 //!
-//! - [`Matchers`]: one per field. All tests of the field against literals (equal, in a list,
-//!   begins, ends, contains) are answered together, by one look at the value.
+//! - [`Matchers`]: all tests of a field against literals are answered together, by one look at the
+//!   value for each kind: equal or in a list (hashed), begins, ends (binary search), contains (an
+//!   automaton).
 //! - [`Classes`]: one per set of event types with the same rules. For each rule a few of those
 //!   tests are known of which at least one has to hold; only rules for which one does are tried.
 

@@ -47,6 +47,10 @@ pub(crate) enum Function {
 impl Call {
     /// The value in an event; missing when an argument is.
     pub(crate) fn value<'e>(&self, frame: &mut Frame<'_, 'e>) -> Option<Value<'e>> {
+        // Stands on the right of comparisons that every event may come to: no list is made for it.
+        if let (Function::Value, [argument]) = (&self.function, &*self.arguments) {
+            return frame.value(argument);
+        }
         let mut arguments = Vec::with_capacity(self.arguments.len());
         for argument in &self.arguments {
             arguments.push(frame.value(argument)?);

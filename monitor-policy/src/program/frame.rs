@@ -19,6 +19,8 @@ pub(crate) struct Memory {
     looked: Vec<u32>,
     /// Values that were fetched; only its allocation is kept.
     values: Vec<Value<'static>>,
+    /// The same of lists.
+    lists: Vec<Vec<Value<'static>>>,
 }
 
 /// The place of a missing value.
@@ -77,7 +79,12 @@ impl<'p, 'e> Frame<'p, 'e> {
     }
 
     /// Gives the memory back.
-    pub(crate) fn end(self) {
+    pub(crate) fn end(mut self) {
+        for value in self.values.drain(..) {
+            if let Value::List(list) = value {
+                self.memory.lists.push(recycle(list));
+            }
+        }
         self.memory.values = recycle(self.values);
     }
 
@@ -175,17 +182,38 @@ impl<'p, 'e> Frame<'p, 'e> {
     /// Where the value of a field is, fetched if it was not yet; `None` when it is missing.
     fn place(&mut self, index: usize) -> Option<usize> {
         let stamp = self.memory.stamp;
-        let asked = self.memory.asked.get_mut(index)?;
-        if asked.0 != stamp {
-            let field = self.graph.fields.get(index)?;
-            let value = fetch(self.event, field, self.view);
-            let place = value.map_or(MISSING, |value| {
-                self.values.push(value);
-                self.values.len() as u32 - 1
-            });
+        let asked = *self.memory.asked.get(index)?;
+        if asked.0 == stamp {
+            return (asked.1 != MISSING).then_some(asked.1 as usize);
+        }
+        let field = self.graph.fields.get(index)?;
+        let value = if field.is_any() {
+            self.list(field)
+        } else {
+            fetch(self.event, field, self.view)
+        };
+        let place = value.map_or(MISSING, |value| {
+            self.values.push(value);
+            self.values.len() as u32 - 1
+        });
+        if let Some(asked) = self.memory.asked.get_mut(index) {
             *asked = (stamp, place);
         }
-        (asked.1 != MISSING).then_some(asked.1 as usize)
+        (place != MISSING).then_some(place as usize)
+    }
+
+    /// The value of a field that is a list, in an allocation that is used again.
+    fn list(&mut self, field: &FieldRef) -> Option<Value<'e>> {
+        let mut list = self.memory.lists.pop().unwrap_or_default();
+        let answered = self.event.elements(field, self.view, &mut list);
+        if answered && !list.is_empty() {
+            return Some(Value::List(list));
+        }
+        self.memory.lists.push(recycle(list));
+        if answered {
+            return None;
+        }
+        fetch(self.event, field, self.view)
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) use linker::installed as bpf_linker;
 pub(crate) use tools::{CARGO_DENY, CARGO_FUZZ, tool};
 
 /// What the machine shall be able to do.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Level {
     /// Build the kernel programs and the daemon.
     Build,
@@ -29,6 +29,8 @@ pub(crate) enum Level {
     Test,
     /// All that, fuzz, look at dependencies, and lint the kernel programs.
     Ci,
+    /// Build, and count instructions.
+    Bench,
 }
 
 /// The kernel programs' compiler: a stable rustc cannot build `core` for the BPF target from
@@ -67,6 +69,7 @@ const CI: &[Need] = &[
     Need::program("g++", "g++"),
     Need::at_least("rust-web-clippy", "1.96"),
 ];
+const BENCH: &[Need] = &[Need::program("valgrind", "valgrind")];
 
 /// Debian's compiler, by path: rustup's is first on the search path.
 pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
@@ -90,6 +93,7 @@ pub(crate) fn setup(level: Level) -> Result<()> {
         Level::Build => BUILD.to_vec(),
         Level::Test => [BUILD, TEST].concat(),
         Level::Ci => [BUILD, TEST, CI].concat(),
+        Level::Bench => [BUILD, BENCH].concat(),
     };
     apt::install(&wanted)?;
     // Only the installed compiler knows its LLVM, so this is a second step.
@@ -99,11 +103,11 @@ pub(crate) fn setup(level: Level) -> Result<()> {
         Need::named(format!("libpolly-{llvm}-dev")),
     ])?;
     linker::install(llvm)?;
-    if level >= Level::Test {
+    if matches!(level, Level::Test | Level::Ci) {
         rustup_components()?;
         kernel::install(kernel::DEFAULT)?;
     }
-    if level >= Level::Ci {
+    if level == Level::Ci {
         tools::install(&CARGO_FUZZ)?;
         tools::install(&CARGO_DENY)?;
     }

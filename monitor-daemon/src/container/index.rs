@@ -20,6 +20,8 @@ mod updates;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 use std::time::Duration;
 
 use super::cgroup_path::{Owner, Runtime, containers};
@@ -89,7 +91,8 @@ pub struct Stats {
 pub struct Index {
     settings: Settings,
     docker: Docker,
-    cgroups: HashMap<u64, Cgroup>,
+    /// Asked for each event.
+    cgroups: HashMap<u64, Cgroup, RandomState>,
     entries: HashMap<Key, Entry>,
     requests: VecDeque<Arc<str>>,
     version: u64,
@@ -124,7 +127,7 @@ impl Index {
         Self {
             settings,
             docker: Docker::Starting,
-            cgroups: HashMap::new(),
+            cgroups: HashMap::default(),
             entries: HashMap::new(),
             requests: VecDeque::new(),
             version: 1,

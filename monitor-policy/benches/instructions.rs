@@ -24,7 +24,11 @@ fn main() {
         return;
     };
     let upstream = Upstream::read().expect("upstream's rules");
-    let policy = upstream.policy(rules.parse().expect("a number of rules"));
+    let rules = rules.parse().expect("a number of rules");
+    let mut policy = None;
+    let loading = allocation_counter::measure(|| policy = Some(upstream.policy(rules)));
+    println!("{}", loading.bytes_current);
+    let policy = policy.expect("a policy");
     let event = event(name, &policy);
     let mut scratch = Scratch::default();
     for _ in 0..evaluations.parse().expect("a number of evaluations") {

@@ -23,6 +23,8 @@ mod updates;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 use std::time::Duration;
 
 use super::cgroup_path::{CgroupContainer, ID_LEN, Owner, Runtime, containers};
@@ -95,7 +97,8 @@ pub struct Stats {
 pub struct Index {
     settings: Settings,
     docker: Docker,
-    cgroups: HashMap<u64, Cgroup>,
+    /// Asked for each event.
+    cgroups: HashMap<u64, Cgroup, RandomState>,
     entries: HashMap<Key, Entry>,
     requests: VecDeque<Arc<str>>,
     version: u64,
@@ -131,7 +134,7 @@ impl Index {
         Self {
             settings,
             docker: Docker::Starting,
-            cgroups: HashMap::new(),
+            cgroups: HashMap::default(),
             entries: HashMap::new(),
             requests: VecDeque::new(),
             version: 1,

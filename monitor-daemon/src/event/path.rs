@@ -134,7 +134,31 @@ fn absolute<'a>(record: &Record<'a>, base: Slot, path: Slot) -> Cow<'a, [u8]> {
     } else {
         base
     };
-    Cow::Owned(text::clean_path(start, path))
+    let resolved = record.string(Slot::Resolved);
+    if is_clean(path) {
+        Cow::Borrowed(path)
+    } else if is_clean(resolved) && is_joined(resolved, start, path) {
+        // Most paths below a working directory are what they resolve to: no new text is made.
+        Cow::Borrowed(resolved)
+    } else {
+        Cow::Owned(text::clean_path(start, path))
+    }
+}
+
+/// Whether a path is absolute and cleaning would leave it as it is.
+fn is_clean(path: &[u8]) -> bool {
+    let Some(below) = path.strip_prefix(b"/") else {
+        return false;
+    };
+    let mut components = below.split(|byte| *byte == b'/');
+    below.is_empty() || components.all(|name| !matches!(name, b"" | b"." | b".."))
+}
+
+/// Whether a path is another one below a directory, letter by letter.
+fn is_joined(whole: &[u8], directory: &[u8], path: &[u8]) -> bool {
+    let directory = directory.strip_suffix(b"/").unwrap_or(directory);
+    let below = whole.strip_prefix(directory);
+    below.and_then(|below| below.strip_prefix(b"/")) == Some(path)
 }
 
 /// Everything before the last `/`; `/` itself for files in the root.
@@ -149,4 +173,36 @@ pub(super) fn parent(path: &[u8]) -> &[u8] {
 /// Everything after the last `/`.
 pub(super) fn basename(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clean_paths_are_those_that_cleaning_leaves_alone() {
+        for path in [
+            "/", "/a", "/a/b", "/a/..b", "", "a", "/a/", "//a", "/a//b", "/.", "/a/../b",
+        ] {
+            let clean = text::clean_path(b"", path.as_bytes());
+            assert_eq!(
+                is_clean(path.as_bytes()),
+                clean == path.as_bytes(),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn joined_paths_are_the_directory_and_the_path() {
+        let check = |whole: &str, directory: &str, path: &str, expected: bool| {
+            let joined = is_joined(whole.as_bytes(), directory.as_bytes(), path.as_bytes());
+            assert_eq!(joined, expected, "{whole} {directory} {path}");
+        };
+        check("/srv/a", "/srv", "a", true);
+        check("/srv/a", "/srv/", "a", true);
+        check("/a", "/", "a", true);
+        check("/srva", "/srv", "a", false);
+        check("/srv/b", "/srv", "a", false);
+    }
 }

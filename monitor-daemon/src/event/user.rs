@@ -9,13 +9,13 @@ use crate::users::User;
 /// What Falco prints for an id without a name.
 const UNKNOWN: &str = "<NA>";
 
-pub(super) fn value(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static>> {
+pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
     let task = event.record.task();
     Some(match field.field {
         Field::UserUid => Value::Unsigned(task.euid.into()),
         Field::UserName => text(name_or_na(event, task.euid)),
-        Field::UserHomedir => text(user(event, task.euid)?.home.to_string()),
-        Field::UserShell => text(user(event, task.euid)?.shell.to_string()),
+        Field::UserHomedir => text(&user(event, task.euid)?.home),
+        Field::UserShell => text(&user(event, task.euid)?.shell),
         Field::UserLoginuid => Value::Signed(match task.loginuid {
             u32::MAX => -1,
             uid => uid.into(),
@@ -27,30 +27,27 @@ pub(super) fn value(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static
     })
 }
 
-pub(super) fn name_or_na(event: &Event<'_>, uid: u32) -> String {
+pub(super) fn name_or_na<'e>(event: &Event<'e>, uid: u32) -> &'e str {
     match (event.world.accounts, uid) {
-        (Some(accounts), _) => accounts
-            .user(uid)
-            .map_or(UNKNOWN, |user| &user.name)
-            .to_owned(),
+        (Some(accounts), _) => accounts.user(uid).map_or(UNKNOWN, |user| &user.name),
         // A container that was gone before its files could be read.
-        (None, 0) => "root".to_owned(),
-        (None, _) => UNKNOWN.to_owned(),
+        (None, 0) => "root",
+        (None, _) => UNKNOWN,
     }
 }
 
-pub(super) fn group_or_na(event: &Event<'_>, gid: u32) -> String {
+pub(super) fn group_or_na<'e>(event: &Event<'e>, gid: u32) -> &'e str {
     let name = event
         .world
         .accounts
         .and_then(|accounts| accounts.group(gid));
-    name.unwrap_or(UNKNOWN).to_owned()
+    name.unwrap_or(UNKNOWN)
 }
 
 fn user<'e>(event: &Event<'e>, uid: u32) -> Option<&'e User> {
     event.world.accounts?.user(uid)
 }
 
-fn text(text: String) -> Value<'static> {
-    Value::Text(text.into_bytes().into())
+fn text(text: &str) -> Value<'_> {
+    Value::Text(text.as_bytes().into())
 }

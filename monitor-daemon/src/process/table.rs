@@ -9,6 +9,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use monitor_common::Task;
 
 use super::{Image, Process, ProcessKey};
@@ -43,7 +44,8 @@ struct Slot {
 #[derive(Debug, Default)]
 pub struct Table {
     limits: Limits,
-    slots: HashMap<ProcessKey, Slot>,
+    /// Asked for each event.
+    slots: HashMap<ProcessKey, Slot, RandomState>,
     /// The latest process with a pid.
     by_pid: HashMap<u32, ProcessKey>,
     /// How many processes name one as their parent, whether or not it is known itself.

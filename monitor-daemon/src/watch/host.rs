@@ -150,10 +150,12 @@ impl Host {
     /// The container a process belongs to; `None` on the host.
     pub(super) fn container(&mut self, process: &Process, now: u64) -> Option<Arc<Container>> {
         let cgroup = process.origin_cgroup;
-        if let Lookup::UnknownCgroup = self.index.lookup(cgroup) {
+        let mut found = self.index.lookup(cgroup);
+        if let Lookup::UnknownCgroup = found {
             self.find_cgroup(process, now);
+            found = self.index.lookup(cgroup);
         }
-        match self.index.lookup(cgroup) {
+        match found {
             Lookup::Container(container) => Some(container),
             Lookup::Host | Lookup::Lost | Lookup::UnknownCgroup => None,
         }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::LazyLock;
 
+use foldhash::fast::FixedState;
 pub use set::EventSet;
 use table::{ALIASES, OTHERS, SYSCALLS};
 
@@ -21,13 +22,20 @@ impl EventType {
 
     /// The type with this name: of an event or a system call.
     pub fn from_name(name: &str) -> Option<Self> {
-        static BY_NAME: LazyLock<HashMap<&'static str, EventType>> = LazyLock::new(|| {
-            EventType::all()
-                .map(|event| (event.name(), event))
-                .collect()
-        });
-        let alias = ALIASES.iter().find(|alias| alias.0 == name);
-        BY_NAME.get(alias.map_or(name, |alias| alias.1)).copied()
+        // Asked for each event that the daemon makes: one fast look, aliases included.
+        static BY_NAME: LazyLock<HashMap<&'static str, EventType, FixedState>> =
+            LazyLock::new(|| {
+                let mut types: HashMap<_, _, FixedState> = EventType::all()
+                    .map(|event| (event.name(), event))
+                    .collect();
+                for (alias, name) in ALIASES {
+                    if let Some(event) = types.get(name).copied() {
+                        types.insert(alias, event);
+                    }
+                }
+                types
+            });
+        BY_NAME.get(name).copied()
     }
 
     /// The type of an x86-64 system call, by its number.

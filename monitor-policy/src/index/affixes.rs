@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+/// How many places of keys are remembered for a quick no.
+const FILTERED: usize = 4;
 /// No key.
 const NONE: u32 = u32::MAX;
 
@@ -18,6 +20,9 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) struct Affixes<T> {
     end: End,
+    /// Which bytes the keys have at their first places, as far as all have so many: most texts
+    /// are told from all keys by them.
+    first: Vec<[u64; 4]>,
     keys: Vec<Key<T>>,
 }
 
@@ -40,7 +45,8 @@ impl<T> Affixes<T> {
             })
             .collect();
         keys.sort_by(|a, b| end.compare(&a.bytes, &b.bytes));
-        let mut affixes = Self { end, keys };
+        let first = Vec::new();
+        let mut affixes = Self { end, first, keys };
         for index in 1..affixes.keys.len() {
             let Some(bytes) = affixes.keys.get(index).map(|key| key.bytes.clone()) else {
                 continue;
@@ -50,11 +56,40 @@ impl<T> Affixes<T> {
                 key.within = within;
             }
         }
+        affixes.first = affixes.first_bytes();
         affixes
+    }
+
+    fn first_bytes(&self) -> Vec<[u64; 4]> {
+        let lengths = self.keys.iter().map(|key| key.bytes.len());
+        let places = lengths.min().unwrap_or_default().min(FILTERED);
+        let mut first = vec![[0; 4]; places];
+        for key in &self.keys {
+            for (place, set) in first.iter_mut().enumerate() {
+                let (word, bit) = position(self.end.byte(&key.bytes, place).unwrap_or_default());
+                if let Some(word) = set.get_mut(word) {
+                    *word |= bit;
+                }
+            }
+        }
+        first
+    }
+
+    /// Whether the first bytes of a text are such that it may have a key.
+    fn may_have_key(&self, text: &[u8]) -> bool {
+        self.first.iter().enumerate().all(|(place, set)| {
+            self.end.byte(text, place).is_some_and(|byte| {
+                let (word, bit) = position(byte);
+                set.get(word).is_some_and(|word| word & bit != 0)
+            })
+        })
     }
 
     /// Gives the value of each key that the text has at this end, longest first.
     pub(crate) fn find(&self, text: &[u8], mut found: impl FnMut(&T)) {
+        if !self.may_have_key(text) {
+            return;
+        }
         let mut at = self.longest(text, self.keys.len());
         while let Some(key) = self.keys.get(at as usize) {
             found(&key.value);
@@ -80,7 +115,20 @@ impl<T> Affixes<T> {
     }
 }
 
+fn position(byte: u8) -> (usize, u64) {
+    (usize::from(byte / 64), 1 << (byte % 64))
+}
+
 impl End {
+    /// The byte at a place, counted from this end.
+    fn byte(self, text: &[u8], place: usize) -> Option<u8> {
+        let place = match self {
+            Self::Start => place,
+            Self::Back => text.len().checked_sub(place + 1)?,
+        };
+        text.get(place).copied()
+    }
+
     fn compare(self, a: &[u8], b: &[u8]) -> Ordering {
         match self {
             Self::Start => a.cmp(b),

@@ -9,7 +9,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -29,10 +29,10 @@ pub(crate) fn bench(rounds: u32) -> Result<()> {
         times: times(rounds)?,
         ..Figures::default()
     };
+    let program = program("instructions")?;
     for size in SIZES {
-        count(size, &mut figures.instructions)?;
+        count(&program, size, &mut figures)?;
     }
-    figures.bytes = memory()?;
     let readme = workspace::root().join("README.md");
     let text = fs::read_to_string(&readme).context("cannot read README.md")?;
     let table = figures.table(&machine(), rounds);
@@ -81,14 +81,14 @@ fn estimate(what: &str, size: u32) -> Result<f64> {
     median.and_then(Value::as_f64).with_context(missing)
 }
 
-/// Counts instructions of loading so many rules, and of evaluating each event.
-fn count(size: u32, counts: &mut BTreeMap<(&'static str, u32), u64>) -> Result<()> {
-    let program = program("instructions")?;
-    let run = |event: &str, evaluations: u32| -> Result<u64> {
+/// Counts instructions of loading so many rules and of evaluating each event, and the bytes that
+/// the rules keep.
+fn count(program: &Path, size: u32, figures: &mut Figures) -> Result<()> {
+    let run = |event: &str, evaluations: u32| -> Result<(u64, u64)> {
         let mut command = shell::without_outer_cargo("valgrind");
         command
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(&program)
+            .arg(program)
             .args([&size.to_string(), event, &evaluations.to_string()]);
         shell::announce(&command);
         let output = command.output().context("cannot start valgrind")?;
@@ -97,30 +97,19 @@ fn count(size: u32, counts: &mut BTreeMap<(&'static str, u32), u64>) -> Result<(
             .lines()
             .find_map(|line| line.split_once("Collected : "));
         let (_, count) = collected.with_context(|| format!("callgrind says: {report}"))?;
-        Ok(count.trim().parse()?)
+        let bytes = String::from_utf8_lossy(&output.stdout).trim().parse()?;
+        Ok((count.trim().parse()?, bytes))
     };
+    let (load, bytes) = run("open", 0)?;
+    figures.instructions.insert((LOAD, size), load);
+    figures.bytes.insert(size, bytes);
     for event in EVENTS {
-        let before = run(event, WARM_UP)?;
-        let after = run(event, WARM_UP + COUNTED)?;
-        counts.insert(
-            (event, size),
-            after.saturating_sub(before) / u64::from(COUNTED),
-        );
+        let (before, _) = run(event, WARM_UP)?;
+        let (after, _) = run(event, WARM_UP + COUNTED)?;
+        let each = after.saturating_sub(before) / u64::from(COUNTED);
+        figures.instructions.insert((event, size), each);
     }
-    counts.insert((LOAD, size), run(EVENTS[0], 0)?);
     Ok(())
-}
-
-/// Bytes that each policy keeps.
-fn memory() -> Result<BTreeMap<u32, u64>> {
-    let mut command = shell::cargo();
-    command.args(["bench", "-p", "monitor-policy", "--bench", "memory"]);
-    let lines = shell::query(&mut command)?.context("the memory benchmark fails")?;
-    let line = |line: &str| {
-        let (size, bytes) = line.split_once(' ')?;
-        Some((size.parse().ok()?, bytes.parse().ok()?))
-    };
-    Ok(lines.lines().filter_map(line).collect())
 }
 
 /// A benchmark of `monitor-policy`, built.

@@ -146,7 +146,7 @@ impl Index {
         }
     }
 
-    /// The container of a cgroup, by its id in the unified hierarchy.
+    /// The container of a cgroup, by its id in the hierarchy that tells containers apart.
     pub fn lookup(&mut self, cgroup: u64) -> Lookup {
         let Some(node) = self.cgroups.get_mut(&cgroup) else {
             return Lookup::UnknownCgroup;

@@ -45,7 +45,7 @@ pub struct SnapshotProcess {
     pub cwd: Vec<u8>,
     /// Root directory, in its mount namespace: `/` unless it used `chroot`.
     pub root: Vec<u8>,
-    /// Path of its cgroup in the unified hierarchy, from the hierarchy's root.
+    /// Path of its cgroup in the hierarchy that tells containers apart, from its root.
     pub cgroup_path: Vec<u8>,
 }
 

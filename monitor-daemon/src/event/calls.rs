@@ -59,12 +59,8 @@ pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Opt
 }
 
 /// An id of a user or group, by its name.
-fn id<'e>(id: u32, name: impl FnOnce(u32) -> String) -> Parameter<'e> {
-    let text = if id == u32::MAX {
-        "<NONE>".to_owned()
-    } else {
-        name(id)
-    };
+fn id<'e>(id: u32, name: impl FnOnce(u32) -> &'e str) -> Parameter<'e> {
+    let text = if id == u32::MAX { "<NONE>" } else { name(id) };
     Parameter::named(id.into(), text)
 }
 

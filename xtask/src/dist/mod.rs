@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::setup::{self, Level, STATIC_TARGET};
+use crate::setup::{self, Level};
 use crate::{build, shell, workspace};
 use stage::Stage;
 
@@ -27,7 +27,6 @@ const DOCUMENTS: &str = "usr/share/doc/monitor-daemon";
 /// Leaves `target/dist/monitor-daemon-VERSION-x86_64.tar.gz` and its checksum.
 pub(crate) fn dist() -> Result<()> {
     setup::setup(Level::Build)?;
-    setup::static_target()?;
     build::build_ebpf()?;
     let program = build_static()?;
     let folder = workspace::target().join("dist");
@@ -49,6 +48,9 @@ pub(crate) fn dist() -> Result<()> {
 /// Builds the daemon with musl, whose resolver reads `/etc/hosts` and `/etc/resolv.conf` itself:
 /// glibc's, in a static program, loads modules of whatever glibc the host has.
 fn build_static() -> Result<PathBuf> {
+    let (target, flag) = setup::static_target()?;
+    let mut flags = build::without_paths();
+    flags.extend(flag.map(str::to_owned));
     let mut command = shell::cargo();
     command
         .args([
@@ -58,14 +60,11 @@ fn build_static() -> Result<PathBuf> {
             "--package",
             "monitor-daemon",
         ])
-        .args(["--target", STATIC_TARGET])
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            build::without_paths().join("\x1f"),
-        );
+        .args(["--target", target])
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     shell::run(&mut command)?;
     let program = workspace::target()
-        .join(STATIC_TARGET)
+        .join(target)
         .join("release/monitor-daemon");
     refuse_dynamic(&program)?;
     Ok(program)

@@ -114,7 +114,7 @@ fn systemd_takes_the_unit() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("monitor-daemon.service");
     // The program and its manual page are not installed here.
-    let unit = unit().replace("/usr/local/bin/monitor-daemon", "/bin/true");
+    let unit = unit().replace("/usr/bin/monitor-daemon", "/bin/true");
     let lines = unit
         .lines()
         .filter(|line| !line.starts_with("Documentation="));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use monitor_common::process::{ExeFlags, Exec, Exit, Fork};
-use monitor_common::{Kind, Slot, Task};
+use monitor_common::{Flags, Kind, Slot, Task};
 use monitor_daemon::record::Body;
 
 use crate::support::{Seen, Watch, child, name, on_each_tier};
@@ -118,7 +118,14 @@ fn failed(watch: &mut Watch) {
         (Slot::Passed, program.as_str()),
         (Slot::Cwd, env!("CARGO_MANIFEST_DIR")),
     ];
-    seen.check(&task, 0, &Body::Exec(body), &strings);
+    // What fails has a provider of its own.
+    let provider = watch.provider(Kind::Exec);
+    let flags = if provider.contains("fexit/") {
+        Flags::OBJECT_TIER
+    } else {
+        0
+    };
+    seen.check(&task, flags, &Body::Exec(body), &strings);
 }
 
 /// That the records are in the order of time.

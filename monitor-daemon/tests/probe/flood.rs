@@ -17,7 +17,7 @@ fn a_flood_hides_no_exec() {
         return;
     }
     let watch = &mut Watch::load(&Request {
-        lifecycle_bytes: 64 << 10,
+        kinds: vec![Kind::Exec, Kind::Open],
         bulk_bytes: 64 << 10,
         ..Request::default()
     });

@@ -142,6 +142,15 @@ impl Watch {
         all.find(|coverage| coverage.kind == kind)?.tier
     }
 
+    /// The hooks that serve a kind.
+    pub(crate) fn provider(&self, kind: Kind) -> String {
+        let mut all = self.probes.coverage().iter();
+        let coverage = all.find(|coverage| coverage.kind == kind);
+        coverage
+            .and_then(|found| found.provider.clone())
+            .unwrap_or_default()
+    }
+
     /// The next record of a kind by this thread.
     #[track_caller]
     pub(crate) fn next(&mut self, kind: Kind) -> Seen {

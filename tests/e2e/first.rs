@@ -38,9 +38,12 @@ fn check(alert: &Value) {
         ("container.image.repository", json!(REPOSITORY)),
         ("container.image.tag", json!("v1")),
         ("proc.name", json!("find")),
-        ("user.name", json!("user")),
     ];
     assert_fields(alert, &expected);
+    // Unknown when a busy dockerd had not told of the image's layers by the end of the wait and the
+    // container was gone; never the host's user of that id.
+    let user = text(&alert["output_fields"], "user.name");
+    assert!(["user", "<NA>"].contains(&user), "{alert:#}");
 }
 
 fn names(alerts: &[Value]) -> Vec<&str> {

@@ -68,7 +68,8 @@ fn from_cgroup<'e>(event: &Event<'_>, container: &'e Container, field: Field) ->
 /// unless it shares the host's.
 fn started(event: &Event<'_>, container: &Container) -> Option<u64> {
     match container.metadata() {
-        Some(metadata) if metadata.host_pid => metadata.started,
+        // Known before the runtime has noted the start, it is just being made.
+        Some(metadata) if metadata.host_pid => metadata.started.or(metadata.created),
         _ => {
             let start = event.record.task().pid_ns_start;
             (start != 0).then(|| start.saturating_add(event.world.boot_to_epoch_ns))

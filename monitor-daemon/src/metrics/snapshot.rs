@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub unknown_processes: u64,
     /// Bytes of events that wait for metadata.
     pub waiting_bytes: u64,
+    /// When these figures were made, ms since boot.
+    pub made_ms: u64,
     /// Events by container; shown by `top`, not scraped.
     pub loads: Vec<ContainerLoad>,
 }
@@ -205,6 +207,7 @@ impl Collector for SnapshotCollector {
             processes,
             unknown_processes,
             waiting_bytes,
+            made_ms: _,
             loads: _,
         } = lock(&self.snapshot).clone();
         let ContainerCache { cache, pending } = containers;

@@ -311,6 +311,7 @@ impl State {
         figures.docker_up = self.docker_up;
         figures.waiting_bytes = self.waiting.bytes() as u64;
         figures.loads = loads;
+        figures.made_ms = clock::boot_ns() / 1_000_000;
         figures.containers = metrics::ContainerCache {
             cache: metrics::Cache {
                 entries: stats.containers as u64,

@@ -70,7 +70,7 @@ fn shows_a_busy_container_and_the_rules() -> Result<()> {
     ensure!(shown["pid"] == daemon.pid(), "{shown}");
     ensure!(shown["rss_bytes"].as_u64() > Some(1_000_000), "{shown}");
 
-    let text = top(port, &["--once", "--interval", "0.5"])?;
+    let text = top(port, &["--once", "--interval", "1"])?;
     let text = String::from_utf8(text.stdout)?;
     ensure!(
         text.lines().all(|line| line.chars().count() <= 80),
@@ -97,7 +97,7 @@ fn on_a_terminal_it_redraws_until_q_and_gives_the_screen_back() -> Result<()> {
     let settings = format!("metrics:\n  listen: 127.0.0.1:{port}\n");
     let _daemon = watch(&programs, RULES, &settings)?;
     let line = format!(
-        "stty rows 20 columns 80; {} top --interval 0.3 --address 127.0.0.1:{port}; echo \"end $?\"; stty -a",
+        "stty rows 20 columns 80; {} top --interval 1 --address 127.0.0.1:{port}; echo \"end $?\"; stty -a",
         paths::daemon()?.display()
     );
     // A terminal for the command; what is written to it are keys.

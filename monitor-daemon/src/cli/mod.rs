@@ -166,7 +166,7 @@ mod tests {
             ("test --config c.yaml", true),
             ("test a.yaml --config c.yaml", false),
             ("fields --format json", true),
-            ("top --once --interval 0.5 --sort matches", true),
+            ("top --once --interval 1.5 --sort matches", true),
             ("top --address 127.0.0.1:1 --format json", true),
             ("top --address 127.0.0.1:1 --config c.yaml", false),
             ("top --interval 0", false),

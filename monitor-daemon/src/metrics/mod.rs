@@ -148,8 +148,12 @@ impl Metrics {
 
     /// What `monitor-daemon top` shows, now.
     pub fn top(&self) -> Top {
-        let containers = self.snapshot().loads.clone();
-        top::gather(&self.registry.gather(), containers)
+        let figures = self.snapshot().clone();
+        Top {
+            taken_ms: figures.made_ms,
+            containers: figures.loads,
+            ..top::gather(&self.registry.gather())
+        }
     }
 
     /// Everything in Prometheus' text format.

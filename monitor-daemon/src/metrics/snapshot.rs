@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub processes: Cache,
     /// Records of a process that nothing else had told of, since start.
     pub unknown_processes: u64,
+    /// When these figures were made, ms since boot.
+    pub made_ms: u64,
     /// Events by container; shown by `top`, not scraped.
     pub loads: Vec<ContainerLoad>,
 }
@@ -281,6 +283,7 @@ impl Collector for SnapshotCollector {
             docker_up,
             processes,
             unknown_processes,
+            made_ms: _,
             loads: _,
         } = lock(&self.snapshot).clone();
         let ContainerCache {

@@ -52,6 +52,7 @@ fn filled() -> Metrics {
     *metrics.snapshot() = Snapshot {
         missed: vec![("open", 2)],
         unknown_processes: 3,
+        made_ms: 1_234,
         loads: vec![load("", "host", 90), load("e2", "web", 7)],
         kept: vec![(Kind::Exec, 7), (Kind::Open, 90)],
         lost: vec![Loss {
@@ -188,6 +189,7 @@ fn top_tells_the_same_figures() {
         (top.records, top.waiting_bytes, top.docker_up),
         (97, 900, true)
     );
+    assert_eq!(top.taken_ms, 1_234);
     assert_eq!(top.containers, filled().snapshot().loads);
     let lost = RecordLoss {
         kind: "open".into(),

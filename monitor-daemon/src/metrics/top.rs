@@ -18,7 +18,7 @@ pub struct Top {
     pub version: String,
     /// Its process number: another one means that it was started again.
     pub pid: u32,
-    /// When the look was taken, `CLOCK_MONOTONIC` ms.
+    /// When the daemon made these figures, ms since boot: once a second.
     pub taken_ms: u64,
     /// Seconds of CPU time used.
     pub cpu_seconds: f64,
@@ -90,23 +90,21 @@ pub struct OutputLoad {
     pub lost: BTreeMap<String, u64>,
 }
 
-/// Makes a look of what is scraped too.
-pub(super) fn gather(families: &[MetricFamily], containers: Vec<ContainerLoad>) -> Top {
+/// Makes a look of what is scraped too: all but the time and the containers.
+pub(super) fn gather(families: &[MetricFamily]) -> Top {
     let families = Families(families);
-    let now = clock_gettime(ClockId::Monotonic);
     Top {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
-        taken_ms: now.tv_sec as u64 * 1_000 + now.tv_nsec as u64 / 1_000_000,
         cpu_seconds: cpu_time().as_secs_f64(),
         rss_bytes: families.sum("process_resident_memory_bytes"),
         docker_up: families.sum(snapshot::DOCKER_UP.name) > 0,
         waiting_bytes: families.sum(snapshot::WAITING_BYTES.name),
         records: families.sum(snapshot::KEPT.name),
         records_lost: families.losses(),
-        containers,
         rules: families.rules(),
         outputs: families.outputs(),
+        ..Top::default()
     }
 }
 

@@ -328,6 +328,7 @@ impl State {
         figures.coverage = probes.coverage().to_vec();
         figures.docker_up = self.docker_up;
         figures.loads = loads;
+        figures.made_ms = clock::boot_ns() / 1_000_000;
         figures.containers = metrics::ContainerCache {
             cache: metrics::Cache {
                 entries: stats.containers as u64,

@@ -2,11 +2,15 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::metrics::Top;
 
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for new figures, and the time between two questions for them.
+const FRESH: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(100);
 /// A thousand containers and rules are a quarter of this.
 const ANSWER_MAX: u64 = 4 << 20;
 
@@ -43,6 +47,20 @@ pub(in super::super) enum FetchError {
         /// The beginning of the answer.
         said: String,
     },
+}
+
+/// Figures that are newer than `before`: the daemon makes them once a second. One whose loop hangs
+/// makes none, and the old ones are shown after a while.
+pub(super) fn newer(address: SocketAddr, before: &Top) -> Result<Top, FetchError> {
+    let until = Instant::now() + FRESH;
+    loop {
+        let now = top(address)?;
+        let fresh = (now.pid, now.taken_ms) != (before.pid, before.taken_ms);
+        if fresh || Instant::now() >= until {
+            return Ok(now);
+        }
+        thread::sleep(PAUSE);
+    }
 }
 
 /// The figures of the daemon at `address`.
@@ -89,7 +107,6 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 mod tests {
     use std::net::TcpListener;
     use std::sync::Arc;
-    use std::thread;
 
     use monitor_policy::Priority;
 

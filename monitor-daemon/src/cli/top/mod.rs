@@ -51,7 +51,7 @@ pub(super) struct Arguments {
     /// Address of the daemon's metrics, instead of the configured one.
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "config")]
     address: Option<SocketAddr>,
-    /// Seconds between two looks, 0.2 to 3600.
+    /// Seconds between two looks, 1 to 3600.
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = interval)]
     interval: Duration,
     /// What the rules are sorted by.
@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     }
     loop {
         thread::sleep(arguments.interval);
-        let now = fetch::top(address)?;
+        let now = fetch::newer(address, &before)?;
         let rates = Rates::between(&before, &now, arguments.sort);
         print(&shown(&rates, arguments.format)?)?;
         if arguments.once {
@@ -116,7 +116,7 @@ fn live_view(arguments: &Arguments, address: SocketAddr, first: Top) -> Result<(
         if terminal.wait(until).map_err(Error::Print)? == Some(Key::Quit) {
             return Ok(());
         }
-        lines = match fetch::top(address) {
+        lines = match fetch::newer(address, &before) {
             Ok(now) => {
                 let rates = Rates::between(&before, &now, arguments.sort);
                 before = now;
@@ -139,8 +139,8 @@ fn interval(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| "a number of seconds is expected".to_owned())?;
-    if !(0.2..=3600.0).contains(&seconds) {
-        return Err("0.2 to 3600 seconds are possible".to_owned());
+    if !(1.0..=3600.0).contains(&seconds) {
+        return Err("1 to 3600 seconds are possible".to_owned());
     }
     Ok(Duration::from_secs_f64(seconds))
 }

@@ -28,6 +28,7 @@ mod rules;
 mod services;
 mod single;
 mod source;
+mod switch;
 pub mod text;
 mod yaml;
 
@@ -46,3 +47,4 @@ pub use policy::{EnvironmentNames, Match, Output, Policy, Rule, Scratch};
 pub use priority::Priority;
 pub use report::{Color, FileReport};
 pub use single::{Condition, Format};
+pub use switch::{Selected, Switch};

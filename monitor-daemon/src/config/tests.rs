@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use monitor_policy::{AppendOutput, ExtraField, Matching, Options, Priority, SuggestedOutput};
+use monitor_policy::{
+    AppendOutput, ExtraField, Matching, Options, Priority, Selected, SuggestedOutput, Switch,
+};
 
 use super::{Config, KEYS, StdoutFormat, SyslogFormat, SyslogProtocol, reference};
 
@@ -47,6 +49,9 @@ policies: [/etc/monitor/policies, /opt/site.yaml]
 rule_matching: all
 priority: Warning
 append_suggested_output: false
+rules:
+  - disable: { rule: '*' }
+  - enable: { tag: network }
 append_output:
   - match: { rule: R, source: syscall, tags: [b, a] }
     extra_output: on %static.site
@@ -81,6 +86,19 @@ fn every_key_is_taken() {
     assert_eq!(config.rules.matching, Matching::All);
     assert_eq!(config.rules.minimum_priority, Priority::Warning);
     assert_eq!(config.rules.suggested_output, SuggestedOutput::Omit);
+    assert_eq!(
+        config.rules.switches,
+        [
+            Switch {
+                enabled: false,
+                rules: Selected::Named("*".into()),
+            },
+            Switch {
+                enabled: true,
+                rules: Selected::Tagged("network".into()),
+            },
+        ]
+    );
     assert_eq!(
         config.rules.append_output,
         [AppendOutput {
@@ -165,6 +183,14 @@ const WRONG_KEYS: &[(&str, &str)] = &[
 ];
 
 const WRONG_VALUES: &[(&str, &str)] = &[
+    (
+        "rules:\n  - enable: {}\n",
+        "m.yaml:2:3: rules: expected one of `rule` and `tag`",
+    ),
+    (
+        "rules:\n  - {enable: {rule: a}, disable: {rule: b}}\n",
+        "m.yaml:2:3: rules: expected one of `enable` and `disable`",
+    ),
     (
         "alerts: {syslog: {address: log}}\n",
         "m.yaml:1:28: alerts.syslog.address: expected a host with a port, such as \

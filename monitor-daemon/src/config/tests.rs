@@ -83,6 +83,37 @@ fn every_key_is_taken() {
         config.policies,
         ["/etc/monitor/policies", "/opt/site.yaml"].map(PathBuf::from)
     );
+    assert_eq!(config.alerts.stdout, StdoutFormat::Json);
+    assert_eq!(
+        config.alerts.file.as_deref(),
+        Some(Path::new("/var/log/alerts.jsonl"))
+    );
+    assert_eq!(config.alerts.queue_bytes, 65536);
+    let syslog = config.alerts.syslog.unwrap();
+    assert_eq!(syslog.address, "log:514");
+    assert_eq!(syslog.protocol, SyslogProtocol::Tcp);
+    assert_eq!(syslog.facility.number(), 19);
+    assert_eq!(syslog.format, SyslogFormat::Structured);
+    let json = config.json;
+    assert_eq!(
+        (json.output, json.output_fields, json.tags, json.message),
+        (false, false, false, true)
+    );
+    assert!(config.time_format_iso_8601);
+    assert_eq!(config.hostname.as_deref(), Some("web-1"));
+    assert_eq!(config.metrics.unwrap().to_string(), "0.0.0.0:9000");
+    assert_eq!(config.docker.socket, Path::new("/run/docker.sock"));
+    assert_eq!(config.docker.metadata_wait, Duration::from_millis(50));
+    assert_eq!(
+        (config.rings.lifecycle.bytes(), config.rings.bulk.bytes()),
+        (65536, 131_072)
+    );
+    assert!(config.accept_blind);
+}
+
+#[test]
+fn every_key_about_rules_is_taken() {
+    let config = parse(EVERY_KEY).unwrap();
     assert_eq!(config.rules.matching, Matching::All);
     assert_eq!(config.rules.minimum_priority, Priority::Warning);
     assert_eq!(config.rules.suggested_output, SuggestedOutput::Omit);
@@ -117,32 +148,6 @@ fn every_key_is_taken() {
         }]
     );
     assert_eq!(config.rules.static_fields["site"], "west");
-    assert_eq!(config.alerts.stdout, StdoutFormat::Json);
-    assert_eq!(
-        config.alerts.file.as_deref(),
-        Some(Path::new("/var/log/alerts.jsonl"))
-    );
-    assert_eq!(config.alerts.queue_bytes, 65536);
-    let syslog = config.alerts.syslog.unwrap();
-    assert_eq!(syslog.address, "log:514");
-    assert_eq!(syslog.protocol, SyslogProtocol::Tcp);
-    assert_eq!(syslog.facility.number(), 19);
-    assert_eq!(syslog.format, SyslogFormat::Structured);
-    let json = config.json;
-    assert_eq!(
-        (json.output, json.output_fields, json.tags, json.message),
-        (false, false, false, true)
-    );
-    assert!(config.time_format_iso_8601);
-    assert_eq!(config.hostname.as_deref(), Some("web-1"));
-    assert_eq!(config.metrics.unwrap().to_string(), "0.0.0.0:9000");
-    assert_eq!(config.docker.socket, Path::new("/run/docker.sock"));
-    assert_eq!(config.docker.metadata_wait, Duration::from_millis(50));
-    assert_eq!(
-        (config.rings.lifecycle.bytes(), config.rings.bulk.bytes()),
-        (65536, 131_072)
-    );
-    assert!(config.accept_blind);
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod schema;
 mod services;
 mod single;
 mod source;
+mod switch;
 pub mod text;
 mod yaml;
 
@@ -48,3 +49,4 @@ pub use priority::Priority;
 pub use report::{Color, FileReport};
 pub use schema::schema;
 pub use single::{Condition, Format};
+pub use switch::{Selected, Switch};

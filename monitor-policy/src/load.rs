@@ -10,6 +10,7 @@ use crate::policy::Policy;
 use crate::priority::Priority;
 use crate::report::FileReport;
 use crate::rules::{self, FileItems, Finding, Store};
+use crate::switch::Switch;
 
 /// A rules file, read by the caller.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +56,8 @@ pub struct Options {
     pub append_output: Vec<AppendOutput>,
     /// Texts that outputs can print as `%static.NAME`.
     pub static_fields: BTreeMap<String, String>,
+    /// Which rules are on or off, whatever their files say.
+    pub switches: Vec<Switch>,
 }
 
 impl Default for Options {
@@ -66,6 +69,7 @@ impl Default for Options {
             lint: LintOptions::default(),
             append_output: Vec::new(),
             static_fields: BTreeMap::new(),
+            switches: Vec::new(),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
-use monitor_policy::{Color, Condition, FileReport, FlatEvent, Options, RulesFile, Scratch, load};
+use monitor_policy::{
+    Color, Condition, FileReport, FlatEvent, Format, Options, RulesFile, Scratch, load,
+};
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
@@ -89,6 +91,39 @@ proptest! {
         prop_assert_eq!(holds(&format!("{a} or {b}"), &event), left || right);
         prop_assert_eq!(holds(&format!("not ({a})"), &event), !left);
         prop_assert_eq!(holds(&format!("not({a} or {b})"), &event), !left && !right);
+    }
+
+    /// Whatever a format says, it is refused or prints something, as text and as fields.
+    #[test]
+    fn any_format_prints_or_is_refused(
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            "%", "*", "%proc.name", "%evt.arg.flags", "%12", "%0", "proc.aname", "[1]", "[", "]",
+            "toupper(", "concat(", "proc.name", ",", ")", "\"", "é", " ", "%fd.types", "x", "\0",
+            "%join(\"-\", (proc.name, \"b\"))", "%len(evt.buffer)", "%container.info",
+        ]), 0..12),
+        event in event(),
+    ) {
+        if let Ok(format) = Format::parse(&pieces.concat()) {
+            format.text(&event);
+            format.values(&event);
+        }
+    }
+
+    /// Whatever a condition says, it is refused or evaluated.
+    #[test]
+    fn any_condition_is_evaluated_or_refused(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "proc.name", "fd.num", "evt.buffer", "fd.types", "proc.aname[1]", "fd.net", "evt.type",
+            "=", "!=", ">", "in", "pmatch", "regex", "glob", "bcontains", "exists", "anyof", "(a, b)",
+            "(/etc/*, x)", "\"(a|b)*[[:alpha:]]{2,}\"", "5", "open", "cafe", "10.0.0.0/8", "and",
+            "or", "not", "(", ")", "val(proc.pname)", "tolower(proc.name)", "len(fd.types)",
+            "getopt((\"-a\", \"b\"), \"a:\")[a]", "b64(\"YQ==\")",
+        ]), 0..9),
+        event in event(),
+    ) {
+        if let Ok(condition) = Condition::parse(&words.join(" ")) {
+            condition.matches(&event);
+        }
     }
 
     /// Whatever a file says, loading ends with a report that can be shown.

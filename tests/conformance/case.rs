@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::text::KernelValue;
 use anyhow::{Context as _, Result, bail, ensure};
 use monitor_policy::{
     Condition, Diagnostic, EventType, EventTypes, FileReport, FlatEvent, Format, Loaded, Matching,
@@ -44,6 +45,8 @@ pub(crate) struct Case {
     matching: Option<String>,
     /// The tags of rules, sorted.
     tags: Option<BTreeMap<String, Vec<String>>>,
+    /// A value of the kernel, and how the language prints it.
+    value: Option<KernelValue>,
 }
 
 #[derive(Deserialize, PartialEq, Debug)]
@@ -55,6 +58,9 @@ struct Types {
 impl Case {
     /// Tries the case; the error says in what the result differs.
     pub(crate) fn check(&self) -> Result<()> {
+        if let Some(value) = &self.value {
+            return value.check();
+        }
         match (&self.condition, &self.format, &self.files) {
             (Some(condition), None, None) => self.check_condition(condition),
             (None, Some(format), None) => self.check_format(format),

@@ -6,6 +6,7 @@
 //! process or needs the kernel.
 
 mod case;
+mod text;
 
 use anyhow::{Context as _, Result, ensure};
 use case::Case;
@@ -69,10 +70,10 @@ macro_rules! files {
     };
 }
 
-files! { conditions event_types fields formats rules syntax }
+files! { conditions event_types fields formats rules syntax texts }
 
 /// The sections of the specification that are about text, events and results.
-const SECTIONS: [&str; 18] = [
+const SECTIONS: [&str; 19] = [
     "1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "1.7", "2.1", "2.2", "2.3", "2.4", "3.1", "3.2",
-    "3.3", "3.5", "4.1", "4.2", "5",
+    "3.3", "3.4", "3.5", "4.1", "4.2", "5",
 ];

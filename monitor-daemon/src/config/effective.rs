@@ -4,6 +4,7 @@ use monitor_policy::{Matching, SuggestedOutput};
 use serde_yaml::{Mapping, Value};
 
 use super::append;
+use super::switches;
 use super::value::{StdoutFormat, SyslogFormat, SyslogProtocol};
 use super::{Alerts, Config, Docker, JsonProperties, KEYS, Syslog};
 
@@ -51,6 +52,7 @@ impl Config {
             "append_suggested_output" => {
                 (self.rules.suggested_output == SuggestedOutput::Append).into()
             }
+            "rules" => switches::to_yaml(&self.rules.switches),
             "append_output" => append::to_yaml(&self.rules.append_output),
             "static_fields" => {
                 let fields = self.rules.static_fields.iter();

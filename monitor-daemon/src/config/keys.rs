@@ -40,6 +40,13 @@ pub const KEYS: &[Key] = &[
         "Rules less severe than this are not loaded.",
     ),
     key(
+        "rules",
+        "list of sections",
+        "Rules that are switched on or off whatever their files say: `enable` or `disable`, each \
+         with a `rule` (its name; `*` stands for anything) or a `tag`. The last entry that \
+         concerns a rule decides.",
+    ),
+    key(
         "append_suggested_output",
         "`true`, `false`",
         "Whether container and pod fields are appended to every rule's output.",

@@ -12,6 +12,7 @@ mod keys;
 mod raw;
 pub mod reference;
 mod sources;
+mod switches;
 mod value;
 
 use std::net::SocketAddr;

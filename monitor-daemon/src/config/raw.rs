@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::append::RawAppend;
 use super::error::ConfigError;
+use super::switches::RawSwitch;
 use super::value::{
     Bounded, HostPort, Listen, MatchingName, PriorityName, RingBytes, StdoutFormat, SyslogFacility,
     SyslogFormat, SyslogProtocol, optional, scalar,
@@ -33,6 +34,7 @@ pub(super) struct RawConfig {
     rule_matching: Option<MatchingName>,
     #[serde(deserialize_with = "scalar")]
     priority: Option<PriorityName>,
+    rules: Vec<RawSwitch>,
     append_suggested_output: Option<bool>,
     append_output: Vec<RawAppend>,
     static_fields: BTreeMap<String, String>,
@@ -143,6 +145,7 @@ impl RawConfig {
             rule_matching,
             priority,
             append_suggested_output,
+            rules: switches,
             append_output,
             static_fields,
             alerts,
@@ -169,6 +172,7 @@ impl RawConfig {
                 .map(RawAppend::into_append)
                 .collect(),
             static_fields,
+            switches: switches.into_iter().map(|switch| switch.0).collect(),
         };
         Config {
             policies,

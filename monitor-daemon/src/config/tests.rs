@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use monitor_policy::{AppendOutput, ExtraField, Matching, Options, Priority, SuggestedOutput};
+use monitor_policy::{
+    AppendOutput, ExtraField, Matching, Options, Priority, Selected, SuggestedOutput, Switch,
+};
 
 use super::{Config, KEYS, StdoutFormat, SyslogFormat, SyslogProtocol, reference};
 
@@ -47,6 +49,9 @@ policies: [/etc/monitor/policies, /opt/site.yaml]
 rule_matching: all
 priority: Warning
 append_suggested_output: false
+rules:
+  - disable: { rule: '*' }
+  - enable: { tag: network }
 append_output:
   - match: { rule: R, source: syscall, tags: [b, a] }
     extra_output: on %static.site
@@ -78,27 +83,6 @@ fn every_key_is_taken() {
         config.policies,
         ["/etc/monitor/policies", "/opt/site.yaml"].map(PathBuf::from)
     );
-    assert_eq!(config.rules.matching, Matching::All);
-    assert_eq!(config.rules.minimum_priority, Priority::Warning);
-    assert_eq!(config.rules.suggested_output, SuggestedOutput::Omit);
-    assert_eq!(
-        config.rules.append_output,
-        [AppendOutput {
-            rule: Some("R".into()),
-            source: Some("syscall".into()),
-            tags: ["a", "b"].map(str::to_owned).into(),
-            text: Some("on %static.site".into()),
-            fields: vec![
-                ExtraField::Field("proc.name".into()),
-                ExtraField::Formatted {
-                    name: "who".into(),
-                    format: "by %user.name".into(),
-                },
-            ],
-            suggested: true,
-        }]
-    );
-    assert_eq!(config.rules.static_fields["site"], "west");
     assert_eq!(config.alerts.stdout, StdoutFormat::Json);
     assert_eq!(
         config.alerts.file.as_deref(),
@@ -125,6 +109,45 @@ fn every_key_is_taken() {
         (65536, 131_072)
     );
     assert!(config.accept_blind);
+}
+
+#[test]
+fn every_key_about_rules_is_taken() {
+    let config = parse(EVERY_KEY).unwrap();
+    assert_eq!(config.rules.matching, Matching::All);
+    assert_eq!(config.rules.minimum_priority, Priority::Warning);
+    assert_eq!(config.rules.suggested_output, SuggestedOutput::Omit);
+    assert_eq!(
+        config.rules.switches,
+        [
+            Switch {
+                enabled: false,
+                rules: Selected::Named("*".into()),
+            },
+            Switch {
+                enabled: true,
+                rules: Selected::Tagged("network".into()),
+            },
+        ]
+    );
+    assert_eq!(
+        config.rules.append_output,
+        [AppendOutput {
+            rule: Some("R".into()),
+            source: Some("syscall".into()),
+            tags: ["a", "b"].map(str::to_owned).into(),
+            text: Some("on %static.site".into()),
+            fields: vec![
+                ExtraField::Field("proc.name".into()),
+                ExtraField::Formatted {
+                    name: "who".into(),
+                    format: "by %user.name".into(),
+                },
+            ],
+            suggested: true,
+        }]
+    );
+    assert_eq!(config.rules.static_fields["site"], "west");
 }
 
 #[test]
@@ -165,6 +188,14 @@ const WRONG_KEYS: &[(&str, &str)] = &[
 ];
 
 const WRONG_VALUES: &[(&str, &str)] = &[
+    (
+        "rules:\n  - enable: {}\n",
+        "m.yaml:2:3: rules: expected one of `rule` and `tag`",
+    ),
+    (
+        "rules:\n  - {enable: {rule: a}, disable: {rule: b}}\n",
+        "m.yaml:2:3: rules: expected one of `enable` and `disable`",
+    ),
     (
         "alerts: {syslog: {address: log}}\n",
         "m.yaml:1:28: alerts.syslog.address: expected a host with a port, such as \

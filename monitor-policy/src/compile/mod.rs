@@ -37,6 +37,7 @@ use crate::output::Template;
 use crate::program::{Builder, Graph, NodeId};
 use crate::rules::{Finding, Lists, Rule as Definition, Store, with_exceptions};
 use crate::source::Sourced;
+use crate::switch::is_enabled;
 use macros::references;
 
 /// A rule that matches more types than this does not restrict them in earnest.
@@ -151,16 +152,25 @@ impl Compiler<'_> {
             output: &rule.output,
             template: &output,
         };
-        if rule.enabled && self.options.lint.group != LintGroup::None {
+        let definition = self.switched(rule);
+        if definition.enabled && self.options.lint.group != LintGroup::None {
             self.lint(subject, facts);
         }
         self.rules.push(CompiledRule {
-            definition: rule.clone(),
+            definition,
             condition,
             event_types,
             output,
             fields: lowered.fields,
         });
+    }
+
+    /// The definition, on or off as the options say.
+    fn switched(&self, rule: &Definition) -> Definition {
+        let switches = &self.options.switches;
+        let mut definition = rule.clone();
+        definition.enabled = is_enabled(rule.enabled, &rule.item.name, &rule.tags, switches);
+        definition
     }
 
     /// The output with what is appended, or what is wrong with it.

@@ -278,3 +278,35 @@ fn less_severe_rules_are_dropped() {
     assert_eq!(rules(Priority::Notice), 1);
     assert_eq!(rules(Priority::Warning), 0);
 }
+
+#[test]
+fn rules_are_switched_from_outside() {
+    let text = rule("one", "evt.type=open") + "  tags: [a]\n" + &rule("two", "evt.type=open");
+    let off = rule("three", "evt.type=open") + "  enabled: false\n  tags: [a]\n";
+    let text = text + &off;
+    let file = RulesFile {
+        name: "a",
+        text: &text,
+    };
+    let enabled = |switches: &[(bool, Selected)]| {
+        let switch = |(enabled, rules): &(bool, Selected)| Switch {
+            enabled: *enabled,
+            rules: rules.clone(),
+        };
+        let options = Options {
+            switches: switches.iter().map(switch).collect(),
+            ..Options::default()
+        };
+        let policy = load(&[file], &options).policy.expect("it loads");
+        let enabled = policy.rules().iter().filter(|rule| rule.enabled);
+        enabled.map(|rule| rule.name.clone()).collect::<Vec<_>>()
+    };
+    let named = |name: &str| Selected::Named(name.to_owned());
+    let tagged = Selected::Tagged("a".to_owned());
+    assert_eq!(enabled(&[]), ["one", "two"]);
+    assert_eq!(enabled(&[(false, named("t*"))]), ["one"]);
+    assert_eq!(
+        enabled(&[(false, named("*")), (true, tagged)]),
+        ["one", "three"]
+    );
+}

@@ -7,6 +7,7 @@ mod documents;
 mod exceptions;
 
 use monitor_policy::{Loaded, Options, Priority, RulesFile, load};
+use monitor_policy::{Selected, Switch};
 
 fn load_texts(texts: &[&str]) -> Loaded {
     let names = ["a", "b", "c"];

@@ -327,4 +327,13 @@ mod tests {
         }
         assert_eq!(answers("x\n\u{7f}\n{}").len(), 3);
     }
+
+    proptest::proptest! {
+        /// As many answers as lines, whatever they say.
+        #[test]
+        fn every_line_is_answered(lines in proptest::collection::vec("[ -~é]{0,20}", 0..8)) {
+            let asked = lines.iter().filter(|line| !line.trim().is_empty()).count();
+            proptest::prop_assert_eq!(answers(&lines.join("\n")).len(), asked);
+        }
+    }
 }

@@ -170,11 +170,10 @@ fn upstream() -> Option<Policy> {
             return None;
         }
     };
-    let file = |(name, text)| RulesFile { name, text };
     let files: Vec<_> = names
         .into_iter()
         .zip(&texts)
-        .map(|(name, text)| file((name, text)))
+        .map(|(name, text)| RulesFile { name, text })
         .collect();
     load(&files, &all()).policy
 }

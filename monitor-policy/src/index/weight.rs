@@ -34,7 +34,11 @@ fn of_field_of(graph: &Graph, leaf: &Leaf) -> u32 {
         | Field::UserUid
         | Field::UserLoginuid
         | Field::ProcTty
-        | Field::ProcVpid => COMMON,
+        | Field::ProcVpid
+        // A list of names, for a process with capabilities.
+        | Field::ThreadCapPermitted
+        | Field::ThreadCapEffective
+        | Field::ThreadCapInheritable => COMMON,
         found if found.definition().kind == FieldKind::Bool => COMMON,
         _ => 0,
     }
@@ -63,6 +67,9 @@ pub(super) fn of_field(field: &FieldRef) -> u32 {
         | Field::ProcPcmdline
         | Field::ProcAcmdline
         | Field::ProcEnv
+        | Field::ThreadCapPermitted
+        | Field::ThreadCapEffective
+        | Field::ThreadCapInheritable
         | Field::ProcExeline => 12,
         _ if field.is_any() => 30,
         _ => 6,

@@ -36,6 +36,8 @@ pub(crate) struct Frame<'p, 'e> {
     view: View,
     memory: &'p mut Memory,
     values: Vec<Value<'e>>,
+    /// Whether a list is among the values.
+    has_lists: bool,
 }
 
 impl std::fmt::Debug for dyn Event + '_ {
@@ -61,6 +63,7 @@ impl<'p, 'e> Frame<'p, 'e> {
             view,
             memory,
             values,
+            has_lists: false,
         }
     }
 
@@ -80,9 +83,11 @@ impl<'p, 'e> Frame<'p, 'e> {
 
     /// Gives the memory back.
     pub(crate) fn end(mut self) {
-        for value in self.values.drain(..) {
-            if let Value::List(list) = value {
-                self.memory.lists.push(recycle(list));
+        if self.has_lists {
+            for value in self.values.drain(..) {
+                if let Value::List(list) = value {
+                    self.memory.lists.push(recycle(list));
+                }
             }
         }
         self.memory.values = recycle(self.values);
@@ -207,6 +212,7 @@ impl<'p, 'e> Frame<'p, 'e> {
         let mut list = self.memory.lists.pop().unwrap_or_default();
         let answered = self.event.elements(field, self.view, &mut list);
         if answered && !list.is_empty() {
+            self.has_lists = true;
             return Some(Value::List(list));
         }
         self.memory.lists.push(recycle(list));

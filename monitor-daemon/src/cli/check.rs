@@ -133,16 +133,21 @@ fn text(reports: &[FileReport]) -> String {
 }
 
 fn verdict(report: &FileReport) -> String {
+    let more = match report.omitted() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
     let count = |number: usize, noun| match number {
         1 => format!("1 {noun}"),
         _ => format!("{number} {noun}s"),
     };
-    match (report.errors().len(), report.warnings().len()) {
+    let told = match (report.errors().len(), report.warnings().len()) {
         (0, 0) => "ok".to_owned(),
         (0, warnings) => format!("ok, {}", count(warnings, "warning")),
         (errors, 0) => count(errors, "error"),
         (errors, warnings) => {
             format!("{}, {}", count(errors, "error"), count(warnings, "warning"))
         }
-    }
+    };
+    told + &more
 }

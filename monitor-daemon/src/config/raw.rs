@@ -157,7 +157,8 @@ impl RawConfig {
                 Some(true) => SuggestedOutput::Append,
                 Some(false) => SuggestedOutput::Omit,
             },
-            lint: monitor_policy::LintOptions::default(),
+            lint: default.lint,
+            limits: default.limits,
         };
         Config {
             policies,

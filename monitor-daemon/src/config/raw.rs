@@ -8,6 +8,7 @@ use monitor_policy::{Options, SuggestedOutput};
 use serde::Deserialize;
 
 use super::error::ConfigError;
+use super::limits::RawLimits;
 use super::value::{
     Bounded, HostPort, Listen, MatchingName, PriorityName, RingBytes, StdoutFormat, SyslogFacility,
     SyslogFormat, SyslogProtocol, optional, scalar,
@@ -40,6 +41,7 @@ pub(super) struct RawConfig {
     docker: RawDocker,
     rings: RawRings,
     accept_blind: bool,
+    limits: RawLimits,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -147,6 +149,7 @@ impl RawConfig {
             docker,
             rings,
             accept_blind,
+            limits,
         } = self;
         let default = Options::default();
         let rules = Options {
@@ -158,7 +161,7 @@ impl RawConfig {
                 Some(false) => SuggestedOutput::Omit,
             },
             lint: default.lint,
-            limits: default.limits,
+            limits: limits.into_limits(),
         };
         Config {
             policies,

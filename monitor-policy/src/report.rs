@@ -124,7 +124,12 @@ impl FileReport {
             .errors
             .iter()
             .chain(&self.warnings)
-            .filter(|found| matches!(found.code, Code::YamlValidate | Code::UnknownKey))
+            .filter(|found| {
+                matches!(
+                    found.code,
+                    Code::YamlValidate | Code::UnknownItem | Code::UnknownKey
+                )
+            })
             .map(|found| found.message.as_str())
             .collect();
         let all = |found: &[Diagnostic]| -> Value {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::macros::{Macros, references};
 use super::{Problem, leaf, names};
 use crate::condition::Fault;
-use crate::condition::ast::{Check, Expr, Name};
+use crate::condition::ast::{Check, Expr, Name, Right};
 use crate::diagnostic::Severity;
 use crate::program::{Builder, NodeId};
 use crate::rules::{Finding, Store};
@@ -13,6 +13,9 @@ use crate::source::Sourced;
 
 /// Greatest height of a condition with its macros: evaluation recurses that deep.
 const MAX_HEIGHT: usize = 1000;
+
+/// Most values of a list that are told to be wrong.
+const MAX_FAULTS: usize = 20;
 
 /// What became of an expression.
 #[derive(Clone, Debug, Default)]
@@ -166,11 +169,41 @@ impl<'a> Expressions<'a> {
                 Some(node)
             }
             Err(fault) => {
-                let fault = names::hint(fault, check, self.store);
-                result.problems.push(Problem::new(fault, text));
+                for fault in self.faults_of_values(check, fault) {
+                    let fault = names::hint(fault, check, self.store);
+                    result.problems.push(Problem::new(fault, text));
+                }
                 None
             }
         }
+    }
+
+    /// A fault of a test, and when it is that of a value in a list, those of the other values.
+    fn faults_of_values(&mut self, check: &Check, first: Fault) -> Vec<Fault> {
+        let Right::List(list) = &check.right else {
+            return vec![first];
+        };
+        let Some(index) = list.iter().position(|one| one.span == first.span) else {
+            return vec![first];
+        };
+        let others = list.iter().skip(index + 1);
+        let mut faults = vec![first];
+        let mut alone = Check {
+            left: check.left.clone(),
+            operator: check.operator,
+            operator_span: check.operator_span.clone(),
+            right: Right::None,
+            span: check.span.clone(),
+        };
+        for literal in others {
+            alone.right = Right::List(vec![literal.clone()]);
+            let fault = leaf::compile(&alone, &mut self.builder, &mut Vec::new()).err();
+            faults.extend(fault.filter(|fault| fault.span == literal.span));
+            if faults.len() >= MAX_FAULTS {
+                break;
+            }
+        }
+        faults
     }
 
     /// All parts, so that each problem is reported; a node only if all are well.

@@ -19,6 +19,8 @@ pub struct LoadLimits {
     pub condition_bytes: usize,
     /// The same of all conditions and macros together.
     pub total_condition_bytes: usize,
+    /// Different regular expressions; each may take 512 KiB of memory.
+    pub regexes: usize,
     /// Nesting of parentheses in a condition, at most 1000, which is Falco's.
     pub nesting: usize,
     /// Errors of a file that are told, and as many warnings.
@@ -35,6 +37,7 @@ impl Default for LoadLimits {
             list_items: 100_000,
             condition_bytes: 2 << 20,
             total_condition_bytes: 32 << 20,
+            regexes: 1000,
             nesting: 1000,
             diagnostics: 200,
         }

@@ -354,6 +354,21 @@ fn broken_conditions() {
 }
 
 #[test]
+fn regular_expressions() {
+    let rules = |count, regex: &str| {
+        lines(count, |n| {
+            let condition = format!("evt.type = openat and fd.name regex \"{regex}x{n}\"");
+            rule(&format!("R{n}"), &condition)
+        })
+    };
+    let big = rules(20, "([a-z0-9]{900}){50}");
+    check("big expressions", &big, Refused("it is too big"), 64, 512);
+    let many = rules(1100, "[a-z]*");
+    let refused = Refused("more than 1000 regular expressions");
+    check("many expressions", &many, refused, 256, 1024);
+}
+
+#[test]
 fn what_is_deep_can_be_tried() {
     let mut text = "- macro: m0\n  condition: fd.num > 2\n".to_owned();
     for n in 0..400 {

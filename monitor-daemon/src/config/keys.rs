@@ -185,6 +185,11 @@ pub const KEYS: &[Key] = &[
         "The same of all conditions and macros together.",
     ),
     key(
+        "limits.regexes",
+        "1 to 100000",
+        "Different regular expressions of all rules; each may take 512 KiB of memory.",
+    ),
+    key(
         "limits.nesting",
         "1 to 1000",
         "Nesting of parentheses in a condition.",

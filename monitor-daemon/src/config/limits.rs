@@ -25,6 +25,8 @@ pub(super) struct RawLimits {
     #[serde(deserialize_with = "scalar")]
     total_condition_bytes: Option<Bounded<1024, 1_073_741_824>>,
     #[serde(deserialize_with = "scalar")]
+    regexes: Option<Bounded<1, 100_000>>,
+    #[serde(deserialize_with = "scalar")]
     nesting: Option<Bounded<1, 1000>>,
     #[serde(deserialize_with = "scalar")]
     diagnostics: Option<Bounded<1, 100_000>>,
@@ -41,6 +43,7 @@ impl RawLimits {
             list_items: or(self.list_items, default.list_items),
             condition_bytes: or(self.condition_bytes, default.condition_bytes),
             total_condition_bytes: or(self.total_condition_bytes, default.total_condition_bytes),
+            regexes: or(self.regexes, default.regexes),
             nesting: or(self.nesting, default.nesting),
             diagnostics: or(self.diagnostics, default.diagnostics),
         }
@@ -63,6 +66,7 @@ pub(super) fn value(limits: &LoadLimits, name: &str) -> Value {
         "list_items" => limits.list_items,
         "condition_bytes" => limits.condition_bytes,
         "total_condition_bytes" => limits.total_condition_bytes,
+        "regexes" => limits.regexes,
         "nesting" => limits.nesting,
         "diagnostics" => limits.diagnostics,
         _ => return Value::Null,

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::macros::{Macros, references};
 use super::{Problem, leaf, names};
 use crate::condition::Fault;
-use crate::condition::ast::{Check, Expr, Name, Right};
-use crate::diagnostic::Severity;
+use crate::condition::ast::{Check, Expr, Name, Operator, Right};
+use crate::diagnostic::{Code, Severity};
+use crate::limits::LoadLimits;
 use crate::program::{Builder, NodeId};
 use crate::rules::{Finding, Store};
 use crate::source::Sourced;
@@ -35,6 +36,9 @@ pub(crate) struct Expressions<'a> {
     macros: Macros,
     builder: Builder,
     lowered: HashMap<String, Lowered>,
+    /// The regular expressions so far.
+    regexes: HashSet<Vec<u8>>,
+    max_regexes: usize,
 }
 
 impl<'a> Expressions<'a> {
@@ -45,6 +49,16 @@ impl<'a> Expressions<'a> {
             macros,
             builder,
             lowered: HashMap::new(),
+            regexes: HashSet::new(),
+            max_regexes: LoadLimits::default().regexes,
+        }
+    }
+
+    /// The same with so many regular expressions at most.
+    pub(crate) fn with_regexes(self, max_regexes: usize) -> Self {
+        Self {
+            max_regexes,
+            ..self
         }
     }
 
@@ -160,7 +174,9 @@ impl<'a> Expressions<'a> {
 
     fn leaf(&mut self, check: &Check, text: &Sourced, result: &mut Lowered) -> Option<NodeId> {
         let mut warnings = Vec::new();
-        let node = leaf::compile(check, &mut self.builder, &mut warnings);
+        let node = self
+            .check_regexes(check)
+            .and_then(|()| leaf::compile(check, &mut self.builder, &mut warnings));
         let problem = |fault| Problem::new(fault, text);
         result.problems.extend(warnings.into_iter().map(problem));
         match node {
@@ -176,6 +192,26 @@ impl<'a> Expressions<'a> {
                 None
             }
         }
+    }
+
+    /// Each regular expression takes memory for as long as the policy is there.
+    fn check_regexes(&mut self, check: &Check) -> Result<(), Fault> {
+        if check.operator != Operator::Regex {
+            return Ok(());
+        }
+        let literals = match &check.right {
+            Right::Literal(one) => std::slice::from_ref(one),
+            Right::List(list) | Right::Modified(_, list) => list,
+            Right::None | Right::Operand(_) => &[],
+        };
+        for literal in literals {
+            if self.regexes.len() >= self.max_regexes && !self.regexes.contains(&literal.bytes) {
+                let message = format!("more than {} regular expressions", self.max_regexes);
+                return Err(Fault::new(Code::Validate, message, literal.span.clone()));
+            }
+            self.regexes.insert(literal.bytes.clone());
+        }
+        Ok(())
     }
 
     /// A fault of a test, and when it is that of a value in a list, those of the other values.

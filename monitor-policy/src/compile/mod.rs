@@ -75,7 +75,8 @@ pub(crate) fn compile(store: &Store, options: Options) -> Compiled {
     let mut compiler = Compiler {
         options,
         lists,
-        expressions: Expressions::new(store, macros, Builder::default()),
+        expressions: Expressions::new(store, macros, Builder::default())
+            .with_regexes(options.limits.regexes),
         findings,
         rules: Vec::new(),
         linted: HashSet::new(),

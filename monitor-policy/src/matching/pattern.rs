@@ -2,6 +2,9 @@
 
 use regex::Regex;
 
+/// Memory that one expression may take, and as much again while it is matched: rules may have many.
+const MAX_BYTES: usize = 512 << 10;
+
 /// A regular expression for whole texts.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern(Regex);
@@ -12,6 +15,8 @@ impl Pattern {
         refuse_extensions(source)?;
         let whole = format!("^(?:{source})$");
         let regex = regex::RegexBuilder::new(&whole)
+            .size_limit(MAX_BYTES)
+            .dfa_size_limit(MAX_BYTES)
             .build()
             .map_err(|error| match error {
                 regex::Error::CompiledTooBig(_) => "it is too big".to_owned(),

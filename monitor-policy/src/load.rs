@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use crate::append::AppendOutput;
 use crate::compile;
 use crate::diagnostic::{Code, Severity};
+use crate::limits::LoadLimits;
 use crate::lint::{Allowed, FileKind, LintOptions};
 use crate::policy::Policy;
 use crate::priority::Priority;
@@ -58,6 +59,8 @@ pub struct Options {
     pub static_fields: BTreeMap<String, String>,
     /// Which rules are on or off, whatever their files say.
     pub switches: Vec<Switch>,
+    /// How much the files may ask for.
+    pub limits: LoadLimits,
 }
 
 impl Default for Options {
@@ -70,6 +73,7 @@ impl Default for Options {
             append_output: Vec::new(),
             static_fields: BTreeMap::new(),
             switches: Vec::new(),
+            limits: LoadLimits::default(),
         }
     }
 }
@@ -99,7 +103,7 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
             mut findings,
             starts,
             kind,
-        } = apply(&mut store, index, file.text);
+        } = apply(&mut store, index, file.text, &options.limits);
         allowed.push(Allowed::new(index, file.text, &starts));
         kinds.push(kind);
         let result = compile::compile(&store, options);
@@ -133,11 +137,12 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
         findings.retain(|finding| {
             reported.insert((finding.code, finding.place, finding.message.clone()))
         });
+        let omitted = truncate(&mut findings, options.limits.diagnostics);
         let diagnostics = findings
             .iter()
             .map(|finding| finding.locate(files))
             .collect();
-        reports.push(FileReport::new(index, files, diagnostics));
+        reports.push(FileReport::new(index, files, diagnostics).with_omitted(omitted));
         compiled = Some(result);
     }
     let successful = reports.iter().all(FileReport::is_successful);
@@ -149,11 +154,26 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
     }
 }
 
+/// Drops what is more than so many errors and so many warnings; how many that were.
+fn truncate(findings: &mut Vec<Finding>, limit: usize) -> usize {
+    let before = findings.len();
+    let (mut errors, mut warnings) = (0, 0);
+    findings.retain(|finding| {
+        let count = match finding.code.severity() {
+            Severity::Error => &mut errors,
+            Severity::Warning => &mut warnings,
+        };
+        *count += 1;
+        *count <= limit.max(1)
+    });
+    before - findings.len()
+}
+
 /// The definitions of files, whatever is wrong with them.
 pub(crate) fn store(files: &[RulesFile<'_>]) -> Store {
     let mut store = Store::default();
     for (index, file) in files.iter().enumerate() {
-        apply(&mut store, index, file.text);
+        apply(&mut store, index, file.text, &LoadLimits::default());
     }
     store
 }
@@ -167,20 +187,30 @@ struct Applied {
 }
 
 /// Reads a file and applies its items.
-fn apply(store: &mut Store, index: usize, text: &str) -> Applied {
+fn apply(store: &mut Store, index: usize, text: &str, limits: &LoadLimits) -> Applied {
     let FileItems {
         items,
         mut findings,
         broken_macros,
         starts,
         kind,
-    } = rules::read(index, text);
+    } = rules::read(index, text, limits);
     for name in broken_macros {
         store.add_broken_macro(name);
     }
+    let mut errors = 0;
     for item in items {
+        if store.len() >= limits.items {
+            let message = format!("more than {} rules, macros and lists", limits.items);
+            findings.push(Finding::new(Code::Validate, message, item.place()));
+            break;
+        }
         let result = store.apply(item, &mut findings);
+        errors += usize::from(result.is_err());
         findings.extend(result.err());
+        if errors > limits.diagnostics {
+            break;
+        }
     }
     Applied {
         findings,

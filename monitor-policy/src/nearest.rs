@@ -1,5 +1,11 @@
 //! Finds the name that was probably meant.
 
+/// Longest name that is looked at, in bytes.
+const MAX_LENGTH: usize = 100;
+
+/// Most candidates of about its length.
+const MAX_CANDIDATES: usize = 2000;
+
 /// ``did you mean `x`?`` for the candidate nearest to `name`, if one is near.
 pub(crate) fn hint<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     nearest(name, candidates).map(|found| format!("did you mean `{found}`?"))
@@ -11,9 +17,13 @@ pub(crate) fn nearest<'a>(
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).clamp(1, 4);
+    if name.len() > MAX_LENGTH {
+        return None;
+    }
     let name = name.to_ascii_lowercase();
     let near = candidates
         .filter(|candidate| candidate.len().abs_diff(name.len()) <= limit)
+        .take(MAX_CANDIDATES)
         .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= limit);
     near.min_by_key(|(distance, _)| *distance)

@@ -1,14 +1,18 @@
 //! The result of loading one rules file.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use crate::diagnostic::{Code, Diagnostic, Related, Severity};
+use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::load::RulesFile;
+
+/// So much of a line is shown before and behind what is wrong, in bytes.
+const LONG_LINE: usize = 2000;
 
 /// Whether a rendering uses terminal colours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,6 +31,8 @@ pub struct FileReport {
     sources: Arc<[(String, String)]>,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
+    /// How many more there were.
+    omitted: usize,
 }
 
 impl FileReport {
@@ -54,7 +60,20 @@ impl FileReport {
             sources,
             errors,
             warnings,
+            omitted: 0,
         }
+    }
+
+    /// Remembers how many diagnostics are left out.
+    pub(crate) fn with_omitted(mut self, omitted: usize) -> Self {
+        self.omitted = omitted;
+        self
+    }
+
+    /// How many errors and warnings are left out, see
+    /// [`LoadLimits::diagnostics`](crate::LoadLimits::diagnostics).
+    pub fn omitted(&self) -> usize {
+        self.omitted
     }
 
     /// The report of a file that could not be read; `reason` is the system's.
@@ -105,7 +124,12 @@ impl FileReport {
             .errors
             .iter()
             .chain(&self.warnings)
-            .filter(|found| matches!(found.code, Code::YamlValidate | Code::UnknownKey))
+            .filter(|found| {
+                matches!(
+                    found.code,
+                    Code::YamlValidate | Code::UnknownItem | Code::UnknownKey
+                )
+            })
             .map(|found| found.message.as_str())
             .collect();
         let all = |found: &[Diagnostic]| -> Value {
@@ -137,10 +161,14 @@ impl FileReport {
             let warning = found.severity() == Severity::Warning;
             (warning, found.file != self.name(), found.offset)
         });
-        found
-            .iter()
+        let shown = found.iter();
+        let mut text: String = shown
             .map(|found| self.render_one(found, &renderer) + "\n\n")
-            .collect()
+            .collect();
+        if self.omitted > 0 {
+            let _ = writeln!(text, "… and {} more in {}\n", self.omitted, self.name());
+        }
+        text
     }
 
     fn text_of(&self, file: &str) -> &str {
@@ -154,22 +182,26 @@ impl FileReport {
             Severity::Warning => Level::WARNING,
         };
         let kind = AnnotationKind::Primary;
-        let snippet = self.snippet(kind, &found.file, (found.line, found.offset, found.length));
+        let place = Located {
+            file: &found.file,
+            line: found.line,
+            column: found.column,
+            offset: found.offset,
+            length: found.length,
+        };
+        let snippet = self.snippet(kind, &place);
         let title = level.primary_title(&found.message).id(found.code.name());
         let mut group = title.element(snippet);
-        for Related {
-            message,
-            file,
-            line,
-            offset,
-            length,
-            ..
-        } in &found.related
-        {
-            let kind = AnnotationKind::Context;
-            let place = (*line, *offset, *length);
-            group = note(group, message.clone());
-            group = group.element(self.snippet(kind, file, place));
+        for related in &found.related {
+            let place = Located {
+                file: &related.file,
+                line: related.line,
+                column: related.column,
+                offset: related.offset,
+                length: related.length,
+            };
+            group = note(group, related.message.clone());
+            group = group.element(self.snippet(AnnotationKind::Context, &place));
         }
         if let Some(item) = &found.item {
             group = note(group, format!("in {} `{}`", item.kind, item.name));
@@ -180,24 +212,29 @@ impl FileReport {
         renderer.render(&[group])
     }
 
-    /// A line of a file with a stretch of it underlined, from its line, offset and length.
-    fn snippet<'s>(
-        &'s self,
-        kind: AnnotationKind,
-        file: &'s str,
-        (line, offset, length): (usize, usize, usize),
-    ) -> Snippet<'s, Annotation<'s>> {
-        let text = self.text_of(file);
-        let (start, end) = underlined(text, offset, length);
+    /// A line of a file with a stretch of it underlined. Of a long line what is around it, or when
+    /// that is far from its begin, the place alone.
+    fn snippet<'s>(&'s self, kind: AnnotationKind, place: &Located<'s>) -> Element<'s> {
+        let text = self.text_of(place.file);
+        let (start, end) = underlined(text, place.offset, place.length);
         // Only the line is handed over: the renderer looks at all that it gets.
         let before = text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        if start - line_start > LONG_LINE {
+            let origin = Origin::path(place.file).line(place.line);
+            return origin.char_column(place.column).into();
+        }
         let rest = text.get(line_start..).unwrap_or_default();
-        let shown = rest.lines().next().unwrap_or_default();
-        Snippet::source(shown)
-            .path(file)
-            .line_start(line)
+        let line = rest.lines().next().unwrap_or_default();
+        let mut shown = (end - line_start + LONG_LINE).min(line.len());
+        while !line.is_char_boundary(shown) {
+            shown -= 1;
+        }
+        Snippet::source(line.get(..shown).unwrap_or_default())
+            .path(place.file)
+            .line_start(place.line)
             .annotation(kind.span(start - line_start..end - line_start))
+            .into()
     }
 
     fn diagnostic_json(&self, found: &Diagnostic) -> Value {
@@ -232,6 +269,15 @@ impl FileReport {
     }
 }
 
+/// A stretch of a file.
+struct Located<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    offset: usize,
+    length: usize,
+}
+
 fn note(group: Group<'_>, text: String) -> Group<'_> {
     group.element(Level::NOTE.message(text))
 }
@@ -246,7 +292,7 @@ fn underlined(text: &str, offset: usize, length: usize) -> (usize, usize) {
         .get(start..)
         .and_then(|rest| rest.lines().next())
         .unwrap_or_default();
-    let mut length = length.min(line.len());
+    let mut length = length.min(line.len()).min(LONG_LINE);
     while !line.is_char_boundary(length) {
         length += 1;
     }
@@ -259,5 +305,9 @@ fn snippet(text: &str, found: &Diagnostic) -> String {
         .lines()
         .nth(found.line.saturating_sub(1))
         .unwrap_or_default();
-    format!("{line}\n{}^\n", " ".repeat(found.column.saturating_sub(1)))
+    if found.column > LONG_LINE {
+        return String::new();
+    }
+    let shown: String = line.chars().take(found.column + LONG_LINE).collect();
+    format!("{shown}\n{}^\n", " ".repeat(found.column.saturating_sub(1)))
 }

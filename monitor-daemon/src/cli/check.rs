@@ -71,19 +71,7 @@ fn warning(name: &str) -> Result<Code, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let lint = LintOptions {
-        group: match arguments.lint {
-            Lint::None => LintGroup::None,
-            Lint::Likely => LintGroup::Likely,
-            Lint::All => LintGroup::All,
-        },
-        unfilled: UNFILLED,
-    };
-    let options = Options {
-        lint,
-        ..Options::default()
-    };
-    let mut reports = check(policies::read(&arguments.files)?, &options);
+    let mut reports = check(policies::read(&arguments.files)?, &options(arguments.lint));
     for report in &mut reports {
         report.allow(&arguments.allow);
     }
@@ -98,6 +86,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         Ok(())
     } else {
         Err(Error::Refused)
+    }
+}
+
+fn options(lint: Lint) -> Options {
+    let group = match lint {
+        Lint::None => LintGroup::None,
+        Lint::Likely => LintGroup::Likely,
+        Lint::All => LintGroup::All,
+    };
+    Options {
+        lint: LintOptions {
+            group,
+            unfilled: UNFILLED,
+        },
+        ..Options::default()
     }
 }
 
@@ -133,16 +136,69 @@ fn text(reports: &[FileReport]) -> String {
 }
 
 fn verdict(report: &FileReport) -> String {
+    let more = match report.omitted() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
     let count = |number: usize, noun| match number {
         1 => format!("1 {noun}"),
         _ => format!("{number} {noun}s"),
     };
-    match (report.errors().len(), report.warnings().len()) {
+    let told = match (report.errors().len(), report.warnings().len()) {
         (0, 0) => "ok".to_owned(),
         (0, warnings) => format!("ok, {}", count(warnings, "warning")),
         (errors, 0) => count(errors, "error"),
         (errors, warnings) => {
             format!("{}, {}", count(errors, "error"), count(warnings, "warning"))
         }
+    };
+    told + &more
+}
+
+#[cfg(test)]
+mod tests {
+    use monitor_policy::Color;
+
+    use super::*;
+
+    #[test]
+    fn the_built_in_policies_have_nothing_to_mend() {
+        for file in crate::default_policies::FILES {
+            let loaded = monitor_policy::load(&[*file], &options(Lint::Likely));
+            let said: String = loaded
+                .files
+                .iter()
+                .map(|file| file.render(Color::Never))
+                .collect();
+            assert_eq!(said, "", "{}", file.name);
+        }
+    }
+
+    #[test]
+    fn a_rule_that_needs_what_is_never_filled_is_warned_of() {
+        let text = "- rule: R\n  desc: d\n  priority: notice\n  output: o\n  condition: evt.type = \
+                    openat and evt.infra.docker.name exists\n";
+        let file = RulesFile { name: "r", text };
+        let mut report = monitor_policy::load(&[file], &options(Lint::Likely))
+            .files
+            .remove(0);
+        let codes = |report: &FileReport| -> Vec<_> {
+            report.warnings().iter().map(|found| found.code).collect()
+        };
+        assert_eq!(codes(&report), [Code::LintUnfilledField]);
+        assert_eq!(verdict(&report), "ok, 1 warning");
+        report.allow(&[Code::LintUnfilledField]);
+        assert_eq!(verdict(&report), "ok");
+    }
+
+    #[test]
+    fn only_warnings_can_be_allowed() {
+        let refused = |name| warning(name).unwrap_err();
+        assert_eq!(warning("LINT_NEVER_TRUE"), Ok(Code::LintNeverTrue));
+        assert_eq!(refused("LOAD_ERR_VALIDATE"), "an error cannot be silenced");
+        assert_eq!(
+            refused("LINT_NEVER_TRU"),
+            "no such warning; did you mean LINT_NEVER_TRUE?"
+        );
     }
 }

@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
-use monitor_policy::{
-    Code, EXPLAINED_CODES, ExplainedCode, Field, FieldFlags, LintGroup, Severity,
-};
+use monitor_policy::{EXPLAINED_CODES, ExplainedCode, Field, FieldFlags, LintGroup, Severity};
 
 use super::error::{EXIT_CODES, Error};
 use super::fields;
@@ -88,14 +86,6 @@ directly above it or indented within it, which Falco does not mind:
 ```
 ";
 
-/// Codes that are of group `all` in files made for others.
-const LOCAL: &[Code] = &[
-    Code::LintRedefined,
-    Code::LintLongName,
-    Code::LintMixed,
-    Code::LintPatternInList,
-];
-
 fn diagnostics() -> String {
     let mut text = String::from(ABOUT_DIAGNOSTICS);
     for ExplainedCode {
@@ -108,7 +98,7 @@ fn diagnostics() -> String {
             (Severity::Error, _) => "Error",
             (Severity::Warning, None) => "Warning",
             (Severity::Warning, Some(LintGroup::All)) => "Lint, `all`",
-            (Severity::Warning, Some(_)) if LOCAL.contains(code) => "Lint, `likely`, *local*",
+            (Severity::Warning, Some(_)) if code.lints_local_files() => "Lint, `likely`, *local*",
             (Severity::Warning, Some(_)) => "Lint, `likely`",
         };
         let _ = writeln!(

@@ -4,6 +4,7 @@ use monitor_policy::{Matching, SuggestedOutput};
 use serde_yaml::{Mapping, Value};
 
 use super::append;
+use super::limits;
 use super::switches;
 use super::value::{StdoutFormat, SyslogFormat, SyslogProtocol};
 use super::{Alerts, Config, Docker, JsonProperties, KEYS, Syslog};
@@ -32,6 +33,7 @@ impl Config {
             Some(("docker", name)) => docker(&self.docker, name),
             Some(("rings", "lifecycle_bytes")) => self.rings.lifecycle.bytes().into(),
             Some(("rings", "bulk_bytes")) => self.rings.bulk.bytes().into(),
+            Some(("limits", name)) => limits::value(&self.rules.limits, name),
             _ => self.top(key),
         }
     }

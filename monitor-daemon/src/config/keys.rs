@@ -167,4 +167,56 @@ pub const KEYS: &[Key] = &[
         "Whether the daemon starts although a rule needs a kind of event that nothing on this \
          kernel provides.",
     ),
+    key(
+        "limits.file_bytes",
+        "1024 to 1073741824",
+        "Bytes of a rules file. What goes over a limit does not load, with an error that names it.",
+    ),
+    key(
+        "limits.yaml_nodes",
+        "100 to 100000000",
+        "Nodes of a YAML document, those behind aliases counted each time; 16 bytes of text count \
+         as one more.",
+    ),
+    key(
+        "limits.yaml_depth",
+        "8 to 200",
+        "Nesting of a YAML document.",
+    ),
+    key(
+        "limits.items",
+        "1 to 1000000",
+        "Rules, macros and lists of all files together.",
+    ),
+    key(
+        "limits.list_items",
+        "1 to 10000000",
+        "Items of a list with those of the lists in it; all lists together may have ten times as \
+         many.",
+    ),
+    key(
+        "limits.condition_bytes",
+        "1024 to 1073741824",
+        "Bytes of a condition with its lists and exceptions put in.",
+    ),
+    key(
+        "limits.total_condition_bytes",
+        "1024 to 1073741824",
+        "The same of all conditions and macros together.",
+    ),
+    key(
+        "limits.regexes",
+        "1 to 100000",
+        "Different regular expressions of all rules; each may take 512 KiB of memory.",
+    ),
+    key(
+        "limits.nesting",
+        "1 to 1000",
+        "Nesting of parentheses in a condition.",
+    ),
+    key(
+        "limits.diagnostics",
+        "1 to 100000",
+        "Errors of a rules file that are told, and as many warnings.",
+    ),
 ];

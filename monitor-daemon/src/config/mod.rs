@@ -9,6 +9,7 @@ mod append;
 mod effective;
 mod error;
 mod keys;
+mod limits;
 mod raw;
 pub mod reference;
 mod sources;
@@ -38,7 +39,8 @@ pub struct Config {
     /// How policies are loaded. `rule_matching`: whether the first matching rule ends the search
     /// (`first`, as Falco does) or every matching rule alerts (`all`). `priority`: rules less
     /// severe are dropped at load; default `debug`. `append_suggested_output`: whether container
-    /// and pod fields are appended to every rule's output; default `true`.
+    /// and pod fields are appended to every rule's output; default `true`. `limits`: how much
+    /// rules files may ask for.
     pub rules: Options,
     /// `alerts`: where alerts go.
     pub alerts: Alerts,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::append::RawAppend;
 use super::error::ConfigError;
+use super::limits::RawLimits;
 use super::switches::RawSwitch;
 use super::value::{
     Bounded, HostPort, Listen, MatchingName, PriorityName, RingBytes, StdoutFormat, SyslogFacility,
@@ -46,6 +47,7 @@ pub(super) struct RawConfig {
     docker: RawDocker,
     rings: RawRings,
     accept_blind: bool,
+    limits: RawLimits,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -156,6 +158,7 @@ impl RawConfig {
             docker,
             rings,
             accept_blind,
+            limits,
         } = self;
         let default = Options::default();
         let rules = Options {
@@ -166,13 +169,14 @@ impl RawConfig {
                 Some(true) => SuggestedOutput::Append,
                 Some(false) => SuggestedOutput::Omit,
             },
-            lint: monitor_policy::LintOptions::default(),
             append_output: append_output
                 .into_iter()
                 .map(RawAppend::into_append)
                 .collect(),
             static_fields,
             switches: switches.into_iter().map(|switch| switch.0).collect(),
+            lint: default.lint,
+            limits: limits.into_limits(),
         };
         Config {
             policies,

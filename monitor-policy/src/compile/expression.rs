@@ -5,14 +5,18 @@ use std::collections::{HashMap, HashSet};
 use super::macros::{Macros, references};
 use super::{Problem, leaf, names};
 use crate::condition::Fault;
-use crate::condition::ast::{Check, Expr, Name};
-use crate::diagnostic::Severity;
+use crate::condition::ast::{Check, Expr, Name, Operator, Right};
+use crate::diagnostic::{Code, Severity};
+use crate::limits::LoadLimits;
 use crate::program::{Builder, NodeId};
 use crate::rules::{Finding, Store};
 use crate::source::Sourced;
 
 /// Greatest height of a condition with its macros: evaluation recurses that deep.
 const MAX_HEIGHT: usize = 1000;
+
+/// Most values of a list that are told to be wrong.
+const MAX_FAULTS: usize = 20;
 
 /// What became of an expression.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,9 @@ pub(crate) struct Expressions<'a> {
     macros: Macros,
     builder: Builder,
     lowered: HashMap<String, Lowered>,
+    /// The regular expressions so far.
+    regexes: HashSet<Vec<u8>>,
+    max_regexes: usize,
 }
 
 impl<'a> Expressions<'a> {
@@ -42,6 +49,16 @@ impl<'a> Expressions<'a> {
             macros,
             builder,
             lowered: HashMap::new(),
+            regexes: HashSet::new(),
+            max_regexes: LoadLimits::default().regexes,
+        }
+    }
+
+    /// The same with so many regular expressions at most.
+    pub(crate) fn with_regexes(self, max_regexes: usize) -> Self {
+        Self {
+            max_regexes,
+            ..self
         }
     }
 
@@ -157,7 +174,9 @@ impl<'a> Expressions<'a> {
 
     fn leaf(&mut self, check: &Check, text: &Sourced, result: &mut Lowered) -> Option<NodeId> {
         let mut warnings = Vec::new();
-        let node = leaf::compile(check, &mut self.builder, &mut warnings);
+        let node = self
+            .check_regexes(check)
+            .and_then(|()| leaf::compile(check, &mut self.builder, &mut warnings));
         let problem = |fault| Problem::new(fault, text);
         result.problems.extend(warnings.into_iter().map(problem));
         match node {
@@ -166,11 +185,61 @@ impl<'a> Expressions<'a> {
                 Some(node)
             }
             Err(fault) => {
-                let fault = names::hint(fault, check, self.store);
-                result.problems.push(Problem::new(fault, text));
+                for fault in self.faults_of_values(check, fault) {
+                    let fault = names::hint(fault, check, self.store);
+                    result.problems.push(Problem::new(fault, text));
+                }
                 None
             }
         }
+    }
+
+    /// Each regular expression takes memory for as long as the policy is there.
+    fn check_regexes(&mut self, check: &Check) -> Result<(), Fault> {
+        if check.operator != Operator::Regex {
+            return Ok(());
+        }
+        let literals = match &check.right {
+            Right::Literal(one) => std::slice::from_ref(one),
+            Right::List(list) | Right::Modified(_, list) => list,
+            Right::None | Right::Operand(_) => &[],
+        };
+        for literal in literals {
+            if self.regexes.len() >= self.max_regexes && !self.regexes.contains(&literal.bytes) {
+                let message = format!("more than {} regular expressions", self.max_regexes);
+                return Err(Fault::new(Code::Validate, message, literal.span.clone()));
+            }
+            self.regexes.insert(literal.bytes.clone());
+        }
+        Ok(())
+    }
+
+    /// A fault of a test, and when it is that of a value in a list, those of the other values.
+    fn faults_of_values(&mut self, check: &Check, first: Fault) -> Vec<Fault> {
+        let Right::List(list) = &check.right else {
+            return vec![first];
+        };
+        let Some(index) = list.iter().position(|one| one.span == first.span) else {
+            return vec![first];
+        };
+        let others = list.iter().skip(index + 1);
+        let mut faults = vec![first];
+        let mut alone = Check {
+            left: check.left.clone(),
+            operator: check.operator,
+            operator_span: check.operator_span.clone(),
+            right: Right::None,
+            span: check.span.clone(),
+        };
+        for literal in others {
+            alone.right = Right::List(vec![literal.clone()]);
+            let fault = leaf::compile(&alone, &mut self.builder, &mut Vec::new()).err();
+            faults.extend(fault.filter(|fault| fault.span == literal.span));
+            if faults.len() >= MAX_FAULTS {
+                break;
+            }
+        }
+        faults
     }
 
     /// All parts, so that each problem is reported; a node only if all are well.

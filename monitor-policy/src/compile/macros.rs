@@ -38,10 +38,15 @@ pub(crate) struct Parsed {
 impl Macros {
     /// Parses and checks the macros of a store.
     pub(crate) fn new(store: &Store, lists: &mut Lists) -> Self {
+        let depth = lists.limits().nesting;
         let mut macros = Self::default();
         for item in store.macros() {
             let text = lists.substitute(&item.condition);
-            let parsed = parse_all(text.text());
+            if let Some(message) = lists.take_overflow() {
+                let finding = Finding::new(Code::Validate, message, item.item.place);
+                macros.findings.push(finding.within(&item.item));
+            }
+            let parsed = parse_all(text.text(), depth);
             let mixed = parsed.mixed;
             let expr = parsed.expr.filter(|_| parsed.faults.is_empty());
             let faults = parsed.faults.into_iter();

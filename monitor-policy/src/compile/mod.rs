@@ -28,7 +28,7 @@ pub(crate) use plugin::owner;
 
 use crate::append::AppendOutput;
 use crate::condition::ast::Expr;
-use crate::condition::{Fault, parse_all};
+use crate::condition::{Fault, Parsed, parse_all};
 use crate::diagnostic::{Code, Severity};
 use crate::event_type::EventSet;
 use crate::lint::{self, LintGroup, RuleFacts, Subject};
@@ -74,18 +74,27 @@ pub(crate) struct CompiledRule {
 
 /// Compiles all definitions.
 pub(crate) fn compile(store: &Store, options: &Options) -> Compiled {
-    let mut lists = Lists::new(store);
+    let mut lists = Lists::within(store, options.limits);
     let findings = lists.take_findings();
     let macros = Macros::new(store, &mut lists);
     let mut compiler = Compiler {
         options,
         lists,
-        expressions: Expressions::new(store, macros, Builder::default()),
+        expressions: Expressions::new(store, macros, Builder::default())
+            .with_regexes(options.limits.regexes),
         findings,
         rules: Vec::new(),
         linted: HashSet::new(),
     };
+    // Beyond what is told nothing needs to be found.
+    let most = options.limits.diagnostics.saturating_mul(2);
     for rule in store.rules() {
+        let is_error = |found: &&Finding| found.code.severity() == Severity::Error;
+        if compiler.findings.len() > most
+            && compiler.findings.iter().filter(is_error).count() > most
+        {
+            break;
+        }
         compiler.rule(rule);
     }
     compiler.finish(store)
@@ -102,22 +111,34 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    fn rule(&mut self, rule: &Definition) {
+    /// The text of a rule's condition and what it says; `None` when there is nothing to compile.
+    fn parsed(&mut self, rule: &Definition) -> Option<(Sourced, Parsed)> {
         let text = self
             .lists
             .substitute(&with_exceptions(&rule.condition, &rule.exceptions));
-        if rule.source != "syscall" {
+        let overflow = self.lists.take_overflow();
+        let skipped = if rule.source == "syscall" {
+            overflow.map(|message| (Code::Validate, message))
+        } else {
             let message = format!("Unknown source {}, skipping", rule.source);
-            let finding = Finding::new(Code::UnknownSource, message, rule.item.place);
+            Some((Code::UnknownSource, message))
+        };
+        if let Some((code, message)) = skipped {
+            let finding = Finding::new(code, message, rule.item.place);
             self.findings.push(finding.within(&rule.item));
+            return None;
+        }
+        let parsed = parse_all(text.text(), self.options.limits.nesting);
+        for fault in &parsed.faults {
+            self.tell_once(Finding::from_syntax(fault.clone(), &text).within(&rule.item));
+        }
+        Some((text, parsed))
+    }
+
+    fn rule(&mut self, rule: &Definition) {
+        let Some((text, parsed)) = self.parsed(rule) else {
             return;
-        }
-        let parsed = parse_all(text.text());
-        let broken = !parsed.faults.is_empty();
-        let faults = parsed.faults.into_iter();
-        for fault in faults {
-            self.tell_once(Finding::from_syntax(fault, &text).within(&rule.item));
-        }
+        };
         let Some(expr) = parsed.expr else { return };
         if rule.priority > self.options.minimum_priority {
             self.expressions.mark_used(&expr);
@@ -131,7 +152,7 @@ impl Compiler<'_> {
         };
         let mut problems = lowered.problems;
         problems.extend(faults);
-        let drop = broken
+        let drop = !parsed.faults.is_empty()
             || problems
                 .iter()
                 .any(|problem| problem.finding.code.severity() == Severity::Error);

@@ -115,7 +115,7 @@ impl<'a> Cursor<'a> {
         if !self.eat("]") {
             return Err(
                 Fault::syntax("expected `]` after the argument", self.here())
-                    .with_help(format!("the argument begins at `{}`", self.excerpt(start))),
+                    .with_help("an argument with blanks, quotes or brackets stands in quotes"),
             );
         }
         if text.is_empty() {
@@ -156,12 +156,16 @@ impl<'a> Cursor<'a> {
             ends
         });
         let Some((length, _)) = end else {
-            return Err(
-                Fault::syntax("this quote is not closed", start..start + 1).with_help(
+            let fault = Fault::syntax("this quote is not closed", start..start + 1);
+            let escaped = rest.contains(['\\']);
+            return Err(if escaped {
+                fault.with_help(
                     "a quote behind a backslash does not end the text; write `\\x5c` for a final \
-                 backslash",
-                ),
-            );
+                     backslash",
+                )
+            } else {
+                fault
+            });
         };
         let bytes = unescape(rest.get(..length).unwrap_or_default(), quote, self.position)?;
         self.position += length + 1;

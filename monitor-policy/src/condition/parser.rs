@@ -29,21 +29,23 @@ pub(crate) struct Parsed {
 
 /// Parses a condition; an error is the first that is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Expr, Fault> {
-    let Parsed { expr, faults, .. } = parse_all(text);
+    let Parsed { expr, faults, .. } = parse_all(text, MAX_DEPTH);
     match faults.into_iter().next() {
         Some(fault) => Err(fault),
         None => expr.ok_or_else(empty),
     }
 }
 
-/// Parses a condition and goes on behind what is wrong, to tell all of it.
-pub(crate) fn parse_all(text: &str) -> Parsed {
+/// Parses a condition whose parentheses are nested so deep at most, and goes on behind what is
+/// wrong, to tell all of it.
+pub(crate) fn parse_all(text: &str, depth: usize) -> Parsed {
     let mut parser = Parser {
         cursor: Cursor::new(text),
         outer: Vec::new(),
         group: Group::new(Opening::Text, 0),
         faults: Vec::new(),
         mixed: Vec::new(),
+        max_depth: depth.min(MAX_DEPTH),
     };
     let expr = loop {
         let complete = match parser.operand() {
@@ -153,6 +155,7 @@ struct Parser<'a> {
     group: Group,
     faults: Vec<Fault>,
     mixed: Vec<Span>,
+    max_depth: usize,
 }
 
 impl Parser<'_> {
@@ -186,8 +189,8 @@ impl Parser<'_> {
     }
 
     fn open(&mut self, opening: Opening, start: usize) -> Result<(), Fault> {
-        if self.outer.len() >= MAX_DEPTH {
-            let message = format!("parentheses are nested deeper than {MAX_DEPTH}");
+        if self.outer.len() >= self.max_depth {
+            let message = format!("parentheses are nested deeper than {}", self.max_depth);
             return Err(Fault::syntax(message, start..start + 1));
         }
         self.outer.push(std::mem::replace(
@@ -349,7 +352,7 @@ impl Parser<'_> {
     /// or a closing parenthesis. Whether there is such a place.
     fn recover(&mut self, fault: Fault) -> bool {
         let open_quote = matches!(self.cursor.at(fault.span.start), Some('"' | '\''));
-        let too_deep = self.outer.len() >= MAX_DEPTH;
+        let too_deep = self.outer.len() >= self.max_depth;
         let lost = self.faults.len() + 1 >= MAX_FAULTS || open_quote && fault.span.len() == 1;
         self.tell(fault);
         if lost || too_deep {
@@ -365,7 +368,11 @@ impl Parser<'_> {
                 ')' if depth == 0 => return true,
                 ')' => depth -= 1,
                 '(' => depth += 1,
-                '"' | '\'' if self.cursor.quoted().is_ok() => continue,
+                '"' | '\'' => match self.cursor.quoted() {
+                    Ok(_) => continue,
+                    // The rest is within the quote, or not: nothing can be said of it.
+                    Err(_) => return false,
+                },
                 next if is_blank(next) && depth == 0 && self.connection_follows() => return true,
                 _ => {}
             }

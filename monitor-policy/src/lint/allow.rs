@@ -29,13 +29,14 @@ impl Allowed {
         }
         let mut offset = 0;
         let mut waiting: Vec<Code> = Vec::new();
+        let mut next = 0;
         for line in text.split_inclusive('\n') {
             let range = offset..offset + line.len();
             offset = range.end;
-            let begun = starts.iter().position(|start| range.contains(start));
-            if let Some(index) = begun {
-                let whole = stretch(starts, index, text.len());
+            while starts.get(next).is_some_and(|start| range.contains(start)) {
+                let whole = stretch(starts, next, text.len());
                 items.push((whole, std::mem::take(&mut waiting)));
+                next += 1;
             }
             let trimmed = line.trim();
             if let Some(codes) = comment(trimmed) {
@@ -50,6 +51,7 @@ impl Allowed {
         if let Some((_, codes)) = items.last_mut() {
             codes.append(&mut waiting);
         }
+        items.retain(|(_, codes)| !codes.is_empty());
         Self { file, items }
     }
 
@@ -114,7 +116,6 @@ mod tests {
             [
                 vec![Code::LintNoPercent, Code::UnusedList],
                 vec![Code::LintNeverTrue, Code::LintExecFd],
-                vec![],
             ]
         );
         assert_eq!(allowed.items[1].0, starts[1]..starts[2]);

@@ -53,19 +53,22 @@ impl Code {
         }
     }
 
-    /// The same in a file that says by `required_engine_version` that it is made for others.
-    /// Such files repeat each other's macros, and what one value of theirs is good for is not for
-    /// their users to mend.
+    /// Whether it is of group [`LintGroup::All`] in a file that says by `required_engine_version`
+    /// that it is made for others. Such files repeat each other's macros, and what one value of
+    /// theirs is good for is not for their users to mend.
+    pub fn lints_local_files(self) -> bool {
+        matches!(
+            self,
+            Self::LintRedefined | Self::LintLongName | Self::LintMixed | Self::LintPatternInList
+        )
+    }
+
+    /// The lints that a code belongs to in a file.
     pub(crate) fn lint_group_in(self, kind: FileKind) -> Option<LintGroup> {
-        match (self, kind) {
-            (
-                Self::LintRedefined
-                | Self::LintLongName
-                | Self::LintMixed
-                | Self::LintPatternInList,
-                FileKind::Published,
-            ) => Some(LintGroup::All),
-            _ => self.lint_group(),
+        if kind == FileKind::Published && self.lints_local_files() {
+            Some(LintGroup::All)
+        } else {
+            self.lint_group()
         }
     }
 }

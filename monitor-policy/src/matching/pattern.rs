@@ -4,6 +4,9 @@ use regex::Regex;
 
 use super::posix;
 
+/// Memory that one expression may take, and as much again while it is matched: rules may have many.
+const MAX_BYTES: usize = 512 << 10;
+
 /// A regular expression for whole texts.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern(Regex);
@@ -14,6 +17,8 @@ impl Pattern {
         let whole = format!("\\A(?:{})\\z", posix::translate(source)?);
         let regex = regex::RegexBuilder::new(&whole)
             .multi_line(true)
+            .size_limit(MAX_BYTES)
+            .dfa_size_limit(MAX_BYTES)
             .build()
             .map_err(|error| match error {
                 regex::Error::CompiledTooBig(_) => "it is too big".to_owned(),

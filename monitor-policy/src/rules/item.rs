@@ -17,6 +17,17 @@ pub(crate) enum Item {
     Rule(Box<RuleItem>),
 }
 
+impl Item {
+    /// Where its name stands.
+    pub(crate) fn place(&self) -> Place {
+        match self {
+            Self::List(list) => list.item.place,
+            Self::Macro(item) => item.item.place,
+            Self::Rule(rule) => rule.item.place,
+        }
+    }
+}
+
 /// How an item relates to an earlier one of its name.
 #[derive(Clone, Debug)]
 pub(crate) enum Mode {

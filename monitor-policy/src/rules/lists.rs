@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::finding::Finding;
 use super::store::Store;
 use crate::diagnostic::Code;
+use crate::limits::LoadLimits;
 use crate::source::{Place, Sourced};
 
-/// Most items of a list, those of the lists in it counted each time.
-const MAX_ITEMS: usize = 100_000;
+/// All lists together have so many times the items that one may have.
+const LISTS: usize = 10;
 
 /// All lists, fully expanded, ready to be substituted.
 #[derive(Debug, Default)]
@@ -20,19 +21,41 @@ pub(crate) struct Lists {
     /// Names that are used: in a condition that was substituted, or in another list.
     used: HashSet<String>,
     findings: Vec<Finding>,
+    limits: LoadLimits,
+    /// Bytes of conditions so far.
+    substituted: usize,
+    /// The limit that the last condition went over.
+    overflow: Option<String>,
 }
 
 impl Lists {
     /// Expands the lists of a store.
     pub(crate) fn new(store: &Store) -> Self {
-        let mut lists = Self::default();
+        Self::within(store, LoadLimits::default())
+    }
+
+    /// The same, within limits.
+    pub(crate) fn within(store: &Store, limits: LoadLimits) -> Self {
+        let mut lists = Self {
+            limits,
+            ..Self::default()
+        };
+        let max_items = limits.list_items;
+        let mut total = 0;
         for list in store.lists() {
             let mut items = Vec::new();
             let mut path = Vec::new();
-            lists.expand(store, &list.item.name, &mut path, &mut items);
-            if items.len() > MAX_ITEMS {
-                let message =
-                    format!("List has more than {MAX_ITEMS} items with those of its lists");
+            if total <= max_items.saturating_mul(LISTS) {
+                lists.expand(store, &list.item.name, &mut path, &mut items);
+            }
+            total += items.len();
+            if items.len() > max_items || total > max_items.saturating_mul(LISTS) {
+                let whose = if items.len() > max_items {
+                    "List has more than"
+                } else {
+                    "All lists together have ten times more than"
+                };
+                let message = format!("{whose} {max_items} items with those of its lists");
                 let finding = Finding::new(Code::Validate, message, list.item.place);
                 lists.findings.push(finding.within(&list.item));
                 items.clear();
@@ -64,7 +87,7 @@ impl Lists {
         let Some(list) = store.list(name) else { return };
         path.push(name.to_owned());
         for item in &list.items {
-            if items.len() > MAX_ITEMS {
+            if items.len() > self.limits.list_items {
                 break;
             }
             let inner = store.list(item.text()).filter(|inner| {
@@ -81,9 +104,19 @@ impl Lists {
         path.pop();
     }
 
+    /// The limits.
+    pub(crate) fn limits(&self) -> &LoadLimits {
+        &self.limits
+    }
+
     /// What is wrong with the lists.
     pub(crate) fn take_findings(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.findings)
+    }
+
+    /// The limit that the condition went over which was substituted last.
+    pub(crate) fn take_overflow(&mut self) -> Option<String> {
+        self.overflow.take()
     }
 
     /// Whether a list was used.
@@ -102,11 +135,22 @@ impl Lists {
 
     /// The text with the names of lists replaced by their items, wherever they stand between
     /// blanks, parentheses, commas and equal signs: in quotes too.
+    ///
+    /// What goes over a limit is cut off, and [`Lists::take_overflow`] says so.
     pub(crate) fn substitute(&mut self, text: &Sourced) -> Sourced {
         let mut result = Sourced::default();
         let bytes = text.text();
         let mut position = 0;
+        let all = self.limits.total_condition_bytes;
+        let most = self
+            .limits
+            .condition_bytes
+            .min(all.saturating_sub(self.substituted));
         while position < bytes.len() {
+            if result.text().len() > most {
+                self.overflow = Some(overflow(&self.limits, result.text().len()));
+                break;
+            }
             let rest = bytes.get(position..).unwrap_or_default();
             let length = self
                 .irregular(rest)
@@ -128,7 +172,18 @@ impl Lists {
                 }
             }
         }
+        self.substituted += result.text().len();
         result
+    }
+}
+
+fn overflow(limits: &LoadLimits, length: usize) -> String {
+    if length > limits.condition_bytes {
+        let most = limits.condition_bytes;
+        format!("the condition is longer than {most} bytes with its lists and exceptions put in")
+    } else {
+        let most = limits.total_condition_bytes;
+        format!("all conditions together are longer than {most} bytes with their lists put in")
     }
 }
 

@@ -9,6 +9,7 @@ use super::overrides::{self, Overridable};
 use super::{requirement, rule_item};
 use crate::condition::is_bare;
 use crate::diagnostic::Code;
+use crate::limits::LoadLimits;
 use crate::lint::FileKind;
 use crate::nearest;
 use crate::source::Place;
@@ -39,7 +40,7 @@ pub(crate) const KINDS: [&str; 5] = [
 ];
 
 /// Reads file number `file`.
-pub(crate) fn read(file: usize, text: &str) -> FileItems {
+pub(crate) fn read(file: usize, text: &str, limits: &LoadLimits) -> FileItems {
     let mut result = FileItems {
         items: Vec::new(),
         findings: Vec::new(),
@@ -47,7 +48,7 @@ pub(crate) fn read(file: usize, text: &str) -> FileItems {
         starts: Vec::new(),
         kind: FileKind::Local,
     };
-    let documents = match yaml::parse(text) {
+    let documents = match yaml::parse_within(text, limits) {
         Ok(documents) => documents,
         Err(error) => {
             let place = Place::new(file, &error.range);

@@ -164,6 +164,11 @@ impl Store {
         self.broken_macros.contains(name)
     }
 
+    /// How many definitions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lists.values.len() + self.macros.values.len() + self.rules.values.len()
+    }
+
     /// All lists.
     pub(crate) fn lists(&self) -> &[List] {
         &self.lists.values

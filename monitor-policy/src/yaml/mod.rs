@@ -3,22 +3,24 @@
 mod align;
 mod lenient;
 
+use std::collections::HashMap;
 use std::iter::Peekable;
 use std::ops::Range;
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
+use crate::limits::LoadLimits;
 use crate::source::{Origin, Place, Sourced};
-
-/// Deepest nesting of a document; rules need four.
-const MAX_DEPTH: usize = 32;
-
-/// Most nodes of a document, aliases expanded.
-const MAX_WEIGHT: usize = 1_000_000;
 
 /// Most lines of a file that are joined to the line before, see `lenient`.
 const MAX_JOINED_LINES: usize = 1000;
+
+/// Most bytes that are parsed again for that, all times together.
+const MAX_PARSED_AGAIN: usize = 64 << 20;
+
+/// Bytes of text that count as much as a node.
+const BYTES_PER_NODE: usize = 16;
 
 /// A node of a document.
 #[derive(Clone, Debug)]
@@ -106,20 +108,35 @@ impl Scalar {
 impl Content {
     fn weight(&self) -> usize {
         let inner = match self {
-            Self::Null | Self::Scalar(_) => 0,
+            Self::Null => 0,
+            Self::Scalar(scalar) => scalar.text.len() / BYTES_PER_NODE,
             Self::Sequence(items) => items.iter().map(|item| item.weight).sum(),
-            Self::Mapping(pairs) => pairs.iter().map(|(_, value)| value.weight).sum(),
+            Self::Mapping(pairs) => pairs
+                .iter()
+                .map(|(key, value)| key.weight + value.weight)
+                .sum(),
         };
         1_usize.saturating_add(inner)
     }
 }
 
-/// The documents of a file.
+/// The documents of a file, within the limits that hold by default.
 pub(crate) fn parse(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
+    parse_within(text, &LoadLimits::default())
+}
+
+/// The documents of a file.
+pub(crate) fn parse_within(text: &str, limits: &LoadLimits) -> Result<Vec<Rc<Node>>, YamlError> {
+    if text.len() > limits.file_bytes {
+        return Err(YamlError {
+            message: format!("the file is longer than {} bytes", limits.file_bytes),
+            range: 0..1,
+        });
+    }
     let mut joined: Option<String> = None;
-    for _ in 0..MAX_JOINED_LINES {
+    for _ in 0..MAX_JOINED_LINES.min(1 + MAX_PARSED_AGAIN / text.len().max(1)) {
         let current = joined.as_deref().unwrap_or(text);
-        match parse_strictly(current) {
+        match parse_strictly(current, limits) {
             Err(error) if error.message.starts_with("invalid indentation") => {
                 match lenient::join_line(current, error.range.start) {
                     Some(next) => joined = Some(next),
@@ -129,16 +146,18 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
             result => return result,
         }
     }
-    parse_strictly(text)
+    parse_strictly(text, limits)
 }
 
-fn parse_strictly(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
+fn parse_strictly(text: &str, limits: &LoadLimits) -> Result<Vec<Rc<Node>>, YamlError> {
     let offsets = CharOffsets::new(text);
     let parser = Parser::new_from_str(text).peekable();
     let mut reader = Reader {
         parser,
         offsets,
-        anchors: Vec::new(),
+        anchors: HashMap::new(),
+        limits,
+        nodes: 0,
     };
     let mut documents = Vec::new();
     while let Some(event) = reader.next()? {
@@ -152,7 +171,10 @@ fn parse_strictly(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
 struct Reader<'a> {
     parser: Peekable<Parser<'a, StrInput<'a>>>,
     offsets: CharOffsets<'a>,
-    anchors: Vec<(usize, Rc<Node>)>,
+    anchors: HashMap<usize, Rc<Node>>,
+    limits: &'a LoadLimits,
+    /// So far, without what is behind aliases.
+    nodes: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -166,8 +188,15 @@ impl<'a> Reader<'a> {
 
     fn scan_error(&self, error: &ScanError) -> YamlError {
         let start = self.offsets.byte(error.marker().index());
+        let (message, start) = match self.offsets.tab_behind(start) {
+            Some(tab) if error.info().contains("tab") => (
+                "a tab stands where YAML wants blanks: indent by blanks".to_owned(),
+                tab,
+            ),
+            _ => (error.info().to_owned(), start),
+        };
         YamlError {
-            message: error.info().to_owned(),
+            message,
             range: start..start + 1,
         }
     }
@@ -180,11 +209,14 @@ impl<'a> Reader<'a> {
                 weight: 1,
             }));
         };
-        if depth > MAX_DEPTH {
-            return Err(YamlError {
-                message: "nested too deep".to_owned(),
-                range,
-            });
+        self.nodes += 1;
+        if depth > self.limits.yaml_depth {
+            let message = format!("nested deeper than {}", self.limits.yaml_depth);
+            return Err(YamlError { message, range });
+        }
+        if self.nodes > self.limits.yaml_nodes {
+            let message = format!("more than {} nodes", self.limits.yaml_nodes);
+            return Err(YamlError { message, range });
         }
         let (anchor, content, end) = match event {
             Event::Scalar(text, style, anchor, _) => {
@@ -203,8 +235,11 @@ impl<'a> Reader<'a> {
         };
         let range = range.start..end.max(range.start);
         let weight = content.weight();
-        if weight > MAX_WEIGHT {
-            let message = format!("more than {MAX_WEIGHT} nodes with what aliases stand for");
+        if weight > self.limits.yaml_nodes {
+            let message = format!(
+                "more than {} nodes, with their text and what aliases stand for",
+                self.limits.yaml_nodes
+            );
             return Err(YamlError { message, range });
         }
         let node = Rc::new(Node {
@@ -213,15 +248,15 @@ impl<'a> Reader<'a> {
             weight,
         });
         if anchor != 0 {
-            self.anchors.push((anchor, Rc::clone(&node)));
+            self.anchors.insert(anchor, Rc::clone(&node));
         }
         Ok(node)
     }
 
     fn alias(&self, anchor: usize, range: Range<usize>) -> Result<Rc<Node>, YamlError> {
-        let found = self.anchors.iter().rev().find(|known| known.0 == anchor);
-        found
-            .map(|known| Rc::clone(&known.1))
+        self.anchors
+            .get(&anchor)
+            .map(Rc::clone)
             .ok_or_else(|| YamlError {
                 message: "an alias cannot be used inside of what it stands for".to_owned(),
                 range,
@@ -269,30 +304,32 @@ fn scalar(text: String, style: ScalarStyle) -> Content {
 }
 
 /// Byte offsets of characters: the parser counts in characters.
-enum CharOffsets<'a> {
-    Ascii(&'a str),
-    Table(Vec<usize>),
+struct CharOffsets<'a> {
+    text: &'a str,
+    /// None for plain ASCII.
+    table: Option<Vec<usize>>,
 }
 
 impl<'a> CharOffsets<'a> {
     fn new(text: &'a str) -> Self {
-        if text.is_ascii() {
-            Self::Ascii(text)
-        } else {
-            let starts = text.char_indices().map(|(offset, _)| offset);
-            Self::Table(starts.chain([text.len()]).collect())
-        }
+        let starts = || text.char_indices().map(|(offset, _)| offset);
+        let table = (!text.is_ascii()).then(|| starts().chain([text.len()]).collect());
+        Self { text, table }
     }
 
     fn byte(&self, index: usize) -> usize {
-        match self {
-            Self::Ascii(text) => index.min(text.len()),
-            Self::Table(offsets) => offsets
-                .get(index)
-                .or(offsets.last())
-                .copied()
-                .unwrap_or_default(),
-        }
+        let Some(table) = &self.table else {
+            return index.min(self.text.len());
+        };
+        let offset = table.get(index).or(table.last());
+        offset.copied().unwrap_or_default()
+    }
+
+    /// The first tab in the two lines from an offset.
+    fn tab_behind(&self, offset: usize) -> Option<usize> {
+        let rest = self.text.get(offset..)?;
+        let two_lines: usize = rest.split_inclusive('\n').take(2).map(str::len).sum();
+        Some(offset + rest.get(..two_lines)?.find('\t')?)
     }
 
     fn range(&self, span: &Span) -> Range<usize> {

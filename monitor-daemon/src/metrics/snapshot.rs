@@ -272,33 +272,21 @@ impl Collector for SnapshotCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
+        let snapshot = lock(&self.snapshot).clone();
         let Snapshot {
             kept,
             lost,
             missed,
             coverage,
-            containers,
-            accounts,
-            waiting,
-            docker_up,
-            processes,
-            unknown_processes,
-            made_ms: _,
-            loads: _,
-        } = lock(&self.snapshot).clone();
-        let ContainerCache {
-            cache,
-            pending,
-            cgroups,
-            cgroups_dropped,
-        } = containers;
+            ..
+        } = &snapshot;
         let labelled = [
             family(
                 KEPT,
                 kept.iter()
                     .map(|(kind, count)| sample(KEPT, &[("kind", kind.name())], *count)),
             ),
-            family(LOST, with_zeros(&lost).into_iter().map(loss_sample)),
+            family(LOST, with_zeros(lost).into_iter().map(loss_sample)),
             family(
                 MISSED,
                 missed
@@ -307,26 +295,7 @@ impl Collector for SnapshotCollector {
             ),
             family(PROVIDER, coverage.iter().map(provider_sample)),
         ];
-        let plain = [
-            (CONTAINERS, cache.entries),
-            (CONTAINERS_PENDING, pending),
-            (CONTAINERS_BYTES, cache.bytes),
-            (CONTAINERS_EVICTED, cache.evictions),
-            (CGROUPS, cgroups),
-            (CGROUPS_DROPPED, cgroups_dropped),
-            (ACCOUNTS, accounts.entries),
-            (ACCOUNTS_BYTES, accounts.bytes),
-            (ACCOUNTS_EVICTED, accounts.evictions),
-            (WAITING, waiting.events),
-            (WAITING_BYTES, waiting.bytes),
-            (WAITED_IN_VAIN, waiting.overdue),
-            (WAIT_REFUSED, waiting.refused),
-            (DOCKER_UP, u64::from(docker_up)),
-            (UNKNOWN, unknown_processes),
-            (PROCESSES, processes.entries),
-            (PROCESSES_BYTES, processes.bytes),
-            (PROCESSES_EVICTED, processes.evictions),
-        ];
+        let plain = plain(&snapshot);
         let plain = plain.map(|(about, value)| family(about, [sample(about, &[], value)]));
         // A family without samples is not valid exposition.
         labelled
@@ -335,6 +304,39 @@ impl Collector for SnapshotCollector {
             .filter(|family| !family.get_metric().is_empty())
             .collect()
     }
+}
+
+/// The figures without labels.
+fn plain(snapshot: &Snapshot) -> [(&'static Definition, u64); 18] {
+    let Snapshot {
+        containers,
+        accounts,
+        waiting,
+        docker_up,
+        processes,
+        unknown_processes,
+        ..
+    } = snapshot;
+    [
+        (CONTAINERS, containers.cache.entries),
+        (CONTAINERS_PENDING, containers.pending),
+        (CONTAINERS_BYTES, containers.cache.bytes),
+        (CONTAINERS_EVICTED, containers.cache.evictions),
+        (CGROUPS, containers.cgroups),
+        (CGROUPS_DROPPED, containers.cgroups_dropped),
+        (ACCOUNTS, accounts.entries),
+        (ACCOUNTS_BYTES, accounts.bytes),
+        (ACCOUNTS_EVICTED, accounts.evictions),
+        (WAITING, waiting.events),
+        (WAITING_BYTES, waiting.bytes),
+        (WAITED_IN_VAIN, waiting.overdue),
+        (WAIT_REFUSED, waiting.refused),
+        (DOCKER_UP, u64::from(*docker_up)),
+        (UNKNOWN, *unknown_processes),
+        (PROCESSES, processes.entries),
+        (PROCESSES_BYTES, processes.bytes),
+        (PROCESSES_EVICTED, processes.evictions),
+    ]
 }
 
 /// By kind, reason and CPU; the commonest reason is there from the start on every CPU, so that the

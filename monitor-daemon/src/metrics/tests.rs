@@ -49,7 +49,12 @@ fn filled() -> Metrics {
     output.written.inc();
     output.lost_queue_full.inc_by(4);
     output.latency.observe(0.0007);
-    *metrics.snapshot() = Snapshot {
+    *metrics.snapshot() = figures();
+    metrics
+}
+
+fn figures() -> Snapshot {
+    Snapshot {
         missed: vec![("open", 2)],
         unknown_processes: 3,
         made_ms: 1_234,
@@ -95,8 +100,7 @@ fn filled() -> Metrics {
             bytes: 65_536,
             evictions: 0,
         },
-    };
-    metrics
+    }
 }
 
 fn text(metrics: &Metrics) -> String {

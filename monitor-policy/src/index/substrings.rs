@@ -11,7 +11,7 @@ const MAX_FAST_BYTES: usize = 4 << 10;
 /// Up to so many substrings are looked for one after the other.
 const MAX_SINGLE: usize = 2;
 /// From this length on it pays to look first whether there is anything at all.
-const LONG_TEXT: usize = 24;
+const LONG_TEXT: usize = 64;
 
 /// Looks for substrings, which are numbered.
 #[derive(Debug, Default)]

@@ -43,7 +43,7 @@ fn all_broken_policy_files_among_good_ones_are_shown() -> Result<()> {
         "proc.nam",
         "proc.name",
         &place("d.yaml", 2),
-        &place("e.yaml", 1),
+        &place("e.yaml", 2),
     ] {
         refused(&output, 1, words)?;
     }

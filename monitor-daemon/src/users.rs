@@ -1,10 +1,11 @@
 //! Names of users and groups: the host's, and each container's own.
 //!
-//! The host's files are read again when they change, looked at once a second at most. A
-//! container's are read once, through the root directory of one of its processes, or from the
-//! layers of its image when none is left; their content is the container's to choose, so they are bounded in every way and opened so that nothing in
-//! the container can hold the daemon up (see `open`). Ids are those of the initial user
-//! namespace; a container's id map is applied before its file is asked.
+//! The host's files are read again when they change, looked at once a second at most. A container's
+//! are read once, through the root directory of one of its processes, or from the layers of its
+//! image when none is left; their content is the container's to choose, so they are bounded in
+//! every way and opened so that nothing in the container can hold the daemon up (see `open`). Ids
+//! are those of the initial user namespace; a container's id map is applied before its file is
+//! asked.
 //!
 //! Left out: directory services (LDAP, NIS), and changes of a container's files.
 

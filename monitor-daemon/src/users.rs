@@ -18,7 +18,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use open::{Layered, Root};
+use open::{Identity, Layered, Root};
 use parse::IdMap;
 pub use parse::User;
 
@@ -90,6 +90,9 @@ impl Accounts {
 pub struct Users {
     host: Host,
     proc_root: PathBuf,
+    /// The root directories of the host and of the daemon, which need not be the same: a kernel
+    /// may also refuse to show the first process's. Neither changes while the daemon runs.
+    host_roots: Vec<Identity>,
     containers: HashMap<Arc<str>, Cached>,
     bytes: usize,
     uses: u64,
@@ -116,9 +119,13 @@ impl Default for Users {
 impl Users {
     /// `etc` holds the host's `passwd` and `group`; `proc_root` is a mounted procfs.
     pub fn new(etc: impl Into<PathBuf>, proc_root: impl Into<PathBuf>) -> Self {
+        let proc_root = proc_root.into();
+        let roots = ["1", "self"].into_iter();
+        let roots = roots.filter_map(|process| Root::open(&proc_root.join(process)).ok());
         Self {
             host: Host::new(&etc.into()),
-            proc_root: proc_root.into(),
+            host_roots: roots.filter_map(|root| root.identity().ok()).collect(),
+            proc_root,
             containers: HashMap::new(),
             bytes: 0,
             uses: 0,
@@ -197,13 +204,11 @@ impl Users {
         self.evicted
     }
 
-    /// Whether it is the root of the host, or of the daemon, which need not be the same: a kernel
-    /// may also refuse to show the first process's.
+    /// Whether it is the root of the host, or of the daemon. Every event of a runtime that makes a
+    /// container asks.
     fn is_hosts(&self, root: &Root) -> bool {
-        ["1", "self"].iter().any(|process| {
-            let other = Root::open(&self.proc_root.join(process));
-            other.is_ok_and(|other| root.is(&other))
-        })
+        root.identity()
+            .is_ok_and(|identity| self.host_roots.contains(&identity))
     }
 
     /// Drops the longest unused until `size` more bytes fit.

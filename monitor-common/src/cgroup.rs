@@ -2,8 +2,9 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// A cgroup made, removed or entered, in the hierarchy that tells containers apart only. The header's task is who did
-/// it; slot `Resolved` holds the cgroup's path below the root of the hierarchy.
+/// A cgroup made, removed or entered, in the hierarchy that tells containers apart only. The
+/// header's task is who did it; slot `Resolved` holds the cgroup's path below the root of the
+/// hierarchy.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Cgroup {

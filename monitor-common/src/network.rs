@@ -31,8 +31,8 @@ pub struct Connect {
     pub passed_family: u16,
 }
 
-/// A `dup`, `dup2`, `dup3` or `fcntl` that made a second descriptor of a socket; other files, and calls that
-/// fail, are left out.
+/// A `dup`, `dup2`, `dup3` or `fcntl` that made a second descriptor of a socket; other files, and
+/// calls that fail, are left out.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Dup {
@@ -48,8 +48,8 @@ pub struct Dup {
     pub reserved: u32,
 }
 
-/// A `sendto` or `sendmsg`, or one message of a `sendmmsg`, that names where to send to, on a socket of IP; those that go over a
-/// connection are left out.
+/// A `sendto` or `sendmsg`, or one message of a `sendmmsg`, that names where to send to, on a
+/// socket of IP; those that go over a connection are left out.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Send {

@@ -34,12 +34,14 @@ pub enum Kind {
     CgroupRmdir = 11,
     /// A task was moved to a cgroup: body [`crate::cgroup::Cgroup`].
     CgroupAttach = 12,
-    /// `dup`, `dup2`, `dup3`, or `fcntl` to the same end, of a socket: body [`crate::network::Dup`].
+    /// `dup`, `dup2`, `dup3`, or `fcntl` to the same end, of a socket: body
+    /// [`crate::network::Dup`].
     Dup = 13,
     /// `init_module` or `finit_module`; slot `Args` holds the module's parameters, and
     /// `Resolved` the file of the latter: body [`crate::call::Registers`].
     Module = 14,
-    /// `sendto`, `sendmsg` or `sendmmsg` to an address, a record for each message: body [`crate::network::Send`].
+    /// `sendto`, `sendmsg` or `sendmmsg` to an address, a record for each message: body
+    /// [`crate::network::Send`].
     Send = 15,
     /// `setuid`, `setgid` and their like, `capset`: body [`crate::call::Registers`].
     Identity = 16,
@@ -47,13 +49,14 @@ pub enum Kind {
     Namespace = 17,
     /// `memfd_create`; slot `Args` holds the name: body [`crate::call::Registers`].
     Memfd = 18,
-    /// `unlink`, `unlinkat` or `rmdir`; slots `Passed`, `Cwd`, `Base`: body [`crate::call::Registers`].
+    /// `unlink`, `unlinkat` or `rmdir`; slots `Passed`, `Cwd`, `Base`: body
+    /// [`crate::call::Registers`].
     Remove = 19,
-    /// `rename`, `renameat` or `renameat2`; slots `Passed` (the new name), `Target` (the old one), `Cwd`,
-    /// `Base` and `TargetBase`: body [`crate::call::Registers`].
+    /// `rename`, `renameat` or `renameat2`; slots `Passed` (the new name), `Target` (the old one),
+    /// `Cwd`, `Base` and `TargetBase`: body [`crate::call::Registers`].
     Rename = 20,
-    /// `chmod`, `fchmod`, `fchmodat` or `fchmodat2`; slots `Passed`, `Cwd`, `Base`, or `Resolved` for a
-    /// descriptor: body [`crate::call::Registers`].
+    /// `chmod`, `fchmod`, `fchmodat` or `fchmodat2`; slots `Passed`, `Cwd`, `Base`, or `Resolved`
+    /// for a descriptor: body [`crate::call::Registers`].
     Mode = 21,
     /// `mkdir` or `mkdirat`; slots `Passed`, `Cwd`, `Base`: body [`crate::call::Registers`].
     Mkdir = 22,

@@ -1,10 +1,11 @@
 //! Names of users and groups: the host's, and each container's own.
 //!
-//! The host's files are read again when they change, looked at once a second at most. A
-//! container's are read once, through the root directory of one of its processes, or from the
-//! layers of its image when none is left; their content is the container's to choose, so they are bounded in every way and opened so that nothing in
-//! the container can hold the daemon up (see `open`). Ids are those of the initial user
-//! namespace; a container's id map is applied before its file is asked.
+//! The host's files are read again when they change, looked at once a second at most. A container's
+//! are read once, through the root directory of one of its processes, or from the layers of its
+//! image when none is left; their content is the container's to choose, so they are bounded in
+//! every way and opened so that nothing in the container can hold the daemon up (see `open`). Ids
+//! are those of the initial user namespace; a container's id map is applied before its file is
+//! asked.
 //!
 //! Left out: directory services (LDAP, NIS), and changes of a container's files.
 
@@ -17,7 +18,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use open::{Layered, Root};
+use open::{Identity, Layered, Root};
 use parse::IdMap;
 pub use parse::User;
 
@@ -89,6 +90,9 @@ impl Accounts {
 pub struct Users {
     host: Host,
     proc_root: PathBuf,
+    /// The root directories of the host and of the daemon, which need not be the same: a kernel
+    /// may also refuse to show the first process's. Neither changes while the daemon runs.
+    host_roots: Vec<Identity>,
     containers: HashMap<Arc<str>, Cached>,
     bytes: usize,
     uses: u64,
@@ -115,9 +119,13 @@ impl Default for Users {
 impl Users {
     /// `etc` holds the host's `passwd` and `group`; `proc_root` is a mounted procfs.
     pub fn new(etc: impl Into<PathBuf>, proc_root: impl Into<PathBuf>) -> Self {
+        let proc_root = proc_root.into();
+        let roots = ["1", "self"].into_iter();
+        let roots = roots.filter_map(|process| Root::open(&proc_root.join(process)).ok());
         Self {
             host: Host::new(&etc.into()),
-            proc_root: proc_root.into(),
+            host_roots: roots.filter_map(|root| root.identity().ok()).collect(),
+            proc_root,
             containers: HashMap::new(),
             bytes: 0,
             uses: 0,
@@ -196,13 +204,11 @@ impl Users {
         self.evicted
     }
 
-    /// Whether it is the root of the host, or of the daemon, which need not be the same: a kernel
-    /// may also refuse to show the first process's.
+    /// Whether it is the root of the host, or of the daemon. Every event of a runtime that makes a
+    /// container asks.
     fn is_hosts(&self, root: &Root) -> bool {
-        ["1", "self"].iter().any(|process| {
-            let other = Root::open(&self.proc_root.join(process));
-            other.is_ok_and(|other| root.is(&other))
-        })
+        root.identity()
+            .is_ok_and(|identity| self.host_roots.contains(&identity))
     }
 
     /// Drops the longest unused until `size` more bytes fit.

@@ -126,8 +126,9 @@ pub unsafe fn read_call(regs: *const pt_regs, number: u32, ret: i64, compat: boo
     }
 }
 
-/// For the object tier: the call that the current task is in, unless it works for the kernel or
-/// for `io_uring`: number and arguments are 0 then. Only register values: nothing a program could change.
+/// For the object tier: the call that the current task is in, unless it works for the kernel or for
+/// `io_uring`: number and arguments are 0 then. Only register values: nothing a program could
+/// change.
 #[inline(always)]
 pub fn current_call(ret: i64) -> Call {
     /// `PF_IO_WORKER` and `PF_KTHREAD` of `include/linux/sched.h`.

@@ -72,8 +72,8 @@ pub enum Severity {
 
 macro_rules! codes {
     ($($variant:ident = $code:literal, $severity:ident, $description:literal;)*) => {
-        /// The kinds of problem, by the names that Falco gives them; those that it does not look for
-        /// begin with `LINT_`.
+        /// The kinds of problem, by the names that Falco gives them; those that it does not look
+        /// for begin with `LINT_`.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum Code {
             $(#[doc = concat!("`", $code, "`: `", $description, "`")] $variant,)*

@@ -170,10 +170,10 @@ fn truncate(findings: &mut Vec<Finding>, limit: usize) -> usize {
 }
 
 /// The definitions of files, whatever is wrong with them.
-pub(crate) fn store(files: &[RulesFile<'_>]) -> Store {
+pub(crate) fn store(files: &[RulesFile<'_>], limits: &LoadLimits) -> Store {
     let mut store = Store::default();
     for (index, file) in files.iter().enumerate() {
-        apply(&mut store, index, file.text, &LoadLimits::default());
+        apply(&mut store, index, file.text, limits);
     }
     store
 }

@@ -174,7 +174,8 @@ fn started(arguments: &[&Path]) -> Result<Command> {
     Ok(command)
 }
 
-fn refused(output: &Output, code: i32, words: &str) -> Result<()> {
+/// The daemon ended with a code and a complaint, before it was ready.
+pub(crate) fn refused(output: &Output, code: i32, words: &str) -> Result<()> {
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.code() == Some(code) && complaint.contains(words),

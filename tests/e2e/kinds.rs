@@ -9,13 +9,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use monitor_tests::daemon::{Daemon, is_from};
+use monitor_tests::docker::Dockerd;
 use monitor_tests::tree::Tree;
 use monitor_tests::{paths, vm};
 use serde_json::{Value, json};
 
-use crate::actions::succeed;
+use crate::actions::{Programs, succeed};
 use crate::guest::{BOOT_AND_RUN, script, section};
-use crate::world::{PATIENCE, assert_fields};
+use crate::world::{PATIENCE, assert_fields, docker_settings, watch};
 
 const FENCE: &str = "the fence";
 
@@ -103,6 +104,38 @@ fn has_fields(alert: &Value, case: &Case) {
     }
 }
 
+/// The same of some cases in a container of an image with perl; `options` are further ones of
+/// `docker run`.
+pub(crate) fn check_in_container(
+    cases: &[Case],
+    of_rules: &[&str],
+    repository: &str,
+    options: &[&str],
+) -> Result<()> {
+    let image = format!("{repository}:v1");
+    let docker = Dockerd::start()?;
+    let tree = Tree::busybox()?;
+    tree.program("/usr/bin/perl", Path::new("/usr/bin/perl"))?;
+    docker.import_image(&image, &tree)?;
+    let programs = Programs::new()?;
+    let settings = format!("rule_matching: all\n{}", docker_settings(&docker));
+    let mut daemon = watch(&programs, &rules(cases), &settings)?;
+    for rule in of_rules {
+        let case = cases.iter().find(|case| case.rule == *rule);
+        let case = case.with_context(|| format!("no case is about `{rule}`"))?;
+        let name = format!("e2e-{rule}");
+        let run = |action: &str| {
+            let mut command = docker.command(&["run", "--rm", "--network", "none"]);
+            command.args(options).args(["--name", &name, &image]);
+            command.args(["perl", "-e", action, &word()]);
+            command
+        };
+        let alert = check(&mut daemon, case, run)?;
+        came_from(&alert, &name, repository);
+    }
+    Ok(())
+}
+
 /// The same of all cases in a guest whose kernel has the object tier.
 pub(crate) fn check_in_guest(cases: &[Case]) -> Result<()> {
     let tree = Tree::busybox()?;
@@ -144,7 +177,7 @@ pub(crate) fn check_in_guest(cases: &[Case]) -> Result<()> {
 
 /// Which container an alert came from.
 #[track_caller]
-pub(crate) fn came_from(alert: &Value, container: &str, repository: &str) {
+fn came_from(alert: &Value, container: &str, repository: &str) {
     let fields = [
         ("container.name", json!(container)),
         ("container.image.repository", json!(repository)),

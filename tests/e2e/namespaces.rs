@@ -1,17 +1,12 @@
 //! Namespaces, ids and capabilities, and calls that only a rule's naming them turns on.
 
-use std::path::Path;
-
 use anyhow::Result;
-use monitor_tests::docker::Dockerd;
-use monitor_tests::tree::Tree;
 use monitor_tests::{daemon, docker, skip_if, vm};
 
 use crate::actions::Programs;
-use crate::kinds::{Case, came_from, check, check_in_guest, perl, rules, word};
-use crate::world::{docker_settings, watch};
+use crate::kinds::{Case, check, check_in_container, check_in_guest, perl, rules};
+use crate::world::watch;
 
-const IMAGE: &str = "registry.example/team/namespaces:v1";
 const REPOSITORY: &str = "registry.example/team/namespaces";
 
 const CASES: &[Case] = &[
@@ -206,39 +201,12 @@ fn namespaces_and_ids_on_this_host() -> Result<()> {
 fn namespaces_in_a_container() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(docker::obstacle());
-    let docker = Dockerd::start()?;
-    let tree = Tree::busybox()?;
-    tree.program("/usr/bin/perl", Path::new("/usr/bin/perl"))?;
-    docker.import_image(IMAGE, &tree)?;
-    let programs = Programs::new()?;
-    let settings = format!("rule_matching: all\n{}", docker_settings(&docker));
-    let mut daemon = watch(&programs, &rules(CASES), &settings)?;
-    for case in CASES
-        .iter()
-        .filter(|case| ["clone", "setresuid"].contains(&case.rule))
-    {
-        let name = format!("e2e-{}", case.rule);
-        let run = |action: &str| {
-            docker.command(&[
-                "run",
-                "--rm",
-                "--network",
-                "none",
-                "--cap-add",
-                "SYS_ADMIN",
-                "--name",
-                &name,
-                IMAGE,
-                "perl",
-                "-e",
-                action,
-                &word(),
-            ])
-        };
-        let alert = check(&mut daemon, case, run)?;
-        came_from(&alert, &name, REPOSITORY);
-    }
-    Ok(())
+    check_in_container(
+        CASES,
+        &["clone", "setresuid"],
+        REPOSITORY,
+        &["--cap-add", "SYS_ADMIN"],
+    )
 }
 
 #[test]

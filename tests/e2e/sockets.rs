@@ -1,17 +1,12 @@
 //! The serving side of sockets, and what else their calls do.
 
 use anyhow::Result;
-use monitor_tests::docker::Dockerd;
-use monitor_tests::tree::Tree;
 use monitor_tests::{daemon, docker, skip_if, vm};
 
-use std::path::Path;
-
 use crate::actions::Programs;
-use crate::kinds::{Case, came_from, check, check_in_guest, perl, rules, word};
-use crate::world::{docker_settings, watch};
+use crate::kinds::{Case, check, check_in_container, check_in_guest, perl, rules};
+use crate::world::watch;
 
-const IMAGE: &str = "registry.example/team/sockets:v1";
 const REPOSITORY: &str = "registry.example/team/sockets";
 
 /// Addresses are packed by hand: a guest's perl has no modules.
@@ -201,37 +196,7 @@ fn sockets_on_this_host() -> Result<()> {
 fn sockets_in_a_container() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(docker::obstacle());
-    let docker = Dockerd::start()?;
-    let tree = Tree::busybox()?;
-    tree.program("/usr/bin/perl", Path::new("/usr/bin/perl"))?;
-    docker.import_image(IMAGE, &tree)?;
-    let programs = Programs::new()?;
-    let settings = format!("rule_matching: all\n{}", docker_settings(&docker));
-    let mut daemon = watch(&programs, &rules(CASES), &settings)?;
-    for case in CASES
-        .iter()
-        .filter(|case| ["listen", "accept"].contains(&case.rule))
-    {
-        let name = format!("e2e-{}", case.rule);
-        let run = |action: &str| {
-            docker.command(&[
-                "run",
-                "--rm",
-                "--network",
-                "none",
-                "--name",
-                &name,
-                IMAGE,
-                "perl",
-                "-e",
-                action,
-                &word(),
-            ])
-        };
-        let alert = check(&mut daemon, case, run)?;
-        came_from(&alert, &name, REPOSITORY);
-    }
-    Ok(())
+    check_in_container(CASES, &["listen", "accept"], REPOSITORY, &[])
 }
 
 #[test]

@@ -154,12 +154,12 @@ pub const KEYS: &[Key] = &[
     key(
         "rings.lifecycle_bytes",
         "power of two, 65536 to 1073741824",
-        "Size of the kernel's buffer for exec, fork, exit and cgroup events.",
+        "Size of the kernel's buffer for processes, ids, namespaces, modules, cgroups and rare calls.",
     ),
     key(
         "rings.bulk_bytes",
         "power of two, 65536 to 1073741824",
-        "Size of the kernel's buffer for file and network events.",
+        "Size of the kernel's buffer for files, sockets and other calls.",
     ),
     key(
         "accept_blind",

@@ -1,9 +1,9 @@
 //! The daemon's configuration: what can run.
 //!
 //! One YAML file, `/etc/monitor/monitor.yaml` unless `--config` names another, then those of
-//! `conf.d` beside it. Every key may be left out. What the user wrote is a [`raw::RawConfig`]; a [`Config`] has been checked, so
-//! nothing in it can fail later except what only the machine can tell (a missing file, a port in
-//! use). Policies themselves are read elsewhere ([`crate::cli`]).
+//! `conf.d` beside it. Every key may be left out. What the user wrote is a [`raw::RawConfig`]; a
+//! [`Config`] has been checked, so nothing in it can fail later except what only the machine can
+//! tell (a missing file, a port in use). Policies themselves are read elsewhere ([`crate::cli`]).
 
 mod append;
 mod effective;

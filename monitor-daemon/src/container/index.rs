@@ -23,9 +23,9 @@ mod updates;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use std::time::Duration;
 
 use super::cgroup_path::{CgroupContainer, ID_LEN, Owner, Runtime, containers};
 use super::{Container, Metadata, State, Unknown};

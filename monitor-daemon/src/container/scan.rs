@@ -2,7 +2,8 @@
 //!
 //! Cgroup ids are those of the unified hierarchy (v2): on a hybrid host, too, every container has a
 //! directory in it. Where only cgroup v1 is mounted they are those of one of its hierarchies, in
-//! all of which every container has a directory. A cgroup that comes or goes during a walk may be in the result or not.
+//! all of which every container has a directory. A cgroup that comes or goes during a walk may be
+//! in the result or not.
 
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};

@@ -293,8 +293,8 @@ pub fn event_types(kind: Kind) -> &'static [&'static str] {
     }
 }
 
-/// Of the event types that a rule can match, those that are recorded for it. A rule for (nearly) all
-/// events gets those that have a kind of their own; any other call only for rules that name it.
+/// Of the event types that a rule can match, those that are recorded for it. A rule for (nearly)
+/// all events gets those that have a kind of their own; any other call only for rules that name it.
 pub fn recorded_for(types: &EventSet) -> EventSet {
     /// A rule for more types than this names none of them.
     const NAMED_MAX: usize = 100;

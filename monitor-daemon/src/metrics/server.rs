@@ -1,6 +1,6 @@
-//! Serves `/metrics`, `/healthz` and, to this host only, `/top` over HTTP on its own thread, so that no scraper, however slow
-//! or hostile, can hold up the daemon: at most [`CONNECTIONS`] at a time, one request each, every
-//! one over within [`CONNECTION_TIME`].
+//! Serves `/metrics`, `/healthz` and, to this host only, `/top` over HTTP on its own thread, so
+//! that no scraper, however slow or hostile, can hold up the daemon: at most [`CONNECTIONS`] at a
+//! time, one request each, every one over within [`CONNECTION_TIME`].
 
 use std::convert::Infallible;
 use std::io;

@@ -1,5 +1,5 @@
-//! Where alerts go: standard output, a file and a syslog server, each behind its own bounded queue and thread, so
-//! that a slow reader or a full disk stops neither the daemon nor the other output.
+//! Where alerts go: standard output, a file and a syslog server, each behind its own bounded queue
+//! and thread, so that a slow reader or a full disk stops neither the daemon nor the other outputs.
 //!
 //! [`Outputs`] owns the threads; [`AlertQueue`] is what the rest of the daemon holds. Standard
 //! error (log lines, `ready`, the status line) goes through the same thread as standard output.

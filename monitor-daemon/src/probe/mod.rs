@@ -92,10 +92,10 @@ pub struct Request {
     pub calls: Option<Vec<u32>>,
     /// Put the environment into exec records.
     pub environment: bool,
-    /// Bytes of the ring for execs, forks, exits, ptrace and cgroups; rounded up to a power of two
-    /// of pages.
+    /// Bytes of the ring for all that is rare: processes, ids, namespaces, cgroups; rounded up to a
+    /// power of two of pages.
     pub lifecycle_bytes: u32,
-    /// Bytes of the ring for files and the network; likewise.
+    /// Bytes of the ring for what comes in floods: files, sockets, other calls; likewise.
     pub bulk_bytes: u32,
     /// Which tiers may be used.
     pub tiers: Tiers,

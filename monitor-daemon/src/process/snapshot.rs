@@ -27,7 +27,8 @@ const SMALL_FILE: usize = 64 * 1024;
 #[derive(Clone, Debug, Default)]
 pub struct SnapshotProcess {
     /// The group leader's facts. `start` is rounded down to the clock tick (10 ms): compare with
-    /// [`same_start`]. `parent_start` and `pid_ns_start` are likewise, and 0 when unknown. `cpu` is 0.
+    /// [`same_start`]. `parent_start` and `pid_ns_start` are likewise, and 0 when unknown. `cpu` is
+    /// 0.
     pub task: Task,
     /// Executable as the process's own mount namespace names it, without ` (deleted)`; `None` for
     /// kernel threads.
@@ -113,7 +114,8 @@ impl Reader {
         Some(process)
     }
 
-    /// Id and path of the cgroup a process is in now; `None` when it is gone or they cannot be told.
+    /// Id and path of the cgroup a process is in now; `None` when it is gone or they cannot be
+    /// told.
     pub fn cgroup(&self, pid: u32) -> Option<(u64, Vec<u8>)> {
         let directory = Directory::open(&self.proc_root, pid).ok()?;
         let text = directory.head("cgroup", SMALL_FILE).ok()?;

@@ -46,6 +46,13 @@ pub(super) enum Layered {
     Hidden,
 }
 
+/// What tells directories apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
 /// The root directory of a process, or of a layer of an image.
 #[derive(Debug)]
 pub(super) struct Root {
@@ -78,10 +85,12 @@ impl Root {
         Ok(root)
     }
 
-    /// Whether both are the same directory, in whichever mount namespace.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        let identity = |root: &Self| fstat(&root.handle).map(|found| (found.st_dev, found.st_ino));
-        identity(self).is_ok_and(|own| identity(other) == Ok(own))
+    /// Which directory it is, in whichever mount namespace.
+    pub(super) fn identity(&self) -> Result<Identity, Errno> {
+        fstat(&self.handle).map(|found| Identity {
+            device: found.st_dev,
+            inode: found.st_ino,
+        })
     }
 
     /// `/etc/NAME` in this layer.

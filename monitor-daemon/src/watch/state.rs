@@ -140,8 +140,8 @@ impl State {
         }
     }
 
-    /// A lost exit would keep a process for ever. Processes are counted some time after a loss: what
-    /// is in the rings by then may tell of more whose exits are lost.
+    /// A lost exit would keep a process for ever. Processes are counted some time after a loss:
+    /// what is in the rings by then may tell of more whose exits are lost.
     fn recount_after_loss(&mut self, probes: &Probes, now: u64) {
         let kinds = [Kind::Exec, Kind::Fork, Kind::Exit];
         // Where the counters cannot be read, `publish` says so.

@@ -7,6 +7,7 @@ use super::{Definition, Explanation, Location, Part, Shape};
 use crate::compile::{Macros, compile_test};
 use crate::condition::ast::{Check, Expr};
 use crate::condition::parse;
+use crate::limits::LoadLimits;
 use crate::load::{RulesFile, store};
 use crate::program::Builder;
 use crate::rules::{Lists, Store, with_exceptions};
@@ -16,10 +17,14 @@ use crate::source::{Place, Sourced, line_and_column};
 const MAX_DEPTH: usize = 1000;
 
 /// The tree of a rule's condition.
-pub(super) fn build(files: &[RulesFile<'_>], rule: &str) -> Option<Explanation> {
-    let store = store(files);
+pub(super) fn build(
+    files: &[RulesFile<'_>],
+    rule: &str,
+    limits: LoadLimits,
+) -> Option<Explanation> {
+    let store = store(files, &limits);
     let rule = store.rules().iter().find(|known| known.item.name == rule)?;
-    let mut lists = Lists::new(&store);
+    let mut lists = Lists::within(&store, limits);
     let text = lists.substitute(&with_exceptions(&rule.condition, &rule.exceptions));
     let expr = parse(text.text()).ok()?;
     let mut parts = Parts {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub use trace::Trace;
 
 use crate::field::FieldRef;
+use crate::limits::LoadLimits;
 use crate::load::RulesFile;
 use crate::program::{Graph, NodeId};
 
@@ -87,7 +88,12 @@ impl Explanation {
     /// `None` when no rule has this name, its condition does not compile,
     /// or is nested deeper than 1000 with its macros.
     pub fn new(files: &[RulesFile<'_>], rule: &str) -> Option<Self> {
-        build::build(files, rule)
+        Self::within(files, rule, LoadLimits::default())
+    }
+
+    /// The same of files that were loaded within these limits.
+    pub fn within(files: &[RulesFile<'_>], rule: &str, limits: LoadLimits) -> Option<Self> {
+        build::build(files, rule, limits)
     }
 
     /// Where the rule is defined.

@@ -36,6 +36,11 @@ fn explanation() -> Explanation {
     let files = [("base.yaml", BASE), ("later.yaml", LATER)];
     let files = files.map(|(name, text)| RulesFile { name, text });
     assert!(Explanation::new(&files, "Other").is_none());
+    let limits = LoadLimits {
+        items: 1,
+        ..LoadLimits::default()
+    };
+    assert!(Explanation::within(&files, "Secret", limits).is_none());
     Explanation::new(&files, "Secret").unwrap()
 }
 

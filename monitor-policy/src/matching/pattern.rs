@@ -93,6 +93,15 @@ mod tests {
     }
 
     #[test]
+    fn time_grows_with_the_length_only() {
+        // Each took minutes when it took the square of it.
+        for part in ["{", "*", "(", "{1", "[:"] {
+            let pattern = format!("a{}", part.repeat(100_000));
+            assert!(Pattern::new(&pattern).is_err(), "{part}");
+        }
+    }
+
+    #[test]
     fn refuses_what_posix_does_not_know() {
         for pattern in [
             "\\d", "(?i)a", "(", ")", "[", "*a", "a|*", "(+)", "\\1", "\\", "a{3,2}", "a{1001}",

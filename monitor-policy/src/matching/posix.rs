@@ -11,12 +11,17 @@ use std::str::Chars;
 /// Greatest count of a repetition.
 const MAX_COUNT: u32 = 1000;
 
+/// Most groups in each other, and most repetitions of one part: the other syntax takes no more, and
+/// each moves what is written already.
+const MAX_NESTING: usize = 250;
+
 /// The expression in the other syntax, for multi-line mode; the error says what is wrong with it.
 pub(super) fn translate(source: &str) -> Result<String, String> {
     let mut translation = Translation {
         source: source.chars().peekable(),
         result: String::new(),
         atom: None,
+        repeated: 0,
         groups: Vec::new(),
     };
     while let Some(character) = translation.source.next() {
@@ -34,6 +39,8 @@ struct Translation<'a> {
     result: String,
     /// Where the part begins that a repetition would repeat.
     atom: Option<usize>,
+    /// How often that part is repeated already.
+    repeated: usize,
     /// Where the open groups begin.
     groups: Vec<usize>,
 }
@@ -50,6 +57,9 @@ impl Translation<'_> {
                 literal(&mut self.result, '{');
             }
             '(' => {
+                if self.groups.len() >= MAX_NESTING {
+                    return Err(format!("more than {MAX_NESTING} groups in each other"));
+                }
                 self.groups.push(self.result.len());
                 self.result.push_str("(?:");
                 self.atom = None;
@@ -57,7 +67,7 @@ impl Translation<'_> {
             ')' => {
                 let start = self.groups.pop().ok_or("a `)` closes nothing")?;
                 self.result.push(')');
-                self.atom = Some(start);
+                self.begin_at(start);
             }
             '|' => {
                 self.result.push('|');
@@ -85,13 +95,22 @@ impl Translation<'_> {
     }
 
     fn begin(&mut self) {
-        self.atom = Some(self.result.len());
+        self.begin_at(self.result.len());
+    }
+
+    fn begin_at(&mut self, start: usize) {
+        self.atom = Some(start);
+        self.repeated = 0;
     }
 
     fn repeat(&mut self, operator: &str) -> Result<(), String> {
         let start = self
             .atom
             .ok_or_else(|| format!("there is nothing to repeat before `{operator}`"))?;
+        self.repeated += 1;
+        if self.repeated > MAX_NESTING {
+            return Err(format!("more than {MAX_NESTING} repetitions of one part"));
+        }
         self.result.insert_str(start, "(?:");
         self.result.push(')');
         self.result.push_str(operator);
@@ -104,8 +123,11 @@ impl Translation<'_> {
     /// A count in braces, the first of which is read; anything else in braces is literal.
     fn count(&mut self) -> Result<Option<String>, String> {
         let mut ahead = self.source.clone();
-        let inside: String = ahead.by_ref().take_while(|next| *next != '}').collect();
-        let closed = self.source.clone().any(|next| next == '}');
+        let mut inside = String::new();
+        while let Some(next) = ahead.next_if(|next| next.is_ascii_digit() || *next == ',') {
+            inside.push(next);
+        }
+        let closed = ahead.next() == Some('}');
         let (low, high) = match inside.split_once(',') {
             Some((low, high)) => (low, Some(high)),
             None => (inside.as_str(), None),

@@ -29,12 +29,7 @@ pub(crate) struct Lists {
 }
 
 impl Lists {
-    /// Expands the lists of a store.
-    pub(crate) fn new(store: &Store) -> Self {
-        Self::within(store, LoadLimits::default())
-    }
-
-    /// The same, within limits.
+    /// Expands the lists of a store, within limits.
     pub(crate) fn within(store: &Store, limits: LoadLimits) -> Self {
         let mut lists = Self {
             limits,

@@ -9,6 +9,7 @@ use monitor_tests::{daemon, paths, skip_if};
 
 use super::RULES;
 use crate::actions::{Programs, run};
+use crate::command::refused;
 use crate::world::configuration;
 
 #[test]
@@ -94,18 +95,4 @@ fn a_folder_in_place_of_the_alert_file_is_named() -> Result<()> {
 fn started(arguments: &[&Path]) -> Result<Output> {
     let mut command = Command::new(paths::daemon()?);
     run(command.arg("run").args(arguments))
-}
-
-fn refused(output: &Output, code: i32, words: &str) -> Result<()> {
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.code() == Some(code) && complaint.contains(words),
-        "{}, no `{words}` in:\n{complaint}",
-        output.status
-    );
-    ensure!(
-        !complaint.lines().any(|line| line == "ready"),
-        "{complaint}"
-    );
-    Ok(())
 }

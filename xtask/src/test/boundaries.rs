@@ -155,11 +155,12 @@ impl Boundary {
     }
 }
 
-/// The lines of a file without comments, up to its own tests.
+/// The lines of a file without comments, up to its own tests; tests in a file of their own may be
+/// declared anywhere.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..)
         .zip(text.lines())
-        .take_while(|(_, line)| *line != "#[cfg(test)]" && *line != "mod tests {")
+        .take_while(|(_, line)| *line != "mod tests {")
         .map(|(number, line)| (number, line.split("//").next().unwrap_or_default()))
 }
 
@@ -210,6 +211,8 @@ mod tests {
     fn tests_are_free() {
         let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n    use tokio::sync;\n}\n";
         assert!(check("monitor-daemon/src/event/filled.rs", text).is_empty());
+        let text = "#[cfg(test)]\nmod tests;\n\nuse tokio::sync;\n";
+        assert_eq!(check("monitor-daemon/src/event/mod.rs", text).len(), 1);
         assert!(check("monitor-daemon/src/event/tests/calls.rs", "use std::fs;\n").is_empty());
     }
 

@@ -63,7 +63,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         .rules()
         .iter()
         .find(|rule| rule.name == arguments.rule);
-    let (Some(rule), Some(explanation)) = (found, Explanation::new(&files, &arguments.rule)) else {
+    let explanation = Explanation::within(&files, &arguments.rule, config.rules.limits);
+    let (Some(rule), Some(explanation)) = (found, explanation) else {
         let names = policy.rules().iter().map(|rule| rule.name.as_str());
         return Err(unknown(&arguments.rule, names));
     };

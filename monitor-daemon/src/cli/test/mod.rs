@@ -6,7 +6,9 @@ mod report;
 use std::path::PathBuf;
 
 use clap::Args;
-use monitor_policy::{Case, Matching, Options, Policy, Scratch, SuggestedOutput, read_cases};
+use monitor_policy::{
+    Case, LoadLimits, Matching, Options, Policy, Scratch, SuggestedOutput, read_cases,
+};
 
 use super::error::Error;
 use super::print::{color, print};
@@ -53,10 +55,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let files = if arguments.paths.is_empty() {
-        Files::read(&Config::load(arguments.config.as_deref())?.policies)?
+    let (files, limits) = if arguments.paths.is_empty() {
+        let config = Config::load(arguments.config.as_deref())?;
+        (Files::read(&config.policies)?, config.rules.limits)
     } else {
-        Files::read(&arguments.paths)?
+        (Files::read(&arguments.paths)?, LoadLimits::default())
     };
     if files.tests.is_empty() {
         return Err(Error::NoTests);
@@ -64,6 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let options = Options {
         matching: Matching::All,
         suggested_output: SuggestedOutput::Omit,
+        limits,
         ..Options::default()
     };
     let rules = files.rules();

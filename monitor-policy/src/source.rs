@@ -122,6 +122,21 @@ impl Sourced {
         inserts.find(|insert| insert.range.contains(&index))
     }
 
+    /// Whether a list was put in where lists belong: behind `in (` and its like, or a comma.
+    pub(crate) fn is_listed(&self, insert: &Insert) -> bool {
+        let before = self.text.get(..insert.range.start).unwrap_or_default();
+        let before = before.trim_end();
+        let opened = before.strip_suffix('(').map(str::trim_end);
+        let words = ["in", "intersects", "pmatch", "oneof", "anyof", "allof"];
+        before.ends_with(',')
+            || opened.is_some_and(|left| words.iter().any(|word| left.ends_with(word)))
+    }
+
+    /// Whether a list was put in at exactly this byte.
+    pub(crate) fn begins_at(&self, insert: &Insert, index: usize) -> bool {
+        insert.range.start == index
+    }
+
     /// The lists that were put in within a part of the text.
     pub(crate) fn lists_in(&self, range: &Range<usize>) -> impl Iterator<Item = &Arc<str>> {
         let inside =

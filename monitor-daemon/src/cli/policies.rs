@@ -27,11 +27,39 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
             vec![path.clone()]
         };
         sources.extend(files.into_iter().map(|path| {
-            let text = fs::read_to_string(&path);
+            let text = fs::read(&path).and_then(decode);
             Source { path, text }
         }));
     }
     Ok(sources)
+}
+
+/// The text of a rules file. Old files have authors' names in other encodings: in lines that are
+/// comments these bytes do not matter, anywhere else a rule would silently mean something else.
+fn decode(bytes: Vec<u8>) -> io::Result<String> {
+    let bytes = match String::from_utf8(bytes) {
+        Ok(text) => return Ok(text),
+        Err(error) => error.into_bytes(),
+    };
+    let lines = bytes.split(|byte| *byte == b'\n');
+    for (number, line) in (1..).zip(lines) {
+        let Err(error) = str::from_utf8(line) else {
+            continue;
+        };
+        if line.trim_ascii_start().starts_with(b"#") {
+            continue;
+        }
+        let (good, bad) = line
+            .split_at_checked(error.valid_up_to())
+            .unwrap_or_default();
+        let column = String::from_utf8_lossy(good).chars().count() + 1;
+        let byte = bad.first().copied().unwrap_or_default();
+        let message = format!(
+            "byte 0x{byte:02x} in line {number}, column {column} is no UTF-8; save the file as UTF-8"
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Names and texts of all rules files behind `paths`; without any, of the built-in policies.
@@ -109,6 +137,20 @@ fn is_rules_file(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comments_may_be_in_any_encoding() {
+        let latin = |text: &str| text.chars().map(|letter| letter as u8).collect::<Vec<u8>>();
+        assert_eq!(
+            decode(latin("# René\n  # é\n- list: a\n")).unwrap(),
+            "# Ren\u{fffd}\n  # \u{fffd}\n- list: a\n"
+        );
+        let error = decode(latin("# René\r\n- list: café\r\n")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "byte 0xe9 in line 2, column 12 is no UTF-8; save the file as UTF-8"
+        );
+    }
 
     #[test]
     fn folders_give_their_rules_files_in_order_of_name() {

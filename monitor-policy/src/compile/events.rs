@@ -32,6 +32,7 @@ pub(super) fn type_truth(check: &Check) -> Truth {
             .collect::<EventSet>()
     };
     match (check.operator, &check.right) {
+        (Operator::Exists, _) => Truth::exactly(EventSet::full()),
         (Operator::Equal | Operator::Same, Right::Literal(one)) => {
             Truth::exactly(set(std::slice::from_ref(one)))
         }

@@ -271,8 +271,8 @@ fn against(
         let message = format!(
             "the sides have different types: `{}` is {}, the right side is {}",
             check.left,
-            left.kind.describe(),
-            right.kind.describe()
+            left.kind.describe_exactly(),
+            right.kind.describe_exactly()
         );
         return Err(Fault::syntax(message, span));
     }

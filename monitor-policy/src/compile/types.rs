@@ -19,6 +19,22 @@ impl Type {
         Self { kind, list: false }
     }
 
+    /// For messages about two types that differ: `a number (signed, 64 bits)`.
+    pub(crate) fn describe_exactly(self) -> String {
+        let element = Self::single(self.kind).describe();
+        let size = match self.kind {
+            FieldKind::Unsigned64 => " (unsigned, 64 bits)",
+            FieldKind::Unsigned32 => " (unsigned, 32 bits)",
+            FieldKind::Signed64 => " (signed, 64 bits)",
+            FieldKind::Signed32 => " (signed, 32 bits)",
+            FieldKind::Signed16 => " (signed, 16 bits)",
+            FieldKind::Float => " (a ratio)",
+            _ => "",
+        };
+        let list = if self.list { "a list, each " } else { "" };
+        format!("{list}{element}{size}")
+    }
+
     /// For messages: `a number`.
     pub(crate) fn describe(self) -> &'static str {
         if self.list {

@@ -185,6 +185,9 @@ fn impossible(check: &Check) -> Option<String> {
         return Some("the list is empty".to_owned());
     }
     let field = single_field(check)?;
+    if field.field == Field::EvtDir {
+        return refuses_exits(check).then(|| "`evt.dir` is `<` for every event".to_owned());
+    }
     let number: i128 = match literals(check) {
         [one] => std::str::from_utf8(&one.bytes).ok()?.parse().ok()?,
         _ => return None,
@@ -202,6 +205,18 @@ fn impossible(check: &Check) -> Option<String> {
     let high = kind == K::Port && check.operator == Operator::Greater && number == 65535;
     (field.field != Field::EvtNum && (unsigned && low || high))
         .then(|| format!("`{field}` is never {} {number}", check.operator))
+}
+
+/// Whether a test of `evt.dir` asks for the entry of calls, which only old versions of Falco had.
+fn refuses_exits(check: &Check) -> bool {
+    let mut values = literals(check).iter().map(|one| one.bytes.as_slice());
+    match (check.operator, &check.right) {
+        (Operator::Equal | Operator::Same, Right::Literal(_)) | (Operator::In, Right::List(_)) => {
+            values.all(|one| one != b"<")
+        }
+        (Operator::NotEqual, Right::Literal(_)) => values.any(|one| one == b"<"),
+        _ => false,
+    }
 }
 
 /// Whether the empty list of a test was put in for a name, which its author meant to be filled.

@@ -85,11 +85,14 @@ impl Finding {
     }
 
     /// A problem with how a text is put together. When it arises within a list that was put in,
-    /// the list is right and stands in the wrong place.
+    /// either an item is wrong, such as by its quotes, or the list stands in the wrong place.
     pub(crate) fn from_syntax(fault: Fault, text: &Sourced) -> Self {
         let Some(insert) = text.insert_at(fault.span.start) else {
             return Self::from_fault(fault, text);
         };
+        if text.is_listed(insert) && !text.begins_at(insert, fault.span.start) {
+            return Self::from_fault(fault, text);
+        }
         let list = &insert.list;
         let message = format!("`{list}` is a list and cannot stand here");
         let help = format!("a list is tested with `in`: `proc.name in ({list})`");

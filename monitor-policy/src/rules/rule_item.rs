@@ -61,6 +61,7 @@ pub(super) fn read(entries: &Entries<'_>, warnings: &mut Vec<Finding>) -> Read<R
     if matches!(mode, Some(Mode::Append)) {
         return appended(item, entries, warnings);
     }
+    let defines = matches!(mode, Some(Mode::Define));
     let mut keep_key = KeepKey(&mut errors);
     let trimmed = |text: Sourced| text.trimmed();
     let source = keep_key.of(source(entries));
@@ -83,8 +84,16 @@ pub(super) fn read(entries: &Entries<'_>, warnings: &mut Vec<Finding>) -> Read<R
     };
     // The first is the result, the others stand beside the warnings.
     let mut errors = errors.into_iter();
+    // A new rule that has what is compiled goes on, so that its errors and those of items that
+    // change it are told too; the file does not load anyway.
+    let goes_on = defines && rule.condition.is_some() && rule.output.is_some();
     match errors.next() {
         None => Ok(rule),
+        Some(first) if goes_on => {
+            warnings.push(first);
+            warnings.extend(errors);
+            Ok(rule)
+        }
         Some(first) => {
             warnings.extend(errors);
             Err(first)
@@ -162,7 +171,13 @@ fn priority(entries: &Entries<'_>) -> Read<Option<Priority>> {
         return Ok(Some(priority));
     }
     let names = Priority::ALL.iter().map(|priority| priority.name());
+    let begun = |full: &&str| {
+        let start = full.get(..name.len()).unwrap_or_default();
+        name.len() > 2 && start.eq_ignore_ascii_case(name)
+    };
+    let abbreviated = names.clone().find(begun);
     let hint = nearest::hint(name, names.clone())
+        .or_else(|| abbreviated.map(|full| format!("did you mean `{full}`?")))
         .unwrap_or_else(|| format!("known are {}", names.collect::<Vec<_>>().join(", ")));
     let place = text.place(&(0..name.len()));
     Err(Finding::new(

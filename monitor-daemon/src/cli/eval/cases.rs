@@ -124,7 +124,7 @@ fn write_line(output: &mut impl Write, answer: &Answer) -> Result<(), Error> {
 }
 
 fn answer(line: &[u8]) -> Answer {
-    let case = match serde_json::from_slice::<Case>(line) {
+    let case = match serde_json::from_slice::<Case>(line.trim_ascii()) {
         Ok(case) => case,
         Err(error) => {
             let text = error.to_string();

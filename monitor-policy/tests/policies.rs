@@ -114,6 +114,7 @@ const EVENTS: &[&str] = &[
     "chmod",
     "fchmod",
     "fchmodat",
+    "fchmodat2",
     "init_module",
     "finit_module",
     "setns",

@@ -145,6 +145,14 @@ fn long_lists() {
         128,
         512,
     );
+    // Such names have to be looked for at each word.
+    let blanks = lines(5000, |n| format!("- list: \"a {n}\"\n  items: [x{n}]\n"));
+    let words = "b, ".repeat(50_000);
+    let use_it = rule(
+        "R",
+        &format!("evt.type = openat and proc.name in ({words}a 7)"),
+    );
+    check("names with blanks", &(blanks + &use_it), Loads, 128, 512);
 }
 
 #[test]

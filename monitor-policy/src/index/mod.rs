@@ -18,6 +18,7 @@ mod rule_set;
 mod substrings;
 mod weight;
 
+pub(crate) use affixes::{Affixes, End};
 pub(crate) use class::{Candidate, Class, Classes};
 pub(crate) use matchers::{MatcherId, Matchers};
 pub(crate) use rule_set::RuleSet;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::finding::Finding;
 use super::store::Store;
 use crate::diagnostic::Code;
+use crate::index::{Affixes, End};
 use crate::limits::LoadLimits;
 use crate::source::{Place, Sourced};
 
@@ -16,8 +17,8 @@ const LISTS: usize = 10;
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
     texts: HashMap<Arc<str>, Sourced>,
-    /// Names with delimiters in them.
-    irregular: Vec<String>,
+    /// Names with delimiters in them, each with its place among the lists and its length.
+    irregular: Option<Affixes<(usize, usize)>>,
     /// Names that are used: in a condition that was substituted, or in another list.
     used: HashSet<String>,
     findings: Vec<Finding>,
@@ -37,7 +38,8 @@ impl Lists {
         };
         let max_items = limits.list_items;
         let mut total = 0;
-        for list in store.lists() {
+        let mut irregular = Vec::new();
+        for (index, list) in store.lists().iter().enumerate() {
             let mut items = Vec::new();
             let mut path = Vec::new();
             if total <= max_items.saturating_mul(LISTS) {
@@ -63,9 +65,13 @@ impl Lists {
                 push_item(&mut text, item);
             }
             if list.item.name.contains(is_delimiter) {
-                lists.irregular.push(list.item.name.clone());
+                let name = list.item.name.as_bytes();
+                irregular.push((Box::from(name), (index, name.len())));
             }
             lists.texts.insert(list.item.name.as_str().into(), text);
+        }
+        if !irregular.is_empty() {
+            lists.irregular = Some(Affixes::new(End::Start, irregular.into_iter()));
         }
         lists
     }
@@ -121,11 +127,14 @@ impl Lists {
 
     /// The length of a list's name that has blanks or the like in it, if the text begins with one.
     fn irregular(&self, text: &str) -> Option<usize> {
-        let found = |name: &&String| {
-            text.strip_prefix(name.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(is_delimiter))
-        };
-        self.irregular.iter().find(found).map(String::len)
+        let mut first: Option<(usize, usize)> = None;
+        self.irregular.as_ref()?.find(text.as_bytes(), |found| {
+            let rest = text.get(found.1..).unwrap_or_default();
+            if rest.is_empty() || rest.starts_with(is_delimiter) {
+                first = Some(first.map_or(*found, |known| known.min(*found)));
+            }
+        });
+        first.map(|(_, length)| length)
     }
 
     /// The text with the names of lists replaced by their items, wherever they stand between

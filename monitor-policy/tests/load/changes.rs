@@ -88,11 +88,13 @@ fn lists_are_text() {
     let list = "- list: names\n  items: [cat, 'my cat', '\"a b\"']\n";
     let more = "- list: more\n  items: [names, dog]\n";
     let none = "- list: none\n  items: []\n";
+    let blanks = "- list: my pets\n  items: [cow]\n- list: my pets too\n  items: [pig]\n";
     let check = |condition: &str, event: &str, expected: bool| {
         let text = [
             list,
             more,
             none,
+            blanks,
             &rule("r", &format!("evt.type=open and {condition}")),
         ]
         .concat();
@@ -104,6 +106,9 @@ fn lists_are_text() {
     check("proc.name in (names)", "a b", true);
     check("proc.name in (more)", "cat", true);
     check("proc.name in (more,x)", "dog", true);
+    check("proc.name in (my pets)", "cow", true);
+    check("proc.name in (x, my pets,y)", "cow", true);
+    check("proc.name = \"my petsx\"", "my petsx", true);
     check("proc.name in (x, none)", "x", true);
     check("proc.name in (none, x)", "x", true);
     check("proc.name in (x, none, y)", "y", true);

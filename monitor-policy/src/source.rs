@@ -62,6 +62,13 @@ pub(crate) struct Insert {
     range: Range<usize>,
 }
 
+impl Insert {
+    /// Whether it begins at this byte of the text.
+    pub(crate) fn begins_at(&self, index: usize) -> bool {
+        self.range.start == index
+    }
+}
+
 impl Sourced {
     /// Text and one origin a byte.
     pub(crate) fn new(text: String, mut origins: Vec<Origin>) -> Self {
@@ -130,11 +137,6 @@ impl Sourced {
         let words = ["in", "intersects", "pmatch", "oneof", "anyof", "allof"];
         before.ends_with(',')
             || opened.is_some_and(|left| words.iter().any(|word| left.ends_with(word)))
-    }
-
-    /// Whether a list was put in at exactly this byte.
-    pub(crate) fn begins_at(&self, insert: &Insert, index: usize) -> bool {
-        insert.range.start == index
     }
 
     /// The lists that were put in within a part of the text.

@@ -325,6 +325,10 @@ impl Parser<'_> {
                 "write `and` or `or`; commas separate values only",
                 Next::Operand,
             ),
+            list if list.starts_with(',') => (
+                "several values are tested with `in`: `proc.name in (a, b)`",
+                Next::Connection,
+            ),
             _ => (
                 "put a value with blanks or special characters in quotes",
                 Next::Connection,

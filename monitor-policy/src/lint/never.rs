@@ -4,6 +4,7 @@
 //! `evt.num = 0` and its like are left alone: who writes that wants it so.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::RangeInclusive;
 
 use super::{Subject, collect, literals};
 use crate::compile::{Macros, resolve};
@@ -261,13 +262,63 @@ fn contradiction(facts: &[Fact<'_>]) -> Option<Reason> {
             allowed.insert(key, (values, fact.place));
         }
     }
-    facts.iter().find_map(|fact| {
+    facts
+        .iter()
+        .find_map(|fact| {
+            let key = fact.check.left.to_string();
+            let (values, place) = allowed.get(&key)?;
+            let refused = values.iter().all(|value| refuses(fact, value));
+            let message = format!("this leaves no value of `{key}` that the other test allows");
+            refused.then(|| against(message, fact, *place))
+        })
+        .or_else(|| apart(facts))
+}
+
+/// Two comparisons of one number that leave nothing between them.
+fn apart(facts: &[Fact<'_>]) -> Option<Reason> {
+    let mut known: BTreeMap<String, Vec<(RangeInclusive<i128>, Place)>> = BTreeMap::new();
+    for fact in facts.iter().filter(|fact| fact.holds) {
+        let Some(range) = range(fact.check) else {
+            continue;
+        };
         let key = fact.check.left.to_string();
-        let (values, place) = allowed.get(&key)?;
-        let refused = values.iter().all(|value| refuses(fact, value));
-        let message = format!("this leaves no value of `{key}` that the other test allows");
-        refused.then(|| against(message, fact, *place))
-    })
+        let others = known.entry(key.clone()).or_default();
+        let disjoint = |other: &RangeInclusive<i128>| {
+            other.start() > range.end() || range.start() > other.end()
+        };
+        if let Some((_, place)) = others.iter().find(|(other, _)| disjoint(other)) {
+            let message = format!("`{key}` has one value, and it cannot pass both tests");
+            return Some(against(message, fact, *place));
+        }
+        others.push((range, fact.place));
+    }
+    None
+}
+
+/// The whole numbers that pass a comparison.
+fn range(check: &Check) -> Option<RangeInclusive<i128>> {
+    let kind = single_field(check)?.field.definition().kind;
+    let signed = matches!(kind, K::Signed64 | K::Signed32 | K::Signed16);
+    let unsigned = matches!(
+        kind,
+        K::Unsigned64 | K::Unsigned32 | K::Port | K::Duration | K::Time
+    );
+    let Right::Literal(one) = &check.right else {
+        return None;
+    };
+    let number: i128 = std::str::from_utf8(&one.bytes).ok()?.parse().ok()?;
+    // Of unsigned fields a negative number wraps.
+    if !(signed || unsigned && number >= 0) {
+        return None;
+    }
+    match check.operator {
+        Operator::Equal | Operator::Same => Some(number..=number),
+        Operator::Less => Some(i128::MIN..=number.checked_sub(1)?),
+        Operator::LessEqual => Some(i128::MIN..=number),
+        Operator::Greater => Some(number.checked_add(1)?..=i128::MAX),
+        Operator::GreaterEqual => Some(number..=i128::MAX),
+        _ => None,
+    }
 }
 
 fn against(message: String, fact: &Fact<'_>, other: Place) -> Reason {

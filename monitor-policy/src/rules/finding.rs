@@ -90,7 +90,7 @@ impl Finding {
         let Some(insert) = text.insert_at(fault.span.start) else {
             return Self::from_fault(fault, text);
         };
-        if text.is_listed(insert) && !text.begins_at(insert, fault.span.start) {
+        if text.is_listed(insert) && !insert.begins_at(fault.span.start) {
             return Self::from_fault(fault, text);
         }
         let list = &insert.list;

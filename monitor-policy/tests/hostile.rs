@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 
 use allocation_counter::measure;
 use monitor_policy::{
-    Color, FileReport, FlatEvent, LintGroup, LintOptions, LoadLimits, Loaded, Options, RulesFile,
-    Scratch, load,
+    Color, Condition, FileReport, FlatEvent, LintGroup, LintOptions, LoadLimits, Loaded, Options,
+    RulesFile, Scratch, load,
 };
 
 const MIB: u64 = 1 << 20;
@@ -442,4 +442,21 @@ fn limits_are_settings() {
         all.starts_with("all conditions together are longer than 10 bytes"),
         "{all}"
     );
+}
+
+/// Found by fuzzing: ancestors are gathered from what is given, not by counting up to its index.
+#[test]
+fn an_ancestor_far_away() {
+    let event = serde_json::json!({
+        "evt.type": "openat", "proc.pname": "sh", "proc.aname[4294967295]": "init",
+    });
+    let event = FlatEvent::from_json(event.as_object().expect("an object")).expect("an event");
+    for (condition, expected) in [
+        ("proc.aname = init", true),
+        ("proc.aname = sh", true),
+        ("proc.aname = cron", false),
+    ] {
+        let condition = Condition::parse(condition).expect("a condition");
+        assert_eq!(condition.matches(&event), expected);
+    }
 }

@@ -6,7 +6,7 @@
 mod read;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Map;
 use thiserror::Error;
@@ -126,8 +126,9 @@ impl FlatEvent {
             (true, Some(FieldArg::Index(index))) if *index > 0 => Some(*index),
             _ => None,
         };
-        let last = self.values.keys().filter_map(index).max().unwrap_or(1);
-        let known = (1..=last).filter_map(|index| {
+        // Only those: an index may be any number.
+        let indexes: BTreeSet<u32> = self.values.keys().filter_map(index).chain([1]).collect();
+        let known = indexes.into_iter().filter_map(|index| {
             self.given(&FieldRef::with_index(field, index))
                 .or_else(|| self.ancestor(field, index))
         });

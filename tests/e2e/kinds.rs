@@ -39,7 +39,7 @@ pub(crate) fn word() -> String {
 }
 
 /// A rule for each case, and one for the fence.
-pub(crate) fn rules(cases: &[Case]) -> String {
+fn rules(cases: &[Case]) -> String {
     let word = word();
     let mut text = format!(
         "- rule: {FENCE}\n  desc: the fence\n  condition: evt.type = execve and proc.args = \
@@ -62,7 +62,7 @@ pub(crate) fn rules(cases: &[Case]) -> String {
 }
 
 /// A program that does an action.
-pub(crate) fn perl(action: &str) -> Command {
+fn perl(action: &str) -> Command {
     let mut command = Command::new("perl");
     command.args(["-e", action, &word()]);
     command
@@ -70,11 +70,7 @@ pub(crate) fn perl(action: &str) -> Command {
 
 /// Does what a case is about, then what it is not about; `run` makes the command of an action.
 /// Gives the alert.
-pub(crate) fn check(
-    daemon: &mut Daemon,
-    case: &Case,
-    run: impl Fn(&str) -> Command,
-) -> Result<Value> {
+fn check(daemon: &mut Daemon, case: &Case, run: impl Fn(&str) -> Command) -> Result<Value> {
     let mark = daemon.mark()?;
     succeed(&mut run(case.innocent))?;
     succeed(&mut run(case.act))?;
@@ -102,6 +98,16 @@ fn has_fields(alert: &Value, case: &Case) {
         };
         assert_eq!(found, *expected, "{name} of `{}` in {alert:#}", case.rule);
     }
+}
+
+/// All cases on this host, with a daemon of their own.
+pub(crate) fn check_on_this_host(cases: &[Case]) -> Result<()> {
+    let programs = Programs::new()?;
+    let mut daemon = watch(&programs, &rules(cases), "rule_matching: all\n")?;
+    for case in cases {
+        check(&mut daemon, case, perl)?;
+    }
+    Ok(())
 }
 
 /// The same of some cases in a container of an image with perl; `options` are further ones of

@@ -3,9 +3,7 @@
 use anyhow::Result;
 use monitor_tests::{daemon, docker, skip_if, vm};
 
-use crate::actions::Programs;
-use crate::kinds::{Case, check, check_in_container, check_in_guest, perl, rules};
-use crate::world::watch;
+use crate::kinds::{Case, check_in_container, check_in_guest, check_on_this_host};
 
 const REPOSITORY: &str = "registry.example/team/sockets";
 
@@ -184,12 +182,7 @@ const CASES: &[Case] = &[
 #[test]
 fn sockets_on_this_host() -> Result<()> {
     skip_if!(daemon::obstacle());
-    let programs = Programs::new()?;
-    let mut daemon = watch(&programs, &rules(CASES), "rule_matching: all\n")?;
-    for case in CASES {
-        check(&mut daemon, case, perl)?;
-    }
-    Ok(())
+    check_on_this_host(CASES)
 }
 
 #[test]

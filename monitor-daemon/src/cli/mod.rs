@@ -15,6 +15,7 @@ mod reference;
 mod rules;
 mod run;
 mod schema;
+mod self_check;
 mod test;
 mod top;
 
@@ -66,6 +67,8 @@ enum Command {
     Man(completion::ManArguments),
     #[command(hide = true)]
     Reference(reference::Arguments),
+    #[command(hide = true)]
+    SelfCheck(self_check::Arguments),
 }
 
 /// How a command prints its result.
@@ -105,6 +108,10 @@ pub fn main() -> ExitCode {
         }
         Command::Man(arguments) => completion::man(&arguments, Arguments::command()),
         Command::Reference(arguments) => reference::run(&arguments),
+        Command::SelfCheck(arguments) => {
+            self_check::run(&arguments);
+            Ok(())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -179,6 +186,7 @@ mod tests {
             ("man", false),
             ("reference fields", true),
             ("reference nothing", false),
+            ("self-check open mkdir", true),
             ("", false),
         ];
         for (line, parses) in cases {

@@ -1,0 +1,8 @@
+//! The self-check: each kind of event is done by ourselves, and its record has to come.
+//!
+//! A kernel may take a program that never runs, or whose records go nowhere. So a child of the
+//! daemon does something harmless of each kind ([`acts`]), and a kind whose record does not come
+//! is blind, whatever was loaded.
+
+pub mod acts;
+pub mod child;

@@ -104,7 +104,9 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
             starts,
             kind,
         } = apply(&mut store, index, file.text, &options.limits);
-        allowed.push(Allowed::new(index, file.text, &starts));
+        let comments = Allowed::new(index, file.text, &starts);
+        findings.extend_from_slice(comments.findings());
+        allowed.push(comments);
         kinds.push(kind);
         let result = compile::compile(&store, options);
         // A warning belongs to the file it is in; an error to the file that brings it about.

@@ -4,7 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use monitor_policy::{Code, FileReport, LintGroup, LintOptions, Options, RulesFile, Severity};
+use monitor_policy::{
+    Code, FileReport, LintGroup, LintOptions, Options, RulesFile, Severity, nearest,
+};
 
 use super::Format;
 use super::error::Error;
@@ -65,9 +67,11 @@ fn warning(name: &str) -> Result<Code, String> {
             Severity::Error => Err("an error cannot be silenced".to_owned()),
         };
     }
-    let near = warnings.min_by_key(|code| strsim::damerau_levenshtein(name, code.name()));
-    let near = near.map_or("", |code| code.name());
-    Err(format!("no such warning; did you mean {near}?"))
+    let near = nearest(name, warnings.map(|code| code.name()));
+    Err(match near {
+        Some(near) => format!("no such warning; did you mean {near}?"),
+        None => "no such warning; `docs/reference/diagnostics.md` has all".to_owned(),
+    })
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {

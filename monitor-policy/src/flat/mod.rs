@@ -97,6 +97,16 @@ impl FlatEvent {
     fn implied(&self, field: &FieldRef) -> Option<Value<'_>> {
         match (field.field, &field.arg) {
             (Field::EvtNum, _) => Some(Value::Unsigned(1)),
+            // There are only exits of calls, so that nothing is measured.
+            (
+                Field::EvtLatency
+                | Field::EvtLatencyS
+                | Field::EvtLatencyNs
+                | Field::EvtLatencyQuantized
+                | Field::EvtWaitLatency,
+                _,
+            ) => Some(Value::Unsigned(0)),
+            (Field::EvtLatencyHuman, _) => Some(Value::Text(b"0ns"[..].into())),
             (Field::ProcEnv, Some(FieldArg::Key(name))) => self.environment(name),
             (ancestor, Some(FieldArg::Index(index))) if ancestor.is_ancestor() => {
                 self.ancestor(ancestor, *index)

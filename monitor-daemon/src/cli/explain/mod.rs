@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use monitor_policy::{
-    Event as _, Explanation, FieldRef, FlatEvent, Part, Rule, RulesFile, Shape, View,
+    Event as _, Explanation, FieldRef, FlatEvent, Part, Rule, RulesFile, Shape, View, all_near,
 };
 
 use super::error::Error;
@@ -140,24 +140,14 @@ fn collect<'p>(part: &'p Part, opened: &mut Vec<&'p str>, fields: &mut Vec<&'p F
 }
 
 fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Error {
+    let names: Vec<&str> = names.collect();
     let lower = name.to_lowercase();
-    let mut near: Vec<(bool, usize, &str)> = names
-        .map(|known| {
-            let candidate = known.to_lowercase();
-            let part = candidate.contains(&lower);
-            (
-                !part,
-                strsim::damerau_levenshtein(&lower, &candidate),
-                known,
-            )
-        })
-        .filter(|(other, distance, known)| !other || *distance <= known.chars().count() / 2)
-        .collect();
-    near.sort_unstable();
-    let near = near
-        .into_iter()
-        .take(3)
-        .map(|found| format!("`{}`", found.2));
+    let near = all_near(name, names.iter().copied());
+    let has_it =
+        |known: &&&str| !near.contains(known) && known.to_lowercase().contains(lower.as_str());
+    let parts = names.iter().filter(has_it);
+    let near = near.iter().chain(parts).take(3);
+    let near = near.map(|known| format!("`{known}`"));
     Error::UnknownRule {
         name: name.to_owned(),
         near: near.collect(),
@@ -209,7 +199,7 @@ mod tests {
         );
         assert_eq!(
             message("shell"),
-            "no rule has the name `shell`; did you mean `Shell outside`, `Shell in container`?"
+            "no rule has the name `shell`; did you mean `Shell in container`, `Shell outside`?"
         );
         assert_eq!(
             message("xyz"),

@@ -193,12 +193,15 @@ fn apply(store: &mut Store, index: usize, text: &str, limits: &LoadLimits) -> Ap
     let FileItems {
         items,
         mut findings,
-        broken_macros,
+        broken,
         starts,
         kind,
     } = rules::read(index, text, limits);
-    for name in broken_macros {
-        store.add_broken_macro(name);
+    if findings.iter().any(|found| found.code == Code::YamlParse) {
+        store.add_broken_file();
+    }
+    for (kind, name) in broken {
+        store.add_broken(kind, name);
     }
     let mut errors = 0;
     for item in items {

@@ -395,7 +395,9 @@ fn what_is_deep_can_be_tried() {
 
 #[test]
 fn limits_are_settings() {
-    let text = rule("R", "evt.type = openat and (fd.num > 2)");
+    let macros = "- macro: m\n  condition: proc.name = x\n- macro: n\n  condition: m or m\n";
+    let condition = "evt.type = openat and (fd.num > 2) and n and tolower(toupper(proc.name)) = x";
+    let text = macros.to_owned() + &rule("R", condition);
     let file = RulesFile {
         name: "a",
         text: &text,
@@ -429,6 +431,18 @@ fn limits_are_settings() {
     assert_eq!(
         with(|limits| limits.nesting = 0),
         "parentheses are nested deeper than 0"
+    );
+    assert_eq!(
+        with(|limits| limits.transformers = 0),
+        "transformers are nested deeper than 0"
+    );
+    assert_eq!(
+        with(|limits| limits.macro_chain = 1),
+        "more than 1 macros use each other in a chain"
+    );
+    assert_eq!(
+        with(|limits| limits.height = 1),
+        "the condition is nested deeper than 1 with its macros"
     );
     assert_eq!(with(|limits| limits.yaml_depth = 1), "nested deeper than 1");
     assert_eq!(with(|limits| limits.yaml_nodes = 5), "more than 5 nodes");

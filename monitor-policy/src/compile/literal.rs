@@ -80,7 +80,7 @@ pub(crate) fn number(literal: &Literal, kind: Type) -> Result<i128, Fault> {
         let what = if kind.kind == FieldKind::Port {
             "port or service"
         } else {
-            "decimal number"
+            "whole number"
         };
         let fault = refuse(format!("`{written}` is no {what}")).with_value(written.as_ref());
         return Err(fault.with_hint(hexadecimal(&written).or_else(|| fraction(&written))));
@@ -103,7 +103,7 @@ fn fraction(written: &str) -> Option<String> {
     let number: f64 = written.parse().ok()?;
     number
         .is_finite()
-        .then(|| "a number to compare with is whole".to_owned())
+        .then(|| "numbers to compare with have no fraction".to_owned())
 }
 
 /// The number as the type has it: a negative wraps in an unsigned one.

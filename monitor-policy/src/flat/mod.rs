@@ -56,8 +56,10 @@ impl FlatEvent {
     ///
     /// No or an unknown `evt.type`, a key that is no field, or a value that does not fit.
     pub fn from_json(object: &Map<String, serde_json::Value>) -> Result<Self, FlatEventError> {
+        // A key that is no field goes first: it may be meant for `evt.type`.
+        let event = Self::partial(object)?;
         match object.get("evt.type") {
-            Some(serde_json::Value::String(_)) => Self::partial(object),
+            Some(serde_json::Value::String(_)) => Ok(event),
             _ => Err(FlatEventError::NoEventType),
         }
     }

@@ -217,7 +217,7 @@ mod tests {
                 let Place { at, length } = finding.place;
                 let start = at.offset as usize;
                 (
-                    &text[start..start + length as usize],
+                    text.get(start..start + length as usize).unwrap(),
                     finding.help.as_deref(),
                 )
             });

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use monitor_policy::{
-    Event as _, Explanation, FieldRef, FlatEvent, Part, Rule, RulesFile, Shape, View, all_near,
+    Event as _, Explanation, FieldRef, FlatEvent, Options, Part, Priority, Rule, RulesFile, Shape,
+    View, all_near,
 };
 
 use super::error::Error;
@@ -32,7 +33,7 @@ Examples:
 pub(super) struct Arguments {
     /// Name of the rule.
     rule: String,
-    /// Configuration file, for its policies; see `run`.
+    /// Configuration file, for its policies and how they are loaded; see `run`.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Rules file, or folder of *.yaml and *.yml, instead of the configured ones; may be repeated.
@@ -58,12 +59,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         .iter()
         .map(|(name, text)| RulesFile { name, text })
         .collect();
-    let policy = policies::finish(monitor_policy::load(&files, &config.rules))?;
+    // A rule that is dropped for its priority can be explained too.
+    let options = Options {
+        minimum_priority: Priority::Debug,
+        ..config.rules
+    };
+    let policy = policies::finish(monitor_policy::load(&files, &options))?;
     let found = policy
         .rules()
         .iter()
         .find(|rule| rule.name == arguments.rule);
-    let explanation = Explanation::within(&files, &arguments.rule, config.rules.limits);
+    let explanation = Explanation::within(&files, &arguments.rule, options.limits);
     let (Some(rule), Some(explanation)) = (found, explanation) else {
         let names = policy.rules().iter().map(|rule| rule.name.as_str());
         return Err(unknown(&arguments.rule, names));
@@ -156,7 +162,7 @@ fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use monitor_policy::{Options, Policy};
+    use monitor_policy::Policy;
 
     use super::*;
 

@@ -11,10 +11,13 @@ pub const COMMAND: &str = "self-check";
 /// How an act went: its name, and why it could not be done, if so.
 pub type Outcome = (String, Option<String>);
 
-/// Starts this very program as a child that does `acts`. It ends by itself within milliseconds;
-/// the caller reaps it and reads its standard output with [`outcomes`].
-pub fn start<'a>(acts: impl IntoIterator<Item = &'a Act>) -> io::Result<Child> {
-    Command::new("/proc/self/exe")
+/// This very program, also where its file has been replaced.
+pub const SELF: &str = "/proc/self/exe";
+
+/// Starts the daemon's `program` as a child that does `acts`. It ends by itself within
+/// milliseconds; the caller reaps it and reads its standard output with [`outcomes`].
+pub fn start<'a>(program: &str, acts: impl IntoIterator<Item = &'a Act>) -> io::Result<Child> {
+    Command::new(program)
         .arg(COMMAND)
         .args(acts.into_iter().map(|act| act.name))
         .env_clear()

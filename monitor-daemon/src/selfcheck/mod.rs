@@ -5,4 +5,9 @@
 //! is blind, whatever was loaded.
 
 pub mod acts;
+mod check;
 pub mod child;
+mod round;
+
+pub use check::{Check, Delivery, plan};
+pub use round::Round;

@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub kept: Vec<(Kind, u64)>,
     /// Records that did not, since start.
     pub lost: Vec<Loss>,
+    /// The same by where they came from: `container`, `host` or `unknown`.
+    pub lost_places: Vec<(&'static str, u64)>,
     /// Runs of kernel programs that the kernel left out, by program.
     pub missed: Vec<(&'static str, u64)>,
     /// What serves each event kind.
@@ -109,6 +111,13 @@ pub(super) const LOST: &Definition = &counter(
     &["kind", "reason", "cpu"],
     "records",
     "Records lost between hook and daemon.",
+);
+const LOST_PLACES: &Definition = &counter(
+    "monitor_records_lost_by_place_total",
+    &["place"],
+    "records",
+    "Records lost, by where they came from: a container, the host, or unknown. Alerts of the rule \
+     `Monitor internal: events lost` name the container.",
 );
 const MISSED: &Definition = &counter(
     "monitor_program_runs_missed_total",
@@ -233,6 +242,7 @@ const PROCESSES_EVICTED: &Definition = &counter(
 pub(super) const DEFINITIONS: &[&Definition] = &[
     KEPT,
     LOST,
+    LOST_PLACES,
     MISSED,
     UNKNOWN,
     PROVIDER,
@@ -276,6 +286,7 @@ impl Collector for SnapshotCollector {
         let Snapshot {
             kept,
             lost,
+            lost_places,
             missed,
             coverage,
             ..
@@ -287,6 +298,12 @@ impl Collector for SnapshotCollector {
                     .map(|(kind, count)| sample(KEPT, &[("kind", kind.name())], *count)),
             ),
             family(LOST, with_zeros(lost).into_iter().map(loss_sample)),
+            family(
+                LOST_PLACES,
+                lost_places
+                    .iter()
+                    .map(|(place, count)| sample(LOST_PLACES, &[("place", place)], *count)),
+            ),
             family(
                 MISSED,
                 missed

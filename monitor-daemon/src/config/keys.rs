@@ -154,7 +154,12 @@ pub const KEYS: &[Key] = &[
     key(
         "rings.lifecycle_bytes",
         "power of two, 65536 to 1073741824",
-        "Size of the kernel's buffer for processes, ids, namespaces, modules, cgroups and rare calls.",
+        "Size of the kernel's buffer for processes and cgroups.",
+    ),
+    key(
+        "rings.control_bytes",
+        "power of two, 65536 to 1073741824",
+        "Size of the kernel's buffer for ids, namespaces, modules, execs that fail and rare calls.",
     ),
     key(
         "rings.bulk_bytes",

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::{fs, io};
 
-use aya::maps::{Array, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::Call;
@@ -46,6 +46,7 @@ impl Object {
         }
         loader
             .map_max_entries("LIFECYCLE", request.lifecycle_bytes)
+            .map_max_entries("CONTROL", request.control_bytes)
             .map_max_entries("BULK", request.bulk_bytes)
             .map_max_entries("SCRATCH", cpus * SCRATCH_SLOTS)
             .map_max_entries("SCRATCH_HELD", cpus)
@@ -143,6 +144,14 @@ impl Object {
     pub(super) fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProbeError> {
         let map = self.ebpf.take_map(name).ok_or(ProbeError::Map { name })?;
         RingBuf::try_from(map).map_err(|source| ProbeError::Object(Box::new(source.into())))
+    }
+
+    /// A hash map of counters by pairs of numbers. What changes meanwhile may be missed.
+    pub(super) fn pairs(&self, name: &'static str) -> Result<Vec<([u64; 2], u64)>, ProbeError> {
+        let map = self.ebpf.map(name).ok_or(ProbeError::Map { name })?;
+        let failed = |source: MapError| ProbeError::Object(Box::new(source.into()));
+        let map = HashMap::<_, [u64; 2], u64>::try_from(map).map_err(failed)?;
+        map.iter().map(|entry| entry.map_err(failed)).collect()
     }
 
     /// A per-CPU array of counters: one list of CPUs for each index.

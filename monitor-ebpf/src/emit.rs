@@ -34,6 +34,7 @@ const BULK_KINDS: u32 = {
         Kind::Accept,
         Kind::Bind,
         Kind::Call,
+        Kind::Dns,
     ];
     let (mut bits, mut index) = (0, 0);
     while index < kinds.len() {

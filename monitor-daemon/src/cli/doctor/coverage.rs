@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::container::scan;
 use crate::probe::{Coverage, ProbeError, Probes, Request, Tier};
 
 /// Loads and attaches every provider as `run` would, and lets go of them again.
@@ -10,7 +11,11 @@ use crate::probe::{Coverage, ProbeError, Probes, Request, Tier};
 ///
 /// The kernel lacks something without which no kind at all is served.
 pub(super) fn probe() -> Result<Vec<Coverage>, ProbeError> {
-    Ok(Probes::load(&Request::default())?.coverage().to_vec())
+    let request = Request {
+        cgroups: scan::unified(),
+        ..Request::default()
+    };
+    Ok(Probes::load(&request)?.coverage().to_vec())
 }
 
 pub(super) fn to_json(coverage: &Coverage) -> Value {

@@ -151,7 +151,9 @@ const fn category(kind: Kind) -> &'static str {
         | Kind::Mode
         | Kind::Mkdir => "file",
         Kind::Identity => "user",
-        Kind::Connect | Kind::Socket | Kind::Accept | Kind::Listen | Kind::Bind | Kind::Dns => "net",
+        Kind::Connect | Kind::Socket | Kind::Accept | Kind::Listen | Kind::Bind | Kind::Dns => {
+            "net"
+        }
         Kind::Send => "IO-write",
         Kind::Call | Kind::Control => "other",
         _ => "process",

@@ -77,7 +77,8 @@ impl Object {
         let done = match hook {
             Hook::Cgroup(_) => {
                 let root = self.cgroups.as_deref();
-                let root = root.ok_or("the unified hierarchy of cgroups is not mounted as a whole")?;
+                let root =
+                    root.ok_or("the unified hierarchy of cgroups is not mounted as a whole")?;
                 let root = fs::File::open(root).map_err(|error| error.to_string())?;
                 attach_to_cgroup(program, &root)
             }

@@ -5,7 +5,6 @@
 //! tell cases apart and programs mix them.
 
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use domain::base::iana::Rtype;
 use domain::base::message::Message as Reader;
@@ -91,8 +90,8 @@ fn said(record: &ParsedRecord<'_, [u8]>) -> Option<Vec<u8>> {
         };
     }
     let name = match record.rtype() {
-        Rtype::A => return Some(Ipv4Addr::from(data!(A).addr()).to_string().into_bytes()),
-        Rtype::AAAA => return Some(Ipv6Addr::from(data!(Aaaa).addr()).to_string().into_bytes()),
+        Rtype::A => return Some(data!(A).addr().to_string().into_bytes()),
+        Rtype::AAAA => return Some(data!(Aaaa).addr().to_string().into_bytes()),
         Rtype::TXT => return Some(data!(Txt<&[u8]>).iter().flatten().copied().collect()),
         Rtype::CNAME => text(data!(Cname<ParsedName<&[u8]>>).cname()),
         Rtype::NS => text(data!(Ns<ParsedName<&[u8]>>).nsdname()),

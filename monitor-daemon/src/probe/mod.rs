@@ -12,6 +12,7 @@ mod ring;
 mod table;
 
 use std::io;
+use std::path::PathBuf;
 
 use aya::EbpfError;
 use monitor_common::Kind;
@@ -105,6 +106,8 @@ pub struct Request {
     pub skip_process: Option<u32>,
     /// The hierarchy of cgroups that tells containers apart.
     pub hierarchy: Hierarchy,
+    /// Where all of the unified hierarchy is mounted, if it is; what needs it is not served else.
+    pub cgroups: Option<PathBuf>,
 }
 
 impl Default for Request {
@@ -119,6 +122,7 @@ impl Default for Request {
             tiers: Tiers::Auto,
             skip_process: None,
             hierarchy: Hierarchy::Unified,
+            cgroups: None,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The kernel object in this binary, and how its programs get into the kernel.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::PathBuf;
 use std::{fs, io};
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
-use aya::programs::{Program, ProgramError};
+use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::Call;
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
@@ -21,6 +22,8 @@ pub(super) struct Object {
     /// The running kernel's types, for as long as programs are attached: megabytes.
     btf: Option<Btf>,
     attached: Vec<&'static str>,
+    /// Root of the unified hierarchy of cgroups.
+    cgroups: Option<PathBuf>,
 }
 
 impl Object {
@@ -56,6 +59,7 @@ impl Object {
             ebpf,
             btf: None,
             attached: Vec::new(),
+            cgroups: request.cgroups.clone(),
         };
         object.resume()?;
         Ok(object)
@@ -78,7 +82,17 @@ impl Object {
             .ebpf
             .program_mut(name)
             .ok_or("the object has no such program")?;
-        if let Err(error) = load_and_attach(program, hook, btf) {
+        let done = match hook {
+            Hook::Cgroup(_) => {
+                let root = self.cgroups.as_deref();
+                let root =
+                    root.ok_or("the unified hierarchy of cgroups is not mounted as a whole")?;
+                let root = fs::File::open(root).map_err(|error| error.to_string())?;
+                attach_to_cgroup(program, &root)
+            }
+            _ => load_and_attach(program, hook, btf),
+        };
+        if let Err(error) = done {
             unload(program);
             return Err(refusal(&error));
         }
@@ -193,11 +207,32 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
     Ok(())
 }
 
+/// Cgroup programs of others stay: a link adds to them.
+fn attach_to_cgroup(program: &mut Program, root: &fs::File) -> Result<(), ProgramError> {
+    let mode = CgroupAttachMode::Single;
+    match program {
+        Program::CgroupSkb(program) => {
+            let direction = *program.expected_attach_type();
+            let direction = direction.ok_or(ProgramError::UnexpectedProgramType)?;
+            program.load()?;
+            program.attach(root, direction, mode)?;
+        }
+        Program::CgroupSockAddr(program) => {
+            program.load()?;
+            program.attach(root, mode)?;
+        }
+        _ => return Err(ProgramError::UnexpectedProgramType),
+    }
+    Ok(())
+}
+
 fn unload(program: &mut Program) {
     let done = match program {
         Program::BtfTracePoint(program) => program.unload(),
         Program::FEntry(program) => program.unload(),
         Program::FExit(program) => program.unload(),
+        Program::CgroupSkb(program) => program.unload(),
+        Program::CgroupSockAddr(program) => program.unload(),
         _ => Ok(()),
     };
     // It fails only if the program is not loaded, which is what is wanted.
@@ -209,6 +244,8 @@ fn fd_of(program: &Program) -> Option<RawFd> {
         Program::BtfTracePoint(program) => program.fd(),
         Program::FEntry(program) => program.fd(),
         Program::FExit(program) => program.fd(),
+        Program::CgroupSkb(program) => program.fd(),
+        Program::CgroupSockAddr(program) => program.fd(),
         _ => return None,
     };
     Some(fd.ok()?.as_fd().as_raw_fd())

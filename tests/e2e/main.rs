@@ -20,6 +20,7 @@ mod digest;
 mod dist;
 mod dns;
 mod first;
+mod flood;
 mod guest;
 mod host;
 mod hung;

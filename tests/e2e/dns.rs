@@ -37,7 +37,7 @@ macro_rules! exchange {
 
 const CASES: &[Case] = &[
     Case {
-        rule: "a question",
+        rule: "dns-question",
         condition: "evt.type = dns and dns.type = query and dns.question.name = www.e2e-dns.test",
         act: exchange!("$question = name('WWW', 'e2e-Dns', 'test') . pack('n2', 28, 1);"),
         fields: &[
@@ -62,7 +62,7 @@ const CASES: &[Case] = &[
         innocent: exchange!("$question = name('www', 'e2e-dns', 'example') . pack('n2', 28, 1);"),
     },
     Case {
-        rule: "an answer",
+        rule: "dns-answer",
         condition: "evt.type = dns and dns.type = answer and dns.answers intersects (203.0.113.7)",
         act: exchange!(
             "$question = name('a', 'e2e-dns', 'test') . pack('n2', 1, 1);
@@ -185,7 +185,7 @@ fn names_behind_a_firewall() -> Result<()> {
 fn names_in_a_container() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(docker::obstacle());
-    check_in_container(CASES, &["a question", "an answer"], REPOSITORY, &[])
+    check_in_container(CASES, &["dns-question", "dns-answer"], REPOSITORY, &[])
 }
 
 #[test]

@@ -31,6 +31,13 @@ pub(super) fn probe() -> Result<Vec<Coverage>, ProbeError> {
     Ok(Probes::load(&request())?.coverage().to_vec())
 }
 
+fn request() -> Request {
+    Request {
+        cgroups: scan::unified(),
+        ..Request::default()
+    }
+}
+
 /// The same, and each kind that can be caused without harm is, and its record waited for.
 ///
 /// # Errors
@@ -57,13 +64,6 @@ pub(super) fn check() -> Result<Vec<Served>, ProbeError> {
     Ok(served.collect())
 }
 
-fn request() -> Request {
-    Request {
-        cgroups: scan::unified(),
-        ..Request::default()
-    }
-}
-
 fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
     let kinds = probes.served();
     let acts = plan(&kinds, |number| probes.records(number));
@@ -87,15 +87,15 @@ fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
             return verdicts;
         }
         let descriptors = rings.descriptors();
-        let mut polled = descriptors
+        let mut all = descriptors
             .each_ref()
-            .map(|descriptor| PollFd::new(descriptor, PollFlags::IN));
+            .map(|fd| PollFd::new(fd, PollFlags::IN));
         let time = Timespec {
             tv_sec: 0,
             tv_nsec: LOOK,
         };
         // Interrupted or not, the next look tells.
-        let _ready = poll(&mut polled, Some(&time));
+        let _ready = poll(&mut all, Some(&time));
     }
 }
 

@@ -22,6 +22,7 @@ mod first;
 mod guest;
 mod host;
 mod hung;
+mod kernels;
 mod kinds;
 mod loss;
 mod metrics;

@@ -24,6 +24,7 @@ mod flood;
 mod guest;
 mod host;
 mod hung;
+mod kernels;
 mod kinds;
 mod loss;
 mod metrics;

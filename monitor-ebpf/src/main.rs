@@ -16,6 +16,7 @@ mod cgroup;
 mod emit;
 mod file;
 mod layout;
+mod memory;
 mod network;
 mod object;
 mod process;

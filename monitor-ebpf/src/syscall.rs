@@ -12,6 +12,7 @@ use crate::call;
 use crate::emit::{Outcome, settle_number};
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
 use crate::layout::*;
+use crate::memory;
 use crate::network;
 use crate::process;
 use crate::read::{Read, Typed, current};
@@ -217,7 +218,7 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
         }
         ACCEPT | ACCEPT4 | LISTEN | BIND => own(),
         CLONE | CLONE3 => !process::has_namespaces(call, operation() == CLONE3),
-        _ => false,
+        _ => kind() == Kind::Memory as u32 && !memory::matters(call),
     };
     if nothing {
         return 0;

@@ -25,6 +25,7 @@ mod host;
 mod hung;
 mod kinds;
 mod loss;
+mod mappings;
 mod metrics;
 mod namespaces;
 mod older;

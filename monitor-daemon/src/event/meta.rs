@@ -153,6 +153,7 @@ const fn category(kind: Kind) -> &'static str {
         Kind::Identity => "user",
         Kind::Connect | Kind::Socket | Kind::Accept | Kind::Listen | Kind::Bind => "net",
         Kind::Send => "IO-write",
+        Kind::Memory => "memory",
         Kind::Call | Kind::Control => "other",
         _ => "process",
     }

@@ -44,7 +44,7 @@ const CASES: &[Case] = &[
     Case {
         rule: "library without a file",
         condition: "evt.type = mmap and evt.arg.prot contains PROT_EXEC and \
-                    fd.name contains memfd:",
+                    fd.filename startswith memfd",
         act: "
             $n = 'lib'; $f = syscall(319, $n, 0); syscall(77, $f, 4096);
             syscall(9, 0, 4096, 5, 2, $f, 0) > 0 or exit 1",

@@ -220,6 +220,21 @@ pub const KEYS: &[Key] = &[
         "Nesting of parentheses in a condition.",
     ),
     key(
+        "limits.transformers",
+        "1 to 32",
+        "Nesting of transformers in a condition.",
+    ),
+    key(
+        "limits.macro_chain",
+        "1 to 1000",
+        "Macros of which each uses the next.",
+    ),
+    key(
+        "limits.height",
+        "1 to 1000",
+        "Nesting of a condition with its macros.",
+    ),
+    key(
         "limits.diagnostics",
         "1 to 100000",
         "Errors of a rules file that are told, and as many warnings.",

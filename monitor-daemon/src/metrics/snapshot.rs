@@ -13,6 +13,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 use super::definition::{Definition, counter, gauge};
 use super::{ContainerLoad, lock};
 use crate::probe::{Coverage, Loss, Tier};
+use crate::selfcheck::Delivery;
 
 /// The figures.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub missed: Vec<(&'static str, u64)>,
     /// What serves each event kind.
     pub coverage: Vec<Coverage>,
+    /// Whether it delivers, by kind.
+    pub deliveries: Vec<(Kind, Delivery)>,
     /// The container index.
     pub containers: ContainerCache,
     /// Users and groups of containers.
@@ -137,6 +140,13 @@ const PROVIDER: &Definition = &gauge(
     "1 or 0",
     "What serves an event kind: 1, or 0 when nothing does and the daemon is blind for it.",
 );
+const DELIVERS: &Definition = &gauge(
+    "monitor_provider_delivers",
+    &["kind", "provider"],
+    "1 or 0",
+    "Whether the record of our own act came in the latest self-check: 0 when it did not and the \
+     daemon is blind for the kind. Kinds that cannot be checked are not there.",
+);
 const CONTAINERS: &Definition = &gauge(
     "monitor_container_cache_entries",
     &[],
@@ -246,6 +256,7 @@ pub(super) const DEFINITIONS: &[&Definition] = &[
     MISSED,
     UNKNOWN,
     PROVIDER,
+    DELIVERS,
     CONTAINERS,
     CONTAINERS_PENDING,
     CONTAINERS_BYTES,
@@ -289,8 +300,12 @@ impl Collector for SnapshotCollector {
             lost_places,
             missed,
             coverage,
+            deliveries,
             ..
         } = &snapshot;
+        let checked = coverage
+            .iter()
+            .filter_map(|kind| delivery_sample(kind, deliveries));
         let labelled = [
             family(
                 KEPT,
@@ -311,6 +326,7 @@ impl Collector for SnapshotCollector {
                     .map(|(program, count)| sample(MISSED, &[("program", program)], *count)),
             ),
             family(PROVIDER, coverage.iter().map(provider_sample)),
+            family(DELIVERS, checked),
         ];
         let plain = plain(&snapshot);
         let plain = plain.map(|(about, value)| family(about, [sample(about, &[], value)]));
@@ -388,6 +404,20 @@ fn provider_sample(coverage: &Coverage) -> Metric {
         ("tier", coverage.tier.map_or("none", Tier::name)),
     ];
     sample(PROVIDER, &labels, u64::from(provider.is_some()))
+}
+
+fn delivery_sample(coverage: &Coverage, deliveries: &[(Kind, Delivery)]) -> Option<Metric> {
+    let (_, delivery) = deliveries.iter().find(|(kind, _)| *kind == coverage.kind)?;
+    let value = match delivery {
+        Delivery::Delivers => 1,
+        Delivery::Silent => 0,
+        Delivery::Unchecked(_) => return None,
+    };
+    let labels = [
+        ("kind", coverage.kind.name()),
+        ("provider", coverage.provider.as_deref().unwrap_or("none")),
+    ];
+    Some(sample(DELIVERS, &labels, value))
 }
 
 fn sample(about: &Definition, labels: &[(&str, &str)], value: u64) -> Metric {

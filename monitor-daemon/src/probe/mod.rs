@@ -225,7 +225,10 @@ pub enum ProbeError {
 /// The loaded programs. They leave the kernel when this is dropped.
 pub struct Probes {
     object: Object,
+    request: Request,
     coverage: Vec<Coverage>,
+    /// Which of its providers serves each kind, by number.
+    chosen: Vec<(Kind, usize)>,
     rings: Option<Rings>,
 }
 
@@ -235,9 +238,8 @@ impl Probes {
     /// # Errors
     /// Only where nothing can work; a kind that cannot be served shows in [`Probes::coverage`].
     pub fn load(request: &Request) -> Result<Self, ProbeError> {
-        let path = btf::VMLINUX;
-        let bytes = std::fs::read(path).map_err(|source| ProbeError::NoBtf { path, source })?;
-        let types = Btf::parse(&bytes).map_err(|source| ProbeError::BadBtf { path, source })?;
+        let bytes = read_types()?;
+        let types = parse_types(&bytes)?;
         let layout = Layout::new(&types, request.hierarchy.controller());
         raise_memlock();
         let mut object = Object::load(request, &layout)?;
@@ -252,17 +254,72 @@ impl Probes {
             layout: &layout,
             types: &types,
         };
+        let mut chosen = Vec::new();
         let coverage = Kind::ALL
             .into_iter()
             .filter(wanted)
-            .map(|kind| chooser.cover(&mut object, kind))
+            .map(|kind| {
+                let (coverage, number) = chooser.cover(&mut object, kind, 0);
+                chosen.extend(number.map(|number| (kind, number)));
+                coverage
+            })
             .collect();
         object.finish();
         Ok(Self {
             object,
+            request: request.clone(),
             coverage,
+            chosen,
             rings: Some(rings),
         })
+    }
+
+    /// The kinds that something serves.
+    pub fn served(&self) -> Vec<Kind> {
+        self.chosen.iter().map(|(kind, _)| *kind).collect()
+    }
+
+    /// Whether a system call, by its x86-64 number, is recorded.
+    pub fn records(&self, number: u32) -> bool {
+        self.request.wants(number)
+    }
+
+    /// Replaces what serves a kind, because it delivers nothing, by the next that the kernel takes;
+    /// false if there is none, and then what there is stays.
+    ///
+    /// # Errors
+    /// The kernel's types could be read at load and cannot now.
+    pub fn fall_back(&mut self, kind: Kind) -> Result<bool, ProbeError> {
+        let all = table::providers(kind);
+        let Some(place) = self.chosen.iter().position(|(one, _)| *one == kind) else {
+            return Ok(false);
+        };
+        let number = self.chosen.get(place).map_or(0, |(_, number)| *number);
+        let (Some(silent), true) = (all.get(number), number + 1 < all.len()) else {
+            return Ok(false);
+        };
+        let bytes = read_types()?;
+        let types = parse_types(&bytes)?;
+        let layout = Layout::new(&types, self.request.hierarchy.controller());
+        self.object.resume()?;
+        let chooser = Chooser {
+            request: &self.request,
+            layout: &layout,
+            types: &types,
+        };
+        let (mut coverage, next) = chooser.cover(&mut self.object, kind, number + 1);
+        self.object.finish();
+        let Some(next) = next else { return Ok(false) };
+        Chooser::stop(&mut self.object, silent);
+        let reason = "loaded, but delivered nothing".to_owned();
+        coverage.refused.insert(0, (silent.name(), reason));
+        if let Some(chosen) = self.chosen.get_mut(place) {
+            chosen.1 = next;
+        }
+        if let Some(old) = self.coverage.iter_mut().find(|old| old.kind == kind) {
+            *old = coverage;
+        }
+        Ok(true)
     }
 
     /// What serves each kind, and what it cannot see.
@@ -332,6 +389,16 @@ impl Probes {
             .map(|kind| (kind, sum(kind)))
             .collect())
     }
+}
+
+fn read_types() -> Result<Vec<u8>, ProbeError> {
+    let path = btf::VMLINUX;
+    std::fs::read(path).map_err(|source| ProbeError::NoBtf { path, source })
+}
+
+fn parse_types(bytes: &[u8]) -> Result<Btf<'_>, ProbeError> {
+    let path = btf::VMLINUX;
+    Btf::parse(bytes).map_err(|source| ProbeError::BadBtf { path, source })
 }
 
 /// Old kernels count maps against this limit. Where it cannot be raised the maps may still fit.

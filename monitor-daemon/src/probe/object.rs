@@ -52,13 +52,20 @@ impl Object {
             .map_max_entries("SCRATCH_HELD", cpus)
             .map_max_entries("EXEC_SCRATCH", cpus);
         let ebpf = loader.load(OBJECT).map_err(object_error)?;
-        let btf =
-            Btf::from_sys_fs().map_err(|source| ProbeError::Object(Box::new(source.into())))?;
-        Ok(Self {
+        let mut object = Self {
             ebpf,
-            btf: Some(btf),
+            btf: None,
             attached: Vec::new(),
-        })
+        };
+        object.resume()?;
+        Ok(object)
+    }
+
+    /// Gets what attaching needs, at first or after [`Object::finish`].
+    pub(super) fn resume(&mut self) -> Result<(), ProbeError> {
+        let failed = |source: BtfError| ProbeError::Object(Box::new(source.into()));
+        self.btf = Some(Btf::from_sys_fs().map_err(failed)?);
+        Ok(())
     }
 
     /// Loads and attaches a program; the error says why the kernel would not.
@@ -123,7 +130,9 @@ impl Object {
         let mut table = Array::<_, u64>::try_from(map).map_err(failed)?;
         for call in calls {
             for index in call.indices() {
-                if table.get(&index, 0).map_err(failed)? == 0 {
+                let known = table.get(&index, 0).map_err(failed)?;
+                // One that is served for its failures may come to be served for all.
+                if known == 0 || bits == 0 && known & Call::FAILURES != 0 {
                     table.set(index, call.entry() | bits, 0).map_err(failed)?;
                 }
             }

@@ -6,6 +6,7 @@
 //! other threads behind bounded queues.
 
 mod clock;
+mod guard;
 mod host;
 mod judge;
 mod loads;
@@ -108,7 +109,8 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
     state.begin(&probes);
     state.say_ready();
     let mut supervisor = Supervisor::ready();
-    let result = follow(&mut state, &probes, &mut rings, inputs, &mut supervisor).await;
+    state.guard(&probes);
+    let result = follow(&mut state, &mut probes, &mut rings, inputs, &mut supervisor).await;
     supervisor::stopping();
     state.finish(&probes, &mut rings);
     result
@@ -116,7 +118,7 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
 
 async fn follow(
     state: &mut State,
-    probes: &Probes,
+    probes: &mut Probes,
     rings: &mut Rings,
     mut inputs: Receiver<Input>,
     supervisor: &mut Supervisor,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use monitor_common::Kind;
 use monitor_policy::Event as _;
 
+use super::guard::Guard;
 use super::host::Host;
 use super::judge::Judge;
 use super::loads::Loads;
@@ -41,6 +42,7 @@ pub(super) struct State {
     moves_matter: bool,
     waiting: Waiting,
     loads: Loads,
+    guard: Guard,
     losses: Losses,
     services: Services,
     docker_up: bool,
@@ -85,6 +87,7 @@ impl State {
             judge: Judge::new(policy, &metrics, Arc::clone(&hostname)),
             waiting: Waiting::new(WAITING_BYTES),
             loads: Loads::default(),
+            guard: Guard::default(),
             losses: Losses::default(),
             services,
             docker_up: false,
@@ -114,6 +117,11 @@ impl State {
         self.alerts.line("ready");
     }
 
+    /// Begins to check whether the probes deliver.
+    pub(super) fn guard(&mut self, probes: &Probes) {
+        self.guard.begin(probes);
+    }
+
     pub(super) fn input(&mut self, input: Input) {
         match input {
             Input::Container(update) => {
@@ -131,9 +139,10 @@ impl State {
     }
 
     /// Ends waits that are over and, once a second, publishes figures and drops old state.
-    pub(super) fn tick(&mut self, probes: &Probes) {
+    pub(super) fn tick(&mut self, probes: &mut Probes) {
         let now = clock::boot_ns();
         self.release_overdue(now);
+        self.guard.tick(probes);
         if now.saturating_sub(self.housekept) >= HOUSEKEEPING_NS {
             self.housekept = now;
             self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
@@ -213,6 +222,12 @@ impl State {
             _ => None,
         };
         let process = self.host.apply(&record);
+        if self.guard.saw(&record) {
+            if record.kind() == Kind::Exit {
+                self.host.table.exited(record.task(), time);
+            }
+            return Some(time);
+        }
         self.loads.count(process.origin_cgroup);
         if record.kind() == Kind::CgroupMkdir {
             self.request_metadata();
@@ -356,6 +371,7 @@ impl State {
         figures.missed = probes.missed();
         figures.unknown_processes = self.host.unknown_processes;
         figures.coverage = probes.coverage().to_vec();
+        figures.deliveries = self.guard.deliveries();
         figures.docker_up = self.docker_up;
         figures.loads = loads;
         figures.made_ms = clock::boot_ns() / 1_000_000;

@@ -18,7 +18,6 @@ mod containers;
 mod defaults;
 mod digest;
 mod dist;
-mod fields;
 mod first;
 mod flood;
 mod guest;

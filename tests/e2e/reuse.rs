@@ -47,7 +47,7 @@ fn processes_with_the_ids_of_others_are_themselves() -> Result<()> {
     tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
     tree.file("/rules/own.yaml", RULES)?.file(
         "/rules/monitor.yaml",
-        "rule_matching: all\nmetrics:\n  listen: off\n",
+        "rule_matching: all\nalerts:\n  stdout: off\nmetrics:\n  listen: off\n",
     )?;
     tree.file("/work.sh", WORK.replace("ROUNDS", &ROUNDS.to_string()))?;
     // The least that a kernel takes; ids below 300 are not given out again.

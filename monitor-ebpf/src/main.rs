@@ -17,6 +17,7 @@ mod dns;
 mod emit;
 mod file;
 mod layout;
+mod memory;
 mod network;
 mod object;
 mod process;

@@ -14,6 +14,7 @@ use crate::call;
 use crate::emit::{Outcome, settle_number};
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
 use crate::layout::*;
+use crate::memory;
 use crate::network;
 use crate::process;
 use crate::read::{Pointer, Probed, Read, Typed, current};
@@ -248,7 +249,8 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
         ACCEPT | ACCEPT4 | LISTEN | BIND => own(),
         CLONE | CLONE3 => !process::has_namespaces(call, operation() == CLONE3),
         // It reads its counters and looks after its maps by hundreds of calls.
-        _ => call.number == BPF && own(),
+        _ if call.number == BPF => own(),
+        _ => kind() == Kind::Memory as u32 && !memory::matters(call),
     };
     if nothing {
         return 0;

@@ -63,6 +63,7 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::Call => CALLS,
         Kind::Control => CONTROLS,
         Kind::Dns => DNS,
+        Kind::Memory => MEMORIES,
     }
 }
 
@@ -494,6 +495,17 @@ const DNS: &[Provider] = &[Provider {
          than the daemon",
     ],
 }];
+const MEMORIES: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(Kind::Memory)],
+    &[
+        "the file behind a mapping is looked up by its descriptor after the call, when another \
+         thread may have changed it",
+        "the files behind memory that mprotect changes",
+        "mappings that are neither executable nor a file's to write to",
+        "32-bit programs that use the oldest form of mmap, call number 90",
+    ],
+)];
 
 /// What registers tell is the same in both tiers, so there is one provider, at the end of calls.
 const fn at_exit(

@@ -34,6 +34,7 @@ mod rotate;
 mod rule_tests;
 mod sandbox;
 mod service;
+mod socketcall;
 mod sockets;
 mod top;
 mod world;

@@ -173,12 +173,10 @@ mod tests {
     fn no_slot_of_the_array_is_claimed_twice() {
         let mut taken = [None; (2 * NUMBERS + SOCKETCALLS) as usize];
         for call in CALLS {
+            let number = call.number as u16;
             for index in call.indices() {
-                let before = taken[index as usize].replace(call.number);
-                assert!(
-                    before.is_none_or(|before| before == call.number),
-                    "{call:?}"
-                );
+                let before = taken[index as usize].replace(number);
+                assert!(before.is_none_or(|before| before == number), "{call:?}");
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod abi;
 mod table;
+pub mod uring;
 
 pub use abi::X32_BIT;
 pub use table::{CALLS, call};

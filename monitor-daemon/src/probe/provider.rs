@@ -4,6 +4,9 @@ use monitor_common::Kind;
 use monitor_common::layout::Need;
 use monitor_common::syscall::Operation;
 
+/// What is not seen where the kernel does not show them.
+pub(super) const URING: &str = "operations of io_uring, which end no system call";
+
 /// Where a hook sits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tier {
@@ -41,6 +44,8 @@ pub(super) enum Hook {
     Calls(Kind),
     /// The same, for calls that fail only.
     Failures(Kind),
+    /// Operations of `io_uring` that make records of this kind, in the two programs for all.
+    Uring(Kind),
 }
 
 /// A program and its hook.
@@ -94,6 +99,19 @@ impl Part {
         Self::new("sys_exit", Hook::Failures(kind))
     }
 
+    /// Operations of `io_uring`, where the kernel shows them.
+    pub(super) const fn uring(kind: Kind) -> Self {
+        Self::new("uring_complete", Hook::Uring(kind)).spare(URING)
+    }
+
+    /// Whether other kinds have the program too.
+    pub(super) const fn is_shared(&self) -> bool {
+        matches!(
+            self.hook,
+            Hook::Calls(_) | Hook::Failures(_) | Hook::Uring(_)
+        )
+    }
+
     pub(super) const fn spare(self, loss: &'static str) -> Self {
         Self {
             spare: Some(loss),
@@ -108,6 +126,7 @@ impl Part {
             Hook::Entry(function, _) => format!("fentry/{function}"),
             Hook::Exit(function, _) | Hook::ExitAnywhere(function) => format!("fexit/{function}"),
             Hook::Calls(_) | Hook::Failures(_) => "tp_btf/sys_exit".to_owned(),
+            Hook::Uring(_) => "tp_btf/io_uring_complete".to_owned(),
         }
     }
 }

@@ -8,7 +8,10 @@ use monitor_common::syscall::Operation;
 
 use super::provider::{Hook, Part, Provider, Tier};
 
-const URING: &str = "operations of io_uring, which end no system call";
+const URING_LATE: &str = "io_uring: requests that ask for no completion are told as successes \
+                          when they are handed in, others when the program's ring has the result";
+const URING_OTHERS: &str = "operations of io_uring but ftruncate, setxattr and fsetxattr";
+const URING_AGAIN: &str = "io_uring: accepts that go on after the first connection";
 const RACE: &str = "the passed path is read from the program's memory after the call, when it may \
                     have been changed; the resolved path is the kernel's";
 const LATE: &str = "the passed path of what fails is read from the program's memory after the \
@@ -155,8 +158,8 @@ const OPENS: &[Provider] = &[
     Provider {
         tier: Tier::Syscall,
         needs: &[Need::Task, Need::File],
-        parts: &[Part::calls(Kind::Open)],
-        blind: &[URING, RACE],
+        parts: &[Part::calls(Kind::Open), Part::uring(Kind::Open)],
+        blind: &[URING_LATE, RACE],
     },
 ];
 
@@ -176,9 +179,9 @@ const CONNECTS: &[Provider] = &[
     Provider {
         tier: Tier::Syscall,
         needs: &[Need::Task, Need::File, Need::Socket],
-        parts: &[Part::calls(Kind::Connect)],
+        parts: &[Part::calls(Kind::Connect), Part::uring(Kind::Connect)],
         blind: &[
-            URING,
+            URING_LATE,
             SOCKETCALL,
             "the address of a connect that fails is read from the program's memory after the \
              call, when it may have been changed",
@@ -190,17 +193,20 @@ const SOCKETS: &[Provider] = &[
     Provider {
         tier: Tier::Object,
         needs: &[Need::Task],
-        parts: &[Part::new(
-            "socket_done",
-            Hook::Exit("__sys_socket", &["family", "type", "protocol"]),
-        )],
-        blind: &[URING],
+        parts: &[
+            Part::new(
+                "socket_done",
+                Hook::Exit("__sys_socket", &["family", "type", "protocol"]),
+            ),
+            Part::uring(Kind::Socket),
+        ],
+        blind: &[URING_LATE],
     },
     Provider {
         tier: Tier::Syscall,
         needs: &[Need::Task],
-        parts: &[Part::calls(Kind::Socket)],
-        blind: &[URING, SOCKETCALL],
+        parts: &[Part::calls(Kind::Socket), Part::uring(Kind::Socket)],
+        blind: &[URING_LATE, SOCKETCALL],
     },
 ];
 
@@ -236,8 +242,8 @@ const SYMLINKS: &[Provider] = &[
     Provider {
         tier: Tier::Syscall,
         needs: FILE_NEEDS,
-        parts: &[Part::calls(Kind::Symlink)],
-        blind: &[URING, RACE],
+        parts: &[Part::calls(Kind::Symlink), Part::uring(Kind::Symlink)],
+        blind: &[URING_LATE, RACE],
     },
 ];
 
@@ -265,8 +271,8 @@ const LINKS: &[Provider] = &[
     Provider {
         tier: Tier::Syscall,
         needs: FILE_NEEDS,
-        parts: &[Part::calls(Kind::Link)],
-        blind: &[URING, RACE],
+        parts: &[Part::calls(Kind::Link), Part::uring(Kind::Link)],
+        blind: &[URING_LATE, RACE],
     },
 ];
 
@@ -381,32 +387,33 @@ const SENDS: &[Provider] = &[
                 Operation::SendMsg,
             )
             .spare(PROGRAMS32),
+            Part::uring(Kind::Send),
         ],
-        blind: &[URING, CONNECTED, DESTINATION, SOCKETCALL],
+        blind: &[URING_LATE, CONNECTED, DESTINATION, SOCKETCALL],
     },
     Provider {
         tier: Tier::Syscall,
         needs: SOCKET_NEEDS,
-        parts: &[Part::calls(Kind::Send)],
-        blind: &[URING, CONNECTED, DESTINATION, SOCKETCALL],
+        parts: &[Part::calls(Kind::Send), Part::uring(Kind::Send)],
+        blind: &[URING_LATE, CONNECTED, DESTINATION, SOCKETCALL],
     },
 ];
 
 const ACCEPTS: &[Provider] = &[at_exit(
     SOCKET_NEEDS,
-    &[Part::calls(Kind::Accept)],
-    &[URING, SOCKETCALL],
+    &[Part::calls(Kind::Accept), Part::uring(Kind::Accept)],
+    &[URING_LATE, URING_AGAIN, SOCKETCALL],
 )];
 const LISTENS: &[Provider] = &[at_exit(
     SOCKET_NEEDS,
-    &[Part::calls(Kind::Listen)],
-    &[URING, SOCKETCALL],
+    &[Part::calls(Kind::Listen), Part::uring(Kind::Listen)],
+    &[URING_LATE, SOCKETCALL],
 )];
 const BINDS: &[Provider] = &[at_exit(
     SOCKET_NEEDS,
-    &[Part::calls(Kind::Bind)],
+    &[Part::calls(Kind::Bind), Part::uring(Kind::Bind)],
     &[
-        URING,
+        URING_LATE,
         SOCKETCALL,
         "the address of a bind that fails is read from the program's memory after the call, when \
          it may have been changed",
@@ -444,34 +451,26 @@ const MEMFDS: &[Provider] = &[at_exit(
 )];
 const REMOVES: &[Provider] = &[at_exit(
     FILE_NEEDS,
-    &[Part::calls(Kind::Remove)],
-    &[URING, NAMES],
+    &[Part::calls(Kind::Remove), Part::uring(Kind::Remove)],
+    &[URING_LATE, NAMES],
 )];
 const RENAMES: &[Provider] = &[at_exit(
     FILE_NEEDS,
-    &[Part::calls(Kind::Rename)],
-    &[URING, NAMES],
+    &[Part::calls(Kind::Rename), Part::uring(Kind::Rename)],
+    &[URING_LATE, NAMES],
 )];
-const MODES: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Mode)],
-    &[URING, NAMES],
-)];
+const MODES: &[Provider] = &[at_exit(FILE_NEEDS, &[Part::calls(Kind::Mode)], &[NAMES])];
 const MKDIRS: &[Provider] = &[at_exit(
     FILE_NEEDS,
-    &[Part::calls(Kind::Mkdir)],
-    &[URING, NAMES],
+    &[Part::calls(Kind::Mkdir), Part::uring(Kind::Mkdir)],
+    &[URING_LATE, NAMES],
 )];
 const CALLS: &[Provider] = &[at_exit(
     FILE_NEEDS,
-    &[Part::calls(Kind::Call)],
-    &[URING, NAMES, UNLISTED],
+    &[Part::calls(Kind::Call), Part::uring(Kind::Call)],
+    &[URING_OTHERS, URING_LATE, NAMES, UNLISTED],
 )];
-const CONTROLS: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Control)],
-    &[URING, NAMES],
-)];
+const CONTROLS: &[Provider] = &[at_exit(FILE_NEEDS, &[Part::calls(Kind::Control)], &[NAMES])];
 
 /// What registers tell is the same in both tiers, so there is one provider, at the end of calls.
 const fn at_exit(

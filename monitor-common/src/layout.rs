@@ -207,6 +207,8 @@ macro_rules! kernel_members {
             Optional IO_XATTR_FLAGS "io_xattr" ["ctx.flags"];
             Optional RING_FILES "io_ring_ctx" ["file_table.data.nodes"];
             Optional RING_FILE "io_rsrc_node" ["file_ptr"];
+            // Until 6.12.
+            Optional RING_PLAIN_FILES "io_ring_ctx" ["file_table.files"];
 
             Cgroup CGROUP_LEVEL "cgroup" ["level"];
             Cgroup CGROUP_ROOT "cgroup" ["root"];

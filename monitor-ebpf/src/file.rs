@@ -15,6 +15,7 @@ use crate::walk::{self, End, Walk};
 /// "The working directory" in place of a descriptor.
 pub const AT_FDCWD: i32 = -100;
 
+pub const O_PATH: u32 = 0o10_000_000;
 /// The kernel adds this to all opens.
 pub const O_LARGEFILE: u32 = 0o100_000;
 const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;

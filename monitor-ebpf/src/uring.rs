@@ -16,13 +16,14 @@ use aya_ebpf::helpers::generated::{
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::{Array, HashMap};
 use aya_ebpf::programs::BtfTracePointContext;
-use monitor_common::syscall::Operation;
+use monitor_common::loss::LossReason;
 use monitor_common::syscall::uring::{OPERATIONS, operation};
+use monitor_common::syscall::{self, Operation};
 use monitor_common::{Flags, Kind, PATH_MAX};
 
 use crate::call;
 use crate::emit::{Outcome, settle_number};
-use crate::file::{self, LinkArguments, O_LARGEFILE, OpenArguments};
+use crate::file::{self, LinkArguments, O_LARGEFILE, O_PATH, OpenArguments};
 use crate::layout::*;
 use crate::network;
 use crate::read::{Pointer, Probed, Read, Typed, current, masked};
@@ -42,6 +43,7 @@ static URING_NAMES: HashMap<u64, Names> = HashMap::with_max_entries(1024, BPF_F_
 #[map]
 static URING_SOCKETS: HashMap<u64, Address> = HashMap::with_max_entries(8192, BPF_F_NO_PREALLOC);
 
+const FAILURES: u64 = syscall::Call::FAILURES;
 const BPF_F_NO_PREALLOC: u32 = 1;
 /// `PF_KTHREAD` of `include/linux/sched.h`.
 const KERNEL_THREAD: u32 = 0x20_0000;
@@ -96,7 +98,9 @@ fn submitted(request: &Request, entry: impl Fn() -> u64) -> Outcome {
         if request.has_names() {
             let names = memory.cast::<Names>();
             request.names(names);
-            if request.skips() || URING_NAMES.insert(key, &*names, 0).is_err() {
+            // Failures are never silent.
+            let silent = request.skips() && entry() & FAILURES == 0;
+            if silent || URING_NAMES.insert(key, &*names, 0).is_err() {
                 told(request, entry, 0, request.with_names(names))
             } else {
                 Ok(())
@@ -153,7 +157,11 @@ fn completed(request: &Request, entry: impl Fn() -> u64, ret: i64) -> Outcome {
         let Some(names) = URING_NAMES.get_ptr_mut(key) else {
             return Ok(());
         };
-        let outcome = told(request, entry, ret, request.with_names(names));
+        let outcome = if entry() & FAILURES != 0 && request.is_seen(ret) {
+            Ok(())
+        } else {
+            told(request, entry, ret, request.with_names(names))
+        };
         let _ = URING_NAMES.remove(key);
         outcome
     } else {
@@ -190,6 +198,10 @@ const BIND: u8 = Operation::Bind as u8;
 /// Reports an operation.
 #[inline(always)]
 fn told(request: &Request, entry: impl Fn() -> u64, ret: i64, args: [u64; 6]) -> Outcome {
+    // Which it will be is not known.
+    if entry() & FAILURES != 0 && ret == 0 && !request.is_open() {
+        return Err(LossReason::StateEvicted);
+    }
     let mut call = Call {
         number: u32::from((entry() >> 16) as u16),
         ret,
@@ -297,6 +309,21 @@ impl Request {
             self.operation(),
             operation::SEND | operation::SEND_ZC | operation::SENDMSG | operation::SENDMSG_ZC
         )
+    }
+
+    #[inline(always)]
+    fn is_open(&self) -> bool {
+        matches!(self.operation(), operation::OPENAT | operation::OPENAT2)
+    }
+
+    /// Whether the object tier tells of an operation with this result: not of failures, and of
+    /// opens only where a process gets a descriptor to read or write by.
+    #[inline(always)]
+    fn is_seen(&self, ret: i64) -> bool {
+        let apart = self.is_open()
+            && (self.get::<u32>(&IO_OPEN_FLAGS) & O_PATH != 0
+                || self.get::<u32>(&IO_OPEN_SLOT) != 0);
+        ret >= 0 && !apart
     }
 
     #[inline(always)]
@@ -528,21 +555,13 @@ impl Request {
         if slot == 0 {
             return file::of_descriptor(ret as i32);
         }
-        if !present(&RING_FILES) || !present(&RING_FILE) {
-            return core::ptr::null();
-        }
         let index = if slot == ANY_SLOT {
             ret as u32
         } else {
             slot - 1
         };
         // SAFETY: probed.
-        unsafe {
-            let files: Pointer = Probed::get(self.get(&REQUEST_RING), &RING_FILES);
-            let node: Pointer =
-                Probed::at(files.wrapping_add(index as usize * size_of::<Pointer>()), 0);
-            (Probed::get::<u64>(node, &RING_FILE) & FILE_BITS) as Pointer
-        }
+        unsafe { fixed_file(self.get(&REQUEST_RING), index) }
     }
 }
 
@@ -557,6 +576,29 @@ unsafe fn number(memory: *mut u64, pointer: Pointer) -> u64 {
     unsafe {
         memory.write_volatile(pointer as u64);
         memory.read_volatile()
+    }
+}
+
+/// The open file in a slot of a ring; null if there is none.
+///
+/// # Safety
+/// As for [`Read::at`].
+#[inline(always)]
+unsafe fn fixed_file(ring: Pointer, index: u32) -> Pointer {
+    let at = index as usize * size_of::<Pointer>();
+    // SAFETY: probed.
+    unsafe {
+        let file: u64 = if present(&RING_FILES) && present(&RING_FILE) {
+            let files: Pointer = Probed::get(ring, &RING_FILES);
+            let node: Pointer = Probed::at(files.wrapping_add(at), 0);
+            Probed::get(node, &RING_FILE)
+        } else if present(&RING_PLAIN_FILES) {
+            let files: Pointer = Probed::get(ring, &RING_PLAIN_FILES);
+            Probed::at(files.wrapping_add(at), 0)
+        } else {
+            0
+        };
+        (file & FILE_BITS) as Pointer
     }
 }
 

@@ -34,4 +34,5 @@ mod sandbox;
 mod service;
 mod sockets;
 mod top;
+mod uring;
 mod world;

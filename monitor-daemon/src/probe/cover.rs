@@ -91,7 +91,7 @@ impl Chooser<'_> {
         let mut names = Vec::new();
         let mut blind = Vec::new();
         let wanted = |part: &&Part| {
-            if let Hook::Uring(kind) = part.hook {
+            if let Hook::Uring(kind) | Hook::UringFailures(kind) = part.hook {
                 return self.request.rows(kind).any(|call| call.uring().count() > 0);
             }
             let call = part.call.map(|operation| operation.call().number);
@@ -135,7 +135,10 @@ impl Chooser<'_> {
                     return Err(format!("`{function}` has no parameter `{name}`: ({found})"));
                 }
             }
-            Hook::Uring(kind) => return self.attach_uring(object, kind),
+            Hook::Uring(kind) => return self.attach_uring(object, kind, 0),
+            Hook::UringFailures(kind) => {
+                return self.attach_uring(object, kind, Call::FAILURES);
+            }
             Hook::Tracepoint(_) | Hook::Calls(_) | Hook::Failures(_) => {}
         }
         object.attach(part.program, part.hook)?;
@@ -149,7 +152,7 @@ impl Chooser<'_> {
 
     /// Starts the programs for operations of `io_uring`, under the names and with the parameters
     /// that the tracepoints have in this kernel, and turns those of a kind on.
-    fn attach_uring(&self, object: &mut Object, kind: Kind) -> Result<(), String> {
+    fn attach_uring(&self, object: &mut Object, kind: Kind, bits: u64) -> Result<(), String> {
         if let Some(member) = self.layout.lacks(Need::Uring) {
             return Err(format!("this kernel has no {member}"));
         }
@@ -167,7 +170,7 @@ impl Chooser<'_> {
         }
         object.attach("uring_submit", Hook::Tracepoint(submit))?;
         object.attach("uring_complete", Hook::Tracepoint("io_uring_complete"))?;
-        object.serve_uring(self.request.rows(kind))
+        object.serve_uring(self.request.rows(kind), bits)
     }
 
     fn parameters(&self, function: &str) -> Result<Vec<&str>, String> {

@@ -130,15 +130,22 @@ impl Object {
         Ok(())
     }
 
-    /// Turns on the operations of `io_uring` that are told as these calls.
-    pub(super) fn serve_uring(&mut self, calls: impl Iterator<Item = Call>) -> Result<(), String> {
+    /// Turns on the operations of `io_uring` that are told as these calls; `bits` as for
+    /// [`Object::serve`].
+    pub(super) fn serve_uring(
+        &mut self,
+        calls: impl Iterator<Item = Call>,
+        bits: u64,
+    ) -> Result<(), String> {
         let map = self.ebpf.map_mut("URING_OPERATIONS");
         let map = map.ok_or("the object has no `URING_OPERATIONS`")?;
         let failed = |error: MapError| error.to_string();
         let mut table = Array::<_, u64>::try_from(map).map_err(failed)?;
         for call in calls {
             for operation in call.uring() {
-                table.set(operation, call.entry(), 0).map_err(failed)?;
+                table
+                    .set(operation, call.entry() | bits, 0)
+                    .map_err(failed)?;
             }
         }
         Ok(())

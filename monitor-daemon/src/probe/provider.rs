@@ -7,6 +7,9 @@ use monitor_common::syscall::Operation;
 /// What is not seen where the kernel does not show them.
 pub(super) const URING: &str = "operations of io_uring, which end no system call";
 
+const URING_FAILURES: &str = "io_uring: what fails, opens with O_PATH, and direct descriptors, \
+                              which no process holds";
+
 /// Where a hook sits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tier {
@@ -46,6 +49,8 @@ pub(super) enum Hook {
     Failures(Kind),
     /// Operations of `io_uring` that make records of this kind, in the two programs for all.
     Uring(Kind),
+    /// The same, for what the object tier does not see of them.
+    UringFailures(Kind),
 }
 
 /// A program and its hook.
@@ -104,11 +109,16 @@ impl Part {
         Self::new("uring_complete", Hook::Uring(kind)).spare(URING)
     }
 
+    /// What the object tier does not see of operations of `io_uring`: failures above all.
+    pub(super) const fn uring_failures(kind: Kind) -> Self {
+        Self::new("uring_complete", Hook::UringFailures(kind)).spare(URING_FAILURES)
+    }
+
     /// Whether other kinds have the program too.
     pub(super) const fn is_shared(&self) -> bool {
         matches!(
             self.hook,
-            Hook::Calls(_) | Hook::Failures(_) | Hook::Uring(_)
+            Hook::Calls(_) | Hook::Failures(_) | Hook::Uring(_) | Hook::UringFailures(_)
         )
     }
 
@@ -126,7 +136,7 @@ impl Part {
             Hook::Entry(function, _) => format!("fentry/{function}"),
             Hook::Exit(function, _) | Hook::ExitAnywhere(function) => format!("fexit/{function}"),
             Hook::Calls(_) | Hook::Failures(_) => "tp_btf/sys_exit".to_owned(),
-            Hook::Uring(_) => "tp_btf/io_uring_complete".to_owned(),
+            Hook::Uring(_) | Hook::UringFailures(_) => "tp_btf/io_uring_complete".to_owned(),
         }
     }
 }

@@ -18,7 +18,6 @@ const LATE: &str = "the passed path of what fails is read from the program's mem
                     call, when it may have been changed";
 const SOCKETCALL: &str = "32-bit programs that use socketcall(2)";
 const FAILURES32: &str = "failures of 32-bit programs";
-const URING_FAILURES: &str = "failures in io_uring";
 const PROGRAMS32: &str = "32-bit programs";
 const ONLY_SOCKETS: &str = "dups of other files than sockets, and dups that fail";
 const CONNECTED: &str = "messages without an address of their own";
@@ -149,11 +148,9 @@ const OPENS: &[Provider] = &[
                 Hook::Exit("do_sys_openat2", &["dfd", "filename", "how"]),
             )
             .spare("opens that fail, and O_PATH"),
+            Part::uring_failures(Kind::Open),
         ],
-        blind: &[
-            "io_uring: opens that fail, O_PATH, and direct descriptors, which no process holds",
-            LATE,
-        ],
+        blind: &[LATE],
     },
     Provider {
         tier: Tier::Syscall,
@@ -236,8 +233,9 @@ const SYMLINKS: &[Provider] = &[
                 Operation::SymlinkAt,
             )
             .spare(FAILURES32),
+            Part::uring_failures(Kind::Symlink),
         ],
-        blind: &[URING_FAILURES, LATE],
+        blind: &[LATE],
     },
     Provider {
         tier: Tier::Syscall,
@@ -265,8 +263,9 @@ const LINKS: &[Provider] = &[
                 .spare("linkat(2) that fails"),
             Part::call("link_exit32", "__ia32_sys_link", Operation::Link).spare(FAILURES32),
             Part::call("linkat_exit32", "__ia32_sys_linkat", Operation::LinkAt).spare(FAILURES32),
+            Part::uring_failures(Kind::Link),
         ],
-        blind: &[URING_FAILURES, LATE],
+        blind: &[LATE],
     },
     Provider {
         tier: Tier::Syscall,

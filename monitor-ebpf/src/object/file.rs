@@ -9,7 +9,7 @@ use monitor_common::syscall::Operation;
 use monitor_common::{Flags, Kind};
 
 use crate::emit::settle;
-use crate::file::{self, O_LARGEFILE, OpenArguments};
+use crate::file::{self, O_LARGEFILE, O_PATH, OpenArguments};
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin};
@@ -17,7 +17,6 @@ use crate::syscall::{Call, current_call, open_arguments, own};
 
 /// `__FMODE_EXEC` of `include/linux/fs.h`: an open by exec.
 const FMODE_EXEC: u32 = 0x20;
-const O_PATH: u32 = 0o10_000_000;
 /// `MAX_ERRNO` of `include/linux/err.h`: pointers above are errors.
 const ERROR_POINTERS: u64 = -4095i64 as u64;
 

@@ -52,6 +52,15 @@ const ANY_SLOT: u32 = u32::MAX;
 /// `FFS_MASK` of `io_uring/filetable.h`, inverted: bits that are no part of a pointer.
 const FILE_BITS: u64 = !7;
 
+/// Whether an operation is told here.
+#[inline(always)]
+pub fn serves(operation: u32) -> bool {
+    // SAFETY: a checked map value.
+    URING_OPERATIONS
+        .get_ptr(operation)
+        .is_some_and(|entry| unsafe { entry.read_volatile() } != 0)
+}
+
 /// What a request names, as the kernel has copied it. `at` is for [`number`].
 #[repr(C)]
 struct Names {

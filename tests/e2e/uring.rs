@@ -46,12 +46,7 @@ const EVENTS: &[(Since, &str, &str, &str)] = &[
         "evt.args",
         "res=0 fd=<f>{}/file length=7",
     ),
-    (
-        Always,
-        "symlinkat",
-        "evt.args",
-        "res=0 target=file linkdirfd=<d>{} linkpath={}/alias",
-    ),
+    (Always, "symlinkat", "evt.arg.linkpath", "{}/alias"),
     (Always, "openat", "fd.name", "{}/alias"),
     (Always, "openat2", "evt.res", "ENOENT"),
     (Always, "linkat", "evt.arg.newpath", "{}/second"),
@@ -82,22 +77,24 @@ const EVENTS: &[(Since, &str, &str, &str)] = &[
     ),
     (Always, "bind", "fd.name", "127.0.0.1:43571"),
     (Always, "listen", "evt.arg.backlog", "9"),
+    // The program makes the other sockets by calls.
+    (Always, "socket", "evt.res", "SUCCESS"),
     (Always, "connect", "evt.arg.addr", "127.0.0.1:43571"),
     (Always, "accept4", "evt.arg.flags", "SOCK_CLOEXEC"),
+    (Always, "socket", "evt.res", "SUCCESS"),
     (Always, "sendmsg", "fd.sport", "43571"),
     (Always, "sendto", "fd.sport", "43571"),
 ];
 
-/// Sockets that the program makes by calls are left out by their type and by what follows.
 fn rules() -> String {
     format!(
         "- rule: {RULE}\n  desc: what the program does\n  condition: >\n    proc.name = {PROGRAM} \
          and evt.type in (mkdirat, openat, openat2, ftruncate, symlinkat, linkat, renameat2, \
          unlinkat, socket, bind, listen, connect, accept4, sendmsg, sendto)\n    and not \
-         evt.arg.flags contains O_DIRECTORY and not (evt.type = socket and fd.num != 7)\n  \
+         evt.arg.flags contains O_DIRECTORY\n  \
          output: >\n    %evt.type %evt.res %evt.args | name=%fd.name sport=%fd.sport \
          addr=%evt.arg.addr flags=%evt.arg.flags backlog=%evt.arg.backlog \
-         newpath=%evt.arg.newpath line=%proc.cmdline exe=%proc.exepath container=%container.name\n  \
+         newpath=%evt.arg.newpath linkpath=%evt.arg.linkpath line=%proc.cmdline exe=%proc.exepath container=%container.name\n  \
          priority: NOTICE\n\
          - rule: through a link\n  desc: the path that the kernel found\n  condition: >\n    \
          proc.name = {PROGRAM} and evt.type = openat and evt.is_open_write = false and fd.name \

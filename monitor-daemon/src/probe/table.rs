@@ -11,7 +11,7 @@ use super::provider::{Hook, Part, Provider, Tier};
 const URING_LATE: &str = "io_uring: requests that ask for no completion are told as successes \
                           when they are handed in, others when the program's ring has the result";
 const URING_OTHERS: &str = "operations of io_uring but ftruncate, setxattr and fsetxattr";
-const URING_AGAIN: &str = "io_uring: accepts that go on after the first connection";
+const URING_AGAIN: &str = "io_uring: accepts that go on for many connections, until they end";
 const RACE: &str = "the passed path is read from the program's memory after the call, when it may \
                     have been changed; the resolved path is the kernel's";
 const LATE: &str = "the passed path of what fails is read from the program's memory after the \
@@ -164,14 +164,20 @@ const CONNECTS: &[Provider] = &[
     Provider {
         tier: Tier::Object,
         needs: &[Need::Task, Need::File, Need::Socket],
-        parts: &[Part::new(
-            "connect_done",
-            Hook::Exit(
-                "__sys_connect_file",
-                &["file", "address", "addrlen", "file_flags"],
+        parts: &[
+            Part::new(
+                "connect_done",
+                Hook::Exit(
+                    "__sys_connect_file",
+                    &["file", "address", "addrlen", "file_flags"],
+                ),
             ),
-        )],
-        blind: &["calls whose descriptor or address pointer is bad"],
+            Part::uring(Kind::Connect),
+        ],
+        blind: &[
+            "calls whose descriptor or address pointer is bad",
+            URING_LATE,
+        ],
     },
     Provider {
         tier: Tier::Syscall,

@@ -19,6 +19,8 @@ pub enum Tier {
     Object,
     /// At the end of system calls.
     Syscall,
+    /// On packets and addresses, at the root of the unified hierarchy of cgroups.
+    Cgroup,
 }
 
 impl Tier {
@@ -28,6 +30,7 @@ impl Tier {
             Self::Tracepoint => "tracepoint",
             Self::Object => "object",
             Self::Syscall => "syscall",
+            Self::Cgroup => "cgroup",
         }
     }
 }
@@ -51,6 +54,8 @@ pub(super) enum Hook {
     Uring(Kind),
     /// The same, for what the object tier does not see of them.
     UringFailures(Kind),
+    /// At the root of the unified hierarchy of cgroups; the program says at what.
+    Cgroup(&'static str),
 }
 
 /// A program and its hook.
@@ -135,6 +140,7 @@ impl Part {
             Hook::Tracepoint(name) => format!("tp_btf/{name}"),
             Hook::Entry(function, _) => format!("fentry/{function}"),
             Hook::Exit(function, _) | Hook::ExitAnywhere(function) => format!("fexit/{function}"),
+            Hook::Cgroup(name) => name.to_owned(),
             Hook::Calls(_) | Hook::Failures(_) => "tp_btf/sys_exit".to_owned(),
             Hook::Uring(_) | Hook::UringFailures(_) => "tp_btf/io_uring_complete".to_owned(),
         }

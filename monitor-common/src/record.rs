@@ -205,6 +205,9 @@ impl Flags {
     /// The walk of the resolved path did not end at the root of the mount namespace (a pseudo
     /// file, or a directory handle from outside): the text is what was found on the way.
     pub const DETACHED: u16 = 1 << 7;
+    /// Asked for through `io_uring`: what was passed is the kernel's copy, or was read before the
+    /// operation began.
+    pub const URING: u16 = 1 << 10;
 }
 
 /// Start of every record.

@@ -28,6 +28,7 @@ mod scratch;
 mod serve;
 mod syscall;
 mod task;
+mod uring;
 mod walk;
 
 use aya_ebpf::Global;

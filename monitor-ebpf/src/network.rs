@@ -133,7 +133,7 @@ pub fn has_destination(call: &Call) -> bool {
     if !address::is_known(call.number) && destination(call).address.is_null() {
         return false;
     }
-    let file = file::of_descriptor(call.args[0] as i32);
+    let file = call.file();
     is_socket(file) && matches!(family_of(file), AF_INET | AF_INET6)
 }
 
@@ -141,7 +141,7 @@ pub fn has_destination(call: &Call) -> bool {
 #[inline(always)]
 pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
     let body = record.body::<Send>();
-    let file = file::of_descriptor(call.args[0] as i32);
+    let file = call.file();
     let family = family_of(file);
     // IPv4 takes an address of no family for one of its own (`udp_sendmsg`).
     let unspecified = if family == AF_INET { AF_INET } else { 0 };
@@ -167,6 +167,13 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
 /// Where a message is to go; the address is null if it does not say.
 #[inline(always)]
 fn destination(call: &Call) -> Passed {
+    if call.is_uring() {
+        return Passed {
+            origin: Origin::Kernel,
+            address: call.args[4] as Pointer,
+            len: call.args[1] as u32,
+        };
+    }
     let (mut address, mut len) = (call.args[4], call.args[5] as u32);
     if call.number != SYS_SENDTO {
         // `struct msghdr` begins with the address and its length.
@@ -440,9 +447,9 @@ pub unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
 pub fn connect_call(record: &Record<COMMON>, call: &Call) -> Outcome {
     let fd = call.args[0] as i32;
     let passed = Passed {
-        origin: Origin::User,
+        origin: call.origin(),
         address: call.args[1] as Pointer,
         len: call.args[2] as u32,
     };
-    connect(record, call, fd, file::of_descriptor(fd), &passed)
+    connect(record, call, fd, call.file(), &passed)
 }

@@ -18,7 +18,7 @@ use crate::memory;
 use crate::network;
 use crate::process;
 use crate::read::{Pointer, Probed, Read, Typed, current};
-use crate::record::{self, Record};
+use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
 use crate::serve;
 
@@ -37,11 +37,12 @@ const ERESTARTSYS: i64 = -512;
 const ERESTART_RESTARTBLOCK: i64 = -516;
 const EINTR: i64 = -4;
 
-/// A finished call.
+/// A finished call, or an operation of `io_uring` in the form of the call that does the same.
 pub struct Call {
     /// Number in the x86-64 ABI.
     pub number: u32,
     pub ret: i64,
+    /// In the order of the call. For `io_uring` ([`Flags::URING`]) see `crate::uring`.
     pub args: [u64; 6],
     /// [`Flags`] for the record.
     pub flags: u16,
@@ -215,6 +216,42 @@ pub fn current_call(ret: i64) -> Call {
 }
 
 impl Call {
+    /// Whether `io_uring` was asked.
+    #[inline(always)]
+    pub fn is_uring(&self) -> bool {
+        self.flags & Flags::URING != 0
+    }
+
+    /// Whose memory strings and addresses are in.
+    #[inline(always)]
+    pub fn origin(&self) -> Origin {
+        if self.is_uring() {
+            Origin::Kernel
+        } else {
+            Origin::User
+        }
+    }
+
+    /// The open file that the first argument names; null if there is none.
+    #[inline(always)]
+    pub fn file(&self) -> Pointer {
+        if self.is_uring() {
+            self.args[5] as Pointer
+        } else {
+            file::of_descriptor(self.args[0] as i32)
+        }
+    }
+
+    /// The open file that the result names; null if there is none.
+    #[inline(always)]
+    pub fn made(&self) -> Pointer {
+        if self.is_uring() {
+            self.args[4] as Pointer
+        } else {
+            file::of_descriptor(self.ret as i32)
+        }
+    }
+
     /// Whether the call is `operation`, under the number it has in its ABI; if so `number` becomes
     /// the one of x86-64.
     #[inline(always)]

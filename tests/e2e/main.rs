@@ -42,4 +42,5 @@ mod short;
 mod socketcall;
 mod sockets;
 mod top;
+mod uring;
 mod world;

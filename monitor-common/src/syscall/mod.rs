@@ -6,6 +6,7 @@
 
 mod abi;
 mod table;
+pub mod uring;
 
 pub use abi::{SOCKETCALL, SOCKETCALLS, X32_BIT};
 pub use table::{CALLS, call};

@@ -187,6 +187,27 @@ impl Object {
         Ok(())
     }
 
+    /// Turns on the operations of `io_uring` that are told as these calls; `bits` as for
+    /// [`Object::serve`].
+    pub(super) fn serve_uring(
+        &mut self,
+        calls: impl Iterator<Item = Call>,
+        bits: u64,
+    ) -> Result<(), String> {
+        let map = self.ebpf.map_mut("URING_OPERATIONS");
+        let map = map.ok_or("the object has no `URING_OPERATIONS`")?;
+        let failed = |error: MapError| error.to_string();
+        let mut table = Array::<_, u64>::try_from(map).map_err(failed)?;
+        for call in calls {
+            for operation in call.uring() {
+                table
+                    .set(operation, call.entry() | bits, 0)
+                    .map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Hands out one of the rings; works once each.
     pub(super) fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProbeError> {
         let map = self.ebpf.take_map(name).ok_or(ProbeError::Map { name })?;

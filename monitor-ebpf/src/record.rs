@@ -7,9 +7,9 @@ use aya_ebpf::helpers::generated::{
     bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
     bpf_probe_read_user_str,
 };
-use monitor_common::{Flags, Header, Kind, PATH_MAX, SLOTS, Slot};
+use monitor_common::{Flags, Header, Kind, PATH_MAX, SLOTS, Slot, Task};
 
-use crate::emit::{self, Outcome};
+use crate::emit::{self, Lane, Outcome};
 use crate::read::{Pointer, Read, Typed, current};
 use crate::scratch::{self, COMMON, Scratch};
 use crate::task;
@@ -69,6 +69,13 @@ impl<const SIZE: usize> Record<SIZE> {
     fn header(&self) -> *mut Header {
         // SAFETY: in bounds of the slot.
         unsafe { (&raw mut (*self.slot).record).cast() }
+    }
+
+    /// The task that the record is about.
+    #[inline(always)]
+    pub fn task(&self) -> *mut Task {
+        // SAFETY: in bounds of the slot.
+        unsafe { &raw mut (*self.header()).task }
     }
 
     /// Sets a bit of [`Flags`].
@@ -173,13 +180,19 @@ impl<const SIZE: usize> Record<SIZE> {
     /// [`Record::emit`] for a kind by its number.
     #[inline(always)]
     pub fn emit_number(&self, kind: u32) -> Outcome {
+        self.emit_into(Lane::of(kind), kind)
+    }
+
+    /// [`Record::emit_number`] into a ring that is not the kind's own.
+    #[inline(always)]
+    pub fn emit_into(&self, lane: Lane, kind: u32) -> Outcome {
         // SAFETY: all bytes below `used` were set.
         unsafe {
             let used = (&raw const (*self.slot).used)
                 .read_volatile()
                 .min(SIZE as u64) as u32;
             (*self.header()).len = used;
-            emit::output(kind, (&raw const (*self.slot).record).cast(), used)
+            emit::output(lane, kind, (&raw const (*self.slot).record).cast(), used)
         }
     }
 

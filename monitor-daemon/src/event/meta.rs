@@ -64,10 +64,17 @@ fn outcome<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         Field::EvtSource => borrowed("syscall"),
         Field::EvtHostname => borrowed(event.world.hostname),
         Field::EvtDir => borrowed("<"),
+        // There are only exits of calls, so that nothing is measured.
+        Field::EvtLatency
+        | Field::EvtLatencyS
+        | Field::EvtLatencyNs
+        | Field::EvtLatencyQuantized
+        | Field::EvtWaitLatency => Value::Unsigned(0),
+        Field::EvtLatencyHuman => borrowed("0ns"),
         Field::EvtType => borrowed(event.kind.name()),
         Field::SyscallType => match event.record.kind() {
             _ if event.movement().is_some() => return None,
-            Kind::Exit => return None,
+            Kind::Exit | Kind::Dns => return None,
             _ => borrowed(event.kind.name()),
         },
         Field::EvtCategory => borrowed(category(event.record.kind())),
@@ -151,7 +158,9 @@ const fn category(kind: Kind) -> &'static str {
         | Kind::Mode
         | Kind::Mkdir => "file",
         Kind::Identity => "user",
-        Kind::Connect | Kind::Socket | Kind::Accept | Kind::Listen | Kind::Bind => "net",
+        Kind::Connect | Kind::Socket | Kind::Accept | Kind::Listen | Kind::Bind | Kind::Dns => {
+            "net"
+        }
         Kind::Send => "IO-write",
         Kind::Call | Kind::Control => "other",
         _ => "process",

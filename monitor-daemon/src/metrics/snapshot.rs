@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub kept: Vec<(Kind, u64)>,
     /// Records that did not, since start.
     pub lost: Vec<Loss>,
+    /// The same by where they came from: `container`, `host` or `unknown`.
+    pub lost_places: Vec<(&'static str, u64)>,
     /// Runs of kernel programs that the kernel left out, by program.
     pub missed: Vec<(&'static str, u64)>,
     /// What serves each event kind.
@@ -112,6 +114,13 @@ pub(super) const LOST: &Definition = &counter(
     &["kind", "reason", "cpu"],
     "records",
     "Records lost between hook and daemon.",
+);
+const LOST_PLACES: &Definition = &counter(
+    "monitor_records_lost_by_place_total",
+    &["place"],
+    "records",
+    "Records lost, by where they came from: a container, the host, or unknown. Alerts of the rule \
+     `Monitor internal: events lost` name the container.",
 );
 const MISSED: &Definition = &counter(
     "monitor_program_runs_missed_total",
@@ -243,6 +252,7 @@ const PROCESSES_EVICTED: &Definition = &counter(
 pub(super) const DEFINITIONS: &[&Definition] = &[
     KEPT,
     LOST,
+    LOST_PLACES,
     MISSED,
     UNKNOWN,
     PROVIDER,
@@ -287,6 +297,7 @@ impl Collector for SnapshotCollector {
         let Snapshot {
             kept,
             lost,
+            lost_places,
             missed,
             coverage,
             deliveries,
@@ -302,6 +313,12 @@ impl Collector for SnapshotCollector {
                     .map(|(kind, count)| sample(KEPT, &[("kind", kind.name())], *count)),
             ),
             family(LOST, with_zeros(lost).into_iter().map(loss_sample)),
+            family(
+                LOST_PLACES,
+                lost_places
+                    .iter()
+                    .map(|(place, count)| sample(LOST_PLACES, &[("place", place)], *count)),
+            ),
             family(
                 MISSED,
                 missed

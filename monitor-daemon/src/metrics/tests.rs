@@ -67,6 +67,7 @@ fn figures() -> Snapshot {
             cpu: 1,
             count: 5,
         }],
+        lost_places: vec![("container", 4), ("host", 1), ("unknown", 0)],
         coverage: vec![
             covered(
                 Kind::Exec,

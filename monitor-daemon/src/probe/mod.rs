@@ -13,7 +13,7 @@ mod seal;
 mod table;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aya::EbpfError;
 use monitor_common::Kind;
@@ -95,9 +95,11 @@ pub struct Request {
     pub calls: Option<Vec<u32>>,
     /// Put the environment into exec records.
     pub environment: bool,
-    /// Bytes of the ring for all that is rare: processes, ids, namespaces, cgroups; rounded up to a
-    /// power of two of pages.
+    /// Bytes of the ring for processes and cgroups; rounded up to a power of two of pages.
     pub lifecycle_bytes: u32,
+    /// Bytes of the ring for what is rare as long as nobody repeats it: ids, namespaces, modules,
+    /// execs that fail, signals; likewise.
+    pub control_bytes: u32,
     /// Bytes of the ring for what comes in floods: files, sockets, other calls; likewise.
     pub bulk_bytes: u32,
     /// Which tiers may be used.
@@ -106,6 +108,8 @@ pub struct Request {
     pub skip_process: Option<u32>,
     /// The hierarchy of cgroups that tells containers apart.
     pub hierarchy: Hierarchy,
+    /// Where all of the unified hierarchy is mounted, if it is; what needs it is not served else.
+    pub cgroups: Option<PathBuf>,
 }
 
 impl Default for Request {
@@ -115,10 +119,12 @@ impl Default for Request {
             calls: None,
             environment: false,
             lifecycle_bytes: 4 << 20,
+            control_bytes: 1 << 20,
             bulk_bytes: 4 << 20,
             tiers: Tiers::Auto,
             skip_process: None,
             hierarchy: Hierarchy::Unified,
+            cgroups: None,
         }
     }
 }
@@ -164,6 +170,17 @@ pub struct Loss {
     /// CPU it happened on.
     pub cpu: u32,
     /// How many.
+    pub count: u64,
+}
+
+/// Records lost in the kernel to tasks of one cgroup.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CgroupLoss {
+    /// Id of the cgroup, as in [`monitor_common::Task::cgroup`].
+    pub cgroup: u64,
+    /// Kind of the records.
+    pub kind: Kind,
+    /// How many since load, or since the kernel forgot the cgroup for others that lost more lately.
     pub count: u64,
 }
 
@@ -234,7 +251,11 @@ impl Probes {
         let layout = Layout::new(&types, request.hierarchy.controller());
         raise_memlock();
         let mut object = Object::load(request, &layout)?;
-        let rings = Rings::new(object.ring("LIFECYCLE")?, object.ring("BULK")?);
+        let rings = Rings::new([
+            object.ring("LIFECYCLE")?,
+            object.ring("CONTROL")?,
+            object.ring("BULK")?,
+        ]);
         let wanted = |kind: &Kind| ALWAYS.contains(kind) || request.kinds.contains(kind);
         let chooser = Chooser {
             request,
@@ -361,6 +382,21 @@ impl Probes {
             }
         }
         Ok(losses)
+    }
+
+    /// Losses by cgroup: at least those of the cgroups that lost something lately. Reading takes a
+    /// system call or two for each.
+    pub fn losses_by_cgroup(&self) -> Result<Vec<CgroupLoss>, ProbeError> {
+        let loss = |([cgroup, number], count): ([u64; 2], u64)| {
+            let kind = Kind::from_number(u16::try_from(number).ok()?)?;
+            Some(CgroupLoss {
+                cgroup,
+                kind,
+                count,
+            })
+        };
+        let counters = self.object.pairs("LOST_BY_CGROUP")?;
+        Ok(counters.into_iter().filter_map(loss).collect())
     }
 
     /// Calls of a program that the kernel left out because the program was running on that CPU

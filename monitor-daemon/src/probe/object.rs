@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::PathBuf;
 use std::{fs, io};
 
-use aya::maps::{Array, MapData, MapError, PerCpuArray, RingBuf};
-use aya::programs::{Program, ProgramError};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::{Call, NUMBERS};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
@@ -24,6 +25,8 @@ pub(super) struct Object {
     attached: Vec<&'static str>,
     /// What `OPERATIONS` has to hold, where that is not 0.
     operations: BTreeMap<u32, u64>,
+    /// Root of the unified hierarchy of cgroups.
+    cgroups: Option<PathBuf>,
 }
 
 impl Object {
@@ -49,6 +52,7 @@ impl Object {
         }
         loader
             .map_max_entries("LIFECYCLE", request.lifecycle_bytes)
+            .map_max_entries("CONTROL", request.control_bytes)
             .map_max_entries("BULK", request.bulk_bytes)
             .map_max_entries("SCRATCH", cpus * SCRATCH_SLOTS)
             .map_max_entries("SCRATCH_HELD", cpus)
@@ -59,6 +63,7 @@ impl Object {
             btf: None,
             attached: Vec::new(),
             operations: BTreeMap::new(),
+            cgroups: request.cgroups.clone(),
         };
         object.resume()?;
         Ok(object)
@@ -81,7 +86,17 @@ impl Object {
             .ebpf
             .program_mut(name)
             .ok_or("the object has no such program")?;
-        if let Err(error) = load_and_attach(program, hook, btf) {
+        let done = match hook {
+            Hook::Cgroup(_) => {
+                let root = self.cgroups.as_deref();
+                let root =
+                    root.ok_or("the unified hierarchy of cgroups is not mounted as a whole")?;
+                let root = fs::File::open(root).map_err(|error| error.to_string())?;
+                attach_to_cgroup(program, &root)
+            }
+            _ => load_and_attach(program, hook, btf),
+        };
+        if let Err(error) = done {
             unload(program);
             return Err(refusal(&error));
         }
@@ -178,6 +193,14 @@ impl Object {
         RingBuf::try_from(map).map_err(|source| ProbeError::Object(Box::new(source.into())))
     }
 
+    /// A hash map of counters by pairs of numbers. What changes meanwhile may be missed.
+    pub(super) fn pairs(&self, name: &'static str) -> Result<Vec<([u64; 2], u64)>, ProbeError> {
+        let map = self.ebpf.map(name).ok_or(ProbeError::Map { name })?;
+        let failed = |source: MapError| ProbeError::Object(Box::new(source.into()));
+        let map = HashMap::<_, [u64; 2], u64>::try_from(map).map_err(failed)?;
+        map.iter().map(|entry| entry.map_err(failed)).collect()
+    }
+
     /// A per-CPU array of counters: one list of CPUs for each index.
     pub(super) fn counters(&self, name: &'static str) -> Result<Vec<Vec<u64>>, ProbeError> {
         let map = self.ebpf.map(name).ok_or(ProbeError::Map { name })?;
@@ -224,11 +247,32 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
     Ok(())
 }
 
+/// Cgroup programs of others stay: a link adds to them.
+fn attach_to_cgroup(program: &mut Program, root: &fs::File) -> Result<(), ProgramError> {
+    let mode = CgroupAttachMode::Single;
+    match program {
+        Program::CgroupSkb(program) => {
+            let direction = *program.expected_attach_type();
+            let direction = direction.ok_or(ProgramError::UnexpectedProgramType)?;
+            program.load()?;
+            program.attach(root, direction, mode)?;
+        }
+        Program::CgroupSockAddr(program) => {
+            program.load()?;
+            program.attach(root, mode)?;
+        }
+        _ => return Err(ProgramError::UnexpectedProgramType),
+    }
+    Ok(())
+}
+
 fn unload(program: &mut Program) {
     let done = match program {
         Program::BtfTracePoint(program) => program.unload(),
         Program::FEntry(program) => program.unload(),
         Program::FExit(program) => program.unload(),
+        Program::CgroupSkb(program) => program.unload(),
+        Program::CgroupSockAddr(program) => program.unload(),
         _ => Ok(()),
     };
     // It fails only if the program is not loaded, which is what is wanted.
@@ -240,6 +284,8 @@ fn fd_of(program: &Program) -> Option<RawFd> {
         Program::BtfTracePoint(program) => program.fd(),
         Program::FEntry(program) => program.fd(),
         Program::FExit(program) => program.fd(),
+        Program::CgroupSkb(program) => program.fd(),
+        Program::CgroupSockAddr(program) => program.fd(),
         _ => return None,
     };
     Some(fd.ok()?.as_fd().as_raw_fd())

@@ -10,6 +10,7 @@ mod guard;
 mod host;
 mod judge;
 mod loads;
+mod losses;
 mod services;
 mod state;
 mod supervisor;
@@ -127,8 +128,8 @@ async fn follow(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let [lifecycle, bulk] = rings.descriptors();
-    let (lifecycle, bulk) = (wakeups(lifecycle)?, wakeups(bulk)?);
+    let [lifecycle, control, bulk] = rings.descriptors().map(wakeups);
+    let (lifecycle, control, bulk) = (lifecycle?, control?, bulk?);
     loop {
         tokio::select! {
             biased;
@@ -137,6 +138,7 @@ async fn follow(
             Some(input) = inputs.recv() => state.input(input),
             _ = tick.tick() => state.tick(probes),
             ready = lifecycle.readable() => ready?.clear_ready(),
+            ready = control.readable() => ready?.clear_ready(),
             ready = bulk.readable() => ready?.clear_ready(),
         }
         supervisor.alive();
@@ -201,10 +203,12 @@ fn request(settings: &Settings) -> Request {
         calls: Some(calls),
         environment: environment.whole || !environment.names.is_empty(),
         lifecycle_bytes: settings.config.rings.lifecycle.bytes(),
+        control_bytes: settings.config.rings.control.bytes(),
         bulk_bytes: settings.config.rings.bulk.bytes(),
         skip_process: Some(std::process::id()),
         // What keeps it from being found is said where cgroups are listed.
         hierarchy: scan::hierarchy().map_or_else(|_| Hierarchy::default(), |found| found.0),
+        cgroups: scan::unified(),
         ..Request::default()
     }
 }

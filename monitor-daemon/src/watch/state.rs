@@ -9,6 +9,7 @@ use super::guard::{Guard, KIND, Suspect};
 use super::host::Host;
 use super::judge::Judge;
 use super::loads::Loads;
+use super::losses::{self, Losses};
 use super::services::Services;
 use super::tampering::Tampering;
 use super::waiting::{Deferred, Waiting};
@@ -18,7 +19,7 @@ use crate::container::{Container, State as Metadata, Update};
 use crate::event::{Actor, Event, World};
 use crate::metrics::{self, Metrics};
 use crate::names::{NameTable, NamesUpdate};
-use crate::output::{AlertQueue, Status};
+use crate::output::{Alert, AlertQueue, Status};
 use crate::probe::{Probes, Rings};
 use crate::process::{Limits, Table};
 use crate::record::Record;
@@ -43,6 +44,7 @@ pub(super) struct State {
     waiting: Waiting,
     loads: Loads,
     guard: Guard,
+    losses: Losses,
     services: Services,
     docker_up: bool,
     rules: u64,
@@ -87,6 +89,7 @@ impl State {
             waiting: Waiting::new(WAITING_BYTES),
             loads: Loads::default(),
             guard: Guard::default(),
+            losses: Losses::default(),
             services,
             docker_up: false,
             rules,
@@ -146,6 +149,9 @@ impl State {
             self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
             self.recount_after_loss(probes, now);
             self.host.expire(now);
+            self.look_for_losses(probes, now);
+            let alerts = self.losses.due(now, self.boot_to_epoch_ns, &self.hostname);
+            self.tell_losses(alerts);
             self.publish(probes);
         }
     }
@@ -200,6 +206,24 @@ impl State {
         }
     }
 
+    fn look_for_losses(&mut self, probes: &Probes, now: u64) {
+        let looked = probes.losses().and_then(|all| {
+            let by_cgroup = || probes.losses_by_cgroup();
+            self.losses.look(&all, by_cgroup, &mut self.host.index, now)
+        });
+        if let Err(error) = looked {
+            tracing::warn!(%error, "cannot read whose events were lost");
+        }
+    }
+
+    fn tell_losses(&mut self, alerts: Vec<Alert>) {
+        for alert in alerts {
+            self.metrics.rule(losses::RULE, losses::PRIORITY).inc();
+            // A full queue has counted the loss.
+            let _lost = self.alerts.push(alert);
+        }
+    }
+
     /// Drains the rings and everything that waits.
     pub(super) fn finish(&mut self, probes: &Probes, rings: &mut Rings) {
         let until = clock::boot_ns();
@@ -210,6 +234,11 @@ impl State {
             }
         }
         self.release_overdue(u64::MAX);
+        self.look_for_losses(probes, until);
+        let alerts = self
+            .losses
+            .rest(until, self.boot_to_epoch_ns, &self.hostname);
+        self.tell_losses(alerts);
         self.publish(probes);
     }
 
@@ -373,6 +402,7 @@ impl State {
                 tracing::warn!(%error, "cannot read the kernel's counters");
             }
         }
+        figures.lost_places = self.losses.places();
         figures.missed = probes.missed();
         figures.unknown_processes = self.host.unknown_processes;
         figures.coverage = probes.coverage().to_vec();

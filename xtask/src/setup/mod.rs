@@ -106,7 +106,7 @@ pub(crate) fn setup(level: Level) -> Result<()> {
     linker::install(llvm)?;
     if matches!(level, Level::Test | Level::Ci) {
         rustup_components()?;
-        kernel::install(kernel::DEFAULT)?;
+        kernel::install_all()?;
     }
     if level == Level::Ci {
         tools::install(&CARGO_FUZZ)?;

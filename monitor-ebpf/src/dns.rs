@@ -259,10 +259,10 @@ impl Packet {
     /// server of names, a segment.
     #[inline(always)]
     fn of(skb: *mut __sk_buff, connected: bool) -> Option<Self> {
-        let head: [u8; 8] = load(skb, 0)?;
+        // The protocol of IPv4 included: most packets are done with after one look.
+        let head: [u8; 10] = load(skb, 0)?;
         let (family, protocol, at) = if head[0] >> 4 == 4 {
-            let [_, protocol]: [u8; 2] = load(skb, 8)?;
-            (AF_INET, protocol, u32::from(head[0] & 0xf) * 4)
+            (AF_INET, head[9], u32::from(head[0] & 0xf) * 4)
         } else {
             let (protocol, at) = behind_extensions(skb, head[6])?;
             (AF_INET6, protocol, at)

@@ -153,6 +153,10 @@ macro_rules! kernel_members {
             Optional SK_ADDRESS6 "sock_common" ["skc_v6_daddr"];
             Optional SK_LOCAL_ADDRESS6 "sock_common" ["skc_v6_rcv_saddr"];
 
+            Optional BPF_MAP_ID "bpf_map" ["id"];
+            Optional BPF_PROG_AUX "bpf_prog" ["aux"];
+            Optional BPF_AUX_ID "bpf_prog_aux" ["id"];
+
             Cgroup CGROUP_LEVEL "cgroup" ["level"];
             Cgroup CGROUP_ROOT "cgroup" ["root"];
             Cgroup CGROUP_ROOT_ID "cgroup_root" ["hierarchy_id"];

@@ -16,6 +16,7 @@ mod cgroup;
 mod dns;
 mod emit;
 mod file;
+mod guard;
 mod layout;
 mod network;
 mod object;

@@ -22,6 +22,8 @@ pub enum Need {
     Cgroup,
     /// The path being looked up by the kernel.
     Lookup,
+    /// Operations of `io_uring`.
+    Uring,
     /// Nothing fails without it.
     Optional,
 }
@@ -156,6 +158,62 @@ macro_rules! kernel_members {
             Optional BPF_MAP_ID "bpf_map" ["id"];
             Optional BPF_PROG_AUX "bpf_prog" ["aux"];
             Optional BPF_AUX_ID "bpf_prog_aux" ["id"];
+
+            Uring REQUEST_FILE "io_kiocb" ["file"];
+            Uring REQUEST_OPERATION "io_kiocb" ["opcode"];
+            Uring REQUEST_FLAGS "io_kiocb" ["flags"];
+            // Until the result is in its place.
+            Uring REQUEST_FD "io_kiocb" ["cqe.fd"];
+            Uring REQUEST_RING "io_kiocb" ["ctx"];
+            Uring REQUEST_STATE "io_kiocb" ["async_data"];
+            Uring IO_OPEN_DIRFD "io_open" ["dfd"];
+            Uring IO_OPEN_SLOT "io_open" ["file_slot"];
+            Uring IO_OPEN_NAME "io_open" ["filename"];
+            Uring IO_OPEN_FLAGS "io_open" ["how.flags"];
+            Uring IO_OPEN_MODE "io_open" ["how.mode"];
+            Uring IO_UNLINK_DIRFD "io_unlink" ["dfd"];
+            Uring IO_UNLINK_FLAGS "io_unlink" ["flags"];
+            Uring IO_UNLINK_NAME "io_unlink" ["filename"];
+            Uring IO_RENAME_OLD_DIRFD "io_rename" ["old_dfd"];
+            Uring IO_RENAME_NEW_DIRFD "io_rename" ["new_dfd"];
+            Uring IO_RENAME_OLD "io_rename" ["oldpath"];
+            Uring IO_RENAME_NEW "io_rename" ["newpath"];
+            Uring IO_RENAME_FLAGS "io_rename" ["flags"];
+            Uring IO_MKDIR_DIRFD "io_mkdir" ["dfd"];
+            Uring IO_MKDIR_MODE "io_mkdir" ["mode"];
+            Uring IO_MKDIR_NAME "io_mkdir" ["filename"];
+            // Of symbolic links too.
+            Uring IO_LINK_OLD_DIRFD "io_link" ["old_dfd"];
+            Uring IO_LINK_NEW_DIRFD "io_link" ["new_dfd"];
+            Uring IO_LINK_OLD "io_link" ["oldpath"];
+            Uring IO_LINK_NEW "io_link" ["newpath"];
+            Uring IO_LINK_FLAGS "io_link" ["flags"];
+            Uring IO_CONNECT_ADDRESS "io_connect" ["addr"];
+            Uring IO_CONNECT_LEN "io_connect" ["addr_len"];
+            Uring IO_ACCEPT_FLAGS "io_accept" ["flags"];
+            Uring IO_ACCEPT_SLOT "io_accept" ["file_slot"];
+            Uring IO_SOCKET_DOMAIN "io_socket" ["domain"];
+            Uring IO_SOCKET_TYPE "io_socket" ["type"];
+            Uring IO_SOCKET_PROTOCOL "io_socket" ["protocol"];
+            Uring IO_SEND_FLAGS "io_sr_msg" ["msg_flags"];
+            Uring IO_SEND_MESSAGE "io_sr_msg" ["umsg"];
+            // Until 6.9; later the kernel has read them by then.
+            Optional IO_SEND_ADDRESS "io_sr_msg" ["addr"];
+            Optional IO_SEND_LEN "io_sr_msg" ["addr_len"];
+            Optional IO_STATE_NAME "io_async_msghdr" ["msg.msg_name"];
+            Optional IO_STATE_NAME_LEN "io_async_msghdr" ["msg.msg_namelen"];
+            Optional IO_STATE_ADDRESS "io_async_msghdr" ["addr"];
+            Optional IO_BIND_LEN "io_bind" ["addr_len"];
+            Optional IO_LISTEN_BACKLOG "io_listen" ["backlog"];
+            Optional IO_TRUNCATE_LEN "io_ftrunc" ["len"];
+            Optional IO_XATTR_PATH "io_xattr" ["filename"];
+            Optional IO_XATTR_NAME "io_xattr" ["ctx.kname"];
+            Optional IO_XATTR_SIZE "io_xattr" ["ctx.size"];
+            Optional IO_XATTR_FLAGS "io_xattr" ["ctx.flags"];
+            Optional RING_FILES "io_ring_ctx" ["file_table.data.nodes"];
+            Optional RING_FILE "io_rsrc_node" ["file_ptr"];
+            // Until 6.12.
+            Optional RING_PLAIN_FILES "io_ring_ctx" ["file_table.files"];
 
             Cgroup CGROUP_LEVEL "cgroup" ["level"];
             Cgroup CGROUP_ROOT "cgroup" ["root"];

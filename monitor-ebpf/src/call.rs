@@ -7,7 +7,7 @@ use monitor_common::syscall::{Role, argument};
 use crate::emit::Outcome;
 use crate::file::{self, AT_FDCWD};
 use crate::read::Pointer;
-use crate::record::{Origin, Record};
+use crate::record::Record;
 use crate::scratch::COMMON;
 use crate::syscall::Call;
 
@@ -25,6 +25,9 @@ pub fn report(
     unsafe {
         (*body).ret = call.ret;
         (*body).args = call.args;
+        if call.is_uring() {
+            (*body).args[5] = 0;
+        }
         (*body).syscall = call.number;
         (*body).reserved = 0;
     }
@@ -32,27 +35,35 @@ pub fn report(
         let index = argument(strings(), role)?;
         // SAFETY: the mask leaves at most 8 bytes behind the body, which the record has. From map
         // memory, since old verifiers know no variable place on the stack.
-        let value = unsafe {
-            (&raw const (*body).args)
+        unsafe {
+            let argument = (&raw mut (*body).args)
                 .cast::<u64>()
-                .add((index & 7) as usize)
-                .read_volatile()
-        };
-        Some(value)
+                .add((index & 7) as usize);
+            let value = argument.read_volatile();
+            // Where the kernel keeps its copies is nobody's business.
+            if call.is_uring() && !matches!(role, Role::PathBase | Role::TargetBase | Role::File) {
+                argument.write_volatile(0);
+            }
+            Some(value)
+        }
     };
     let directory = |role| value(role).map_or(AT_FDCWD, |descriptor| descriptor as i32);
     if let Some(descriptor) = value(Role::File) {
-        file::base(record, Slot::Resolved, 0, descriptor as i32);
+        if call.is_uring() {
+            file::resolved(record, call.file());
+        } else {
+            file::base(record, Slot::Resolved, 0, descriptor as i32);
+        }
     }
     if let Some(path) = value(Role::Path) {
         let directory = directory(Role::PathBase);
-        file::passed(record, Origin::User, path as Pointer, directory);
+        file::passed(record, call.origin(), path as Pointer, directory);
     }
     if let Some(text) = value(Role::Text) {
-        record.string(Slot::Args, Origin::User, text as Pointer);
+        record.string(Slot::Args, call.origin(), text as Pointer);
     }
     if let Some(target) = value(Role::Target) {
-        let first = record.string(Slot::Target, Origin::User, target as Pointer);
+        let first = record.string(Slot::Target, call.origin(), target as Pointer);
         file::base(record, Slot::TargetBase, first, directory(Role::TargetBase));
     }
     record.emit_number(kind)

@@ -55,6 +55,7 @@ const BULK_KINDS: u64 = bits(&[
     Kind::Bind,
     Kind::Call,
     Kind::Dns,
+    Kind::Memory,
 ]);
 /// The kinds that everything else is joined with.
 const LIFECYCLE_KINDS: u64 = bits(&[

@@ -15,6 +15,9 @@ use crate::walk::{self, End, Walk};
 /// "The working directory" in place of a descriptor.
 pub const AT_FDCWD: i32 = -100;
 
+pub const O_PATH: u32 = 0o10_000_000;
+/// The kernel adds this to all opens.
+pub const O_LARGEFILE: u32 = 0o100_000;
 const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 
 /// The arguments of one of the open calls.
@@ -143,6 +146,16 @@ pub fn base(record: &Record<COMMON>, slot: Slot, first: u8, dirfd: i32) {
     }
 }
 
+/// Fills the slot of the path acted on with that of an open file, unless it is null.
+#[inline(always)]
+pub fn resolved(record: &Record<COMMON>, file: Pointer) {
+    if !file.is_null() {
+        // SAFETY: probed.
+        let place = unsafe { walk::place_at::<Probed>(file, FILE_PATH.load()) };
+        record.place(Slot::Resolved, place);
+    }
+}
+
 /// Facts about an open file, and its path.
 ///
 /// # Safety
@@ -190,13 +203,13 @@ pub fn open_body(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> 
 pub fn open(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> Outcome {
     let body = open_body(record, call, open);
     if call.ret >= 0 {
-        let file = of_descriptor(call.ret as i32);
+        let file = call.made();
         if !file.is_null() {
             // SAFETY: probed.
             unsafe { opened::<Probed>(record, body, file) };
         }
     }
-    passed(record, Origin::User, open.path as Pointer, open.dirfd);
+    passed(record, call.origin(), open.path as Pointer, open.dirfd);
     record.emit(Kind::Open)
 }
 
@@ -218,8 +231,8 @@ pub fn link_body(record: &Record<COMMON>, call: &Call, link: &LinkArguments) {
 #[inline(always)]
 pub fn link(record: &Record<COMMON>, kind: Kind, call: &Call, link: &LinkArguments) -> Outcome {
     link_body(record, call, link);
-    passed(record, Origin::User, link.path as Pointer, link.dirfd);
-    let first = record.string(Slot::Target, Origin::User, link.target as Pointer);
+    passed(record, call.origin(), link.path as Pointer, link.dirfd);
+    let first = record.string(Slot::Target, call.origin(), link.target as Pointer);
     base(record, Slot::TargetBase, first, link.target_dirfd);
     record.emit(kind)
 }

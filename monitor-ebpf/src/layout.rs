@@ -54,6 +54,19 @@ pub static VFS_LINK_OLD: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static VFS_LINK_NEW: Global<u32> = Global::new(0);
 
+/// Position of the result among the parameters of the tracepoint `io_uring_complete`, from 0 on;
+/// absent where the whole completion is passed (6.14).
+#[unsafe(no_mangle)]
+pub static URING_RESULT: Global<u32> = Global::new(0);
+/// Which bits of a request's flags say that its file is one of the ring's own, that it asks for no
+/// completion, and that the kernel keeps state for it.
+#[unsafe(no_mangle)]
+pub static URING_FIXED_FILE: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static URING_SKIP: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static URING_STATE: Global<u32> = Global::new(0);
+
 /// Whether this kernel has the member.
 #[inline(always)]
 pub fn present(member: &Member) -> bool {

@@ -11,6 +11,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod address;
 mod call;
 mod cgroup;
 mod dns;
@@ -18,6 +19,7 @@ mod emit;
 mod file;
 mod guard;
 mod layout;
+mod memory;
 mod network;
 mod object;
 mod process;
@@ -27,6 +29,7 @@ mod scratch;
 mod serve;
 mod syscall;
 mod task;
+mod uring;
 mod walk;
 
 use aya_ebpf::Global;

@@ -6,6 +6,7 @@ use aya_ebpf::helpers::generated::{
 use monitor_common::network::{Connect, Dup, Send, Socket};
 use monitor_common::{Flags, Kind, Slot};
 
+use crate::address;
 use crate::emit::{Outcome, settle_number};
 use crate::file;
 use crate::layout::*;
@@ -69,7 +70,12 @@ pub fn connect(
         (*body).ret = call.ret;
         (*body).fd = fd;
         clear(body);
-        let family = passed_address(body, passed, 0);
+        let mut family = passed_address(body, passed, 0);
+        if let Origin::User = passed.origin
+            && let Some(tried) = address::take(body, call.number)
+        {
+            family = tried;
+        }
         (*body).passed_family = family;
         if family == AF_UNIX {
             unix_name(record, passed);
@@ -124,10 +130,10 @@ pub fn has_second(call: &Call) -> bool {
 /// Whether a `sendto` or `sendmsg` names an address, on a socket of IP.
 #[inline(always)]
 pub fn has_destination(call: &Call) -> bool {
-    if destination(call).address.is_null() {
+    if !address::is_known(call.number) && destination(call).address.is_null() {
         return false;
     }
-    let file = file::of_descriptor(call.args[0] as i32);
+    let file = call.file();
     is_socket(file) && matches!(family_of(file), AF_INET | AF_INET6)
 }
 
@@ -135,7 +141,7 @@ pub fn has_destination(call: &Call) -> bool {
 #[inline(always)]
 pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
     let body = record.body::<Send>();
-    let file = file::of_descriptor(call.args[0] as i32);
+    let file = call.file();
     let family = family_of(file);
     // IPv4 takes an address of no family for one of its own (`udp_sendmsg`).
     let unspecified = if family == AF_INET { AF_INET } else { 0 };
@@ -148,6 +154,7 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
         (*socket).fd = call.args[0] as i32;
         clear(socket);
         let passed = passed_address(socket, &destination(call), unspecified);
+        let passed = address::take(socket, call.number).unwrap_or(passed);
         (*socket).passed_family = passed;
         if family == AF_INET6 && passed == AF_INET {
             map_remote(socket);
@@ -160,6 +167,13 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
 /// Where a message is to go; the address is null if it does not say.
 #[inline(always)]
 fn destination(call: &Call) -> Passed {
+    if call.is_uring() {
+        return Passed {
+            origin: Origin::Kernel,
+            address: call.args[4] as Pointer,
+            len: call.args[1] as u32,
+        };
+    }
     let (mut address, mut len) = (call.args[4], call.args[5] as u32);
     if call.number != SYS_SENDTO {
         // `struct msghdr` begins with the address and its length.
@@ -433,9 +447,9 @@ pub unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
 pub fn connect_call(record: &Record<COMMON>, call: &Call) -> Outcome {
     let fd = call.args[0] as i32;
     let passed = Passed {
-        origin: Origin::User,
+        origin: call.origin(),
         address: call.args[1] as Pointer,
         len: call.args[2] as u32,
     };
-    connect(record, call, fd, file::of_descriptor(fd), &passed)
+    connect(record, call, fd, call.file(), &passed)
 }

@@ -3,8 +3,8 @@
 use monitor_common::Kind;
 use monitor_common::network::Serve;
 
+use crate::address;
 use crate::emit::Outcome;
-use crate::file;
 use crate::layout::*;
 use crate::network::{
     AF_UNIX, Passed, clear, family_of, is_socket, of_socket, passed_address, socket_of, unix_name,
@@ -19,12 +19,8 @@ const SYS_ACCEPT4: u32 = 288;
 /// An `accept`, at its exit.
 #[inline(always)]
 pub fn accept(record: &Record<COMMON>, call: &Call) -> Outcome {
-    let listener = file::of_descriptor(call.args[0] as i32);
-    let file = if call.ret >= 0 {
-        file::of_descriptor(call.ret as i32)
-    } else {
-        listener
-    };
+    let listener = call.file();
+    let file = if call.ret >= 0 { call.made() } else { listener };
     let flags = if call.number == SYS_ACCEPT4 {
         call.args[3] as u32
     } else {
@@ -43,7 +39,7 @@ pub fn accept(record: &Record<COMMON>, call: &Call) -> Outcome {
 /// A `listen`, at its exit.
 #[inline(always)]
 pub fn listen(record: &Record<COMMON>, call: &Call) -> Outcome {
-    let file = file::of_descriptor(call.args[0] as i32);
+    let file = call.file();
     let body = serve(record, call, call.args[0] as i32, call.args[1] as u32);
     // SAFETY: memory of the record; probed.
     unsafe {
@@ -57,10 +53,10 @@ pub fn listen(record: &Record<COMMON>, call: &Call) -> Outcome {
 /// A `bind`, at its exit.
 #[inline(always)]
 pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
-    let file = file::of_descriptor(call.args[0] as i32);
+    let file = call.file();
     let body = serve(record, call, call.args[0] as i32, 0);
     let passed = Passed {
-        origin: Origin::User,
+        origin: call.origin(),
         address: call.args[1] as Pointer,
         len: call.args[2] as u32,
     };
@@ -68,6 +64,7 @@ pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
     unsafe {
         let socket = &raw mut (*body).socket;
         let family = passed_address(socket, &passed, 0);
+        let family = address::take(socket, call.number).unwrap_or(family);
         (*socket).passed_family = family;
         let (address, port) = ((*socket).remote, (*socket).remote_port);
         (*socket).remote = [0; 16];

@@ -7,26 +7,27 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_task_pt_regs};
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::BtfTracePointContext;
-use monitor_common::syscall::{self, NUMBERS, Operation, X32_BIT};
+use monitor_common::syscall::{self, NUMBERS, Operation, SOCKETCALL, SOCKETCALLS, X32_BIT};
 use monitor_common::{Flags, Kind};
 
 use crate::call;
 use crate::emit::{Outcome, settle_number};
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
 use crate::layout::*;
+use crate::memory;
 use crate::network;
 use crate::process;
 use crate::read::{Pointer, Probed, Read, Typed, current};
-use crate::record::{self, Record};
+use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
 use crate::serve;
 
 /// What to do at the end of each call; see `monitor_common::syscall`.
 #[map]
-static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS, 0);
+static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS + SOCKETCALLS, 0);
 
 /// `TS_COMPAT` of `arch/x86/include/asm/thread_info.h`: the call in progress is of the i386 ABI.
-const TS_COMPAT: u32 = 2;
+pub const TS_COMPAT: u32 = 2;
 /// What `creat` opens with: `O_CREAT | O_WRONLY | O_TRUNC`.
 const CREAT_FLAGS: u32 = 0o1101;
 /// `bpf` of x86-64.
@@ -36,11 +37,12 @@ const ERESTARTSYS: i64 = -512;
 const ERESTART_RESTARTBLOCK: i64 = -516;
 const EINTR: i64 = -4;
 
-/// A finished call.
+/// A finished call, or an operation of `io_uring` in the form of the call that does the same.
 pub struct Call {
     /// Number in the x86-64 ABI.
     pub number: u32,
     pub ret: i64,
+    /// In the order of the call. For `io_uring` ([`Flags::URING`]) see `crate::uring`.
     pub args: [u64; 6],
     /// [`Flags`] for the record.
     pub flags: u16,
@@ -64,7 +66,19 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     if number >= NUMBERS {
         return 0;
     }
-    let index = if compat { number + NUMBERS } else { number };
+    let socketcall = compat && number == SOCKETCALL;
+    let index = if socketcall {
+        // SAFETY: the argument of the hook is typed.
+        let which = unsafe { (*regs).rbx } as u32;
+        if which >= SOCKETCALLS {
+            return 0;
+        }
+        which + 2 * NUMBERS
+    } else if compat {
+        number + NUMBERS
+    } else {
+        number
+    };
     let Some(entry) = OPERATIONS.get_ptr(index) else {
         return 0;
     };
@@ -80,7 +94,26 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     if entry() & syscall::Call::FAILURES != 0 && call.ret >= 0 {
         return 0;
     }
+    if socketcall {
+        unpack(&mut call);
+    }
     dispatch::<Typed>(entry, &mut call)
+}
+
+/// Replaces the arguments of a `socketcall` by those of the call that it stands for.
+#[inline(always)]
+fn unpack(call: &mut Call) {
+    let packed = call.args[1];
+    let mut index = 0;
+    while index < call.args.len() {
+        let mut word = 0u32;
+        let from = packed.wrapping_add(4 * index as u64);
+        // One by one: there are no more than the call has. SAFETY: the helper fills the bytes or
+        // fails, which leaves what is there.
+        unsafe { bpf_probe_read_user((&raw mut word).cast(), 4, from as *const _) };
+        call.args[index] = word.into();
+        index += 1;
+    }
 }
 
 /// Number, result and arguments of a call.
@@ -183,6 +216,42 @@ pub fn current_call(ret: i64) -> Call {
 }
 
 impl Call {
+    /// Whether `io_uring` was asked.
+    #[inline(always)]
+    pub fn is_uring(&self) -> bool {
+        self.flags & Flags::URING != 0
+    }
+
+    /// Whose memory strings and addresses are in.
+    #[inline(always)]
+    pub fn origin(&self) -> Origin {
+        if self.is_uring() {
+            Origin::Kernel
+        } else {
+            Origin::User
+        }
+    }
+
+    /// The open file that the first argument names; null if there is none.
+    #[inline(always)]
+    pub fn file(&self) -> Pointer {
+        if self.is_uring() {
+            self.args[5] as Pointer
+        } else {
+            file::of_descriptor(self.args[0] as i32)
+        }
+    }
+
+    /// The open file that the result names; null if there is none.
+    #[inline(always)]
+    pub fn made(&self) -> Pointer {
+        if self.is_uring() {
+            self.args[4] as Pointer
+        } else {
+            file::of_descriptor(self.ret as i32)
+        }
+    }
+
     /// Whether the call is `operation`, under the number it has in its ABI; if so `number` becomes
     /// the one of x86-64.
     #[inline(always)]
@@ -248,7 +317,8 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
         ACCEPT | ACCEPT4 | LISTEN | BIND => own(),
         CLONE | CLONE3 => !process::has_namespaces(call, operation() == CLONE3),
         // It reads its counters and looks after its maps by hundreds of calls.
-        _ => call.number == BPF && own(),
+        _ if call.number == BPF => own(),
+        _ => kind() == Kind::Memory as u32 && !memory::matters(call),
     };
     if nothing {
         return 0;

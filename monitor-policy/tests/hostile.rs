@@ -393,6 +393,32 @@ fn what_is_deep_can_be_tried() {
     assert_eq!(policy.evaluate(&event, &mut Scratch::default()).len(), 1);
 }
 
+/// Each prefix of a name may be a field: only those are tried that are short enough.
+#[test]
+fn long_names() {
+    let letters = "a".repeat(200_000);
+    let output =
+        rule("R", "evt.type = openat").replace("output: o", &format!("output: '%{letters}'"));
+    check(
+        "a long token",
+        &output,
+        Refused("invalid formatting token"),
+        32,
+        128,
+    );
+    let dots = "a.".repeat(100_000);
+    let name = rule("R", &format!("evt.type = openat and {dots}b = x"));
+    check(
+        "a name of many parts",
+        &name,
+        Refused("nonexistent field"),
+        32,
+        128,
+    );
+    let comments = lines(100_000, |n| format!("# monitor: allow LINT_X{n}\n"));
+    check("comments that are wrong", &comments, Loads, 64, 256);
+}
+
 /// Sets a limit lower.
 type Change = fn(&mut LoadLimits);
 

@@ -4,6 +4,7 @@
 //! Every helper waits for a condition with a deadline, never for a guessed time, and takes down
 //! on drop what it started.
 
+pub mod c;
 pub mod cgroup;
 pub mod daemon;
 pub mod docker;

@@ -1,6 +1,7 @@
 //! Choosing: for each kind, its providers are tried in order until the kernel takes one.
 
 use monitor_common::Kind;
+use monitor_common::layout::Need;
 use monitor_common::syscall::Call;
 
 use super::btf::Btf;
@@ -105,6 +106,9 @@ impl Chooser<'_> {
         let mut names = Vec::new();
         let mut blind = Vec::new();
         let wanted = |part: &&Part| {
+            if let Hook::Uring(kind) | Hook::UringFailures(kind) = part.hook {
+                return self.request.rows(kind).any(|call| call.uring().count() > 0);
+            }
             let call = part.call.map(|operation| operation.call().number);
             call.is_none_or(|number| self.request.wants(number))
         };
@@ -114,7 +118,7 @@ impl Chooser<'_> {
                 (Err(reason), spare) => {
                     coverage.refused.push((part.name(), reason));
                     let Some(spare) = spare else {
-                        for part in provider.parts {
+                        for part in provider.parts.iter().filter(|part| !part.is_shared()) {
                             object.detach(part.program);
                         }
                         return None;
@@ -155,6 +159,10 @@ impl Chooser<'_> {
                     return Err(format!("`{function}` has no parameter `{name}`: ({found})"));
                 }
             }
+            Hook::Uring(kind) => return self.attach_uring(object, kind, 0),
+            Hook::UringFailures(kind) => {
+                return self.attach_uring(object, kind, Call::FAILURES);
+            }
             Hook::Tracepoint(_) | Hook::Calls(_) | Hook::Failures(_) | Hook::Cgroup(_) => {}
         }
         object.attach(part.program, part.hook)?;
@@ -164,6 +172,29 @@ impl Chooser<'_> {
             Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
             _ => Ok(()),
         }
+    }
+
+    /// Starts the programs for operations of `io_uring`, under the names and with the parameters
+    /// that the tracepoints have in this kernel, and turns those of a kind on.
+    fn attach_uring(&self, object: &mut Object, kind: Kind, bits: u64) -> Result<(), String> {
+        if let Some(member) = self.layout.lacks(Need::Uring) {
+            return Err(format!("this kernel has no {member}"));
+        }
+        // The first parameter of these functions is the registration's own.
+        let has_request = |tracepoint: &str, position: usize| {
+            let parameters = self.types.parameters(&format!("__traceiter_{tracepoint}"));
+            parameters.is_some_and(|names| names.get(position) == Some(&"req"))
+        };
+        let submit = ["io_uring_submit_req", "io_uring_submit_sqe"]
+            .into_iter()
+            .find(|name| has_request(name, 1))
+            .ok_or("this kernel does not show which requests are handed in")?;
+        if !has_request("io_uring_complete", 2) {
+            return Err("this kernel does not show which requests are complete".to_owned());
+        }
+        object.attach("uring_submit", Hook::Tracepoint(submit))?;
+        object.attach("uring_complete", Hook::Tracepoint("io_uring_complete"))?;
+        object.serve_uring(self.request.rows(kind), bits)
     }
 
     fn parameters(&self, function: &str) -> Result<Vec<&str>, String> {

@@ -111,12 +111,21 @@ fn parameters(btf: &Btf<'_>) -> Vec<(&'static str, u32)> {
     };
     // The first parameter of this function is the registration's own.
     let group_dead = position("__traceiter_sched_process_exit", "group_dead") == Some(2);
+    let result = position("__traceiter_io_uring_complete", "res");
+    let bit = |name| btf.enumerator(name).unwrap_or(ABSENT);
     let typed = TASK_HELPERS
         .iter()
         .all(|helper| btf.enumerator(helper).is_some());
     let mut parameters = vec![
         ("EXIT_SAYS_GROUP_DEAD", u32::from(group_dead)),
         ("HAVE_TASK_BTF", u32::from(typed)),
+        (
+            "URING_RESULT",
+            result.map_or(ABSENT, |position| position - 1),
+        ),
+        ("URING_FIXED_FILE", bit("REQ_F_FIXED_FILE_BIT")),
+        ("URING_SKIP", bit("REQ_F_CQE_SKIP_BIT")),
+        ("URING_STATE", bit("REQ_F_ASYNC_DATA_BIT")),
     ];
     parameters.extend(MOVING.iter().map(|(function, parameter, global)| {
         (*global, position(function, parameter).unwrap_or(ABSENT))

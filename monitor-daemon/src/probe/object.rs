@@ -23,10 +23,10 @@ pub(super) struct Object {
     /// The running kernel's types, for as long as programs are attached: megabytes.
     btf: Option<Btf>,
     attached: Vec<&'static str>,
-    /// What `OPERATIONS` has to hold, where that is not 0.
-    operations: BTreeMap<u32, u64>,
     /// Root of the unified hierarchy of cgroups.
     cgroups: Option<PathBuf>,
+    /// What `OPERATIONS` has to hold, where that is not 0.
+    operations: BTreeMap<u32, u64>,
 }
 
 impl Object {
@@ -62,8 +62,8 @@ impl Object {
             ebpf,
             btf: None,
             attached: Vec::new(),
-            operations: BTreeMap::new(),
             cgroups: request.cgroups.clone(),
+            operations: BTreeMap::new(),
         };
         object.resume()?;
         Ok(object)
@@ -210,6 +210,27 @@ impl Object {
         for cpu in 0..held.len() {
             held.set(cpu, [0; SCRATCH_SLOTS as usize], 0)
                 .map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Turns on the operations of `io_uring` that are told as these calls; `bits` as for
+    /// [`Object::serve`].
+    pub(super) fn serve_uring(
+        &mut self,
+        calls: impl Iterator<Item = Call>,
+        bits: u64,
+    ) -> Result<(), String> {
+        let map = self.ebpf.map_mut("URING_OPERATIONS");
+        let map = map.ok_or("the object has no `URING_OPERATIONS`")?;
+        let failed = |error: MapError| error.to_string();
+        let mut table = Array::<_, u64>::try_from(map).map_err(failed)?;
+        for call in calls {
+            for operation in call.uring() {
+                table
+                    .set(operation, call.entry() | bits, 0)
+                    .map_err(failed)?;
+            }
         }
         Ok(())
     }

@@ -4,6 +4,12 @@ use monitor_common::Kind;
 use monitor_common::layout::Need;
 use monitor_common::syscall::Operation;
 
+/// What is not seen where the kernel does not show them.
+pub(super) const URING: &str = "operations of io_uring, which end no system call";
+
+const URING_FAILURES: &str = "io_uring: what fails, opens with O_PATH, and direct descriptors, \
+                              which no process holds";
+
 /// Where a hook sits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tier {
@@ -44,6 +50,10 @@ pub(super) enum Hook {
     Calls(Kind),
     /// The same, for calls that fail only.
     Failures(Kind),
+    /// Operations of `io_uring` that make records of this kind, in the two programs for all.
+    Uring(Kind),
+    /// The same, for what the object tier does not see of them.
+    UringFailures(Kind),
     /// At the root of the unified hierarchy of cgroups; the program says at what.
     Cgroup(&'static str),
 }
@@ -99,6 +109,24 @@ impl Part {
         Self::new("sys_exit", Hook::Failures(kind))
     }
 
+    /// Operations of `io_uring`, where the kernel shows them.
+    pub(super) const fn uring(kind: Kind) -> Self {
+        Self::new("uring_complete", Hook::Uring(kind)).spare(URING)
+    }
+
+    /// What the object tier does not see of operations of `io_uring`: failures above all.
+    pub(super) const fn uring_failures(kind: Kind) -> Self {
+        Self::new("uring_complete", Hook::UringFailures(kind)).spare(URING_FAILURES)
+    }
+
+    /// Whether other kinds have the program too.
+    pub(super) const fn is_shared(&self) -> bool {
+        matches!(
+            self.hook,
+            Hook::Calls(_) | Hook::Failures(_) | Hook::Uring(_) | Hook::UringFailures(_)
+        )
+    }
+
     pub(super) const fn spare(self, loss: &'static str) -> Self {
         Self {
             spare: Some(loss),
@@ -114,6 +142,7 @@ impl Part {
             Hook::Exit(function, _) | Hook::ExitAnywhere(function) => format!("fexit/{function}"),
             Hook::Cgroup(name) => name.to_owned(),
             Hook::Calls(_) | Hook::Failures(_) => "tp_btf/sys_exit".to_owned(),
+            Hook::Uring(_) | Hook::UringFailures(_) => "tp_btf/io_uring_complete".to_owned(),
         }
     }
 }

@@ -8,18 +8,27 @@ use monitor_common::syscall::Operation;
 
 use super::provider::{Hook, Part, Provider, Tier};
 
-const URING: &str = "operations of io_uring, which end no system call";
+const URING_LATE: &str = "io_uring: requests that ask for no completion are told as successes \
+                          when they are handed in, others when the program's ring has the result";
+const URING_OTHERS: &str = "operations of io_uring but ftruncate, setxattr and fsetxattr";
+const URING_AGAIN: &str = "io_uring: accepts that go on for many connections, until they end";
 const RACE: &str = "the passed path is read from the program's memory after the call, when it may \
                     have been changed; the resolved path is the kernel's";
 const LATE: &str = "the passed path of what fails is read from the program's memory after the \
                     call, when it may have been changed";
 const SOCKETCALL: &str = "32-bit programs that use socketcall(2)";
+const PACKED: &str = "32-bit programs that change the arguments of socketcall(2) before it ends";
 const FAILURES32: &str = "failures of 32-bit programs";
-const URING_FAILURES: &str = "failures in io_uring";
 const PROGRAMS32: &str = "32-bit programs";
 const ONLY_SOCKETS: &str = "dups of other files than sockets, and dups that fail";
 const CONNECTED: &str = "messages without an address of their own";
 const UNLISTED: &str = "strings of calls that are not in the table of calls";
+const FAILED_CONNECT: &str = "the address of a connect that fails is read from the program's memory \
+                              after the call, when it may have been changed";
+const FAILED_BIND: &str = "the address of a bind that fails is read from the program's memory after \
+                           the call, when it may have been changed";
+const DESTINATIONS: &str = "the addresses of sendmmsg(2), and of sockets that are not of UDP, are read \
+                            from the program's memory after the call, when they may have been changed";
 const DESTINATION: &str = "the address of a message is read from the program's memory after the \
                            call, when it may have been changed";
 const NAMES: &str = "names are read from the program's memory after the call, when they may have \
@@ -63,6 +72,7 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::Call => CALLS,
         Kind::Control => CONTROLS,
         Kind::Dns => DNS,
+        Kind::Memory => MEMORIES,
     }
 }
 
@@ -149,17 +159,15 @@ const OPENS: &[Provider] = &[
                 Hook::Exit("do_sys_openat2", &["dfd", "filename", "how"]),
             )
             .spare("opens that fail, and O_PATH"),
+            Part::uring_failures(Kind::Open),
         ],
-        blind: &[
-            "io_uring: opens that fail, O_PATH, and direct descriptors, which no process holds",
-            LATE,
-        ],
+        blind: &[LATE],
     },
     Provider {
         tier: Tier::Syscall,
         needs: &[Need::Task, Need::File],
-        parts: &[Part::calls(Kind::Open)],
-        blind: &[URING, RACE],
+        parts: &[Part::calls(Kind::Open), Part::uring(Kind::Open)],
+        blind: &[URING_LATE, RACE],
     },
 ];
 
@@ -167,25 +175,31 @@ const CONNECTS: &[Provider] = &[
     Provider {
         tier: Tier::Object,
         needs: &[Need::Task, Need::File, Need::Socket],
-        parts: &[Part::new(
-            "connect_done",
-            Hook::Exit(
-                "__sys_connect_file",
-                &["file", "address", "addrlen", "file_flags"],
+        parts: &[
+            Part::new(
+                "connect_done",
+                Hook::Exit(
+                    "__sys_connect_file",
+                    &["file", "address", "addrlen", "file_flags"],
+                ),
             ),
-        )],
-        blind: &["calls whose descriptor or address pointer is bad"],
+            Part::uring(Kind::Connect),
+        ],
+        blind: &[
+            "calls whose descriptor or address pointer is bad",
+            URING_LATE,
+        ],
     },
     Provider {
         tier: Tier::Syscall,
         needs: &[Need::Task, Need::File, Need::Socket],
-        parts: &[Part::calls(Kind::Connect)],
-        blind: &[
-            URING,
-            SOCKETCALL,
-            "the address of a connect that fails is read from the program's memory after the \
-             call, when it may have been changed",
+        parts: &[
+            Part::calls(Kind::Connect),
+            Part::uring(Kind::Connect),
+            Part::new("tried_connect4", Hook::Cgroup("cgroup/connect4")).spare(FAILED_CONNECT),
+            Part::new("tried_connect6", Hook::Cgroup("cgroup/connect6")).spare(FAILED_CONNECT),
         ],
+        blind: &[URING_LATE, PACKED],
     },
 ];
 
@@ -193,17 +207,20 @@ const SOCKETS: &[Provider] = &[
     Provider {
         tier: Tier::Object,
         needs: &[Need::Task],
-        parts: &[Part::new(
-            "socket_done",
-            Hook::Exit("__sys_socket", &["family", "type", "protocol"]),
-        )],
-        blind: &[URING],
+        parts: &[
+            Part::new(
+                "socket_done",
+                Hook::Exit("__sys_socket", &["family", "type", "protocol"]),
+            ),
+            Part::uring(Kind::Socket),
+        ],
+        blind: &[URING_LATE],
     },
     Provider {
         tier: Tier::Syscall,
         needs: &[Need::Task],
-        parts: &[Part::calls(Kind::Socket)],
-        blind: &[URING, SOCKETCALL],
+        parts: &[Part::calls(Kind::Socket), Part::uring(Kind::Socket)],
+        blind: &[URING_LATE, PACKED],
     },
 ];
 
@@ -233,14 +250,15 @@ const SYMLINKS: &[Provider] = &[
                 Operation::SymlinkAt,
             )
             .spare(FAILURES32),
+            Part::uring_failures(Kind::Symlink),
         ],
-        blind: &[URING_FAILURES, LATE],
+        blind: &[LATE],
     },
     Provider {
         tier: Tier::Syscall,
         needs: FILE_NEEDS,
-        parts: &[Part::calls(Kind::Symlink)],
-        blind: &[URING, RACE],
+        parts: &[Part::calls(Kind::Symlink), Part::uring(Kind::Symlink)],
+        blind: &[URING_LATE, RACE],
     },
 ];
 
@@ -262,14 +280,15 @@ const LINKS: &[Provider] = &[
                 .spare("linkat(2) that fails"),
             Part::call("link_exit32", "__ia32_sys_link", Operation::Link).spare(FAILURES32),
             Part::call("linkat_exit32", "__ia32_sys_linkat", Operation::LinkAt).spare(FAILURES32),
+            Part::uring_failures(Kind::Link),
         ],
-        blind: &[URING_FAILURES, LATE],
+        blind: &[LATE],
     },
     Provider {
         tier: Tier::Syscall,
         needs: FILE_NEEDS,
-        parts: &[Part::calls(Kind::Link)],
-        blind: &[URING, RACE],
+        parts: &[Part::calls(Kind::Link), Part::uring(Kind::Link)],
+        blind: &[URING_LATE, RACE],
     },
 ];
 
@@ -363,6 +382,8 @@ const MODULES: &[Provider] = &[
     },
 ];
 
+const SENT4: Part = Part::new("tried_sendmsg4", Hook::Cgroup("cgroup/sendmsg4")).spare(DESTINATION);
+const SENT6: Part = Part::new("tried_sendmsg6", Hook::Cgroup("cgroup/sendmsg6")).spare(DESTINATION);
 const SENDS: &[Provider] = &[
     Provider {
         tier: Tier::Object,
@@ -384,36 +405,44 @@ const SENDS: &[Provider] = &[
                 Operation::SendMsg,
             )
             .spare(PROGRAMS32),
+            Part::uring(Kind::Send),
+            SENT4,
+            SENT6,
         ],
-        blind: &[URING, CONNECTED, DESTINATION, SOCKETCALL],
+        blind: &[URING_LATE, CONNECTED, DESTINATIONS, SOCKETCALL],
     },
     Provider {
         tier: Tier::Syscall,
         needs: SOCKET_NEEDS,
-        parts: &[Part::calls(Kind::Send)],
-        blind: &[URING, CONNECTED, DESTINATION, SOCKETCALL],
+        parts: &[
+            Part::calls(Kind::Send),
+            Part::uring(Kind::Send),
+            SENT4,
+            SENT6,
+        ],
+        blind: &[URING_LATE, CONNECTED, DESTINATIONS, PACKED],
     },
 ];
 
 const ACCEPTS: &[Provider] = &[at_exit(
     SOCKET_NEEDS,
-    &[Part::calls(Kind::Accept)],
-    &[URING, SOCKETCALL],
+    &[Part::calls(Kind::Accept), Part::uring(Kind::Accept)],
+    &[URING_LATE, URING_AGAIN, PACKED],
 )];
 const LISTENS: &[Provider] = &[at_exit(
     SOCKET_NEEDS,
-    &[Part::calls(Kind::Listen)],
-    &[URING, SOCKETCALL],
+    &[Part::calls(Kind::Listen), Part::uring(Kind::Listen)],
+    &[URING_LATE, PACKED],
 )];
 const BINDS: &[Provider] = &[at_exit(
     SOCKET_NEEDS,
-    &[Part::calls(Kind::Bind)],
     &[
-        URING,
-        SOCKETCALL,
-        "the address of a bind that fails is read from the program's memory after the call, when \
-         it may have been changed",
+        Part::calls(Kind::Bind),
+        Part::uring(Kind::Bind),
+        Part::new("tried_bind4", Hook::Cgroup("cgroup/bind4")).spare(FAILED_BIND),
+        Part::new("tried_bind6", Hook::Cgroup("cgroup/bind6")).spare(FAILED_BIND),
     ],
+    &[URING_LATE, PACKED],
 )];
 const CLONES: &[Provider] = &[
     tracepoint(
@@ -447,34 +476,26 @@ const MEMFDS: &[Provider] = &[at_exit(
 )];
 const REMOVES: &[Provider] = &[at_exit(
     FILE_NEEDS,
-    &[Part::calls(Kind::Remove)],
-    &[URING, NAMES],
+    &[Part::calls(Kind::Remove), Part::uring(Kind::Remove)],
+    &[URING_LATE, NAMES],
 )];
 const RENAMES: &[Provider] = &[at_exit(
     FILE_NEEDS,
-    &[Part::calls(Kind::Rename)],
-    &[URING, NAMES],
+    &[Part::calls(Kind::Rename), Part::uring(Kind::Rename)],
+    &[URING_LATE, NAMES],
 )];
-const MODES: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Mode)],
-    &[URING, NAMES],
-)];
+const MODES: &[Provider] = &[at_exit(FILE_NEEDS, &[Part::calls(Kind::Mode)], &[NAMES])];
 const MKDIRS: &[Provider] = &[at_exit(
     FILE_NEEDS,
-    &[Part::calls(Kind::Mkdir)],
-    &[URING, NAMES],
+    &[Part::calls(Kind::Mkdir), Part::uring(Kind::Mkdir)],
+    &[URING_LATE, NAMES],
 )];
 const CALLS: &[Provider] = &[at_exit(
     FILE_NEEDS,
-    &[Part::calls(Kind::Call)],
-    &[URING, NAMES, UNLISTED],
+    &[Part::calls(Kind::Call), Part::uring(Kind::Call)],
+    &[URING_OTHERS, URING_LATE, NAMES, UNLISTED],
 )];
-const CONTROLS: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Control)],
-    &[URING, NAMES],
-)];
+const CONTROLS: &[Provider] = &[at_exit(FILE_NEEDS, &[Part::calls(Kind::Control)], &[NAMES])];
 
 const DNS: &[Provider] = &[Provider {
     tier: Tier::Cgroup,
@@ -494,6 +515,17 @@ const DNS: &[Provider] = &[Provider {
          than the daemon",
     ],
 }];
+const MEMORIES: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(Kind::Memory)],
+    &[
+        "the file behind a mapping is looked up by its descriptor after the call, when another \
+         thread may have changed it",
+        "the files behind memory that mprotect changes",
+        "mappings that are neither executable nor a file's to write to",
+        "32-bit programs that use the oldest form of mmap, call number 90",
+    ],
+)];
 
 /// What registers tell is the same in both tiers, so there is one provider, at the end of calls.
 const fn at_exit(

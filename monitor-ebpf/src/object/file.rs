@@ -9,7 +9,7 @@ use monitor_common::syscall::Operation;
 use monitor_common::{Flags, Kind};
 
 use crate::emit::settle;
-use crate::file::{self, OpenArguments};
+use crate::file::{self, O_LARGEFILE, O_PATH, OpenArguments};
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin};
@@ -17,8 +17,6 @@ use crate::syscall::{Call, current_call, open_arguments, own};
 
 /// `__FMODE_EXEC` of `include/linux/fs.h`: an open by exec.
 const FMODE_EXEC: u32 = 0x20;
-const O_PATH: u32 = 0o10_000_000;
-const O_LARGEFILE: u32 = 0o100_000;
 /// `MAX_ERRNO` of `include/linux/err.h`: pointers above are errors.
 const ERROR_POINTERS: u64 = -4095i64 as u64;
 
@@ -141,7 +139,6 @@ fn asked(ret: i64, kernel: OpenArguments) -> (Call, OpenArguments) {
         call.number = 0;
         call.flags = Flags::OBJECT_TIER;
     }
-    // The kernel adds this to all opens.
     (
         call,
         OpenArguments {

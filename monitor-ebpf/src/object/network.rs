@@ -3,6 +3,7 @@
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 use monitor_common::syscall::Operation;
+use monitor_common::syscall::uring::operation;
 use monitor_common::{Flags, Kind};
 
 use crate::emit::settle;
@@ -10,6 +11,10 @@ use crate::network::{self, Passed};
 use crate::read::Typed;
 use crate::record::{self, Origin};
 use crate::syscall::{Call, current_call, own};
+use crate::uring;
+
+/// In both ABIs; workers are in no call.
+const IO_URING_ENTER: u32 = 426;
 
 /// `__sys_connect_file(struct file *file, struct sockaddr_storage *address, int addrlen, int
 /// file_flags)`, 5.10 to 7.2. The address is the kernel's copy.
@@ -19,6 +24,10 @@ pub fn connect_done(ctx: FExitContext) -> i32 {
         return 0;
     }
     let mut call = current_call(i64::from(ctx.arg::<u64>(4) as i32));
+    // One request may connect twice: to begin with, and to hear what came of it.
+    if matches!(call.number, 0 | IO_URING_ENTER) && uring::serves(operation::CONNECT) {
+        return 0;
+    }
     let fd = if call.is(Operation::Connect) {
         call.args[0] as i32
     } else {

@@ -55,8 +55,9 @@ fn meant(name: &FieldName) -> Option<String> {
     if let Some(help) = plugin::owner(&name.name) {
         return Some(help);
     }
-    // The argument behind a dot where it stands in brackets.
-    let bracketed = name.name.match_indices('.').find_map(|(at, _)| {
+    // The argument behind a dot where it stands in brackets; no field has more than four parts.
+    let mut dots = name.name.match_indices('.').take(4);
+    let bracketed = dots.find_map(|(at, _)| {
         let (base, arg) = (name.name.get(..at)?, name.name.get(at + 1..)?);
         let field = Field::from_name(base).filter(|field| field.takes_argument())?;
         Some(format!(

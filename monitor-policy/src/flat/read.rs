@@ -111,7 +111,18 @@ fn single(kind: FieldKind, value: &Json) -> Result<Value<'static>, String> {
                 .map(Value::Float)
                 .ok_or_else(|| format!("{value} is no number"))
         }
-        _ => number(value),
+        _ => number(value).map(|number| wrapped(kind, number)),
+    }
+}
+
+/// A negative number as an unsigned field has it.
+fn wrapped(kind: FieldKind, number: Value<'static>) -> Value<'static> {
+    match (kind, number) {
+        (FieldKind::Unsigned32, Value::Signed(number)) => Value::Unsigned((number as u32).into()),
+        (FieldKind::Unsigned64 | FieldKind::Duration | FieldKind::Time, Value::Signed(number)) => {
+            Value::Unsigned(number as u64)
+        }
+        (_, number) => number,
     }
 }
 

@@ -16,6 +16,9 @@ const MARK: &str = "monitor:";
 /// What follows it.
 const VERB: &str = "allow";
 
+/// Most of them that are told to be wrong.
+const MAX_FINDINGS: usize = 500;
+
 /// What the comments of a file silence.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Allowed {
@@ -55,7 +58,8 @@ impl Allowed {
                     let start = range.start + word.0;
                     Place::new(file, &(start..start + word.1.len()))
                 };
-                let (codes, wrong) = codes(&words);
+                let more = MAX_FINDINGS.saturating_sub(findings.len());
+                let (codes, wrong) = codes(&words, more);
                 waiting.extend(codes);
                 findings.extend(wrong.into_iter().map(|(word, message, help)| {
                     Finding::new(Code::LintAllow, message, at(word)).with_hint(help)
@@ -129,11 +133,14 @@ fn comment(line: &str) -> Option<Vec<Word<'_>>> {
 /// A word that is wrong, what is wrong with it, and what to write.
 type Wrong<'t> = (Word<'t>, String, Option<String>);
 
-/// The warnings that a comment silences, and what is wrong with it.
-fn codes<'t>(words: &[Word<'t>]) -> (Vec<Code>, Vec<Wrong<'t>>) {
+/// The warnings that a comment silences, and so many things at most that are wrong with it.
+fn codes<'t>(words: &[Word<'t>], most: usize) -> (Vec<Code>, Vec<Wrong<'t>>) {
     let Some((verb, words)) = words.split_first() else {
         return (Vec::new(), Vec::new());
     };
+    if verb.1 != VERB && most == 0 {
+        return (Vec::new(), Vec::new());
+    }
     if verb.1 != VERB {
         let message = format!("`{}` is nothing that a comment can ask for", verb.1);
         let near = nearest::hint(verb.1, [VERB].into_iter());
@@ -147,6 +154,7 @@ fn codes<'t>(words: &[Word<'t>]) -> (Vec<Code>, Vec<Wrong<'t>>) {
         let name = word.1;
         match Code::from_name(name) {
             Some(code) if code.severity() == Severity::Warning => known.push(code),
+            _ if wrong.len() >= most => {}
             Some(_) => {
                 let message = format!("`{name}` is an error, which cannot be silenced");
                 wrong.push((*word, message, None));
@@ -154,7 +162,7 @@ fn codes<'t>(words: &[Word<'t>]) -> (Vec<Code>, Vec<Wrong<'t>>) {
             None => wrong.extend(unknown(*word)),
         }
     }
-    if known.is_empty() && wrong.is_empty() {
+    if known.is_empty() && wrong.is_empty() && most > 0 {
         let at = words.first().unwrap_or(verb);
         let message = "the comment names no warning, so that it silences none".to_owned();
         let help = "write `# monitor: allow CODE`; each warning shows its code".to_owned();

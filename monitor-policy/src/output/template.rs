@@ -26,6 +26,9 @@ const SUGGESTED: [(&str, Field); 6] = [
     ("k8s_ns_name", Field::K8sNsName),
 ];
 
+/// Longest name of a field with its argument behind a dot, in bytes.
+const MAX_NAME: usize = 300;
+
 /// Widest padding of a value.
 const MAX_WIDTH: usize = 1024;
 
@@ -284,7 +287,7 @@ fn valid_prefix(name: &str) -> Option<usize> {
         let prefix = name.get(..*end).unwrap_or_default();
         is_field(prefix)
     };
-    (1..=name.len()).rev().find(valid)
+    (1..=name.len().min(MAX_NAME)).rev().find(valid)
 }
 
 fn invalid(name: &str, span: std::ops::Range<usize>) -> Fault {
@@ -293,10 +296,20 @@ fn invalid(name: &str, span: std::ops::Range<usize>) -> Fault {
             .with_help("an output has no way to print a percent sign")
     } else {
         let transformer = nearest::hint(name, TRANSFORMERS.into_iter());
-        let help = owner(name).or_else(|| nearest_field(name)).or(transformer);
+        let help = owner(name)
+            .or_else(|| undefined_static(name))
+            .or_else(|| nearest_field(name))
+            .or(transformer);
         Fault::unknown(format!("invalid formatting token `%{name}`"), span).with_hint(help)
     };
     as_output(fault)
+}
+
+fn undefined_static(name: &str) -> Option<String> {
+    let key = name.strip_prefix("static.")?;
+    Some(format!(
+        "the configuration's `static_fields` have no `{key}`"
+    ))
 }
 
 fn check_printable(field: &FieldRef, span: &std::ops::Range<usize>) -> Result<(), Fault> {

@@ -5,7 +5,7 @@
 //! the number of lines.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 use monitor_policy::{Condition, Diagnostic, EventSet, EventType, EventTypes, FlatEvent, Format};
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,14 @@ use crate::cli::error::Error;
 /// How much is read ahead, in bytes.
 const BUFFER: usize = 1 << 16;
 
+/// Longest line, in bytes.
+const MAX_LINE: usize = 16 << 20;
+
 type Object = Map<String, Value>;
 
 /// A case: a condition or a format, and an event.
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Case {
     condition: Option<String>,
     format: Option<String>,
@@ -91,30 +95,61 @@ const BAD_CASE: &str = "INVALID_CASE";
 /// The event is none.
 const BAD_EVENT: &str = "INVALID_EVENT";
 
-/// Answers every line of `input`, which is called `name` in errors; empty lines are skipped.
+/// Answers every line of `input`, which is called `name` in errors. An empty line is a case that is
+/// wrong, so that answers can be counted off against lines; those at the end are none.
 pub(super) fn run(name: &str, input: impl Read, mut output: impl Write) -> Result<(), Error> {
     let mut input = BufReader::with_capacity(BUFFER, input);
     let mut line = Vec::new();
+    let mut empty = 0;
     loop {
-        line.clear();
-        let length = input
-            .read_until(b'\n', &mut line)
-            .map_err(|source| Error::ReadEvents {
-                name: name.to_owned(),
-                source,
-            })?;
-        if length == 0 {
-            return output.flush().map_err(Error::Print);
+        let read = next_line(&mut input, &mut line).map_err(|source| Error::ReadEvents {
+            name: name.to_owned(),
+            source,
+        })?;
+        let answer = match read {
+            Line::End => return output.flush().map_err(Error::Print),
+            Line::Whole if line.trim_ascii().is_empty() => {
+                empty += 1;
+                continue;
+            }
+            Line::Whole => answer(&line),
+            Line::TooLong => failed(BAD_CASE, format!("longer than {MAX_LINE} bytes")),
+        };
+        for _ in 0..std::mem::take(&mut empty) {
+            let message = "not a case: the line is empty".to_owned();
+            write_line(&mut output, &failed(BAD_CASE, message))?;
         }
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        write_line(&mut output, &answer(&line))?;
+        write_line(&mut output, &answer)?;
         // Whoever asks line by line waits for this answer before the next line comes.
         if !input.buffer().contains(&b'\n') {
             output.flush().map_err(Error::Print)?;
         }
     }
+}
+
+/// What was read.
+enum Line {
+    /// A line, or what stands behind the last one.
+    Whole,
+    /// More than is read of one; the rest was skipped.
+    TooLong,
+    /// Nothing: the input ends.
+    End,
+}
+
+/// Reads a line, without its end if that is all that is too much.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Line> {
+    line.clear();
+    let most = MAX_LINE as u64 + 1;
+    if input.by_ref().take(most).read_until(b'\n', line)? == 0 {
+        return Ok(Line::End);
+    }
+    if line.len() <= MAX_LINE || line.ends_with(b"\n") {
+        return Ok(Line::Whole);
+    }
+    line.clear();
+    input.skip_until(b'\n')?;
+    Ok(Line::TooLong)
 }
 
 fn write_line(output: &mut impl Write, answer: &Answer) -> Result<(), Error> {
@@ -124,7 +159,12 @@ fn write_line(output: &mut impl Write, answer: &Answer) -> Result<(), Error> {
 }
 
 fn answer(line: &[u8]) -> Answer {
-    let case = match serde_json::from_slice::<Case>(line.trim_ascii()) {
+    let line = line.trim_ascii();
+    // An array would do for serde: its elements in the order of the keys.
+    if line.starts_with(b"[") {
+        return failed(BAD_CASE, "not a case: expected an object".to_owned());
+    }
+    let case = match serde_json::from_slice::<Case>(line) {
         Ok(case) => case,
         Err(error) => {
             let text = error.to_string();
@@ -292,7 +332,7 @@ mod tests {
         ];
         let lines: Vec<_> = cases.iter().map(|case| case.0).collect();
         let expected: Vec<_> = cases.iter().map(|case| case.1).collect();
-        assert_eq!(answers(&lines.join("\n\n")), expected);
+        assert_eq!(answers(&lines.join("\n")), expected);
     }
 
     #[test]
@@ -301,6 +341,7 @@ mod tests {
             ("nonsense", "INVALID_CASE"),
             ("[]", "INVALID_CASE"),
             ("{}", "INVALID_CASE"),
+            (r#"["proc.name = x",null,{},null,null]"#, "INVALID_CASE"),
             (r#"{"condition":"proc.name = x"}"#, "INVALID_CASE"),
             (
                 r#"{"condition":"proc.name = x","only":"all"}"#,
@@ -328,11 +369,36 @@ mod tests {
         assert_eq!(answers("x\n\u{7f}\n{}").len(), 3);
     }
 
+    #[test]
+    fn empty_lines_are_answered_but_for_the_last() {
+        let good = r#"{"condition":"proc.name = x","only":"parse"}"#;
+        let found = answers(&format!("\n{good}\n \t\n\r\n{good}\n\n  \n"));
+        let ok: Vec<_> = found.iter().map(|line| line == r#"{"ok":true}"#).collect();
+        assert_eq!(ok, [false, true, false, false, true], "{found:?}");
+        assert_eq!(answers("\n\n"), [""; 0]);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_skipped() {
+        let good = r#"{"condition":"proc.name = x","only":"parse"}"#;
+        let long = "x".repeat(MAX_LINE + 1);
+        let found = answers(&format!("{good}\n{long}{long}\n{good}\n{long}"));
+        assert_eq!(found.len(), 4);
+        assert_eq!((&found[0], &found[2]), (&found[2], &found[0]));
+        assert!(
+            found[1].contains("longer than 16777216 bytes"),
+            "{}",
+            found[1]
+        );
+        assert_eq!(found[1], found[3]);
+    }
+
     proptest::proptest! {
         /// As many answers as lines, whatever they say.
         #[test]
         fn every_line_is_answered(lines in proptest::collection::vec("[ -~é]{0,20}", 0..8)) {
-            let asked = lines.iter().filter(|line| !line.trim().is_empty()).count();
+            let last = lines.iter().rposition(|line| !line.trim().is_empty());
+            let asked = last.map_or(0, |last| last + 1);
             proptest::prop_assert_eq!(answers(&lines.join("\n")).len(), asked);
         }
     }

@@ -155,6 +155,10 @@ macro_rules! kernel_members {
             Optional SK_ADDRESS6 "sock_common" ["skc_v6_daddr"];
             Optional SK_LOCAL_ADDRESS6 "sock_common" ["skc_v6_rcv_saddr"];
 
+            Optional BPF_MAP_ID "bpf_map" ["id"];
+            Optional BPF_PROG_AUX "bpf_prog" ["aux"];
+            Optional BPF_AUX_ID "bpf_prog_aux" ["id"];
+
             Uring REQUEST_FILE "io_kiocb" ["file"];
             Uring REQUEST_OPERATION "io_kiocb" ["opcode"];
             Uring REQUEST_FLAGS "io_kiocb" ["flags"];

@@ -12,6 +12,7 @@
 pub mod call;
 pub mod cgroup;
 pub mod file;
+pub mod guard;
 pub mod layout;
 pub mod loss;
 pub mod network;

@@ -17,6 +17,7 @@ mod cgroup;
 mod dns;
 mod emit;
 mod file;
+mod guard;
 mod layout;
 mod memory;
 mod network;

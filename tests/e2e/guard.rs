@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::{self, Daemon, field, is_from};
-use monitor_tests::{http, paths, skip, skip_if, wait};
+use monitor_tests::tree::Tree;
+use monitor_tests::{http, paths, skip, skip_if, vm, wait};
 use serde_json::Value;
 
 use crate::actions::{Programs, run};
+use crate::guest::{BOOT_AND_RUN, alerts, section};
 use crate::world::{PATIENCE, watch};
 
 const TAMPERED: &str = "Monitor tampered with";
@@ -59,6 +61,110 @@ fn own_acts_are_seen_and_no_alert_and_tampering_is_one() -> Result<()> {
         .filter(|alert| is_from(alert, "self"))
         .collect();
     ensure!(own.is_empty(), "the daemon alerted on itself: {own:#?}");
+    Ok(())
+}
+
+/// Where BPF programs are a security module, others cannot even try; the first process can.
+const PROTECTED: &str = r#"
+monitor-daemon run --config /rules/monitor.yaml --policy /rules/own.yaml --alerts /tmp/alerts 2>/tmp/log &
+daemon=$!
+tries=0
+until grep -q '^ready' /tmp/log; do
+    tries=$((tries + 1)); [ $tries -lt 600 ] || { cat /tmp/log; exit 1; }
+    usleep 100000
+done
+kill -0 $daemon && echo "asked"
+kill -KILL $daemon || echo "kill: $?"
+sh -c "kill -STOP $daemon" || echo "stop: $?"
+dd if=/proc/$daemon/mem of=/dev/null count=1 2>&1 | head -n 1
+cat /proc/$daemon/comm
+sleep 1000 & kill -KILL $! && echo "another was killed"
+tries=0
+until [ $(grep -c 'was refused' /tmp/alerts) -ge 3 ]; do
+    tries=$((tries + 1)); [ $tries -lt 300 ] || break
+    usleep 100000
+done
+kill -0 $daemon && echo "still there"
+# The first process of this guest does what it is asked for.
+echo $daemon >/run/terminate
+wait $daemon; echo "status $?"
+echo '== log'; cat /tmp/log
+echo '== alerts'; cat /tmp/alerts
+echo '== doctor'; monitor-daemon doctor
+"#;
+
+/// Like the suite's own, but that the first process sends a signal when it is asked.
+const FIRST: &str = r#"#!/bin/busybox sh
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin
+on() { mkdir -p "$3"; mount -t "$1" "$2" "$3"; }
+on proc proc /proc
+on sysfs sysfs /sys
+on devtmpfs dev /dev
+on tmpfs tmp /tmp
+on tmpfs run /run
+on cgroup2 cgroup2 /sys/fs/cgroup
+on securityfs securityfs /sys/kernel/security
+ip link set lo up
+stty -F /dev/ttyS1 raw -echo
+sh /script </dev/null >/dev/ttyS1 2>&1 &
+script=$!
+until [ -e /run/terminate ] || ! kill -0 $script; do usleep 100000; done
+kill -TERM $(cat /run/terminate)
+wait $script
+echo "guest-exit-status $?" >/dev/ttyS1
+poweroff -f
+"#;
+
+#[test]
+fn a_protected_daemon_is_killed_by_the_first_process_only() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(vm::obstacle(vm::DEBIAN_12));
+    let tree = Tree::busybox()?;
+    tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
+    tree.file(
+        "/rules/own.yaml",
+        RULES.replace("DAEMON", "/bin/monitor-daemon"),
+    )?;
+    let config = "protect: true\nmetrics:\n  listen: off\n";
+    tree.file("/rules/monitor.yaml", config)?;
+    tree.script("/init", FIRST)?.script("/script", PROTECTED)?;
+    let output = vm::boot(vm::DEBIAN_12, &tree, BOOT_AND_RUN)?;
+    let text = &output.text;
+    for line in [
+        "asked",
+        "kill: 1",
+        "stop: 1",
+        "another was killed",
+        "still there",
+        "status 0",
+    ] {
+        ensure!(
+            text.contains(&format!("\n{line}\n")) || text.starts_with(line),
+            "no `{line}` in\n{text}"
+        );
+    }
+    ensure!(
+        text.contains("Operation not permitted"),
+        "no EPERM in\n{text}"
+    );
+    let alerts = alerts(text)?;
+    for what in [
+        "signal 9 to the daemon was refused",
+        "signal 19 to the daemon was refused",
+        "tracing the daemon was refused",
+    ] {
+        let told = |alert: &&Value| field(alert, "monitor.tampering").as_deref() == Some(what);
+        let alert = alerts
+            .iter()
+            .find(told)
+            .with_context(|| format!("`{what}`: {alerts:#?}"))?;
+        ensure!(is_from(alert, TAMPERED), "{alert:#}");
+        ensure!(field(alert, "proc.name").is_some(), "{alert:#}");
+    }
+    ensure!(
+        section(text, "doctor")?.contains("`protect: true` works here"),
+        "{text}"
+    );
     Ok(())
 }
 

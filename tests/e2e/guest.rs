@@ -114,7 +114,7 @@ pub(crate) fn section<'t>(text: &'t str, name: &str) -> Result<&'t str> {
         .map_or(start, |(section, _)| section))
 }
 
-fn alerts(text: &str) -> Result<Vec<Value>> {
+pub(crate) fn alerts(text: &str) -> Result<Vec<Value>> {
     let lines = section(text, "alerts")?.lines();
     lines
         .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))

@@ -66,6 +66,7 @@ impl Config {
             "time_format_iso_8601" => self.time_format_iso_8601.into(),
             "hostname" => self.hostname.as_deref().map_or(Value::Null, Value::from),
             "accept_blind" => self.accept_blind.into(),
+            "protect" => self.protect.into(),
             _ => Value::Null,
         }
     }

@@ -173,6 +173,14 @@ pub const KEYS: &[Key] = &[
          kernel provides.",
     ),
     key(
+        "protect",
+        "`true`, `false`",
+        "Whether the kernel refuses signals to the daemon, tracing it, and descriptors of its maps, \
+         programs and links, to all but itself and the host's first process (systemd). Each \
+         refusal is an alert. Needs `bpf` among the security modules (`doctor` tells); without, \
+         the daemon says so and goes on.",
+    ),
+    key(
         "limits.file_bytes",
         "1024 to 1073741824",
         "Bytes of a rules file. What goes over a limit does not load, with an error that names it.",

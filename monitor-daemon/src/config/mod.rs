@@ -60,6 +60,9 @@ pub struct Config {
     /// `accept_blind`: start even when a loaded rule needs an event kind that nothing on this
     /// kernel provides. Default `false`.
     pub accept_blind: bool,
+    /// `protect`: keep others from killing and tracing the daemon, and off its kernel objects.
+    /// Default `false`.
+    pub protect: bool,
 }
 
 /// Where alerts go.

@@ -49,6 +49,7 @@ pub(super) struct RawConfig {
     docker: RawDocker,
     rings: RawRings,
     accept_blind: bool,
+    protect: bool,
     limits: RawLimits,
 }
 
@@ -163,6 +164,7 @@ impl RawConfig {
             docker,
             rings,
             accept_blind,
+            protect,
             limits,
         } = self;
         let default = Options::default();
@@ -198,6 +200,7 @@ impl RawConfig {
                 bulk: rings.bulk_bytes.unwrap_or(DEFAULT_BULK),
             },
             accept_blind,
+            protect,
         }
     }
 }

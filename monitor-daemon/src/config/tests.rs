@@ -28,6 +28,7 @@ fn nothing_written_means_the_defaults() {
     assert_eq!(config.rings.control.bytes(), 1 << 20);
     assert_eq!(config.rings.bulk.bytes(), 4 << 20);
     assert!(!config.accept_blind);
+    assert!(!config.protect);
 }
 
 #[test]
@@ -75,6 +76,7 @@ metrics: { listen: '0.0.0.0:9000', allow_remote: true }
 docker: { socket: /run/docker.sock, metadata_wait_ms: 50 }
 rings: { lifecycle_bytes: 65536, control_bytes: 262144, bulk_bytes: 131072 }
 accept_blind: true
+protect: true
 ";
 
 #[test]
@@ -114,6 +116,7 @@ fn every_key_is_taken() {
         [65536, 262_144, 131_072]
     );
     assert!(config.accept_blind);
+    assert!(config.protect);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod btf;
 mod cover;
+mod guard;
 mod layout;
 mod object;
 mod provider;
@@ -21,11 +22,13 @@ use monitor_common::loss::{LOSS_STRIDE, LossReason};
 use monitor_common::syscall::{self, CALLS, Call};
 
 pub use btf::BtfError;
+pub use guard::Refused;
 pub use provider::Tier;
 pub use ring::Rings;
 
 use btf::Btf;
 use cover::Chooser;
+use guard::Guard;
 use layout::Layout;
 use object::Object;
 use seal::Seal;
@@ -110,6 +113,8 @@ pub struct Request {
     pub hierarchy: Hierarchy,
     /// Where all of the unified hierarchy is mounted, if it is; what needs it is not served else.
     pub cgroups: Option<PathBuf>,
+    /// Keep others from killing and tracing that process, and off these programs and maps.
+    pub protect: bool,
 }
 
 impl Default for Request {
@@ -125,6 +130,7 @@ impl Default for Request {
             skip_process: None,
             hierarchy: Hierarchy::Unified,
             cgroups: None,
+            protect: false,
         }
     }
 }
@@ -237,6 +243,8 @@ pub struct Probes {
     chosen: Vec<(Kind, usize)>,
     /// The kernel objects as they were when last looked at.
     seal: Option<Seal>,
+    /// Keeps others off, or why it cannot; `None` when that was not asked for.
+    guard: Option<Result<Guard, String>>,
     rings: Option<Rings>,
 }
 
@@ -272,6 +280,7 @@ impl Probes {
                 coverage
             })
             .collect();
+        let guard = request.protect.then(|| Guard::attach(&mut object));
         object.finish();
         Ok(Self {
             object,
@@ -279,6 +288,7 @@ impl Probes {
             coverage,
             chosen,
             seal: take_seal(),
+            guard,
             rings: Some(rings),
         })
     }
@@ -332,7 +342,37 @@ impl Probes {
             *old = coverage;
         }
         self.seal = take_seal();
+        if let Some(Ok(_)) = self.guard
+            && let Err(error) = Guard::own(&mut self.object)
+        {
+            tracing::warn!(%error, "the new provider is not protected");
+        }
         Ok(true)
+    }
+
+    /// Why others cannot be kept off although that was asked for.
+    pub fn unprotected(&self) -> Option<&str> {
+        match &self.guard {
+            Some(Err(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Attempts that were refused since the last call.
+    pub fn refusals(&mut self) -> Vec<Refused> {
+        match &mut self.guard {
+            Some(Ok(guard)) => guard.refusals(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Refused attempts that there was no room to tell of, since load.
+    pub fn refusals_lost(&self) -> u64 {
+        if !matches!(self.guard, Some(Ok(_))) {
+            return 0;
+        }
+        let counters = self.object.counters("REFUSALS_LOST").unwrap_or_default();
+        counters.iter().flatten().sum()
     }
 
     /// What somebody else has done to the programs, links and maps since the last call, in words:

@@ -173,6 +173,33 @@ impl Object {
         Ok(wrong)
     }
 
+    /// Attaches a program of the security module at a hook; the error says why the kernel would not.
+    pub(super) fn attach_lsm(&mut self, name: &'static str, hook: &str) -> Result<(), String> {
+        let btf = self.btf.as_ref().ok_or("all programs are attached")?;
+        let program = self.ebpf.program_mut(name);
+        let Some(Program::Lsm(program)) = program else {
+            return Err("the object has no such program".to_owned());
+        };
+        let done = program.load(hook, btf).and_then(|()| program.attach());
+        done.map(drop).map_err(|error| {
+            // It fails only if the program is not loaded, which is what is wanted.
+            drop(program.unload());
+            refusal(&error)
+        })
+    }
+
+    /// Tells the guard which objects are the daemon's.
+    pub(super) fn own(&mut self, objects: impl Iterator<Item = u64>) -> Result<(), String> {
+        let map = self.ebpf.map_mut("OWN_OBJECTS");
+        let map = map.ok_or("the object has no `OWN_OBJECTS`")?;
+        let failed = |error: MapError| error.to_string();
+        let mut own = HashMap::<_, u64, u8>::try_from(map).map_err(failed)?;
+        for object in objects {
+            own.insert(object, 1, 0).map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Takes every slot of scratch memory for free: with all of them held for ever no program makes
     /// a record. A program that holds one at this moment may lose its record.
     pub(super) fn free_scratch(&mut self) -> Result<(), String> {
@@ -294,6 +321,7 @@ fn unload(program: &mut Program) {
         Program::FExit(program) => program.unload(),
         Program::CgroupSkb(program) => program.unload(),
         Program::CgroupSockAddr(program) => program.unload(),
+        Program::Lsm(program) => program.unload(),
         _ => Ok(()),
     };
     // It fails only if the program is not loaded, which is what is wanted.

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
+use monitor_common::guard::{What, object};
+
 /// What the kernel calls such files (`anon_inode_getfd` of `kernel/bpf/syscall.c`).
 const FILES: [(&str, &str); 5] = [
     ("anon_inode:bpf-map", "map"),
@@ -69,6 +71,18 @@ impl Seal {
             objects.insert(number, Object { kind, facts });
         }
         Ok(Self(objects))
+    }
+
+    /// The objects' kinds and ids, as the guard knows them.
+    pub(super) fn objects(&self) -> impl Iterator<Item = u64> {
+        self.0.values().filter_map(|found| {
+            let (what, fact) = match found.kind {
+                "map" => (What::Map, "map_id"),
+                "program" => (What::Program, "prog_id"),
+                _ => (What::Link, "link_id"),
+            };
+            Some(object(what, found.facts.get(fact)?.parse().ok()?))
+        })
     }
 
     /// What is other `now`: a line for each object.
@@ -176,6 +190,13 @@ mod tests {
             files.push(file);
             assert_eq!(seal(&SEALED).breaches(&seal(&files)), [said]);
         }
+    }
+
+    #[test]
+    fn the_guard_knows_them_by_kind_and_id() {
+        let objects: Vec<u64> = seal(&SEALED).objects().collect();
+        let known = [(What::Map, 7), (What::Program, 8), (What::Link, 9)];
+        assert_eq!(objects, known.map(|(what, id)| object(what, id)));
     }
 
     #[test]

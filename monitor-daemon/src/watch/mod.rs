@@ -101,6 +101,12 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
     let mut probes = Probes::load(&request(&settings))?;
     let mut rings = probes.rings()?;
     refuse_blindness(&settings, &probes)?;
+    if let Some(reason) = probes.unprotected() {
+        tracing::error!(
+            reason,
+            "`protect` is on, but this kernel cannot keep others off"
+        );
+    }
     for rule in Judge::silent_rules(&settings.policy) {
         tracing::warn!(rule, "this build records no event that the rule can match");
     }
@@ -206,6 +212,7 @@ fn request(settings: &Settings) -> Request {
         control_bytes: settings.config.rings.control.bytes(),
         bulk_bytes: settings.config.rings.bulk.bytes(),
         skip_process: Some(std::process::id()),
+        protect: settings.config.protect,
         // What keeps it from being found is said where cgroups are listed.
         hierarchy: scan::hierarchy().map_or_else(|_| Hierarchy::default(), |found| found.0),
         cgroups: scan::unified(),

@@ -20,8 +20,8 @@ use crate::event::{Actor, Event, World};
 use crate::metrics::{self, Metrics};
 use crate::names::{NameTable, NamesUpdate};
 use crate::output::{Alert, AlertQueue, Status};
-use crate::probe::{Probes, Rings};
-use crate::process::{Limits, Table};
+use crate::probe::{Probes, Refused, Rings};
+use crate::process::{Limits, ProcessKey, Table};
 use crate::record::Record;
 use crate::users::{Accounts, Place, Users};
 
@@ -44,6 +44,8 @@ pub(super) struct State {
     waiting: Waiting,
     loads: Loads,
     guard: Guard,
+    /// Refused attempts not told, by the last look at the counter.
+    refusals_lost: u64,
     losses: Losses,
     services: Services,
     docker_up: bool,
@@ -89,6 +91,7 @@ impl State {
             waiting: Waiting::new(WAITING_BYTES),
             loads: Loads::default(),
             guard: Guard::default(),
+            refusals_lost: 0,
             losses: Losses::default(),
             services,
             docker_up: false,
@@ -168,6 +171,37 @@ impl State {
         let (found, suspect) = self.guard.look(probes);
         for what in found {
             self.tampered(&what, suspect.as_ref(), now);
+        }
+        self.tell_refusals(probes, now);
+    }
+
+    /// Attempts on the daemon that were refused, the same ones of this tick together.
+    fn tell_refusals(&mut self, probes: &mut Probes, now: u64) {
+        let mut told: Vec<(Refused, u64)> = Vec::new();
+        for refused in probes.refusals() {
+            match told.iter_mut().find(|(one, _)| *one == refused) {
+                Some((_, count)) => *count += 1,
+                None => told.push((refused, 1)),
+            }
+        }
+        for (refused, count) in told {
+            let key = ProcessKey::new(refused.pid, refused.start);
+            let process = self.host.table.get(key).map(Arc::clone);
+            let suspect = process.map(|process| Suspect { process, time: now });
+            let mut what = refused.text();
+            if count > 1 {
+                what = format!("{what} {count} times");
+            }
+            self.tampered(&what, suspect.as_ref(), now);
+        }
+        let lost = probes.refusals_lost();
+        if lost > self.refusals_lost {
+            let more = lost - self.refusals_lost;
+            self.refusals_lost = lost;
+            tracing::warn!(
+                more,
+                "attempts on the daemon were refused and are not told one by one"
+            );
         }
     }
 

@@ -38,13 +38,17 @@ fn request() -> Request {
     }
 }
 
-/// The same, and each kind that can be caused without harm is, and its record waited for.
+/// The same, and each kind that can be caused without harm is, and its record waited for; and why
+/// the daemon could not be protected.
 ///
 /// # Errors
 ///
 /// As for [`probe`].
-pub(super) fn check() -> Result<Vec<Served>, ProbeError> {
-    let mut probes = Probes::load(&request())?;
+pub(super) fn check() -> Result<(Vec<Served>, Option<String>), ProbeError> {
+    let mut probes = Probes::load(&Request {
+        protect: true,
+        ..request()
+    })?;
     let mut rings = probes.rings()?;
     let mut deliveries = Vec::new();
     for _ in 0..ROUNDS {
@@ -61,7 +65,8 @@ pub(super) fn check() -> Result<Vec<Served>, ProbeError> {
             .find(|(kind, _)| *kind == coverage.kind)
             .map(|(_, delivery)| delivery.clone()),
     });
-    Ok(served.collect())
+    let served = served.collect();
+    Ok((served, probes.unprotected().map(str::to_owned)))
 }
 
 fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {

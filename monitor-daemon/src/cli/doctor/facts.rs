@@ -115,6 +115,20 @@ pub(super) fn missing_capabilities(root: &Path) -> Vec<&'static str> {
         .collect()
 }
 
+/// Whether the kernel can keep others off the daemon, and whether it is to.
+pub(super) fn protection(unprotected: Option<String>, wanted: bool) -> Fact {
+    match (unprotected, wanted) {
+        (None, true) => Fact::ok("protect", "on: others cannot kill or trace the daemon"),
+        (None, false) => Fact::ok("protect", "off; `protect: true` works here"),
+        (Some(reason), false) => Fact::ok("protect", format!("off; not possible: {reason}")),
+        (Some(reason), true) => Fact::warn(
+            "protect",
+            format!("not possible: {reason}"),
+            "the daemon runs all the same, and others can kill and trace it",
+        ),
+    }
+}
+
 fn kernel(root: &Path) -> Fact {
     match fs::read_to_string(root.join("proc/sys/kernel/osrelease")) {
         Ok(release) => Fact::ok(

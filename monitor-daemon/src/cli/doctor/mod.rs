@@ -42,14 +42,20 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let config = Config::load(arguments.config.as_deref())?;
-    let facts = facts::gather(Path::new("/"), &config.docker.socket);
+    let mut facts = facts::gather(Path::new("/"), &config.docker.socket);
     let fit = facts.iter().all(|fact| fact.verdict != Verdict::Fail);
     // Without privileges every hook would be refused for the same uninteresting reason.
     let coverage = if fit {
         coverage::check()
     } else {
-        Ok(Vec::new())
+        Ok((Vec::new(), None))
     };
+    let coverage = coverage.map(|(served, unprotected)| {
+        if !served.is_empty() {
+            facts.push(facts::protection(unprotected, config.protect));
+        }
+        served
+    });
     let coverage = coverage.map_err(|error| error.to_string());
     let colour = Colour::of(&io::stdout()).unwrap_or(Colour::Off);
     print(&match arguments.format {

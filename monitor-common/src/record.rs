@@ -75,6 +75,9 @@ pub enum Kind {
     Call = 27,
     /// The same for rare calls that control the system or other processes.
     Control = 28,
+    /// A DNS message, sent or received; slot `Args` holds its first 4 KiB: body
+    /// [`crate::network::Dns`].
+    Dns = 29,
     /// `mmap`, `mprotect` or `pkey_mprotect` of memory that can be run, and `mmap` of a file to
     /// write to it; slot `Resolved` has the file: body [`crate::call::Registers`].
     Memory = 35,
@@ -82,7 +85,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in number order.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -111,6 +114,7 @@ impl Kind {
         Self::Clone,
         Self::Call,
         Self::Control,
+        Self::Dns,
         Self::Memory,
     ];
 
@@ -150,6 +154,7 @@ impl Kind {
             Self::Clone => "clone",
             Self::Call => "call",
             Self::Control => "control",
+            Self::Dns => "dns",
             Self::Memory => "memory",
         }
     }

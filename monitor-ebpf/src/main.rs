@@ -11,6 +11,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod address;
 mod call;
 mod cgroup;
 mod dns;

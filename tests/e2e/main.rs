@@ -39,6 +39,7 @@ mod rule_tests;
 mod sandbox;
 mod service;
 mod short;
+mod socketcall;
 mod sockets;
 mod top;
 mod world;

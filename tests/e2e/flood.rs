@@ -2,18 +2,19 @@
 //! container or another is lost, mistaken or late.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::{Daemon, is_from};
 use monitor_tests::docker::Dockerd;
 use monitor_tests::tree::Tree;
-use monitor_tests::{daemon, docker, skip_if};
+use monitor_tests::{daemon, docker, paths, skip_if};
 use serde_json::Value;
 
 use crate::actions::Programs;
 use crate::sandbox::{IMAGE, REPOSITORY, Sandbox};
-use crate::world::{PATIENCE, docker_settings, text, watch};
+use crate::world::{PATIENCE, configuration, docker_settings, text, watch};
 
 /// Execs in each of the two containers.
 const NEEDLES: usize = 1000;
@@ -40,7 +41,17 @@ fn no_exec_is_lost_or_late_in_a_flood_of_opens() -> Result<()> {
     skip_if!(docker::obstacle());
     let docker = flooding_dockerd()?;
     let programs = Programs::new()?;
-    let mut daemon = watch(&programs, RULES, &docker_settings(&docker))?;
+    let config = configuration(&programs, &docker_settings(&docker))?;
+    let policy = daemon::policy(programs.folder(), RULES)?;
+    // As the service does.
+    let mut command = Command::new("nice");
+    command.args(["-n", "-10"]).arg(paths::daemon()?).arg("run");
+    command
+        .arg("--config")
+        .arg(config)
+        .arg("--policy")
+        .arg(policy);
+    let mut daemon = Daemon::start_command(&mut command)?;
     let loud = Sandbox::run(&docker, "flood-a", &[], &["/bin/open-loop"])?;
     let quiet = Sandbox::start(&docker, "flood-b", &[])?;
     let started = Instant::now();

@@ -19,6 +19,7 @@ mod defaults;
 mod digest;
 mod dist;
 mod dns;
+mod fields;
 mod first;
 mod flood;
 mod guard;

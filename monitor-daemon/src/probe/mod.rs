@@ -19,6 +19,7 @@ use monitor_common::loss::{LOSS_STRIDE, LossReason};
 use monitor_common::syscall::{self, CALLS, Call};
 
 pub use btf::BtfError;
+pub use object::Program;
 pub use provider::Tier;
 pub use ring::Rings;
 
@@ -325,6 +326,11 @@ impl Probes {
     /// What serves each kind, and what it cannot see.
     pub fn coverage(&self) -> &[Coverage] {
         &self.coverage
+    }
+
+    /// What each program costs the kernel.
+    pub fn programs(&self) -> Vec<Program> {
+        self.object.programs()
     }
 
     /// The rings, once.

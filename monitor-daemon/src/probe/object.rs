@@ -1,10 +1,11 @@
 //! The kernel object in this binary, and how its programs get into the kernel.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
-use aya::programs::{Program, ProgramError};
+use aya::programs::{self, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::Call;
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
@@ -15,12 +16,30 @@ use super::{ProbeError, Request};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/monitor.o"));
 
+/// Bytes of an instruction.
+const INSTRUCTION: u32 = 8;
+
 /// The object with its maps in the kernel; programs are loaded one by one.
 pub(super) struct Object {
     ebpf: Ebpf,
     /// The running kernel's types, for as long as programs are attached: megabytes.
     btf: Option<Btf>,
     attached: Vec<&'static str>,
+    /// How long each program took to load, the last time it did.
+    times: Vec<(&'static str, Duration)>,
+}
+
+/// What a program costs the kernel.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its name in the object.
+    pub name: &'static str,
+    /// Instructions that are left of it, dead ones removed; `None` where the kernel does not tell.
+    pub instructions: Option<u32>,
+    /// Instructions that the verifier looked at; `None` before 5.16.
+    pub verified: Option<u32>,
+    /// Time to load and attach it.
+    pub time: Duration,
 }
 
 impl Object {
@@ -56,6 +75,7 @@ impl Object {
             ebpf,
             btf: None,
             attached: Vec::new(),
+            times: Vec::new(),
         };
         object.resume()?;
         Ok(object)
@@ -78,12 +98,36 @@ impl Object {
             .ebpf
             .program_mut(name)
             .ok_or("the object has no such program")?;
+        let begin = Instant::now();
         if let Err(error) = load_and_attach(program, hook, btf) {
             unload(program);
             return Err(refusal(&error));
         }
+        self.times.retain(|(other, _)| *other != name);
+        self.times.push((name, begin.elapsed()));
         self.attached.push(name);
         Ok(())
+    }
+
+    /// The programs in the kernel, in the order in which they came there.
+    pub(super) fn programs(&self) -> Vec<Program> {
+        let told = |name| self.ebpf.program(name)?.info().ok();
+        let loaded = self
+            .times
+            .iter()
+            .filter(|(name, _)| self.attached.contains(name));
+        let cost = |(name, time): &(&'static str, Duration)| {
+            let told = told(name);
+            Program {
+                name,
+                instructions: told
+                    .as_ref()
+                    .and_then(|told| Some(told.size_translated()? / INSTRUCTION)),
+                verified: told.and_then(|told| told.verified_instruction_count()),
+                time: *time,
+            }
+        };
+        loaded.map(cost).collect()
     }
 
     /// Forgets what only attaching needs.
@@ -170,21 +214,28 @@ impl Object {
     }
 }
 
-fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), ProgramError> {
+fn load_and_attach(
+    program: &mut programs::Program,
+    hook: Hook,
+    btf: &Btf,
+) -> Result<(), ProgramError> {
     match (program, hook) {
-        (Program::BtfTracePoint(program), Hook::Tracepoint(name)) => {
+        (programs::Program::BtfTracePoint(program), Hook::Tracepoint(name)) => {
             program.load(name, btf)?;
             program.attach()?;
         }
-        (Program::BtfTracePoint(program), Hook::Calls(_) | Hook::Failures(_)) => {
+        (programs::Program::BtfTracePoint(program), Hook::Calls(_) | Hook::Failures(_)) => {
             program.load("sys_exit", btf)?;
             program.attach()?;
         }
-        (Program::FEntry(program), Hook::Entry(function, _)) => {
+        (programs::Program::FEntry(program), Hook::Entry(function, _)) => {
             program.load(function, btf)?;
             program.attach()?;
         }
-        (Program::FExit(program), Hook::Exit(function, _) | Hook::ExitAnywhere(function)) => {
+        (
+            programs::Program::FExit(program),
+            Hook::Exit(function, _) | Hook::ExitAnywhere(function),
+        ) => {
             program.load(function, btf)?;
             program.attach()?;
         }
@@ -193,22 +244,22 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
     Ok(())
 }
 
-fn unload(program: &mut Program) {
+fn unload(program: &mut programs::Program) {
     let done = match program {
-        Program::BtfTracePoint(program) => program.unload(),
-        Program::FEntry(program) => program.unload(),
-        Program::FExit(program) => program.unload(),
+        programs::Program::BtfTracePoint(program) => program.unload(),
+        programs::Program::FEntry(program) => program.unload(),
+        programs::Program::FExit(program) => program.unload(),
         _ => Ok(()),
     };
     // It fails only if the program is not loaded, which is what is wanted.
     drop(done);
 }
 
-fn fd_of(program: &Program) -> Option<RawFd> {
+fn fd_of(program: &programs::Program) -> Option<RawFd> {
     let fd = match program {
-        Program::BtfTracePoint(program) => program.fd(),
-        Program::FEntry(program) => program.fd(),
-        Program::FExit(program) => program.fd(),
+        programs::Program::BtfTracePoint(program) => program.fd(),
+        programs::Program::FEntry(program) => program.fd(),
+        programs::Program::FExit(program) => program.fd(),
         _ => return None,
     };
     Some(fd.ok()?.as_fd().as_raw_fd())

@@ -78,17 +78,16 @@ fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
         if let Some(verdicts) = round.verdicts() {
             return verdicts;
         }
-        let [lifecycle, bulk] = rings.descriptors();
-        let mut both = [
-            PollFd::new(&lifecycle, PollFlags::IN),
-            PollFd::new(&bulk, PollFlags::IN),
-        ];
+        let descriptors = rings.descriptors();
+        let mut all = descriptors
+            .each_ref()
+            .map(|descriptor| PollFd::new(descriptor, PollFlags::IN));
         let time = Timespec {
             tv_sec: 0,
             tv_nsec: LOOK,
         };
         // Interrupted or not, the next look tells.
-        let _ready = poll(&mut both, Some(&time));
+        let _ready = poll(&mut all, Some(&time));
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     if arguments.programs {
         check_privileges()?;
         let report = programs::report(arguments.format);
-        return Ok(print(&report.map_err(|error| Error::Watch(error.into()))?)?);
+        return print(&report.map_err(|error| Error::Watch(error.into()))?);
     }
     let config = Config::load(arguments.config.as_deref())?;
     let facts = facts::gather(Path::new("/"), &config.docker.socket);

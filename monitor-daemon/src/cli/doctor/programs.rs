@@ -86,7 +86,10 @@ mod tests {
             time: Duration::from_micros(1500),
         };
         let line = "fork                              120         ?      1.5";
-        assert_eq!(text(&[program.clone()]).lines().nth(1), Some(line));
+        assert_eq!(
+            text(std::slice::from_ref(&program)).lines().nth(1),
+            Some(line)
+        );
         let json = json("5.10.0\n", &[program], &[]);
         assert_eq!(json["kernel"], "5.10.0");
         assert_eq!(json["programs"][0]["verified"], Value::Null);

@@ -16,8 +16,8 @@ use crate::syscall::{Call, own};
 use crate::walk;
 
 pub const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
+pub const AF_INET: u16 = 2;
+pub const AF_INET6: u16 = 10;
 const SYS_SENDTO: u32 = 44;
 const SYS_FCNTL: u32 = 72;
 const SYS_DUP3: u32 = 292;

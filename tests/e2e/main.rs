@@ -18,6 +18,7 @@ mod containers;
 mod defaults;
 mod digest;
 mod dist;
+mod dns;
 mod first;
 mod flood;
 mod guest;

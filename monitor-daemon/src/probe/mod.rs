@@ -12,6 +12,7 @@ mod ring;
 mod table;
 
 use std::io;
+use std::path::PathBuf;
 
 use aya::EbpfError;
 use monitor_common::Kind;
@@ -19,7 +20,7 @@ use monitor_common::loss::{LOSS_STRIDE, LossReason};
 use monitor_common::syscall::{self, CALLS, Call};
 
 pub use btf::BtfError;
-pub use object::Program;
+pub use object::Cost;
 pub use provider::Tier;
 pub use ring::Rings;
 
@@ -106,6 +107,8 @@ pub struct Request {
     pub skip_process: Option<u32>,
     /// The hierarchy of cgroups that tells containers apart.
     pub hierarchy: Hierarchy,
+    /// Where all of the unified hierarchy is mounted, if it is; what needs it is not served else.
+    pub cgroups: Option<PathBuf>,
 }
 
 impl Default for Request {
@@ -120,6 +123,7 @@ impl Default for Request {
             tiers: Tiers::Auto,
             skip_process: None,
             hierarchy: Hierarchy::Unified,
+            cgroups: None,
         }
     }
 }
@@ -329,8 +333,8 @@ impl Probes {
     }
 
     /// What each program costs the kernel.
-    pub fn programs(&self) -> Vec<Program> {
-        self.object.programs()
+    pub fn costs(&self) -> Vec<Cost> {
+        self.object.costs()
     }
 
     /// The rings, once.

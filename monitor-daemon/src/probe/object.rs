@@ -1,11 +1,12 @@
 //! The kernel object in this binary, and how its programs get into the kernel.
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
-use aya::programs::{self, ProgramError};
+use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::Call;
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
@@ -19,27 +20,29 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/mo
 /// Bytes of an instruction.
 const INSTRUCTION: u32 = 8;
 
-/// The object with its maps in the kernel; programs are loaded one by one.
-pub(super) struct Object {
-    ebpf: Ebpf,
-    /// The running kernel's types, for as long as programs are attached: megabytes.
-    btf: Option<Btf>,
-    attached: Vec<&'static str>,
-    /// How long each program took to load, the last time it did.
-    times: Vec<(&'static str, Duration)>,
-}
-
 /// What a program costs the kernel.
 #[derive(Clone, Debug)]
-pub struct Program {
-    /// Its name in the object.
-    pub name: &'static str,
+pub struct Cost {
+    /// The program's name in the object.
+    pub program: &'static str,
     /// Instructions that are left of it, dead ones removed; `None` where the kernel does not tell.
     pub instructions: Option<u32>,
     /// Instructions that the verifier looked at; `None` before 5.16.
     pub verified: Option<u32>,
     /// Time to load and attach it.
     pub time: Duration,
+}
+
+/// The object with its maps in the kernel; programs are loaded one by one.
+pub(super) struct Object {
+    ebpf: Ebpf,
+    /// The running kernel's types, for as long as programs are attached: megabytes.
+    btf: Option<Btf>,
+    attached: Vec<&'static str>,
+    /// Root of the unified hierarchy of cgroups.
+    cgroups: Option<PathBuf>,
+    /// How long each program took to load, the last time it did.
+    times: Vec<(&'static str, Duration)>,
 }
 
 impl Object {
@@ -75,6 +78,7 @@ impl Object {
             ebpf,
             btf: None,
             attached: Vec::new(),
+            cgroups: request.cgroups.clone(),
             times: Vec::new(),
         };
         object.resume()?;
@@ -99,7 +103,17 @@ impl Object {
             .program_mut(name)
             .ok_or("the object has no such program")?;
         let begin = Instant::now();
-        if let Err(error) = load_and_attach(program, hook, btf) {
+        let done = match hook {
+            Hook::Cgroup(_) => {
+                let root = self.cgroups.as_deref();
+                let root =
+                    root.ok_or("the unified hierarchy of cgroups is not mounted as a whole")?;
+                let root = fs::File::open(root).map_err(|error| error.to_string())?;
+                attach_to_cgroup(program, &root)
+            }
+            _ => load_and_attach(program, hook, btf),
+        };
+        if let Err(error) = done {
             unload(program);
             return Err(refusal(&error));
         }
@@ -109,17 +123,17 @@ impl Object {
         Ok(())
     }
 
-    /// The programs in the kernel, in the order in which they came there.
-    pub(super) fn programs(&self) -> Vec<Program> {
-        let told = |name| self.ebpf.program(name)?.info().ok();
-        let loaded = self
-            .times
-            .iter()
-            .filter(|(name, _)| self.attached.contains(name));
+    /// What the programs in the kernel cost it, in the order in which they came there.
+    pub(super) fn costs(&self) -> Vec<Cost> {
+        let times = self.times.iter();
+        let loaded = times.filter(|(name, _)| self.attached.contains(name));
         let cost = |(name, time): &(&'static str, Duration)| {
-            let told = told(name);
-            Program {
-                name,
+            let told = self
+                .ebpf
+                .program(name)
+                .and_then(|program| program.info().ok());
+            Cost {
+                program: name,
                 instructions: told
                     .as_ref()
                     .and_then(|told| Some(told.size_translated()? / INSTRUCTION)),
@@ -214,28 +228,21 @@ impl Object {
     }
 }
 
-fn load_and_attach(
-    program: &mut programs::Program,
-    hook: Hook,
-    btf: &Btf,
-) -> Result<(), ProgramError> {
+fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), ProgramError> {
     match (program, hook) {
-        (programs::Program::BtfTracePoint(program), Hook::Tracepoint(name)) => {
+        (Program::BtfTracePoint(program), Hook::Tracepoint(name)) => {
             program.load(name, btf)?;
             program.attach()?;
         }
-        (programs::Program::BtfTracePoint(program), Hook::Calls(_) | Hook::Failures(_)) => {
+        (Program::BtfTracePoint(program), Hook::Calls(_) | Hook::Failures(_)) => {
             program.load("sys_exit", btf)?;
             program.attach()?;
         }
-        (programs::Program::FEntry(program), Hook::Entry(function, _)) => {
+        (Program::FEntry(program), Hook::Entry(function, _)) => {
             program.load(function, btf)?;
             program.attach()?;
         }
-        (
-            programs::Program::FExit(program),
-            Hook::Exit(function, _) | Hook::ExitAnywhere(function),
-        ) => {
+        (Program::FExit(program), Hook::Exit(function, _) | Hook::ExitAnywhere(function)) => {
             program.load(function, btf)?;
             program.attach()?;
         }
@@ -244,22 +251,45 @@ fn load_and_attach(
     Ok(())
 }
 
-fn unload(program: &mut programs::Program) {
+/// Cgroup programs of others stay: a link adds to them.
+fn attach_to_cgroup(program: &mut Program, root: &fs::File) -> Result<(), ProgramError> {
+    let mode = CgroupAttachMode::Single;
+    match program {
+        Program::CgroupSkb(program) => {
+            let direction = *program.expected_attach_type();
+            let direction = direction.ok_or(ProgramError::UnexpectedProgramType)?;
+            program.load()?;
+            program.attach(root, direction, mode)?;
+        }
+        Program::CgroupSockAddr(program) => {
+            program.load()?;
+            program.attach(root, mode)?;
+        }
+        _ => return Err(ProgramError::UnexpectedProgramType),
+    }
+    Ok(())
+}
+
+fn unload(program: &mut Program) {
     let done = match program {
-        programs::Program::BtfTracePoint(program) => program.unload(),
-        programs::Program::FEntry(program) => program.unload(),
-        programs::Program::FExit(program) => program.unload(),
+        Program::BtfTracePoint(program) => program.unload(),
+        Program::FEntry(program) => program.unload(),
+        Program::FExit(program) => program.unload(),
+        Program::CgroupSkb(program) => program.unload(),
+        Program::CgroupSockAddr(program) => program.unload(),
         _ => Ok(()),
     };
     // It fails only if the program is not loaded, which is what is wanted.
     drop(done);
 }
 
-fn fd_of(program: &programs::Program) -> Option<RawFd> {
+fn fd_of(program: &Program) -> Option<RawFd> {
     let fd = match program {
-        programs::Program::BtfTracePoint(program) => program.fd(),
-        programs::Program::FEntry(program) => program.fd(),
-        programs::Program::FExit(program) => program.fd(),
+        Program::BtfTracePoint(program) => program.fd(),
+        Program::FEntry(program) => program.fd(),
+        Program::FExit(program) => program.fd(),
+        Program::CgroupSkb(program) => program.fd(),
+        Program::CgroupSockAddr(program) => program.fd(),
         _ => return None,
     };
     Some(fd.ok()?.as_fd().as_raw_fd())

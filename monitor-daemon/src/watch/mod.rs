@@ -198,6 +198,7 @@ fn request(settings: &Settings) -> Request {
         skip_process: Some(std::process::id()),
         // What keeps it from being found is said where cgroups are listed.
         hierarchy: scan::hierarchy().map_or_else(|_| Hierarchy::default(), |found| found.0),
+        cgroups: scan::unified(),
         ..Request::default()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::cli::Format;
-use crate::probe::{Coverage, ProbeError, Probes, Program, Request, Tier};
+use crate::probe::{Cost, Coverage, ProbeError, Probes, Request, Tier};
 
 /// Loads all programs as `run` would, and tells what they cost.
 ///
@@ -16,7 +16,7 @@ use crate::probe::{Coverage, ProbeError, Probes, Program, Request, Tier};
 /// The kernel lacks something without which no kind at all is served.
 pub(super) fn report(format: Format) -> Result<String, ProbeError> {
     let probes = Probes::load(&Request::default())?;
-    let programs = probes.programs();
+    let programs = probes.costs();
     Ok(match format {
         Format::Text => text(&programs),
         Format::Json => {
@@ -26,7 +26,7 @@ pub(super) fn report(format: Format) -> Result<String, ProbeError> {
     })
 }
 
-fn text(programs: &[Program]) -> String {
+fn text(programs: &[Cost]) -> String {
     let number = |count: Option<u32>| count.map_or_else(|| "?".to_owned(), |n| n.to_string());
     let mut text = format!(
         "{:<24} {:>12} {:>9} {:>8}\n",
@@ -36,7 +36,7 @@ fn text(programs: &[Program]) -> String {
         let _ = writeln!(
             text,
             "{:<24} {:>12} {:>9} {:>8.1}",
-            program.name,
+            program.program,
             number(program.instructions),
             number(program.verified),
             milliseconds(program.time)
@@ -45,7 +45,7 @@ fn text(programs: &[Program]) -> String {
     text
 }
 
-fn json(release: &str, programs: &[Program], coverage: &[Coverage]) -> Value {
+fn json(release: &str, programs: &[Cost], coverage: &[Coverage]) -> Value {
     let kinds: Map<String, Value> = coverage
         .iter()
         .map(|kind| {
@@ -59,7 +59,7 @@ fn json(release: &str, programs: &[Program], coverage: &[Coverage]) -> Value {
         .iter()
         .map(|program| {
             json!({
-                "name": program.name,
+                "name": program.program,
                 "instructions": program.instructions,
                 "verified": program.verified,
                 "ms": milliseconds(program.time),
@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn what_the_kernel_does_not_tell_is_no_zero() {
-        let program = Program {
-            name: "fork",
+        let program = Cost {
+            program: "fork",
             instructions: Some(120),
             verified: None,
             time: Duration::from_micros(1500),

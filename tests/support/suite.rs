@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use crate::tree::Tree;
 use crate::wait::SLOWER;
@@ -47,6 +48,8 @@ pub struct Results {
     pub failed: Vec<String>,
     /// Cases that skipped, with their reasons.
     pub skipped: BTreeMap<String, String>,
+    /// What `doctor --programs --format json` said before.
+    pub programs: Value,
 }
 
 /// Why no suite can run in a guest with the kernel `series`, if so.
@@ -120,7 +123,7 @@ pub fn run(
          [ ! -d {RULES} ] || mount --bind {RULES} {beside}\n\
          cd {root}/tests\n\
          monitor={root}/target/release/monitor-daemon\n\
-         echo '== doctor'; $monitor doctor --format json\n\
+         echo '== programs'; $monitor doctor --programs --format json\n\
          echo '== suite'\n\
          export PATH=/usr/sbin:/usr/bin:/sbin:/bin RUST_BACKTRACE=0 {SLOWER}=4\n\
          {suite} --test-threads=1 --show-output {skips}\n",
@@ -130,16 +133,18 @@ pub fn run(
         skips = skips.join(" "),
     );
     let output = vm::run(series, tree, &script, within)?;
-    let text = output
-        .text
-        .split_once("== suite\n")
-        .map_or("", |(_, text)| text);
+    let (before, text) = output.text.split_once("== suite\n").unwrap_or_default();
+    let (_, programs) = before.split_once("== programs\n").unwrap_or_default();
     ensure!(
         text.contains("test result: "),
         "the suite did not come to its end; the kernel's console:\n{}",
         output.console
     );
-    Ok(read(text))
+    let programs = serde_json::from_str(programs).with_context(|| programs.to_owned())?;
+    Ok(Results {
+        programs,
+        ..read(text)
+    })
 }
 
 /// Where a file of the target folder lies in the guest's copy.

@@ -18,11 +18,13 @@ use serde_json::Value;
 
 use crate::build::{self, Profile};
 use crate::setup::{self, Level};
-use crate::{dist, shell};
+use crate::{dist, kernels, shell};
 use tally::Tally;
 
 /// Suites whose tests share nothing on the host, so they may run side by side.
 const PARALLEL: [&str; 1] = ["conformance"];
+/// The suite that runs on other kernels too, and says what was found there.
+const ON_KERNELS: &str = "e2e";
 /// Suites that install what is delivered.
 const INSTALLING: [&str; 1] = ["e2e"];
 
@@ -85,7 +87,17 @@ fn run_suites(suites: &[String], tally: &mut Tally) -> Result<()> {
         } else {
             &["--test-threads=1"]
         };
+        let before = (tally.passed, tally.failed, tally.skipped);
         cargo_test(&["--package=monitor-tests", "--test", suite], alone, tally)?;
+        if suite == ON_KERNELS {
+            kernels::keep_native(
+                tally.passed.wrapping_sub(before.0),
+                tally.failed - before.1,
+                tally.skipped - before.2,
+            )?;
+            let compared = kernels::check().inspect_err(|error| eprintln!("error: {error:#}"));
+            tally.check("tables of kernels and programs", compared.is_ok());
+        }
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod dist;
 mod dns;
 mod first;
 mod flood;
+mod guard;
 mod guest;
 mod host;
 mod hung;

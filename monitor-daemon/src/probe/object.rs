@@ -1,5 +1,6 @@
 //! The kernel object in this binary, and how its programs get into the kernel.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::{fs, io};
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
-use monitor_common::syscall::Call;
+use monitor_common::syscall::{Call, NUMBERS};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::layout::Layout;
@@ -43,6 +44,8 @@ pub(super) struct Object {
     cgroups: Option<PathBuf>,
     /// How long each program took to load, the last time it did.
     times: Vec<(&'static str, Duration)>,
+    /// What `OPERATIONS` has to hold, where that is not 0.
+    operations: BTreeMap<u32, u64>,
 }
 
 impl Object {
@@ -80,6 +83,7 @@ impl Object {
             attached: Vec::new(),
             cgroups: request.cgroups.clone(),
             times: Vec::new(),
+            operations: BTreeMap::new(),
         };
         object.resume()?;
         Ok(object)
@@ -180,20 +184,49 @@ impl Object {
         calls: impl Iterator<Item = Call>,
         bits: u64,
     ) -> Result<(), String> {
-        let map = self
-            .ebpf
-            .map_mut("OPERATIONS")
-            .ok_or("the object has no `OPERATIONS`")?;
-        let failed = |error: MapError| error.to_string();
-        let mut table = Array::<_, u64>::try_from(map).map_err(failed)?;
+        let mut table = operations(&mut self.ebpf)?;
         for call in calls {
             for index in call.indices() {
-                let known = table.get(&index, 0).map_err(failed)?;
+                let known = self.operations.get(&index).copied().unwrap_or_default();
                 // One that is served for its failures may come to be served for all.
                 if known == 0 || bits == 0 && known & Call::FAILURES != 0 {
-                    table.set(index, call.entry() | bits, 0).map_err(failed)?;
+                    let entry = call.entry() | bits;
+                    let set = table.set(index, entry, 0);
+                    set.map_err(|error| error.to_string())?;
+                    self.operations.insert(index, entry);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Sets right what somebody else wrote into the table of system calls; the numbers of the calls
+    /// that were wrong, those of i386 behind [`NUMBERS`].
+    pub(super) fn repair(&mut self) -> Result<Vec<u32>, String> {
+        let mut table = operations(&mut self.ebpf)?;
+        let mut wrong = Vec::new();
+        for index in 0..2 * NUMBERS {
+            let due = self.operations.get(&index).copied().unwrap_or_default();
+            let found = table.get(&index, 0).map_err(|error| error.to_string())?;
+            if found != due {
+                let set = table.set(index, due, 0);
+                set.map_err(|error| error.to_string())?;
+                wrong.push(index);
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// Takes every slot of scratch memory for free: with all of them held for ever no program makes
+    /// a record. A program that holds one at this moment may lose its record.
+    pub(super) fn free_scratch(&mut self) -> Result<(), String> {
+        let map = self.ebpf.map_mut("SCRATCH_HELD");
+        let map = map.ok_or("the object has no `SCRATCH_HELD`")?;
+        let failed = |error: MapError| error.to_string();
+        let mut held = Array::<_, [u64; SCRATCH_SLOTS as usize]>::try_from(map).map_err(failed)?;
+        for cpu in 0..held.len() {
+            held.set(cpu, [0; SCRATCH_SLOTS as usize], 0)
+                .map_err(failed)?;
         }
         Ok(())
     }
@@ -226,6 +259,13 @@ impl Object {
             })
             .collect()
     }
+}
+
+/// The table of what to do at the end of each system call.
+fn operations(ebpf: &mut Ebpf) -> Result<Array<&mut MapData, u64>, String> {
+    let map = ebpf.map_mut("OPERATIONS");
+    let map = map.ok_or("the object has no `OPERATIONS`")?;
+    Array::try_from(map).map_err(|error: MapError| error.to_string())
 }
 
 fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), ProgramError> {

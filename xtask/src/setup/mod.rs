@@ -60,6 +60,7 @@ const TEST: &[Need] = &[
     Need::program("docker-registry", "docker-registry"),
     Need::program("rsyslogd", "rsyslog"),
     Need::program("ip", "iproute2"),
+    Need::program("bpftool", "bpftool"),
     Need::program("logrotate", "logrotate"),
     Need::program("systemd-analyze", "systemd"),
     Need::package("busybox-static"),

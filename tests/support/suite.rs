@@ -59,13 +59,13 @@ pub fn obstacle(series: &str) -> Option<String> {
         .or_else(|| paths::daemon().err().map(|error| error.to_string()))
 }
 
-/// The guest's files: `suite` is the test executable, `programs` those that cases start by their
-/// path in the target folder.
+/// The guest's files: `suite` is the test executable, beside whose folder the programs lie that
+/// cases start.
 ///
 /// # Errors
 ///
 /// When something cannot be copied.
-pub fn tree(suite: &Path, programs: &[&Path]) -> Result<Tree> {
+pub fn tree(suite: &Path) -> Result<Tree> {
     let tree = Tree::busybox()?;
     for package in PACKAGES {
         tree.package(package, &LEFT_OUT)?;
@@ -81,8 +81,9 @@ pub fn tree(suite: &Path, programs: &[&Path]) -> Result<Tree> {
     let folder = tempfile::tempdir()?;
     let stripped = folder.path().join("stripped");
     let daemon = paths::daemon()?;
-    let all = programs.iter().copied().chain([daemon.as_path()]);
-    for program in all.chain([suite]) {
+    let programs = programs(suite)?;
+    let all = programs.iter().map(PathBuf::as_path);
+    for program in all.chain([daemon.as_path(), suite]) {
         // Debug information would be most of the guest's memory.
         let mut strip = Command::new("strip");
         let done = strip.arg("-o").arg(&stripped).arg(program).status();
@@ -145,6 +146,20 @@ pub fn run(
         programs,
         ..read(text)
     })
+}
+
+/// The programs of this package, as far as they are built.
+fn programs(suite: &Path) -> Result<Vec<PathBuf>> {
+    let built = suite.parent().and_then(Path::parent);
+    let built = built.context("the suite has no folder")?;
+    let manifest = std::fs::read_to_string(paths::root().join("tests/Cargo.toml"))?;
+    let sections = manifest.split("[[bin]]").skip(1);
+    let names = sections.filter_map(|section| {
+        let (_, name) = section.split_once("name = \"")?;
+        Some(name.split_once('"')?.0)
+    });
+    let paths = names.map(|name| built.join(name));
+    Ok(paths.filter(|path| path.is_file()).collect())
 }
 
 /// Where a file of the target folder lies in the guest's copy.

@@ -78,11 +78,14 @@ pub enum Kind {
     /// A DNS message, sent or received; slot `Args` holds its first 4 KiB: body
     /// [`crate::network::Dns`].
     Dns = 29,
+    /// `mmap`, `mprotect` or `pkey_mprotect` of memory that can be run, and `mmap` of a file to
+    /// write to it; slot `Resolved` has the file: body [`crate::call::Registers`].
+    Memory = 35,
 }
 
 impl Kind {
     /// All kinds, in number order.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -112,6 +115,7 @@ impl Kind {
         Self::Call,
         Self::Control,
         Self::Dns,
+        Self::Memory,
     ];
 
     /// The kind with this number.
@@ -151,6 +155,7 @@ impl Kind {
             Self::Call => "call",
             Self::Control => "control",
             Self::Dns => "dns",
+            Self::Memory => "memory",
         }
     }
 }

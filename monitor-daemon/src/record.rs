@@ -106,6 +106,8 @@ pub enum Body {
     Control(Registers),
     /// A question for a name, or its answer.
     Dns(Dns),
+    /// Memory that can be run, or that is a file's and can be written.
+    Memory(Registers),
 }
 
 /// A record whose lengths were checked.
@@ -183,7 +185,8 @@ impl<'a> Record<'a> {
             | Body::Mkdir(body)
             | Body::Clone(body)
             | Body::Call(body)
-            | Body::Control(body) => Some(body),
+            | Body::Control(body)
+            | Body::Memory(body) => Some(body),
             _ => None,
         }
     }
@@ -233,6 +236,7 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Call => body(Body::Call, rest, found)?,
         Kind::Control => body(Body::Control, rest, found)?,
         Kind::Dns => body(Body::Dns, rest, found)?,
+        Kind::Memory => body(Body::Memory, rest, found)?,
     })
 }
 
@@ -330,7 +334,7 @@ mod tests {
         #[test]
         fn any_bytes_are_decoded_or_refused(
             mut bytes in proptest::collection::vec(any::<u8>(), 0..600),
-            kind in 0u16..30,
+            kind in 0u16..40,
             honest in any::<bool>(),
         ) {
             if honest && bytes.len() >= size_of::<Header>() {

@@ -164,7 +164,11 @@ fn egress(skb: *mut __sk_buff) -> Outcome {
                 take_address(&raw mut (*socket).remote, words, packet.family);
             } else if packet.destination != PORT {
                 let meant = remote_of(skb, packet.family);
-                take_address(&raw mut (*socket).remote, (&raw const meant).cast(), AF_INET6);
+                take_address(
+                    &raw mut (*socket).remote,
+                    (&raw const meant).cast(),
+                    AF_INET6,
+                );
             }
         }
         packet.emit(record)
@@ -218,7 +222,11 @@ unsafe fn remote_of(skb: *mut __sk_buff, family: u16) -> [u32; 4] {
         ];
         ((&raw const (*skb).remote_ip4).read_volatile(), long)
     };
-    if family == AF_INET { [short, 0, 0, 0] } else { long }
+    if family == AF_INET {
+        [short, 0, 0, 0]
+    } else {
+        long
+    }
 }
 
 /// Puts an address into a body; of one in IPv6 form that an IPv4 packet goes to, the last word.
@@ -301,13 +309,21 @@ impl Packet {
             (*socket).ret = self.length.into();
             (*socket).fd = -1;
             (*socket).family = self.family;
-            (*socket).kind = if self.protocol == TCP { SOCK_STREAM } else { SOCK_DGRAM };
+            (*socket).kind = if self.protocol == TCP {
+                SOCK_STREAM
+            } else {
+                SOCK_DGRAM
+            };
             (*socket).protocol = self.protocol.into();
             (*socket).passed_family = 0;
             (*socket).local_port = own;
             (*socket).remote_port = other;
             let (local, remote) = (&raw mut (*socket).local, &raw mut (*socket).remote);
-            let (source, destination) = if received { (remote, local) } else { (local, remote) };
+            let (source, destination) = if received {
+                (remote, local)
+            } else {
+                (local, remote)
+            };
             let failed = if self.family == AF_INET {
                 bpf_skb_load_bytes(self.skb.cast(), 12, source.cast(), 4)
                     | bpf_skb_load_bytes(self.skb.cast(), 16, destination.cast(), 4)

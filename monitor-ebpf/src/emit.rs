@@ -27,7 +27,8 @@ static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX * LOSS
 static KEPT: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX, 0);
 /// Losses by cgroup and kind.
 #[map]
-static LOST_BY_CGROUP: LruHashMap<[u64; 2], u64> = LruHashMap::with_max_entries(LOST_CGROUPS_MAX, 0);
+static LOST_BY_CGROUP: LruHashMap<[u64; 2], u64> =
+    LruHashMap::with_max_entries(LOST_CGROUPS_MAX, 0);
 
 /// The ring that a record goes into.
 #[derive(Clone, Copy)]
@@ -54,6 +55,7 @@ const BULK_KINDS: u64 = bits(&[
     Kind::Bind,
     Kind::Call,
     Kind::Dns,
+    Kind::Memory,
 ]);
 /// The kinds that everything else is joined with.
 const LIFECYCLE_KINDS: u64 = bits(&[

@@ -11,12 +11,14 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod address;
 mod call;
 mod cgroup;
 mod dns;
 mod emit;
 mod file;
 mod layout;
+mod memory;
 mod network;
 mod object;
 mod process;

@@ -6,6 +6,7 @@ use aya_ebpf::helpers::generated::{
 use monitor_common::network::{Connect, Dup, Send, Socket};
 use monitor_common::{Flags, Kind, Slot};
 
+use crate::address;
 use crate::emit::{Outcome, settle_number};
 use crate::file;
 use crate::layout::*;
@@ -69,7 +70,12 @@ pub fn connect(
         (*body).ret = call.ret;
         (*body).fd = fd;
         clear(body);
-        let family = passed_address(body, passed, 0);
+        let mut family = passed_address(body, passed, 0);
+        if let Origin::User = passed.origin
+            && let Some(tried) = address::take(body, call.number)
+        {
+            family = tried;
+        }
         (*body).passed_family = family;
         if family == AF_UNIX {
             unix_name(record, passed);
@@ -124,7 +130,7 @@ pub fn has_second(call: &Call) -> bool {
 /// Whether a `sendto` or `sendmsg` names an address, on a socket of IP.
 #[inline(always)]
 pub fn has_destination(call: &Call) -> bool {
-    if destination(call).address.is_null() {
+    if !address::is_known(call.number) && destination(call).address.is_null() {
         return false;
     }
     let file = file::of_descriptor(call.args[0] as i32);
@@ -148,6 +154,7 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
         (*socket).fd = call.args[0] as i32;
         clear(socket);
         let passed = passed_address(socket, &destination(call), unspecified);
+        let passed = address::take(socket, call.number).unwrap_or(passed);
         (*socket).passed_family = passed;
         if family == AF_INET6 && passed == AF_INET {
             map_remote(socket);

@@ -3,6 +3,7 @@
 use monitor_common::Kind;
 use monitor_common::network::Serve;
 
+use crate::address;
 use crate::emit::Outcome;
 use crate::file;
 use crate::layout::*;
@@ -68,6 +69,7 @@ pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
     unsafe {
         let socket = &raw mut (*body).socket;
         let family = passed_address(socket, &passed, 0);
+        let family = address::take(socket, call.number).unwrap_or(family);
         (*socket).passed_family = family;
         let (address, port) = ((*socket).remote, (*socket).remote_port);
         (*socket).remote = [0; 16];

@@ -7,13 +7,14 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_task_pt_regs};
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::BtfTracePointContext;
-use monitor_common::syscall::{self, NUMBERS, Operation, X32_BIT};
+use monitor_common::syscall::{self, NUMBERS, Operation, SOCKETCALL, SOCKETCALLS, X32_BIT};
 use monitor_common::{Flags, Kind};
 
 use crate::call;
 use crate::emit::{Outcome, settle_number};
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
 use crate::layout::*;
+use crate::memory;
 use crate::network;
 use crate::process;
 use crate::read::{Pointer, Probed, Read, Typed, current};
@@ -23,10 +24,10 @@ use crate::serve;
 
 /// What to do at the end of each call; see `monitor_common::syscall`.
 #[map]
-static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS, 0);
+static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS + SOCKETCALLS, 0);
 
 /// `TS_COMPAT` of `arch/x86/include/asm/thread_info.h`: the call in progress is of the i386 ABI.
-const TS_COMPAT: u32 = 2;
+pub const TS_COMPAT: u32 = 2;
 /// What `creat` opens with: `O_CREAT | O_WRONLY | O_TRUNC`.
 const CREAT_FLAGS: u32 = 0o1101;
 /// `bpf` of x86-64.
@@ -64,7 +65,19 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     if number >= NUMBERS {
         return 0;
     }
-    let index = if compat { number + NUMBERS } else { number };
+    let socketcall = compat && number == SOCKETCALL;
+    let index = if socketcall {
+        // SAFETY: the argument of the hook is typed.
+        let which = unsafe { (*regs).rbx } as u32;
+        if which >= SOCKETCALLS {
+            return 0;
+        }
+        which + 2 * NUMBERS
+    } else if compat {
+        number + NUMBERS
+    } else {
+        number
+    };
     let Some(entry) = OPERATIONS.get_ptr(index) else {
         return 0;
     };
@@ -80,7 +93,26 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     if entry() & syscall::Call::FAILURES != 0 && call.ret >= 0 {
         return 0;
     }
+    if socketcall {
+        unpack(&mut call);
+    }
     dispatch::<Typed>(entry, &mut call)
+}
+
+/// Replaces the arguments of a `socketcall` by those of the call that it stands for.
+#[inline(always)]
+fn unpack(call: &mut Call) {
+    let packed = call.args[1];
+    let mut index = 0;
+    while index < call.args.len() {
+        let mut word = 0u32;
+        let from = packed.wrapping_add(4 * index as u64);
+        // One by one: there are no more than the call has. SAFETY: the helper fills the bytes or
+        // fails, which leaves what is there.
+        unsafe { bpf_probe_read_user((&raw mut word).cast(), 4, from as *const _) };
+        call.args[index] = word.into();
+        index += 1;
+    }
 }
 
 /// Number, result and arguments of a call.
@@ -248,7 +280,8 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
         ACCEPT | ACCEPT4 | LISTEN | BIND => own(),
         CLONE | CLONE3 => !process::has_namespaces(call, operation() == CLONE3),
         // It reads its counters and looks after its maps by hundreds of calls.
-        _ => call.number == BPF && own(),
+        _ if call.number == BPF => own(),
+        _ => kind() == Kind::Memory as u32 && !memory::matters(call),
     };
     if nothing {
         return 0;

@@ -9,6 +9,36 @@ const REPOSITORY: &str = "registry.example/team/sockets";
 
 /// Addresses are packed by hand: a guest's perl has no modules.
 const CASES: &[Case] = &[
+    // Nobody takes the first connection, so the second waits until the listener is gone. Meanwhile
+    // another process changes the address in their shared memory.
+    Case {
+        rule: "an address that is changed during the call",
+        condition: "evt.type = connect and evt.res = ECONNREFUSED and fd.sport = 43441",
+        act: "
+            sub address { pack('SnCCCCx8', 2, $_[0], 127, 0, 0, 1) }
+            socket(L, 2, 1, 0) and setsockopt(L, 1, 2, 1) and bind(L, address(43441)) or exit 1;
+            listen(L, 0) and socket(F, 2, 1, 0) and connect(F, address(43441)) or exit 2;
+            defined($id = shmget(0, 4096, 01600)) or exit 3;
+            $at = syscall(30, $id, 0, 0); shmctl($id, 0, 0);
+            shmwrite($id, address(43441), 0, 16) or exit 4;
+            if (!fork) {
+                do { open(T, '<', '/proc/net/tcp'); $all = join('', <T>) }
+                    until $all =~ /:[0-9A-F]{4} 0100007F:A9B1 02 /;
+                shmwrite($id, address(43442), 0, 16);
+                exit;
+            }
+            close(L); socket(C, 2, 1, 0) or exit 5;
+            syscall(42, fileno(C), $at, 16) == -1 && $! == 111 or exit 6;
+            wait",
+        fields: &[
+            ("fd.sip", "127.0.0.1"),
+            ("fd.sport", "43441"),
+            ("evt.arg.addr", "127.0.0.1:43441"),
+        ],
+        innocent: "
+            socket(C, 2, 1, 0) or exit 1;
+            !connect(C, pack('SnCCCCx8', 2, 43442, 127, 0, 0, 1)) && $! == 111 or exit 2",
+    },
     Case {
         rule: "bind to an address",
         condition: "evt.type = bind and fd.sport = 43431",

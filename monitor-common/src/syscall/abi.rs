@@ -30,6 +30,38 @@ pub(super) fn i386_older(number: u32) -> Option<u32> {
     Some(row.1.into())
 }
 
+/// Number of `socketcall` in the i386 ABI.
+pub const SOCKETCALL: u32 = 102;
+/// Its calls have numbers below this one.
+pub const SOCKETCALLS: u32 = 32;
+
+/// Number among the calls of `socketcall` (`include/uapi/linux/net.h`) of an x86-64 call. `send`
+/// and `recv` have none of their own there.
+pub(super) fn socketcall(number: u32) -> Option<u32> {
+    let row = PACKED.iter().find(|row| row.0 == number)?;
+    Some(row.1)
+}
+
+const PACKED: [(u32, u32); 17] = [
+    (41, 1),
+    (49, 2),
+    (42, 3),
+    (50, 4),
+    (43, 5),
+    (51, 6),
+    (52, 7),
+    (53, 8),
+    (44, 11),
+    (45, 12),
+    (48, 13),
+    (54, 14),
+    (55, 15),
+    (46, 16),
+    (47, 17),
+    (288, 18),
+    (307, 20),
+];
+
 /// Number in the x32 ABI, without [`X32_BIT`].
 pub(super) fn x32(number: u32) -> u32 {
     let row = X32.iter().find(|row| u32::from(row.0) == number);

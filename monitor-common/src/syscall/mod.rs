@@ -1,12 +1,13 @@
 //! Which system calls the syscall tier looks at, and how the loader tells the kernel side.
 //!
 //! The kernel side keeps an array from call number to [`Call::entry`]; a call that is not in it
-//! costs one look-up. i386 numbers live in the array's upper half.
+//! costs one look-up. i386 numbers live behind those of x86-64, and the
+//! calls of `socketcall` behind these.
 
 mod abi;
 mod table;
 
-pub use abi::X32_BIT;
+pub use abi::{SOCKETCALL, SOCKETCALLS, X32_BIT};
 pub use table::{CALLS, call};
 
 use crate::Kind;
@@ -133,7 +134,9 @@ impl Call {
         let i386 = [Some(self.i386), abi::i386_older(self.number)];
         let i386 = i386.into_iter().flatten().filter(|number| *number > 0);
         let i386 = i386.map(|number| number + NUMBERS);
-        [abi::x32(self.number), self.number].into_iter().chain(i386)
+        let packed = abi::socketcall(self.number).map(|number| number + 2 * NUMBERS);
+        let own = [abi::x32(self.number), self.number];
+        own.into_iter().chain(i386).chain(packed)
     }
 
     /// Value of the array's entries for this call: operation, number of its kind, number of the
@@ -168,14 +171,12 @@ mod tests {
 
     #[test]
     fn no_slot_of_the_array_is_claimed_twice() {
-        let mut taken = [None; 2 * NUMBERS as usize];
+        let mut taken = [None; (2 * NUMBERS + SOCKETCALLS) as usize];
         for call in CALLS {
+            let number = call.number as u16;
             for index in call.indices() {
-                let before = taken[index as usize].replace(call.number);
-                assert!(
-                    before.is_none_or(|before| before == call.number),
-                    "{call:?}"
-                );
+                let before = taken[index as usize].replace(number);
+                assert!(before.is_none_or(|before| before == number), "{call:?}");
             }
         }
     }

@@ -100,6 +100,10 @@ pub const CALLS: &[Call] = &[
     registers(Kind::Call, 132).path(0),
     registers(Kind::Call, 235).path(0),
     registers(Kind::Call, 280).path_at(0, 1),
+    // mmap, mprotect, pkey_mprotect.
+    registers(Kind::Memory, 9).file(4),
+    registers(Kind::Memory, 10),
+    registers(Kind::Memory, 329),
     // mount, umount2, pivot_root, chroot.
     registers(Kind::Control, 165).path(1).text(2).target(0),
     registers(Kind::Control, 166).path(0),

@@ -43,6 +43,7 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> O
         | Kind::Socket
         | Kind::Dup
         | Kind::Module
+        | Kind::Memory
         | Kind::Send
         | Kind::Accept
         | Kind::Listen
@@ -90,7 +91,7 @@ pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
         Body::Open(body) if body.flags & O_DIRECTORY != 0 && body.ret >= 0 => Some('d'),
         Body::Open(_) => Some('f'),
         Body::Socket(body) if body.ret >= 0 => Some(socket_typechar(body.domain as u16)),
-        Body::Module(_) => module_file(event).map(|_| 'f'),
+        Body::Module(_) | Body::Memory(_) => used_file(event).map(|_| 'f'),
         _ => Some(socket_typechar(family(event.connection()?))),
     }
 }
@@ -106,7 +107,7 @@ pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>
             Some(Cow::Borrowed(event.record.string(Slot::Passed)))
         }
         Body::Socket(_) => Some(Cow::Borrowed(b"")),
-        Body::Module(_) => module_file(event).map(Cow::Borrowed),
+        Body::Module(_) | Body::Memory(_) => used_file(event).map(Cow::Borrowed),
         _ => {
             let text = match tuple(event)? {
                 Tuple {
@@ -142,8 +143,8 @@ fn own_end(event: &Event<'_>) -> End {
     }
 }
 
-/// The file that a `finit_module` loads.
-fn module_file<'e>(event: &'e Event<'_>) -> Option<&'e [u8]> {
+/// The file that a `finit_module` loads, or an `mmap` maps.
+fn used_file<'e>(event: &'e Event<'_>) -> Option<&'e [u8]> {
     let path = event.record.string(Slot::Resolved);
     (!path.is_empty()).then_some(path)
 }
@@ -220,6 +221,7 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
             Body::Module(body) if body.syscall == number::FINIT_MODULE => {
                 i64::from(body.args[0] as i32)
             }
+            Body::Memory(body) if body.syscall == number::MMAP => i64::from(body.args[4] as i32),
             _ => event.connection()?.fd.max(-1).into(),
         }),
         Field::FdTypechar => {
@@ -254,6 +256,14 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
 }
 
 fn file<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
+    if let Body::Memory(_) = event.record.body() {
+        let path = used_file(event)?;
+        return match field.field {
+            Field::FdDirectory => Some(Value::Text(path::parent(path).into())),
+            Field::FdFilename => Some(Value::Text(path::basename(path).into())),
+            _ => None,
+        };
+    }
     let Body::Open(body) = event.record.body() else {
         return None;
     };

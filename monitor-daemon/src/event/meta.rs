@@ -162,6 +162,7 @@ const fn category(kind: Kind) -> &'static str {
             "net"
         }
         Kind::Send => "IO-write",
+        Kind::Memory => "memory",
         Kind::Call | Kind::Control => "other",
         _ => "process",
     }

@@ -301,7 +301,12 @@ pub fn event_types(kind: Kind) -> &'static [&'static str] {
         Kind::CgroupAttach => &[CGROUP_MOVE],
         Kind::Dns => &[dns::NAME],
         kind => BY_CALL
-            .get((kind as usize).saturating_sub(1))
+            .get(
+                Kind::ALL
+                    .iter()
+                    .position(|known| *known == kind)
+                    .unwrap_or(usize::MAX),
+            )
             .map_or(&[], Vec::as_slice),
     }
 }
@@ -314,7 +319,12 @@ pub fn recorded_for(types: &EventSet) -> EventSet {
     if types.len() <= NAMED_MAX {
         return *types;
     }
-    let by_name = |event: &EventType| matches!(of_calls(*event), Some(Kind::Call | Kind::Control));
+    let by_name = |event: &EventType| {
+        matches!(
+            of_calls(*event),
+            Some(Kind::Call | Kind::Control | Kind::Memory)
+        )
+    };
     types.iter().filter(|event| !by_name(event)).collect()
 }
 
@@ -326,6 +336,7 @@ fn of_calls(event: EventType) -> Option<Kind> {
 /// x86-64 numbers of the calls that differ in what they pass.
 mod number {
     pub(super) const OPEN: u32 = 2;
+    pub(super) const MMAP: u32 = 9;
     pub(super) const CREAT: u32 = 85;
     pub(super) const LINK: u32 = 86;
     pub(super) const SYMLINK: u32 = 88;

@@ -14,12 +14,19 @@ const RACE: &str = "the passed path is read from the program's memory after the 
 const LATE: &str = "the passed path of what fails is read from the program's memory after the \
                     call, when it may have been changed";
 const SOCKETCALL: &str = "32-bit programs that use socketcall(2)";
+const PACKED: &str = "32-bit programs that change the arguments of socketcall(2) before it ends";
 const FAILURES32: &str = "failures of 32-bit programs";
 const URING_FAILURES: &str = "failures in io_uring";
 const PROGRAMS32: &str = "32-bit programs";
 const ONLY_SOCKETS: &str = "dups of other files than sockets, and dups that fail";
 const CONNECTED: &str = "messages without an address of their own";
 const UNLISTED: &str = "strings of calls that are not in the table of calls";
+const FAILED_CONNECT: &str = "the address of a connect that fails is read from the program's memory \
+                              after the call, when it may have been changed";
+const FAILED_BIND: &str = "the address of a bind that fails is read from the program's memory after \
+                           the call, when it may have been changed";
+const DESTINATIONS: &str = "the addresses of sendmmsg(2), and of sockets that are not of UDP, are read \
+                            from the program's memory after the call, when they may have been changed";
 const DESTINATION: &str = "the address of a message is read from the program's memory after the \
                            call, when it may have been changed";
 const NAMES: &str = "names are read from the program's memory after the call, when they may have \
@@ -63,6 +70,7 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::Call => CALLS,
         Kind::Control => CONTROLS,
         Kind::Dns => DNS,
+        Kind::Memory => MEMORIES,
     }
 }
 
@@ -179,13 +187,12 @@ const CONNECTS: &[Provider] = &[
     Provider {
         tier: Tier::Syscall,
         needs: &[Need::Task, Need::File, Need::Socket],
-        parts: &[Part::calls(Kind::Connect)],
-        blind: &[
-            URING,
-            SOCKETCALL,
-            "the address of a connect that fails is read from the program's memory after the \
-             call, when it may have been changed",
+        parts: &[
+            Part::calls(Kind::Connect),
+            Part::new("tried_connect4", Hook::Cgroup("cgroup/connect4")).spare(FAILED_CONNECT),
+            Part::new("tried_connect6", Hook::Cgroup("cgroup/connect6")).spare(FAILED_CONNECT),
         ],
+        blind: &[URING, PACKED],
     },
 ];
 
@@ -203,7 +210,7 @@ const SOCKETS: &[Provider] = &[
         tier: Tier::Syscall,
         needs: &[Need::Task],
         parts: &[Part::calls(Kind::Socket)],
-        blind: &[URING, SOCKETCALL],
+        blind: &[URING, PACKED],
     },
 ];
 
@@ -363,6 +370,8 @@ const MODULES: &[Provider] = &[
     },
 ];
 
+const SENT4: Part = Part::new("tried_sendmsg4", Hook::Cgroup("cgroup/sendmsg4")).spare(DESTINATION);
+const SENT6: Part = Part::new("tried_sendmsg6", Hook::Cgroup("cgroup/sendmsg6")).spare(DESTINATION);
 const SENDS: &[Provider] = &[
     Provider {
         tier: Tier::Object,
@@ -384,36 +393,37 @@ const SENDS: &[Provider] = &[
                 Operation::SendMsg,
             )
             .spare(PROGRAMS32),
+            SENT4,
+            SENT6,
         ],
-        blind: &[URING, CONNECTED, DESTINATION, SOCKETCALL],
+        blind: &[URING, CONNECTED, DESTINATIONS, SOCKETCALL],
     },
     Provider {
         tier: Tier::Syscall,
         needs: SOCKET_NEEDS,
-        parts: &[Part::calls(Kind::Send)],
-        blind: &[URING, CONNECTED, DESTINATION, SOCKETCALL],
+        parts: &[Part::calls(Kind::Send), SENT4, SENT6],
+        blind: &[URING, CONNECTED, DESTINATIONS, PACKED],
     },
 ];
 
 const ACCEPTS: &[Provider] = &[at_exit(
     SOCKET_NEEDS,
     &[Part::calls(Kind::Accept)],
-    &[URING, SOCKETCALL],
+    &[URING, PACKED],
 )];
 const LISTENS: &[Provider] = &[at_exit(
     SOCKET_NEEDS,
     &[Part::calls(Kind::Listen)],
-    &[URING, SOCKETCALL],
+    &[URING, PACKED],
 )];
 const BINDS: &[Provider] = &[at_exit(
     SOCKET_NEEDS,
-    &[Part::calls(Kind::Bind)],
     &[
-        URING,
-        SOCKETCALL,
-        "the address of a bind that fails is read from the program's memory after the call, when \
-         it may have been changed",
+        Part::calls(Kind::Bind),
+        Part::new("tried_bind4", Hook::Cgroup("cgroup/bind4")).spare(FAILED_BIND),
+        Part::new("tried_bind6", Hook::Cgroup("cgroup/bind6")).spare(FAILED_BIND),
     ],
+    &[URING, PACKED],
 )];
 const CLONES: &[Provider] = &[
     tracepoint(
@@ -494,6 +504,17 @@ const DNS: &[Provider] = &[Provider {
          than the daemon",
     ],
 }];
+const MEMORIES: &[Provider] = &[at_exit(
+    FILE_NEEDS,
+    &[Part::calls(Kind::Memory)],
+    &[
+        "the file behind a mapping is looked up by its descriptor after the call, when another \
+         thread may have changed it",
+        "the files behind memory that mprotect changes",
+        "mappings that are neither executable nor a file's to write to",
+        "32-bit programs that use the oldest form of mmap, call number 90",
+    ],
+)];
 
 /// What registers tell is the same in both tiers, so there is one provider, at the end of calls.
 const fn at_exit(

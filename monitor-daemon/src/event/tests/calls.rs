@@ -283,7 +283,7 @@ const CASES: &[Case] = &[
         "res=0 dirfd=<d>/etc pathname=/etc/b uid=root gid=<NA> flags=AT_SYMLINK_NOFOLLOW",
     ),
     (
-        Kind::Call,
+        Kind::Memory,
         10,
         [0x7f00_0000_1000, 4096, 7, 0, 0, 0],
         "mprotect",

@@ -1,0 +1,188 @@
+//! Where calls want to go, from the kernel's own copy of the address: the end of a call can only
+//! read it from the program's memory, which may have been changed by then.
+//!
+//! Programs at the root of the unified hierarchy of cgroups see each attempt over IP before it is
+//! made, and keep it for the end of the call.
+
+use aya_ebpf::bindings::{BPF_ANY, bpf_sock_addr, pt_regs};
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_task_pt_regs};
+use aya_ebpf::macros::{cgroup_sock_addr, map};
+use aya_ebpf::maps::LruHashMap;
+use aya_ebpf::programs::SockAddrContext;
+use monitor_common::network::Connect;
+use monitor_common::syscall::X32_BIT;
+
+use crate::layout::*;
+use crate::network::{AF_INET, AF_INET6};
+use crate::read::{Probed, Read, Typed, current};
+use crate::syscall::TS_COMPAT;
+
+/// Lets the attempt go on.
+const PASS: i32 = 1;
+
+/// What a thread tries, by its id, until its call ends. As many calls may block at once.
+#[map]
+static TRIED: LruHashMap<u32, Tried> = LruHashMap::with_max_entries(4096, 0);
+
+/// An attempt.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Tried {
+    address: [u32; 4],
+    /// Number of the call in the x86-64 ABI; 0 for `socketcall`, which may be any.
+    number: u32,
+    family: u16,
+    /// In host byte order.
+    port: u16,
+}
+
+/// A `connect` over IPv4.
+#[cgroup_sock_addr(connect4)]
+pub fn tried_connect4(ctx: SockAddrContext) -> i32 {
+    short(ctx.sock_addr);
+    PASS
+}
+
+/// A `connect` over IPv6, also of IPv4 in IPv6 form.
+#[cgroup_sock_addr(connect6)]
+pub fn tried_connect6(ctx: SockAddrContext) -> i32 {
+    long(ctx.sock_addr);
+    PASS
+}
+
+/// A `bind` of IPv4.
+#[cgroup_sock_addr(bind4)]
+pub fn tried_bind4(ctx: SockAddrContext) -> i32 {
+    short(ctx.sock_addr);
+    PASS
+}
+
+/// A `bind` of IPv6.
+#[cgroup_sock_addr(bind6)]
+pub fn tried_bind6(ctx: SockAddrContext) -> i32 {
+    long(ctx.sock_addr);
+    PASS
+}
+
+/// A datagram with an address, IPv4.
+#[cgroup_sock_addr(sendmsg4)]
+pub fn tried_sendmsg4(ctx: SockAddrContext) -> i32 {
+    short(ctx.sock_addr);
+    PASS
+}
+
+/// A datagram with an address, IPv6.
+#[cgroup_sock_addr(sendmsg6)]
+pub fn tried_sendmsg6(ctx: SockAddrContext) -> i32 {
+    long(ctx.sock_addr);
+    PASS
+}
+
+#[inline(always)]
+fn short(context: *mut bpf_sock_addr) {
+    // SAFETY: the context is typed.
+    let (address, port) = unsafe { ((*context).user_ip4, (*context).user_port) };
+    keep([address, 0, 0, 0], AF_INET, port);
+}
+
+#[inline(always)]
+fn long(context: *mut bpf_sock_addr) {
+    // SAFETY: the context is typed.
+    let (address, port) = unsafe {
+        let address = [
+            (*context).user_ip6[0],
+            (*context).user_ip6[1],
+            (*context).user_ip6[2],
+            (*context).user_ip6[3],
+        ];
+        (address, (*context).user_port)
+    };
+    keep(address, AF_INET6, port);
+}
+
+#[inline(always)]
+fn keep(address: [u32; 4], family: u16, port: u32) {
+    let Some(number) = calling() else {
+        return;
+    };
+    let tried = Tried {
+        address,
+        number,
+        family,
+        port: u16::from_be(port as u16),
+    };
+    // Without room, the end of the call does with what it finds.
+    let _ = TRIED.insert(&thread(), &tried, BPF_ANY.into());
+}
+
+/// The call that the task is in, if it is one that ends with the attempt: not those of `io_uring`,
+/// nor what the kernel does for itself.
+#[inline(always)]
+fn calling() -> Option<u32> {
+    let task = current();
+    // SAFETY: the current task is typed, and so are its registers.
+    let (compat, number) = unsafe {
+        let regs = bpf_task_pt_regs(task.cast_mut().cast()) as *const pt_regs;
+        let status: u32 = Typed::get(task, &TASK_STATUS);
+        let number: u64 = Probed::at(regs.cast(), core::mem::offset_of!(pt_regs, orig_rax) as u32);
+        (status & TS_COMPAT != 0, number as u32)
+    };
+    if compat {
+        return match number {
+            361 => Some(49),
+            362 => Some(42),
+            369 => Some(44),
+            370 => Some(46),
+            102 => Some(0),
+            _ => None,
+        };
+    }
+    match number & !X32_BIT {
+        number @ (42 | 44 | 46 | 49) => Some(number),
+        // x32 has a `sendmsg` of its own.
+        518 => Some(46),
+        _ => None,
+    }
+}
+
+#[inline(always)]
+fn thread() -> u32 {
+    // SAFETY: the current task is typed.
+    unsafe { Typed::get(current(), &TASK_PID) }
+}
+
+/// Whether the current task's call, by its x86-64 number, has tried an address.
+#[inline(always)]
+pub fn is_known(number: u32) -> bool {
+    attempt(number).is_some()
+}
+
+/// Puts what the current task's call has tried into a body, once; the family of the address.
+///
+/// # Safety
+/// `body` is in a record.
+#[inline(always)]
+pub unsafe fn take(body: *mut Connect, number: u32) -> Option<u16> {
+    let tried = attempt(number);
+    let family = tried.map(|tried| {
+        // SAFETY: the caller's for the body; a checked map value.
+        unsafe {
+            let to = (&raw mut (*body).remote).cast();
+            bpf_probe_read_kernel(to, 16, (&raw const (*tried).address).cast());
+            (*body).remote_port = (*tried).port;
+            (*tried).family
+        }
+    });
+    if family.is_some() {
+        let _ = TRIED.remove(&thread());
+    }
+    family
+}
+
+#[inline(always)]
+fn attempt(number: u32) -> Option<*const Tried> {
+    let tried = TRIED.get_ptr(&thread())?;
+    // SAFETY: a checked map value.
+    let of = unsafe { (*tried).number };
+    (of == 0 || of == number).then_some(tried)
+}

@@ -13,6 +13,8 @@ const END: &str = "<!-- end of what `cargo xtask kernels --write` writes -->\n";
 const OBJECT_MARGIN: u64 = 10;
 /// How much more the verifier may have to look at, in percent: kernels of a series change.
 const VERIFIED_MARGIN: u64 = 25;
+/// Stands for functions whose names the compiler made up.
+const INNER: &str = "inner functions";
 /// Bytes of an instruction.
 const INSTRUCTION: u64 = 8;
 
@@ -234,7 +236,8 @@ impl<'t> Known<'t> {
     }
 }
 
-/// Functions and their instructions, from a listing of symbols.
+/// Functions and their instructions, from a listing of symbols; those without a name of their own,
+/// which are parts of the others, in one sum.
 pub(super) fn functions(listing: &str) -> BTreeMap<String, u64> {
     let function = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -244,7 +247,12 @@ pub(super) fn functions(listing: &str) -> BTreeMap<String, u64> {
         let size: u64 = size.parse().ok()?;
         Some(((*name).to_owned(), size / INSTRUCTION))
     };
-    listing.lines().filter_map(function).collect()
+    let mut functions = BTreeMap::new();
+    for (name, size) in listing.lines().filter_map(function) {
+        let name = if name.starts_with("_R") { INNER } else { &name };
+        *functions.entry(name.to_owned()).or_default() += size;
+    }
+    functions
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! made, and keep it for the end of the call.
 
 use aya_ebpf::bindings::{BPF_ANY, bpf_sock_addr, pt_regs};
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_task_pt_regs};
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::macros::{cgroup_sock_addr, map};
 use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::SockAddrContext;
@@ -15,7 +15,7 @@ use monitor_common::syscall::X32_BIT;
 use crate::layout::*;
 use crate::network::{AF_INET, AF_INET6};
 use crate::read::{Probed, Read, Typed, current};
-use crate::syscall::TS_COMPAT;
+use crate::syscall::{TS_COMPAT, registers_of};
 
 /// Lets the attempt go on.
 const PASS: i32 = 1;
@@ -122,7 +122,7 @@ fn calling() -> Option<u32> {
     let task = current();
     // SAFETY: the current task is typed, and so are its registers.
     let (compat, number) = unsafe {
-        let regs = bpf_task_pt_regs(task.cast_mut().cast()) as *const pt_regs;
+        let regs = registers_of(task);
         let status: u32 = Typed::get(task, &TASK_STATUS);
         let number: u64 = Probed::at(regs.cast(), core::mem::offset_of!(pt_regs, orig_rax) as u32);
         (status & TS_COMPAT != 0, number as u32)

@@ -77,8 +77,6 @@ pub fn claim() -> Result<*mut Common, LossReason> {
             }
             return Ok(slot);
         }
-        // SAFETY: as above.
-        unsafe { leave(word) };
         index += 1;
     }
     Err(LossReason::NoScratch)
@@ -128,7 +126,7 @@ pub fn cpu() -> u32 {
     unsafe { bpf_get_smp_processor_id() as u32 }
 }
 
-/// Counts a holder in; whether it is the only one. One that is not must count itself out.
+/// Counts a holder in, if it is the only one.
 ///
 /// By addition without a result, the one atomic operation of kernels before 5.12: of programs that
 /// interrupt each other in between, at most one sees itself alone.
@@ -137,7 +135,13 @@ unsafe fn enter(word: *mut u64) -> bool {
     // SAFETY: `word` is aligned memory of a map value, checked by the verifier.
     unsafe {
         add(word, 1);
-        word.read_volatile() == 1
+        let holders = word.read_volatile() as i64;
+        // Fewer than none are left where somebody set the count to 0 under a holder; that is one
+        // less of them.
+        if holders > 1 {
+            leave(word);
+        }
+        holders == 1
     }
 }
 

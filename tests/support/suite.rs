@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use crate::tree::Tree;
 use crate::wait::SLOWER;
@@ -47,6 +48,8 @@ pub struct Results {
     pub failed: Vec<String>,
     /// Cases that skipped, with their reasons.
     pub skipped: BTreeMap<String, String>,
+    /// What `doctor --programs --format json` said before.
+    pub programs: Value,
 }
 
 /// Why no suite can run in a guest with the kernel `series`, if so.
@@ -56,13 +59,13 @@ pub fn obstacle(series: &str) -> Option<String> {
         .or_else(|| paths::daemon().err().map(|error| error.to_string()))
 }
 
-/// The guest's files: `suite` is the test executable, `programs` those that cases start by their
-/// path in the target folder.
+/// The guest's files: `suite` is the test executable, beside whose folder the programs lie that
+/// cases start.
 ///
 /// # Errors
 ///
 /// When something cannot be copied.
-pub fn tree(suite: &Path, programs: &[&Path]) -> Result<Tree> {
+pub fn tree(suite: &Path) -> Result<Tree> {
     let tree = Tree::busybox()?;
     for package in PACKAGES {
         tree.package(package, &LEFT_OUT)?;
@@ -78,8 +81,9 @@ pub fn tree(suite: &Path, programs: &[&Path]) -> Result<Tree> {
     let folder = tempfile::tempdir()?;
     let stripped = folder.path().join("stripped");
     let daemon = paths::daemon()?;
-    let all = programs.iter().copied().chain([daemon.as_path()]);
-    for program in all.chain([suite]) {
+    let programs = programs(suite)?;
+    let all = programs.iter().map(PathBuf::as_path);
+    for program in all.chain([daemon.as_path(), suite]) {
         // Debug information would be most of the guest's memory.
         let mut strip = Command::new("strip");
         let done = strip.arg("-o").arg(&stripped).arg(program).status();
@@ -120,7 +124,7 @@ pub fn run(
          [ ! -d {RULES} ] || mount --bind {RULES} {beside}\n\
          cd {root}/tests\n\
          monitor={root}/target/release/monitor-daemon\n\
-         echo '== doctor'; $monitor doctor --format json\n\
+         echo '== programs'; $monitor doctor --programs --format json\n\
          echo '== suite'\n\
          export PATH=/usr/sbin:/usr/bin:/sbin:/bin RUST_BACKTRACE=0 {SLOWER}=4\n\
          {suite} --test-threads=1 --show-output {skips}\n",
@@ -130,16 +134,32 @@ pub fn run(
         skips = skips.join(" "),
     );
     let output = vm::run(series, tree, &script, within)?;
-    let text = output
-        .text
-        .split_once("== suite\n")
-        .map_or("", |(_, text)| text);
+    let (before, text) = output.text.split_once("== suite\n").unwrap_or_default();
+    let (_, programs) = before.split_once("== programs\n").unwrap_or_default();
     ensure!(
         text.contains("test result: "),
         "the suite did not come to its end; the kernel's console:\n{}",
         output.console
     );
-    Ok(read(text))
+    let programs = serde_json::from_str(programs).with_context(|| programs.to_owned())?;
+    Ok(Results {
+        programs,
+        ..read(text)
+    })
+}
+
+/// The programs of this package, as far as they are built.
+fn programs(suite: &Path) -> Result<Vec<PathBuf>> {
+    let built = suite.parent().and_then(Path::parent);
+    let built = built.context("the suite has no folder")?;
+    let manifest = std::fs::read_to_string(paths::root().join("tests/Cargo.toml"))?;
+    let sections = manifest.split("[[bin]]").skip(1);
+    let names = sections.filter_map(|section| {
+        let (_, name) = section.split_once("name = \"")?;
+        Some(name.split_once('"')?.0)
+    });
+    let paths = names.map(|name| built.join(name));
+    Ok(paths.filter(|path| path.is_file()).collect())
 }
 
 /// Where a file of the target folder lies in the guest's copy.

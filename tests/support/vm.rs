@@ -95,7 +95,8 @@ pub fn boot(series: &str, files: &Tree, within: Duration) -> Result<Output> {
     let mut guest = start(&paths::guest_kernel(series)?, &initramfs, &console)?;
 
     let lines = guest.stdout.take().context("the guest has no output")?;
-    let reader = thread::spawn(move || pass_on(lines));
+    let name = series.to_owned();
+    let reader = thread::spawn(move || pass_on(&name, lines));
     let ended = wait::until("the end of the guest", within, || Ok(guest.try_wait()?));
     if ended.is_err() {
         guest.kill()?;
@@ -151,12 +152,12 @@ fn start(kernel: &Path, initramfs: &Path, console: &Path) -> Result<Child> {
     qemu.spawn().with_context(|| format!("cannot start {QEMU}"))
 }
 
-fn pass_on(lines: impl Read) -> String {
+fn pass_on(series: &str, lines: impl Read) -> String {
     let mut text = String::new();
     for line in BufReader::new(lines).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
         if !line.starts_with(END) {
-            println!("guest: {line}");
+            println!("guest {series}: {line}");
         }
         text = text + &line + "\n";
     }

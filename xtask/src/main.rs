@@ -8,6 +8,7 @@ mod bench;
 mod build;
 mod dist;
 mod fuzz;
+mod kernels;
 mod run;
 mod setup;
 mod shell;
@@ -70,6 +71,8 @@ enum Task {
     },
     /// Run a command in a virtual machine with another kernel
     Vm(vm::Options),
+    /// Write or compare the tables of kernels and programs
+    Kernels(kernels::Options),
     /// Feed the fuzz targets for a while
     Fuzz(fuzz::Options),
     /// Watch the daemon's memory and losses under mixed load
@@ -85,7 +88,10 @@ fn main() -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let outcome = match Arguments::parse().command {
         Task::Setup { level } => setup::setup(level).map(done),
-        Task::BuildEbpf => build::build_ebpf().map(done),
+        Task::BuildEbpf => build::build_ebpf()
+            .and_then(|()| kernels::sizes())
+            .map(|sizes| print!("{sizes}"))
+            .map(done),
         Task::Build { debug: false } => build::build(Profile::Release).map(done),
         Task::Build { debug: true } => build::build(Profile::Debug).map(done),
         Task::Dist => dist::dist().map(done),
@@ -93,6 +99,7 @@ fn main() -> ExitCode {
         Task::Test { suites } => test::test(&suites),
         Task::Bench { rounds } => bench::bench(rounds).map(done),
         Task::Vm(options) => vm::vm(&options).map(done),
+        Task::Kernels(options) => kernels::kernels(&options).map(done),
         Task::Fuzz(options) => fuzz::fuzz(&options).map(done),
         Task::Soak(options) => soak::soak(&options).map(done),
         Task::Ci { suites } => test::ci(&suites),

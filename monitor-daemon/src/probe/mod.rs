@@ -23,6 +23,7 @@ use monitor_common::syscall::{self, CALLS, Call};
 
 pub use btf::BtfError;
 pub use guard::Refused;
+pub use object::Cost;
 pub use provider::Tier;
 pub use ring::Rings;
 
@@ -395,6 +396,11 @@ impl Probes {
     /// What serves each kind, and what it cannot see.
     pub fn coverage(&self) -> &[Coverage] {
         &self.coverage
+    }
+
+    /// What each program costs the kernel.
+    pub fn costs(&self) -> Vec<Cost> {
+        self.object.costs()
     }
 
     /// The rings, once.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
@@ -17,6 +18,22 @@ use super::{ProbeError, Request};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/monitor.o"));
 
+/// Bytes of an instruction.
+const INSTRUCTION: u32 = 8;
+
+/// What a program costs the kernel.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    /// The program's name in the object.
+    pub program: &'static str,
+    /// Instructions that are left of it, dead ones removed; `None` where the kernel does not tell.
+    pub instructions: Option<u32>,
+    /// Instructions that the verifier looked at; `None` before 5.16.
+    pub verified: Option<u32>,
+    /// Time to load and attach it.
+    pub time: Duration,
+}
+
 /// The object with its maps in the kernel; programs are loaded one by one.
 pub(super) struct Object {
     ebpf: Ebpf,
@@ -25,6 +42,8 @@ pub(super) struct Object {
     attached: Vec<&'static str>,
     /// Root of the unified hierarchy of cgroups.
     cgroups: Option<PathBuf>,
+    /// How long each program took to load, the last time it did.
+    times: Vec<(&'static str, Duration)>,
     /// What `OPERATIONS` has to hold, where that is not 0.
     operations: BTreeMap<u32, u64>,
 }
@@ -63,6 +82,7 @@ impl Object {
             btf: None,
             attached: Vec::new(),
             cgroups: request.cgroups.clone(),
+            times: Vec::new(),
             operations: BTreeMap::new(),
         };
         object.resume()?;
@@ -86,6 +106,7 @@ impl Object {
             .ebpf
             .program_mut(name)
             .ok_or("the object has no such program")?;
+        let begin = Instant::now();
         let done = match hook {
             Hook::Cgroup(_) => {
                 let root = self.cgroups.as_deref();
@@ -100,8 +121,31 @@ impl Object {
             unload(program);
             return Err(refusal(&error));
         }
+        self.times.retain(|(other, _)| *other != name);
+        self.times.push((name, begin.elapsed()));
         self.attached.push(name);
         Ok(())
+    }
+
+    /// What the programs in the kernel cost it, in the order in which they came there.
+    pub(super) fn costs(&self) -> Vec<Cost> {
+        let times = self.times.iter();
+        let loaded = times.filter(|(name, _)| self.attached.contains(name));
+        let cost = |(name, time): &(&'static str, Duration)| {
+            let told = self
+                .ebpf
+                .program(name)
+                .and_then(|program| program.info().ok());
+            Cost {
+                program: name,
+                instructions: told
+                    .as_ref()
+                    .and_then(|told| Some(told.size_translated()? / INSTRUCTION)),
+                verified: told.and_then(|told| told.verified_instruction_count()),
+                time: *time,
+            }
+        };
+        loaded.map(cost).collect()
     }
 
     /// Forgets what only attaching needs.

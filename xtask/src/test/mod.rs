@@ -18,11 +18,15 @@ use serde_json::Value;
 
 use crate::build::{self, Profile};
 use crate::setup::{self, Level};
-use crate::{dist, shell};
+use crate::{dist, kernels, shell};
 use tally::Tally;
 
 /// Suites whose tests share nothing on the host, so they may run side by side.
 const PARALLEL: [&str; 1] = ["conformance"];
+/// The suite that runs on other kernels too, and says what was found there.
+const ON_KERNELS: &str = "e2e";
+/// Its cases that do so.
+const GUESTS: &str = "kernels::passes_on_";
 /// Suites that install what is delivered.
 const INSTALLING: [&str; 1] = ["e2e"];
 
@@ -85,8 +89,29 @@ fn run_suites(suites: &[String], tally: &mut Tally) -> Result<()> {
         } else {
             &["--test-threads=1"]
         };
-        cargo_test(&["--package=monitor-tests", "--test", suite], alone, tally)?;
+        let package = ["--package=monitor-tests", "--test", suite];
+        if suite == ON_KERNELS {
+            on_kernels(&package, tally)?;
+        } else {
+            cargo_test(&package, alone, tally)?;
+        }
     }
+    Ok(())
+}
+
+/// The suite on this machine's own kernel; then in guests, which share nothing, two at once; then
+/// the tables of what was found.
+fn on_kernels(package: &[&str], tally: &mut Tally) -> Result<()> {
+    let before = (tally.passed, tally.failed, tally.skipped);
+    cargo_test(package, &["--test-threads=1", "--skip", GUESTS], tally)?;
+    kernels::keep_native(
+        tally.passed.wrapping_sub(before.0),
+        tally.failed - before.1,
+        tally.skipped - before.2,
+    )?;
+    cargo_test(package, &["--test-threads=2", GUESTS], tally)?;
+    let compared = kernels::check().inspect_err(|error| eprintln!("error: {error:#}"));
+    tally.check("tables of kernels and programs", compared.is_ok());
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod coverage;
 mod facts;
+mod programs;
 
 use std::fmt::Write as _;
 use std::io;
@@ -38,9 +39,18 @@ pub(super) struct Arguments {
     /// How the result is printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Instead, what each program costs the kernel: instructions, those that its verifier looked
+    /// at, and the time to load it.
+    #[arg(long)]
+    programs: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
+    if arguments.programs {
+        check_privileges()?;
+        let report = programs::report(arguments.format);
+        return print(&report.map_err(|error| Error::Watch(error.into()))?);
+    }
     let config = Config::load(arguments.config.as_deref())?;
     let mut facts = facts::gather(Path::new("/"), &config.docker.socket);
     let fit = facts.iter().all(|fact| fact.verdict != Verdict::Fail);

@@ -1,0 +1,97 @@
+//! What each program costs the kernel: `doctor --programs`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::Format;
+use crate::probe::{Cost, Coverage, ProbeError, Probes, Request, Tier};
+
+/// Loads all programs as `run` would, and tells what they cost.
+///
+/// # Errors
+///
+/// The kernel lacks something without which no kind at all is served.
+pub(super) fn report(format: Format) -> Result<String, ProbeError> {
+    let probes = Probes::load(&Request::default())?;
+    let programs = probes.costs();
+    Ok(match format {
+        Format::Text => text(&programs),
+        Format::Json => {
+            let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+            format!("{:#}\n", json(&release, &programs, probes.coverage()))
+        }
+    })
+}
+
+fn text(programs: &[Cost]) -> String {
+    let number = |count: Option<u32>| count.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    let mut text = format!(
+        "{:<24} {:>12} {:>9} {:>8}\n",
+        "program", "instructions", "verified", "ms"
+    );
+    for program in programs {
+        let _ = writeln!(
+            text,
+            "{:<24} {:>12} {:>9} {:>8.1}",
+            program.program,
+            number(program.instructions),
+            number(program.verified),
+            milliseconds(program.time)
+        );
+    }
+    text
+}
+
+fn json(release: &str, programs: &[Cost], coverage: &[Coverage]) -> Value {
+    let kinds: Map<String, Value> = coverage
+        .iter()
+        .map(|kind| {
+            (
+                kind.kind.name().to_owned(),
+                json!(kind.tier.map(Tier::name)),
+            )
+        })
+        .collect();
+    let programs: Vec<Value> = programs
+        .iter()
+        .map(|program| {
+            json!({
+                "name": program.program,
+                "instructions": program.instructions,
+                "verified": program.verified,
+                "ms": milliseconds(program.time),
+            })
+        })
+        .collect();
+    json!({"kernel": release.trim(), "kinds": kinds, "programs": programs})
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_does_not_tell_is_no_zero() {
+        let program = Cost {
+            program: "fork",
+            instructions: Some(120),
+            verified: None,
+            time: Duration::from_micros(1500),
+        };
+        let line = "fork                              120         ?      1.5";
+        assert_eq!(
+            text(std::slice::from_ref(&program)).lines().nth(1),
+            Some(line)
+        );
+        let json = json("5.10.0\n", &[program], &[]);
+        assert_eq!(json["kernel"], "5.10.0");
+        assert_eq!(json["programs"][0]["verified"], Value::Null);
+    }
+}

@@ -1,5 +1,5 @@
 //! Why a kernel program gave up on a record: one counter per CPU, [`Kind`](crate::Kind) and
-//! reason, so nothing is lost in silence.
+//! reason, so nothing is lost in silence; and one by cgroup and kind, so that it is known whose.
 
 /// Why a record did not reach the daemon. Numbers are part of the ABI.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,4 +39,8 @@ impl LossReason {
 /// `kind * LOSS_STRIDE + reason`.
 pub const LOSS_STRIDE: u32 = 4;
 /// Entries of the loss array, and of the per-CPU array of records kept (indexed by kind).
-pub const KINDS_MAX: u32 = 32;
+pub const KINDS_MAX: u32 = 64;
+/// Entries of the map of losses by cgroup, whose key is the cgroup's id and the number of the
+/// kind: more than the cgroups of a busy host that can lose at once, each with a few kinds. What
+/// was counted longest ago leaves first; it is still in the array of losses.
+pub const LOST_CGROUPS_MAX: u32 = 4096;

@@ -11,5 +11,6 @@ pub mod output;
 pub mod probe;
 pub mod process;
 pub mod record;
+pub mod selfcheck;
 pub mod users;
 pub mod watch;

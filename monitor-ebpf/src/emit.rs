@@ -1,14 +1,23 @@
 //! The rings, and the count of what went in and what was lost.
 
+use core::arch::asm;
+
+use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_ringbuf_output;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{PerCpuArray, RingBuf};
+use aya_ebpf::maps::{LruHashMap, PerCpuArray, RingBuf};
 use monitor_common::Kind;
-use monitor_common::loss::{KINDS_MAX, LOSS_STRIDE, LossReason};
+use monitor_common::loss::{KINDS_MAX, LOSS_STRIDE, LOST_CGROUPS_MAX, LossReason};
 
-/// What is rare and must not be lost: processes and cgroups.
+use crate::read::{Probed, current};
+use crate::task;
+
+/// What must not be lost, for all else is joined with it: processes and cgroups.
 #[map]
 static LIFECYCLE: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+/// What is rare unless somebody wants it not to be: ids, namespaces, signals, and execs that fail.
+#[map]
+static CONTROL: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 /// What comes in floods: files and network.
 #[map]
 static BULK: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
@@ -16,32 +25,68 @@ static BULK: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX * LOSS_STRIDE, 0);
 #[map]
 static KEPT: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX, 0);
+/// Losses by cgroup and kind.
+#[map]
+static LOST_BY_CGROUP: LruHashMap<[u64; 2], u64> = LruHashMap::with_max_entries(LOST_CGROUPS_MAX, 0);
+
+/// The ring that a record goes into.
+#[derive(Clone, Copy)]
+pub enum Lane {
+    Lifecycle,
+    Control,
+    Bulk,
+}
 
 /// The kinds that come in floods, a bit for each.
-const BULK_KINDS: u32 = {
-    let kinds = [
-        Kind::Open,
-        Kind::Connect,
-        Kind::Socket,
-        Kind::Symlink,
-        Kind::Link,
-        Kind::Dup,
-        Kind::Send,
-        Kind::Remove,
-        Kind::Rename,
-        Kind::Mode,
-        Kind::Mkdir,
-        Kind::Accept,
-        Kind::Bind,
-        Kind::Call,
-    ];
+const BULK_KINDS: u64 = bits(&[
+    Kind::Open,
+    Kind::Connect,
+    Kind::Socket,
+    Kind::Symlink,
+    Kind::Link,
+    Kind::Dup,
+    Kind::Send,
+    Kind::Remove,
+    Kind::Rename,
+    Kind::Mode,
+    Kind::Mkdir,
+    Kind::Accept,
+    Kind::Bind,
+    Kind::Call,
+]);
+/// The kinds that everything else is joined with.
+const LIFECYCLE_KINDS: u64 = bits(&[
+    Kind::Exec,
+    Kind::Fork,
+    Kind::Exit,
+    Kind::CgroupMkdir,
+    Kind::CgroupRmdir,
+    Kind::CgroupAttach,
+]);
+
+const fn bits(kinds: &[Kind]) -> u64 {
     let (mut bits, mut index) = (0, 0);
     while index < kinds.len() {
-        bits |= 1 << kinds[index] as u32;
+        bits |= 1 << kinds[index] as u64;
         index += 1;
     }
     bits
-};
+}
+
+impl Lane {
+    /// Where records of a kind go, by its number.
+    #[inline(always)]
+    pub fn of(kind: u32) -> Self {
+        let bit = 1u64 << (kind & 63);
+        if BULK_KINDS & bit != 0 {
+            Self::Bulk
+        } else if LIFECYCLE_KINDS & bit != 0 {
+            Self::Lifecycle
+        } else {
+            Self::Control
+        }
+    }
+}
 
 /// How a body ends; `Ok` also when there was nothing to report.
 pub type Outcome = Result<(), LossReason>;
@@ -57,30 +102,23 @@ pub fn settle(kind: Kind, outcome: Outcome) -> i32 {
 pub fn settle_number(kind: u32, outcome: Outcome) -> i32 {
     if let Err(reason) = outcome {
         bump(&LOSSES, kind * LOSS_STRIDE + reason as u32);
+        lost_by_cgroup(kind);
     }
     0
 }
 
-/// Copies `len` bytes of a finished record into its ring.
+/// Copies `len` bytes of a finished record into a ring.
 ///
 /// # Safety
 /// `record` points to `len` initialised bytes of a map value.
 #[inline(always)]
-pub unsafe fn output(kind: u32, record: *const u8, len: u32) -> Outcome {
-    let record = record.cast_mut();
-    // SAFETY: the helper takes the map by its definition; the verifier checks memory and length.
-    // One call for each map: old verifiers do not take a choice of maps.
+pub unsafe fn output(lane: Lane, kind: u32, record: *const u8, len: u32) -> Outcome {
+    // SAFETY: the caller's. One call for each map: old verifiers do not take a choice of maps.
     let failed = unsafe {
-        if BULK_KINDS >> (kind & 31) & 1 != 0 {
-            bpf_ringbuf_output(
-                (&raw const BULK).cast_mut().cast(),
-                record.cast(),
-                len.into(),
-                0,
-            )
-        } else {
-            let ring = (&raw const LIFECYCLE).cast_mut();
-            bpf_ringbuf_output(ring.cast(), record.cast(), len.into(), 0)
+        match lane {
+            Lane::Bulk => into(&BULK, record, len),
+            Lane::Lifecycle => into(&LIFECYCLE, record, len),
+            Lane::Control => into(&CONTROL, record, len),
         }
     };
     if failed != 0 {
@@ -90,7 +128,14 @@ pub unsafe fn output(kind: u32, record: *const u8, len: u32) -> Outcome {
     Ok(())
 }
 
-/// Writes a record of fixed size and a rare kind in place: `fill` must set every byte.
+#[inline(always)]
+unsafe fn into(ring: &RingBuf, record: *const u8, len: u32) -> i64 {
+    let ring = (&raw const *ring).cast_mut();
+    // SAFETY: the helper takes the map by its definition; the verifier checks memory and length.
+    unsafe { bpf_ringbuf_output(ring.cast(), record.cast_mut().cast(), len.into(), 0) }
+}
+
+/// Writes a record of fixed size and a lifecycle kind in place: `fill` must set every byte.
 #[inline(always)]
 pub fn write<T: 'static>(kind: Kind, fill: impl FnOnce(*mut T)) -> Outcome {
     let Some(mut entry) = LIFECYCLE.reserve::<T>(0) else {
@@ -113,5 +158,26 @@ fn bump(counters: &PerCpuArray<u64>, index: u32) {
         // SAFETY: a checked map value of this CPU. A program that preempts between load and store
         // can make the count one short, never wrong otherwise.
         unsafe { *counter += 1 };
+    }
+}
+
+/// Counts a loss for the cgroup of the current task. What cannot be counted here (another CPU has
+/// the same bucket) is still among [`LOSSES`].
+#[inline(always)]
+fn lost_by_cgroup(kind: u32) {
+    // SAFETY: probed.
+    let cgroup = unsafe { task::cgroup::<Probed>(current()) };
+    let key = [cgroup, u64::from(kind)];
+    let mut counter = LOST_BY_CGROUP.get_ptr_mut(&key);
+    if counter.is_none() {
+        // Another CPU may do the same at this moment: one of both makes the entry.
+        let _exists = LOST_BY_CGROUP.insert(&key, &0, BPF_NOEXIST.into());
+        counter = LOST_BY_CGROUP.get_ptr_mut(&key);
+    }
+    if let Some(counter) = counter {
+        // SAFETY: aligned memory of a map value, checked by the verifier.
+        unsafe {
+            asm!("lock *(u64 *)({word} + 0) += {one}", word = in(reg) counter, one = in(reg) 1u64);
+        }
     }
 }

@@ -8,7 +8,7 @@ use monitor_common::syscall::Operation;
 use monitor_common::{ARGS_MAX, ENV_MAX, Flags, Kind, Slot};
 
 use crate::call;
-use crate::emit::{Outcome, settle};
+use crate::emit::{Lane, Outcome, settle};
 use crate::file::{self, AT_FDCWD};
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed};
@@ -174,7 +174,8 @@ pub fn exec_failed(record: &Record<COMMON>, call: &Call, dirfd: i32, path: u64) 
         (*body).env_len = 0;
     }
     file::passed(record, Origin::User, path as Pointer, dirfd);
-    record.emit(Kind::Exec)
+    // Trying names that are not there is cheap, and must not push out programs that do run.
+    record.emit_into(Lane::Control, Kind::Exec as u32)
 }
 
 /// `sched_process_fork(struct task_struct *parent, struct task_struct *child)`, 5.10 and later:

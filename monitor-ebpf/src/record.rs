@@ -9,7 +9,7 @@ use aya_ebpf::helpers::generated::{
 };
 use monitor_common::{Flags, Header, Kind, PATH_MAX, SLOTS, Slot};
 
-use crate::emit::{self, Outcome};
+use crate::emit::{self, Lane, Outcome};
 use crate::read::{Pointer, Read, Typed, current};
 use crate::scratch::{self, COMMON, Scratch};
 use crate::task;
@@ -173,13 +173,19 @@ impl<const SIZE: usize> Record<SIZE> {
     /// [`Record::emit`] for a kind by its number.
     #[inline(always)]
     pub fn emit_number(&self, kind: u32) -> Outcome {
+        self.emit_into(Lane::of(kind), kind)
+    }
+
+    /// [`Record::emit_number`] into a ring that is not the kind's own.
+    #[inline(always)]
+    pub fn emit_into(&self, lane: Lane, kind: u32) -> Outcome {
         // SAFETY: all bytes below `used` were set.
         unsafe {
             let used = (&raw const (*self.slot).used)
                 .read_volatile()
                 .min(SIZE as u64) as u32;
             (*self.header()).len = used;
-            emit::output(kind, (&raw const (*self.slot).record).cast(), used)
+            emit::output(lane, kind, (&raw const (*self.slot).record).cast(), used)
         }
     }
 

@@ -69,9 +69,13 @@ pub unsafe fn id_for_current(task: Pointer) -> u32 {
     }
 }
 
+/// The task's cgroup in the hierarchy that tells containers apart.
+///
+/// # Safety
+/// As for [`Read::at`].
 #[inline(always)]
-unsafe fn cgroup<R: Read>(task: Pointer) -> u64 {
-    // SAFETY: as for `describe`.
+pub unsafe fn cgroup<R: Read>(task: Pointer) -> u64 {
+    // SAFETY: the caller's.
     unsafe {
         let set: Pointer = R::get(task, &TASK_CGROUPS);
         let cgroup: Pointer = if present(&CGROUP_STATE) {

@@ -46,6 +46,7 @@ pub use flat::{FlatEvent, FlatEventError};
 pub use limits::LoadLimits;
 pub use lint::{EXPLAINED_CODES, Example, ExplainedCode, LintGroup, LintOptions};
 pub use load::{Loaded, Matching, Options, RulesFile, SuggestedOutput, load};
+pub use nearest::{all_near, nearest};
 pub use policy::{EnvironmentNames, Match, Output, Policy, Rule, Scratch};
 pub use priority::Priority;
 pub use report::{Color, FileReport};

@@ -1,6 +1,8 @@
 //! How much rules files may ask for: files come from many hands, and a mistake or malice in one
 //! must not take the memory or the time of the host.
 
+use crate::condition::Nesting;
+
 /// Limits of loading. What goes over one is an error that names it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LoadLimits {
@@ -23,8 +25,24 @@ pub struct LoadLimits {
     pub regexes: usize,
     /// Nesting of parentheses in a condition, at most 1000, which is Falco's.
     pub nesting: usize,
+    /// Nesting of transformers in a condition, at most 32.
+    pub transformers: usize,
+    /// Macros of which each uses the next, at most 1000.
+    pub macro_chain: usize,
+    /// Nesting of a condition with its macros, at most 1000: evaluation recurses that deep.
+    pub height: usize,
     /// Errors of a file that are told, and as many warnings.
     pub diagnostics: usize,
+}
+
+impl LoadLimits {
+    /// How deep conditions may be nested.
+    pub(crate) fn of_conditions(&self) -> Nesting {
+        Nesting {
+            parentheses: self.nesting,
+            transformers: self.transformers,
+        }
+    }
 }
 
 impl Default for LoadLimits {
@@ -39,6 +57,9 @@ impl Default for LoadLimits {
             total_condition_bytes: 32 << 20,
             regexes: 1000,
             nesting: 1000,
+            transformers: 32,
+            macro_chain: 1000,
+            height: 1000,
             diagnostics: 200,
         }
     }

@@ -104,7 +104,9 @@ pub fn load(files: &[RulesFile<'_>], options: &Options) -> Loaded {
             starts,
             kind,
         } = apply(&mut store, index, file.text, &options.limits);
-        allowed.push(Allowed::new(index, file.text, &starts));
+        let comments = Allowed::new(index, file.text, &starts);
+        findings.extend_from_slice(comments.findings());
+        allowed.push(comments);
         kinds.push(kind);
         let result = compile::compile(&store, options);
         // A warning belongs to the file it is in; an error to the file that brings it about.
@@ -191,12 +193,15 @@ fn apply(store: &mut Store, index: usize, text: &str, limits: &LoadLimits) -> Ap
     let FileItems {
         items,
         mut findings,
-        broken_macros,
+        broken,
         starts,
         kind,
     } = rules::read(index, text, limits);
-    for name in broken_macros {
-        store.add_broken_macro(name);
+    if findings.iter().any(|found| found.code == Code::YamlParse) {
+        store.add_broken_file();
+    }
+    for (kind, name) in broken {
+        store.add_broken(kind, name);
     }
     let mut errors = 0;
     for item in items {

@@ -1,5 +1,7 @@
 //! Finds the name that was probably meant.
 
+use std::cmp::Reverse;
+
 /// Longest name that is looked at, in bytes.
 const MAX_LENGTH: usize = 100;
 
@@ -11,23 +13,35 @@ pub(crate) fn hint<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) ->
     nearest(name, candidates).map(|found| format!("did you mean `{found}`?"))
 }
 
-/// The candidate with the least edits from `name`, at most a third of its length.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+/// The candidate with the least edits from `name`, at most a third of its length; of equals that
+/// which goes on like it for longest, and of those the first.
+pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    all_near(name, candidates).into_iter().next()
+}
+
+/// All candidates that may have been meant, the nearest first.
+pub fn all_near<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let limit = (name.chars().count() / 3).clamp(1, 4);
     if name.len() > MAX_LENGTH {
-        return None;
+        return Vec::new();
     }
     let name = name.to_ascii_lowercase();
-    let near = candidates
+    let mut near: Vec<(usize, &str)> = candidates
         .filter(|candidate| candidate.len().abs_diff(name.len()) <= limit)
         .take(MAX_CANDIDATES)
         .map(|candidate| (distance(&name, &candidate.to_ascii_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= limit);
-    near.min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .filter(|(distance, _)| *distance <= limit)
+        .collect();
+    near.sort_by_key(|(distance, candidate)| (*distance, Reverse(common(&name, candidate))));
+    near.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// How many letters two texts begin with alike.
+fn common(name: &str, candidate: &str) -> usize {
+    let pairs = name.chars().zip(candidate.chars());
+    pairs
+        .take_while(|(one, other)| *one == other.to_ascii_lowercase())
+        .count()
 }
 
 /// Edits (insert, remove, replace, swap of neighbours).

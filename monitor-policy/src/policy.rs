@@ -234,8 +234,8 @@ impl Policy {
         let Reading { memory, rules } = reading;
         let mut frame = Frame::with_matchers(&self.graph, &self.matchers, event, view, memory);
         rules.copy_from(class.always());
-        for matcher in class.matchers() {
-            frame.look(*matcher, |test| class.add(test, rules));
+        for look in class.looks() {
+            frame.look_all(look, |test| class.add(test, rules));
         }
         Read { frame, rules }
     }

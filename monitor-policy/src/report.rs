@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::load::RulesFile;
+use crate::source::line_and_column;
 
 /// So much of a line is shown before and behind what is wrong, in bytes.
 const LONG_LINE: usize = 2000;
@@ -78,19 +79,33 @@ impl FileReport {
 
     /// The report of a file that could not be read; `reason` is the system's.
     pub fn unreadable(name: &str, reason: &str) -> Self {
+        let message = format!("cannot read the file: {reason}");
+        Self::refused(RulesFile { name, text: "" }, 0, message, None)
+    }
+
+    /// The report of a file that is no text: `text` is what can be shown of it, with other
+    /// characters for as many bytes, the first of which stand at `offset`.
+    pub fn no_text(name: &str, text: &str, offset: usize, byte: u8) -> Self {
+        let message = format!("the file is no text in UTF-8: byte 0x{byte:02x}");
+        let help = "save the file as UTF-8; in comments other encodings are accepted".to_owned();
+        Self::refused(RulesFile { name, text }, offset, message, Some(help))
+    }
+
+    fn refused(file: RulesFile<'_>, offset: usize, message: String, help: Option<String>) -> Self {
+        let (line, column) = line_and_column(file.text, offset);
         let found = Diagnostic {
             code: Code::FileRead,
-            message: format!("cannot read the file: {reason}"),
-            help: None,
-            file: name.to_owned(),
-            line: 1,
-            column: 1,
-            offset: 0,
+            message,
+            help,
+            file: file.name.to_owned(),
+            line,
+            column,
+            offset,
             length: 1,
             item: None,
             related: Vec::new(),
         };
-        Self::new(0, &[RulesFile { name, text: "" }], vec![found])
+        Self::new(0, &[file], vec![found])
     }
 
     /// The name of the file.

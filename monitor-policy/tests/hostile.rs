@@ -393,55 +393,76 @@ fn what_is_deep_can_be_tried() {
     assert_eq!(policy.evaluate(&event, &mut Scratch::default()).len(), 1);
 }
 
-#[test]
-fn limits_are_settings() {
-    let text = rule("R", "evt.type = openat and (fd.num > 2)");
+/// Sets a limit lower.
+type Change = fn(&mut LoadLimits);
+
+/// What is said of a file when that is done.
+fn refused(change: Change) -> String {
+    let macros = "- macro: m\n  condition: proc.name = x\n- macro: n\n  condition: m or m\n";
+    let condition = "evt.type = openat and (fd.num > 2) and n and tolower(toupper(proc.name)) = x";
+    let text = macros.to_owned() + &rule("R", condition);
     let file = RulesFile {
         name: "a",
         text: &text,
     };
-    let refused = |limits: LoadLimits| {
-        let options = Options {
-            limits,
-            ..Options::default()
-        };
-        let files = load(&[file], &options).files;
-        let errors = files.iter().flat_map(FileReport::errors);
-        errors
-            .map(|error| error.message.clone())
-            .collect::<Vec<_>>()
-            .join(", ")
+    let mut limits = LoadLimits::default();
+    change(&mut limits);
+    let options = Options {
+        limits,
+        ..Options::default()
     };
-    let with = |change: fn(&mut LoadLimits)| {
-        let mut limits = LoadLimits::default();
-        change(&mut limits);
-        refused(limits)
-    };
-    assert_eq!(with(|_| {}), "");
-    assert_eq!(
-        with(|limits| limits.file_bytes = 10),
-        "the file is longer than 10 bytes"
-    );
-    assert_eq!(
-        with(|limits| limits.items = 0),
-        "more than 0 rules, macros and lists"
-    );
-    assert_eq!(
-        with(|limits| limits.nesting = 0),
-        "parentheses are nested deeper than 0"
-    );
-    assert_eq!(with(|limits| limits.yaml_depth = 1), "nested deeper than 1");
-    assert_eq!(with(|limits| limits.yaml_nodes = 5), "more than 5 nodes");
-    let condition = with(|limits| limits.condition_bytes = 10);
-    assert!(
-        condition.starts_with("the condition is longer than 10 bytes"),
-        "{condition}"
-    );
-    let all = with(|limits| limits.total_condition_bytes = 10);
-    assert!(
-        all.starts_with("all conditions together are longer than 10 bytes"),
-        "{all}"
-    );
+    let files = load(&[file], &options).files;
+    let errors = files.iter().flat_map(FileReport::errors);
+    errors
+        .map(|error| error.message.clone())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[test]
+fn limits_are_settings() {
+    let cases: [(Change, &str); 11] = [
+        (|_| {}, ""),
+        (
+            |limits| limits.file_bytes = 10,
+            "the file is longer than 10 bytes",
+        ),
+        (
+            |limits| limits.items = 0,
+            "more than 0 rules, macros and lists",
+        ),
+        (
+            |limits| limits.nesting = 0,
+            "parentheses are nested deeper than 0",
+        ),
+        (
+            |limits| limits.transformers = 0,
+            "transformers are nested deeper than 0",
+        ),
+        (
+            |limits| limits.macro_chain = 1,
+            "more than 1 macros use each other in a chain",
+        ),
+        (
+            |limits| limits.height = 1,
+            "the condition is nested deeper than 1 with its macros",
+        ),
+        (|limits| limits.yaml_depth = 1, "nested deeper than 1"),
+        (|limits| limits.yaml_nodes = 5, "more than 5 nodes"),
+        (
+            |limits| limits.condition_bytes = 10,
+            "the condition is longer than 10 bytes",
+        ),
+        (
+            |limits| limits.total_condition_bytes = 10,
+            "all conditions together are longer than 10 bytes",
+        ),
+    ];
+    for (change, expected) in cases {
+        let said = refused(change);
+        assert!(said.starts_with(expected), "{said}");
+        assert_eq!(said.is_empty(), expected.is_empty(), "{said}");
+    }
 }
 
 /// Found by fuzzing: ancestors are gathered from what is given, not by counting up to its index.

@@ -5,6 +5,7 @@ use std::fs;
 use std::process::{Child, Command};
 
 use anyhow::{Context as _, Result, ensure};
+use monitor_tests::daemon::is_from;
 use monitor_tests::{daemon, http, skip, skip_if, wait};
 use serde_json::Value;
 
@@ -13,21 +14,48 @@ use crate::world::{PATIENCE, text, watch};
 
 const NEEDLES: usize = 200;
 
-/// Opens for as long as it lives, at most two minutes.
-const FLOOD: &str = "alarm 120; while (1) { open(my $file, q(<), q(/dev/null)) }";
+/// The smallest rings there are for floods; that of execs must hold what comes while others have
+/// the CPU.
+const RINGS: &str =
+    "rings:\n  lifecycle_bytes: 1048576\n  control_bytes: 65536\n  bulk_bytes: 65536\n";
 
-/// The smallest rings there are.
-const RINGS: &str = "rings:\n  lifecycle_bytes: 65536\n  bulk_bytes: 65536\n";
+/// What is repeated without end.
+struct Noise {
+    /// Perl, in a loop.
+    act: &'static str,
+    /// Kind of its records.
+    kind: &'static str,
+    /// What a rule says that wants them and matches none.
+    condition: &'static str,
+}
+
+const OPENS: Noise = Noise {
+    act: "open(my $file, q(<), q(/dev/null))",
+    kind: "open",
+    condition: "evt.type in (open, openat, openat2) and fd.name = /nonexistent",
+};
+const SIGNALS: Noise = Noise {
+    act: "kill(0, $$)",
+    kind: "control",
+    condition: "evt.type = kill and evt.arg.sig = SIGUSR2",
+};
+const FAILED_EXECS: Noise = Noise {
+    act: "syscall(59, $none, $none, 0)",
+    kind: "exec",
+    condition: "evt.type = execve and evt.failed = true and proc.name = none",
+};
 
 struct Flood(Vec<Child>);
 
 impl Flood {
     /// One process on each of these CPUs.
-    fn start(cpus: &[String]) -> Result<Self> {
+    fn start(act: &str, cpus: &[String]) -> Result<Self> {
         let mut flood = Self(Vec::new());
+        // For as long as it lives, at most two minutes.
+        let script = format!("alarm 120; my $none = q(/nonexistent); while (1) {{ {act} }}");
         for cpu in cpus {
             let mut perl = Command::new("taskset");
-            perl.args(["--cpu-list", cpu, "perl", "-e", FLOOD]);
+            perl.args(["--cpu-list", cpu, "perl", "-e", &script]);
             flood.0.push(perl.spawn()?);
         }
         Ok(flood)
@@ -45,6 +73,20 @@ impl Drop for Flood {
 
 #[test]
 fn losses_of_opens_are_counted_and_cost_no_exec() -> Result<()> {
+    flooded(&OPENS)
+}
+
+#[test]
+fn losses_of_signals_cost_no_exec() -> Result<()> {
+    flooded(&SIGNALS)
+}
+
+#[test]
+fn losses_of_execs_that_fail_cost_no_exec() -> Result<()> {
+    flooded(&FAILED_EXECS)
+}
+
+fn flooded(noise: &Noise) -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(skip::without(&["perl", "taskset"]));
     let port = http::free_port()?;
@@ -54,19 +96,19 @@ fn losses_of_opens_are_counted_and_cost_no_exec() -> Result<()> {
     let rules = format!(
         "- rule: needle\n  desc: a program\n  condition: evt.type = execve and proc.exepath = {}\n  \
          output: needle | args=%proc.args\n  priority: NOTICE\n\
-         - rule: open\n  desc: makes opens wanted\n  \
-         condition: evt.type in (open, openat, openat2) and fd.name = /nonexistent\n  \
-         output: open\n  priority: NOTICE\n",
-        needle.display()
+         - rule: noise\n  desc: makes the noise wanted\n  condition: {}\n  output: noise\n  \
+         priority: NOTICE\n",
+        needle.display(),
+        noise.condition,
     );
     let settings = format!("{RINGS}metrics:\n  listen: 127.0.0.1:{port}\n");
     let mut daemon = watch(&programs, &rules, &settings)?;
 
     let cpus = allowed_cpus()?;
     let cpus: Vec<String> = cpus.iter().cycle().take(2).map(u32::to_string).collect();
-    let flood = Flood::start(&cpus)?;
+    let flood = Flood::start(noise.act, &cpus)?;
     let before = wait::until("losses on each flooded CPU", PATIENCE, || {
-        let lost = lost(port, "open")?;
+        let lost = lost(port, noise.kind)?;
         let rose = |cpu: &String| lost.get(cpu).is_some_and(|count| *count > 0.0);
         Ok(cpus.iter().all(rose).then_some(lost))
     })?;
@@ -74,7 +116,7 @@ fn losses_of_opens_are_counted_and_cost_no_exec() -> Result<()> {
         succeed(Command::new(&needle).arg(number.to_string()))?;
     }
     let risen = wait::until("more losses", PATIENCE, || {
-        let now = lost(port, "open")?;
+        let now = lost(port, noise.kind)?;
         let rose = |cpu: &String| now.get(cpu) > before.get(cpu);
         Ok(cpus.iter().all(rose).then_some(now))
     });
@@ -86,12 +128,33 @@ fn losses_of_opens_are_counted_and_cost_no_exec() -> Result<()> {
     daemon.wait_for("the last needle", PATIENCE, |alert| {
         arguments(alert) == "last"
     })?;
-    let exec_losses = lost(port, "exec")?;
-    let found: Vec<String> = daemon.stop()?.iter().map(arguments).collect();
+    let told = daemon.wait_for("the alert of losses", PATIENCE, |alert| {
+        is_from(alert, "Monitor internal: events lost")
+    })?;
+    // Where the tests run in a container, that is not the host.
+    ensure!(
+        text(&told["output_fields"], "container.id") != "unknown",
+        "{told}"
+    );
+    let alerts = daemon.stop()?;
+    let needles = alerts.iter().filter(|alert| is_from(alert, "needle"));
+    let found: Vec<String> = needles.map(arguments).collect();
     let numbers = (0..NEEDLES).map(|number| number.to_string());
     let expected: Vec<String> = numbers.chain(["last".to_owned()]).collect();
-    ensure!(found == expected, "{exec_losses:?} of exec lost: {found:?}");
-    ensure!(exec_losses.values().sum::<f64>() == 0.0, "{exec_losses:?}");
+    ensure!(found == expected, "of execs: {found:?}");
+    check_told(noise, &alerts)
+}
+
+/// What was lost was told, and of what was not flooded nothing was.
+fn check_told(noise: &Noise, alerts: &[Value]) -> Result<()> {
+    let told = alerts.iter().map(|alert| &alert["output_fields"]);
+    let told: Vec<&str> = told.map(|fields| text(fields, "lost.kinds")).collect();
+    let told: Vec<&str> = told.into_iter().filter(|kinds| !kinds.is_empty()).collect();
+    let flooded = |kinds: &&str| {
+        let kind = kinds.split_once(':').map_or("", |(kind, _)| kind);
+        kind == noise.kind && !kinds.contains(',')
+    };
+    ensure!(told.iter().all(flooded), "of {}: {told:?}", noise.kind);
     Ok(())
 }
 

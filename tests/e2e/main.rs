@@ -19,6 +19,7 @@ mod defaults;
 mod digest;
 mod dist;
 mod first;
+mod flood;
 mod guest;
 mod host;
 mod hung;

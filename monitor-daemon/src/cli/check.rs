@@ -4,7 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use monitor_policy::{Code, FileReport, LintGroup, LintOptions, Options, RulesFile, Severity};
+use monitor_policy::{
+    Code, FileReport, LintGroup, LintOptions, Options, RulesFile, Severity, nearest,
+};
 
 use super::Format;
 use super::error::Error;
@@ -31,6 +33,9 @@ pub(super) struct Arguments {
     /// Rules files, or folders of them.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Configuration file, for its limits and static fields; see `run`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How the result is printed; json: an array with one entry a file, in Falco's shape.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -65,13 +70,19 @@ fn warning(name: &str) -> Result<Code, String> {
             Severity::Error => Err("an error cannot be silenced".to_owned()),
         };
     }
-    let near = warnings.min_by_key(|code| strsim::damerau_levenshtein(name, code.name()));
-    let near = near.map_or("", |code| code.name());
-    Err(format!("no such warning; did you mean {near}?"))
+    let near = nearest(name, warnings.map(|code| code.name()));
+    Err(match near {
+        Some(near) => format!("no such warning; did you mean {near}?"),
+        None => "no such warning; `docs/reference/diagnostics.md` has all".to_owned(),
+    })
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let mut reports = check(policies::read(&arguments.files)?, &options(arguments.lint));
+    let options = Options {
+        lint: lint(arguments.lint),
+        ..policies::options(arguments.config.as_deref())?
+    };
+    let mut reports = check(policies::read(&arguments.files)?, &options);
     for report in &mut reports {
         report.allow(&arguments.allow);
     }
@@ -89,18 +100,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     }
 }
 
-fn options(lint: Lint) -> Options {
+fn lint(lint: Lint) -> LintOptions {
     let group = match lint {
         Lint::None => LintGroup::None,
         Lint::Likely => LintGroup::Likely,
         Lint::All => LintGroup::All,
     };
-    Options {
-        lint: LintOptions {
-            group,
-            unfilled: UNFILLED,
-        },
-        ..Options::default()
+    LintOptions {
+        group,
+        unfilled: UNFILLED,
     }
 }
 
@@ -117,7 +125,7 @@ fn check(sources: Vec<Source>, options: &Options) -> Vec<FileReport> {
     let mut loaded = monitor_policy::load(&readable, options).files.into_iter();
     let reports = named.iter().filter_map(|(name, text)| match text {
         Ok(_) => loaded.next(),
-        Err(error) => Some(FileReport::unreadable(name, &error.to_string())),
+        Err(error) => Some(policies::unreadable(name, error)),
     });
     reports.collect()
 }
@@ -161,10 +169,17 @@ mod tests {
 
     use super::*;
 
+    fn likely() -> Options {
+        Options {
+            lint: lint(Lint::Likely),
+            ..Options::default()
+        }
+    }
+
     #[test]
     fn the_built_in_policies_have_nothing_to_mend() {
         for file in crate::default_policies::FILES {
-            let loaded = monitor_policy::load(&[*file], &options(Lint::Likely));
+            let loaded = monitor_policy::load(&[*file], &likely());
             let said: String = loaded
                 .files
                 .iter()
@@ -179,9 +194,7 @@ mod tests {
         let text = "- rule: R\n  desc: d\n  priority: notice\n  output: o\n  condition: evt.type = \
                     openat and evt.infra.docker.name exists\n";
         let file = RulesFile { name: "r", text };
-        let mut report = monitor_policy::load(&[file], &options(Lint::Likely))
-            .files
-            .remove(0);
+        let mut report = monitor_policy::load(&[file], &likely()).files.remove(0);
         let codes = |report: &FileReport| -> Vec<_> {
             report.warnings().iter().map(|found| found.code).collect()
         };

@@ -15,6 +15,7 @@ mod reference;
 mod rules;
 mod run;
 mod schema;
+mod self_check;
 mod selftest;
 mod test;
 mod top;
@@ -71,6 +72,8 @@ enum Command {
     #[command(hide = true)]
     Reference(reference::Arguments),
     #[command(hide = true)]
+    SelfCheck(self_check::Arguments),
+    #[command(hide = true)]
     SelftestAct(selftest::ActArguments),
 }
 
@@ -113,6 +116,10 @@ pub fn main() -> ExitCode {
         Command::Man(arguments) => completion::man(&arguments, Arguments::command()),
         Command::Reference(arguments) => reference::run(&arguments),
         Command::SelftestAct(arguments) => selftest::act(&arguments),
+        Command::SelfCheck(arguments) => {
+            self_check::run(&arguments);
+            Ok(())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -136,66 +143,73 @@ mod tests {
         }
     }
 
+    /// Command lines, and whether they are well-formed.
+    const LINES: &[(&str, bool)] = &[
+        ("run", true),
+        ("run --config c.yaml --policy a --policy b --alerts -", true),
+        ("run --policy", false),
+        ("check a.yaml b.yaml --format json", true),
+        (
+            "check a.yaml --lint all --allow LINT_REDEFINED --allow LOAD_UNUSED_LIST",
+            true,
+        ),
+        ("check a.yaml --allow LINT_REDEFINE", false),
+        ("check a.yaml --allow LOAD_ERR_VALIDATE", false),
+        ("check", false),
+        ("check a.yaml --format xml", false),
+        ("eval --policy a.yaml b.yaml --events -", true),
+        (
+            "eval --policy a.yaml --events e.jsonl --all --format json",
+            true,
+        ),
+        ("eval --condition evt.type=open --events -", true),
+        ("eval --condition x --policy y --events -", false),
+        ("eval --events -", false),
+        ("eval --policy a.yaml", false),
+        ("eval --cases -", true),
+        ("eval --cases a.jsonl --events b.jsonl", false),
+        ("eval --cases a.jsonl --policy b.yaml", false),
+        (
+            "explain Rule --policy a.yaml --event {} --format json",
+            true,
+        ),
+        ("explain --policy a.yaml", false),
+        ("doctor --format json", true),
+        ("selftest --format json", true),
+        ("test", true),
+        ("test my-rules a.yaml --format json", true),
+        ("test --config c.yaml", true),
+        ("test a.yaml --config c.yaml", true),
+        ("check a.yaml --config c.yaml", true),
+        ("eval --policy a.yaml --events - --config c.yaml", true),
+        ("eval --cases - --config c.yaml", false),
+        ("eval --condition x --events - --config c.yaml", false),
+        ("fields --format json", true),
+        ("top --once --interval 1.5 --sort matches", true),
+        ("top --address 127.0.0.1:1 --format json", true),
+        ("top --address 127.0.0.1:1 --config c.yaml", false),
+        ("top --interval 0", false),
+        ("rules --config c.yaml --policy a --policy b --kernel", true),
+        ("schema", true),
+        ("config --config c.yaml", true),
+        ("completion bash", true),
+        ("completion dos", false),
+        ("man out", true),
+        ("man", false),
+        ("reference fields", true),
+        ("reference nothing", false),
+        ("self-check open mkdir", true),
+        ("", false),
+    ];
+
     #[test]
     fn what_parses_and_what_does_not() {
-        let cases = [
-            ("run", true),
-            ("run --config c.yaml --policy a --policy b --alerts -", true),
-            ("run --policy", false),
-            ("check a.yaml b.yaml --format json", true),
-            (
-                "check a.yaml --lint all --allow LINT_REDEFINED --allow LOAD_UNUSED_LIST",
-                true,
-            ),
-            ("check a.yaml --allow LINT_REDEFINE", false),
-            ("check a.yaml --allow LOAD_ERR_VALIDATE", false),
-            ("check", false),
-            ("check a.yaml --format xml", false),
-            ("eval --policy a.yaml b.yaml --events -", true),
-            (
-                "eval --policy a.yaml --events e.jsonl --all --format json",
-                true,
-            ),
-            ("eval --condition evt.type=open --events -", true),
-            ("eval --condition x --policy y --events -", false),
-            ("eval --events -", false),
-            ("eval --policy a.yaml", false),
-            ("eval --cases -", true),
-            ("eval --cases a.jsonl --events b.jsonl", false),
-            ("eval --cases a.jsonl --policy b.yaml", false),
-            (
-                "explain Rule --policy a.yaml --event {} --format json",
-                true,
-            ),
-            ("explain --policy a.yaml", false),
-            ("doctor --format json", true),
-            ("selftest --format json", true),
-            ("test", true),
-            ("test my-rules a.yaml --format json", true),
-            ("test --config c.yaml", true),
-            ("test a.yaml --config c.yaml", false),
-            ("fields --format json", true),
-            ("top --once --interval 1.5 --sort matches", true),
-            ("top --address 127.0.0.1:1 --format json", true),
-            ("top --address 127.0.0.1:1 --config c.yaml", false),
-            ("top --interval 0", false),
-            ("rules --config c.yaml --policy a --policy b --kernel", true),
-            ("schema", true),
-            ("config --config c.yaml", true),
-            ("completion bash", true),
-            ("completion dos", false),
-            ("man out", true),
-            ("man", false),
-            ("reference fields", true),
-            ("reference nothing", false),
-            ("", false),
-        ];
-        for (line, parses) in cases {
+        for (line, parses) in LINES {
             let words = ["monitor-daemon"]
                 .into_iter()
                 .chain(line.split_whitespace());
             let result = Arguments::try_parse_from(words);
-            assert_eq!(result.is_ok(), parses, "{line}: {result:?}");
+            assert_eq!(result.is_ok(), *parses, "{line}: {result:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use monitor_policy::{FileReport, Loaded, Options, Policy, RulesFile};
 
 use super::error::Error;
 use super::print::color;
+use crate::config::Config;
 
 /// A rules file that could be found; its text, or why it cannot be read.
 #[derive(Debug)]
@@ -34,15 +35,31 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
     Ok(sources)
 }
 
-/// The text of a rules file. Old files have authors' names in other encodings: in lines that are
-/// comments these bytes do not matter, anywhere else a rule would silently mean something else.
-fn decode(bytes: Vec<u8>) -> io::Result<String> {
+/// Bytes that are no text.
+#[derive(Debug, thiserror::Error)]
+#[error("byte 0x{byte:02x} in line {line}, column {column} is no UTF-8; save the file as UTF-8")]
+pub(super) struct NoText {
+    pub(super) byte: u8,
+    /// Where it is, in bytes.
+    pub(super) offset: usize,
+    line: usize,
+    column: usize,
+    /// The file with a `?` for each byte that belongs to no character.
+    pub(super) shown: String,
+}
+
+/// The text of a rules file, or of its tests. Old files have authors' names in other encodings: in
+/// lines that are comments these bytes do not matter, anywhere else a rule would silently mean
+/// something else.
+pub(super) fn decode(bytes: Vec<u8>) -> io::Result<String> {
     let bytes = match String::from_utf8(bytes) {
         Ok(text) => return Ok(text),
         Err(error) => error.into_bytes(),
     };
-    let lines = bytes.split(|byte| *byte == b'\n');
-    for (number, line) in (1..).zip(lines) {
+    let mut start = 0;
+    for (number, line) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+        let offset = start;
+        start += line.len();
         let Err(error) = str::from_utf8(line) else {
             continue;
         };
@@ -52,14 +69,36 @@ fn decode(bytes: Vec<u8>) -> io::Result<String> {
         let (good, bad) = line
             .split_at_checked(error.valid_up_to())
             .unwrap_or_default();
-        let column = String::from_utf8_lossy(good).chars().count() + 1;
-        let byte = bad.first().copied().unwrap_or_default();
-        let message = format!(
-            "byte 0x{byte:02x} in line {number}, column {column} is no UTF-8; save the file as UTF-8"
-        );
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        let found = NoText {
+            byte: bad.first().copied().unwrap_or_default(),
+            offset: offset + good.len(),
+            line: number,
+            column: String::from_utf8_lossy(good).chars().count() + 1,
+            shown: masked(&bytes),
+        };
+        return Err(io::Error::new(io::ErrorKind::InvalidData, found));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The text with a `?` for each byte that belongs to no character, so that offsets stay.
+fn masked(bytes: &[u8]) -> String {
+    let chunks = bytes.utf8_chunks();
+    let text = chunks.map(|chunk| chunk.valid().to_owned() + &"?".repeat(chunk.invalid().len()));
+    text.collect()
+}
+
+/// The report of a file that cannot be read.
+pub(super) fn unreadable(name: &str, error: &io::Error) -> FileReport {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(NoText {
+            byte,
+            offset,
+            shown,
+            ..
+        }) => FileReport::no_text(name, shown, *offset, *byte),
+        None => FileReport::unreadable(name, &error.to_string()),
+    }
 }
 
 /// Names and texts of all rules files behind `paths`; without any, of the built-in policies.
@@ -78,6 +117,26 @@ pub(super) fn texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>, Error> {
         files.push((path.display().to_string(), text));
     }
     Ok(files)
+}
+
+/// How rules files are loaded for a look at them: within the limits of the configuration, with its
+/// static fields and with what it appends to outputs. What it drops by priority or switches off is
+/// looked at too.
+pub(super) fn options(config: Option<&Path>) -> Result<Options, Error> {
+    let Options {
+        suggested_output,
+        append_output,
+        static_fields,
+        limits,
+        ..
+    } = Config::load(config)?.rules;
+    Ok(Options {
+        suggested_output,
+        append_output,
+        static_fields,
+        limits,
+        ..Options::default()
+    })
 }
 
 /// Loads `paths`, or without any the built-in policies. Warnings go to standard error; so do
@@ -136,6 +195,8 @@ fn is_rules_file(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use monitor_policy::Color;
+
     use super::*;
 
     #[test]
@@ -149,6 +210,16 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "byte 0xe9 in line 2, column 12 is no UTF-8; save the file as UTF-8"
+        );
+        let report = unreadable("r.yaml", &error);
+        let found = &report.errors()[0];
+        assert_eq!((found.line, found.column, found.offset), (2, 12, 19));
+        assert!(
+            report
+                .render(Color::Never)
+                .contains("2 | - list: caf?\n  |            ^"),
+            "{}",
+            report.render(Color::Never)
         );
     }
 

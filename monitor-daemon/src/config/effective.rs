@@ -32,6 +32,7 @@ impl Config {
             Some(("metrics", name)) => self.metrics_value(name),
             Some(("docker", name)) => docker(&self.docker, name),
             Some(("rings", "lifecycle_bytes")) => self.rings.lifecycle.bytes().into(),
+            Some(("rings", "control_bytes")) => self.rings.control.bytes().into(),
             Some(("rings", "bulk_bytes")) => self.rings.bulk.bytes().into(),
             Some(("limits", name)) => limits::value(&self.rules.limits, name),
             _ => self.top(key),

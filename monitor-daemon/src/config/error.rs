@@ -98,19 +98,9 @@ fn explain(message: &str) -> String {
     if !section.is_empty() {
         let _ = write!(text, " in `{section}`");
     }
-    match nearest(unknown, &valid) {
+    match monitor_policy::nearest(unknown, valid.iter().copied()) {
         Some(name) => _ = write!(text, "; did you mean `{name}`?"),
         None => _ = write!(text, "; valid keys are `{}`", valid.join("`, `")),
     }
     text
-}
-
-/// The most similar name, if any is similar enough to be a slip of the keyboard.
-fn nearest<'a>(unknown: &str, names: &[&'a str]) -> Option<&'a str> {
-    names
-        .iter()
-        .map(|name| (strsim::jaro_winkler(unknown, name), *name))
-        .filter(|(similarity, _)| *similarity > 0.75)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, name)| name)
 }

@@ -154,7 +154,12 @@ pub const KEYS: &[Key] = &[
     key(
         "rings.lifecycle_bytes",
         "power of two, 65536 to 1073741824",
-        "Size of the kernel's buffer for processes, ids, namespaces, modules, cgroups and rare calls.",
+        "Size of the kernel's buffer for processes and cgroups.",
+    ),
+    key(
+        "rings.control_bytes",
+        "power of two, 65536 to 1073741824",
+        "Size of the kernel's buffer for ids, namespaces, modules, execs that fail and rare calls.",
     ),
     key(
         "rings.bulk_bytes",
@@ -213,6 +218,21 @@ pub const KEYS: &[Key] = &[
         "limits.nesting",
         "1 to 1000",
         "Nesting of parentheses in a condition.",
+    ),
+    key(
+        "limits.transformers",
+        "1 to 32",
+        "Nesting of transformers in a condition.",
+    ),
+    key(
+        "limits.macro_chain",
+        "1 to 1000",
+        "Macros of which each uses the next.",
+    ),
+    key(
+        "limits.height",
+        "1 to 1000",
+        "Nesting of a condition with its macros.",
     ),
     key(
         "limits.diagnostics",

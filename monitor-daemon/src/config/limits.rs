@@ -29,6 +29,12 @@ pub(super) struct RawLimits {
     #[serde(deserialize_with = "scalar")]
     nesting: Option<Bounded<1, 1000>>,
     #[serde(deserialize_with = "scalar")]
+    transformers: Option<Bounded<1, 32>>,
+    #[serde(deserialize_with = "scalar")]
+    macro_chain: Option<Bounded<1, 1000>>,
+    #[serde(deserialize_with = "scalar")]
+    height: Option<Bounded<1, 1000>>,
+    #[serde(deserialize_with = "scalar")]
     diagnostics: Option<Bounded<1, 100_000>>,
 }
 
@@ -45,6 +51,9 @@ impl RawLimits {
             total_condition_bytes: or(self.total_condition_bytes, default.total_condition_bytes),
             regexes: or(self.regexes, default.regexes),
             nesting: or(self.nesting, default.nesting),
+            transformers: or(self.transformers, default.transformers),
+            macro_chain: or(self.macro_chain, default.macro_chain),
+            height: or(self.height, default.height),
             diagnostics: or(self.diagnostics, default.diagnostics),
         }
     }
@@ -68,6 +77,9 @@ pub(super) fn value(limits: &LoadLimits, name: &str) -> Value {
         "total_condition_bytes" => limits.total_condition_bytes,
         "regexes" => limits.regexes,
         "nesting" => limits.nesting,
+        "transformers" => limits.transformers,
+        "macro_chain" => limits.macro_chain,
+        "height" => limits.height,
         "diagnostics" => limits.diagnostics,
         _ => return Value::Null,
     };

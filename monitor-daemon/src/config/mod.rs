@@ -130,9 +130,11 @@ pub struct Docker {
 /// Sizes of the kernel's event buffers, in bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rings {
-    /// `rings.lifecycle_bytes`: exec, fork, exit and cgroup events. Default 4 MiB.
+    /// `rings.lifecycle_bytes`: execs, forks, exits and cgroups. Default 4 MiB.
     pub lifecycle: RingBytes,
-    /// `rings.bulk_bytes`: file and network events. Default 8 MiB.
+    /// `rings.control_bytes`: ids, namespaces, signals, execs that fail. Default 1 MiB.
+    pub control: RingBytes,
+    /// `rings.bulk_bytes`: file and network events. Default 4 MiB.
     pub bulk: RingBytes,
 }
 

@@ -25,7 +25,9 @@ const DEFAULT_DOCKER_SOCKET: &str = "/var/run/docker.sock";
 const DEFAULT_METADATA_WAIT_MS: u64 = 500;
 const DEFAULT_QUEUE_BYTES: u64 = 8 << 20;
 const DEFAULT_LIFECYCLE: RingBytes = RingBytes::power(22);
-const DEFAULT_BULK: RingBytes = RingBytes::power(23);
+const DEFAULT_CONTROL: RingBytes = RingBytes::power(20);
+/// Twice as much holds twice the burst, but also delays an exec behind it twice as long.
+const DEFAULT_BULK: RingBytes = RingBytes::power(22);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "keys with values")]
@@ -105,9 +107,12 @@ struct RawDocker {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "keys with values")]
+#[expect(clippy::struct_field_names, reason = "the keys' own names")]
 struct RawRings {
     #[serde(deserialize_with = "scalar")]
     lifecycle_bytes: Option<RingBytes>,
+    #[serde(deserialize_with = "scalar")]
+    control_bytes: Option<RingBytes>,
     #[serde(deserialize_with = "scalar")]
     bulk_bytes: Option<RingBytes>,
 }
@@ -189,6 +194,7 @@ impl RawConfig {
             docker: docker.into_docker(),
             rings: Rings {
                 lifecycle: rings.lifecycle_bytes.unwrap_or(DEFAULT_LIFECYCLE),
+                control: rings.control_bytes.unwrap_or(DEFAULT_CONTROL),
                 bulk: rings.bulk_bytes.unwrap_or(DEFAULT_BULK),
             },
             accept_blind,

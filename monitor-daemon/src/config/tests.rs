@@ -25,7 +25,8 @@ fn nothing_written_means_the_defaults() {
     assert_eq!(config.docker.metadata_wait, Duration::from_millis(500));
     assert_eq!(config.alerts.queue_bytes, 8 << 20);
     assert_eq!(config.rings.lifecycle.bytes(), 4 << 20);
-    assert_eq!(config.rings.bulk.bytes(), 8 << 20);
+    assert_eq!(config.rings.control.bytes(), 1 << 20);
+    assert_eq!(config.rings.bulk.bytes(), 4 << 20);
     assert!(!config.accept_blind);
 }
 
@@ -72,7 +73,7 @@ time_format_iso_8601: true
 hostname: web-1
 metrics: { listen: '0.0.0.0:9000', allow_remote: true }
 docker: { socket: /run/docker.sock, metadata_wait_ms: 50 }
-rings: { lifecycle_bytes: 65536, bulk_bytes: 131072 }
+rings: { lifecycle_bytes: 65536, control_bytes: 262144, bulk_bytes: 131072 }
 accept_blind: true
 ";
 
@@ -105,8 +106,12 @@ fn every_key_is_taken() {
     assert_eq!(config.docker.socket, Path::new("/run/docker.sock"));
     assert_eq!(config.docker.metadata_wait, Duration::from_millis(50));
     assert_eq!(
-        (config.rings.lifecycle.bytes(), config.rings.bulk.bytes()),
-        (65536, 131_072)
+        [
+            config.rings.lifecycle.bytes(),
+            config.rings.control.bytes(),
+            config.rings.bulk.bytes()
+        ],
+        [65536, 262_144, 131_072]
     );
     assert!(config.accept_blind);
 }
@@ -174,7 +179,7 @@ const WRONG_KEYS: &[(&str, &str)] = &[
     ),
     (
         "rings: {qqqq: 1}\n",
-        "m.yaml:1:9: unknown key `qqqq` in `rings`; valid keys are `lifecycle_bytes`, \
+        "m.yaml:1:9: unknown key `qqqq` in `rings`; valid keys are `lifecycle_bytes`, `control_bytes`, \
              `bulk_bytes`",
     ),
     (

@@ -64,6 +64,13 @@ fn outcome<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         Field::EvtSource => borrowed("syscall"),
         Field::EvtHostname => borrowed(event.world.hostname),
         Field::EvtDir => borrowed("<"),
+        // There are only exits of calls, so that nothing is measured.
+        Field::EvtLatency
+        | Field::EvtLatencyS
+        | Field::EvtLatencyNs
+        | Field::EvtLatencyQuantized
+        | Field::EvtWaitLatency => Value::Unsigned(0),
+        Field::EvtLatencyHuman => borrowed("0ns"),
         Field::EvtType => borrowed(event.kind.name()),
         Field::SyscallType => match event.record.kind() {
             _ if event.movement().is_some() => return None,

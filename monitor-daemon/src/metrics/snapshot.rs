@@ -13,6 +13,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 use super::definition::{Definition, counter, gauge};
 use super::{ContainerLoad, lock};
 use crate::probe::{Coverage, Loss, Tier};
+use crate::selfcheck::Delivery;
 
 /// The figures.
 #[derive(Clone, Debug, Default)]
@@ -21,10 +22,14 @@ pub struct Snapshot {
     pub kept: Vec<(Kind, u64)>,
     /// Records that did not, since start.
     pub lost: Vec<Loss>,
+    /// The same by where they came from: `container`, `host` or `unknown`.
+    pub lost_places: Vec<(&'static str, u64)>,
     /// Runs of kernel programs that the kernel left out, by program.
     pub missed: Vec<(&'static str, u64)>,
     /// What serves each event kind.
     pub coverage: Vec<Coverage>,
+    /// Whether it delivers, by kind.
+    pub deliveries: Vec<(Kind, Delivery)>,
     /// The container index.
     pub containers: ContainerCache,
     /// Users and groups of containers.
@@ -110,6 +115,13 @@ pub(super) const LOST: &Definition = &counter(
     "records",
     "Records lost between hook and daemon.",
 );
+const LOST_PLACES: &Definition = &counter(
+    "monitor_records_lost_by_place_total",
+    &["place"],
+    "records",
+    "Records lost, by where they came from: a container, the host, or unknown. Alerts of the rule \
+     `Monitor internal: events lost` name the container.",
+);
 const MISSED: &Definition = &counter(
     "monitor_program_runs_missed_total",
     &["program"],
@@ -127,6 +139,13 @@ const PROVIDER: &Definition = &gauge(
     &["kind", "provider", "tier"],
     "1 or 0",
     "What serves an event kind: 1, or 0 when nothing does and the daemon is blind for it.",
+);
+const DELIVERS: &Definition = &gauge(
+    "monitor_provider_delivers",
+    &["kind", "provider"],
+    "1 or 0",
+    "Whether the record of our own act came in the latest self-check: 0 when it did not and the \
+     daemon is blind for the kind. Kinds that cannot be checked are not there.",
 );
 const CONTAINERS: &Definition = &gauge(
     "monitor_container_cache_entries",
@@ -233,9 +252,11 @@ const PROCESSES_EVICTED: &Definition = &counter(
 pub(super) const DEFINITIONS: &[&Definition] = &[
     KEPT,
     LOST,
+    LOST_PLACES,
     MISSED,
     UNKNOWN,
     PROVIDER,
+    DELIVERS,
     CONTAINERS,
     CONTAINERS_PENDING,
     CONTAINERS_BYTES,
@@ -276,10 +297,15 @@ impl Collector for SnapshotCollector {
         let Snapshot {
             kept,
             lost,
+            lost_places,
             missed,
             coverage,
+            deliveries,
             ..
         } = &snapshot;
+        let checked = coverage
+            .iter()
+            .filter_map(|kind| delivery_sample(kind, deliveries));
         let labelled = [
             family(
                 KEPT,
@@ -288,12 +314,19 @@ impl Collector for SnapshotCollector {
             ),
             family(LOST, with_zeros(lost).into_iter().map(loss_sample)),
             family(
+                LOST_PLACES,
+                lost_places
+                    .iter()
+                    .map(|(place, count)| sample(LOST_PLACES, &[("place", place)], *count)),
+            ),
+            family(
                 MISSED,
                 missed
                     .iter()
                     .map(|(program, count)| sample(MISSED, &[("program", program)], *count)),
             ),
             family(PROVIDER, coverage.iter().map(provider_sample)),
+            family(DELIVERS, checked),
         ];
         let plain = plain(&snapshot);
         let plain = plain.map(|(about, value)| family(about, [sample(about, &[], value)]));
@@ -371,6 +404,20 @@ fn provider_sample(coverage: &Coverage) -> Metric {
         ("tier", coverage.tier.map_or("none", Tier::name)),
     ];
     sample(PROVIDER, &labels, u64::from(provider.is_some()))
+}
+
+fn delivery_sample(coverage: &Coverage, deliveries: &[(Kind, Delivery)]) -> Option<Metric> {
+    let (_, delivery) = deliveries.iter().find(|(kind, _)| *kind == coverage.kind)?;
+    let value = match delivery {
+        Delivery::Delivers => 1,
+        Delivery::Silent => 0,
+        Delivery::Unchecked(_) => return None,
+    };
+    let labels = [
+        ("kind", coverage.kind.name()),
+        ("provider", coverage.provider.as_deref().unwrap_or("none")),
+    ];
+    Some(sample(DELIVERS, &labels, value))
 }
 
 fn sample(about: &Definition, labels: &[(&str, &str)], value: u64) -> Metric {

@@ -14,6 +14,7 @@ use super::{
     Waiting,
 };
 use crate::probe::{Coverage, Loss, Tier};
+use crate::selfcheck::Delivery;
 
 fn covered(kind: Kind, by: Option<(&str, Tier)>) -> Coverage {
     Coverage {
@@ -66,12 +67,17 @@ fn figures() -> Snapshot {
             cpu: 1,
             count: 5,
         }],
+        lost_places: vec![("container", 4), ("host", 1), ("unknown", 0)],
         coverage: vec![
             covered(
                 Kind::Exec,
                 Some(("tp_btf/sched_process_exec", Tier::Object)),
             ),
             covered(Kind::Ptrace, None),
+        ],
+        deliveries: vec![
+            (Kind::Exec, Delivery::Delivers),
+            (Kind::Ptrace, Delivery::Unchecked("harmful".to_owned())),
         ],
         containers: ContainerCache {
             cache: Cache {
@@ -131,6 +137,7 @@ fn a_scrape_shows_every_figure() {
         "monitor_records_lost_total{cpu=\"0\",kind=\"exec\",reason=\"ring_full\"} 0",
         "monitor_provider{kind=\"exec\",provider=\"tp_btf/sched_process_exec\",tier=\"object\"} 1",
         "monitor_provider{kind=\"ptrace\",provider=\"none\",tier=\"none\"} 0",
+        "monitor_provider_delivers{kind=\"exec\",provider=\"tp_btf/sched_process_exec\"} 1",
         "monitor_container_cache_entries 2",
         "monitor_container_cache_pending 1",
         "monitor_container_cache_bytes 4096",

@@ -18,8 +18,14 @@ pub(super) struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
-    /// Starts what serves a kind.
-    pub(super) fn cover(&self, object: &mut Object, kind: Kind) -> Coverage {
+    /// Starts what serves a kind, of its providers from number `from` on; and the number of the one
+    /// that does.
+    pub(super) fn cover(
+        &self,
+        object: &mut Object,
+        kind: Kind,
+        from: usize,
+    ) -> (Coverage, Option<usize>) {
         let mut coverage = Coverage {
             kind,
             provider: None,
@@ -27,19 +33,25 @@ impl Chooser<'_> {
             refused: Vec::new(),
             blind: Vec::new(),
         };
-        self.first(object, providers(kind), &mut coverage);
+        let left = providers(kind).get(from..).unwrap_or_default();
+        let chosen = self.first(object, left, &mut coverage);
         if let Some((failures, lost)) = failures(kind)
             && self.request.kinds.contains(&kind)
-            && !self.first(object, failures, &mut coverage)
+            && self.first(object, failures, &mut coverage).is_none()
         {
             coverage.blind.push(lost);
         }
-        coverage
+        (coverage, chosen.map(|number| from + number))
     }
 
-    /// Starts the first provider that works; whether one does.
-    fn first(&self, object: &mut Object, all: &[Provider], coverage: &mut Coverage) -> bool {
-        for provider in all {
+    /// Starts the first provider that works; its number.
+    fn first(
+        &self,
+        object: &mut Object,
+        all: &[Provider],
+        coverage: &mut Coverage,
+    ) -> Option<usize> {
+        for (number, provider) in all.iter().enumerate() {
             if let Err(reason) = self.possible(provider) {
                 coverage.refused.push((provider.name(), reason));
                 continue;
@@ -49,6 +61,9 @@ impl Chooser<'_> {
             };
             let name = coverage.provider.get_or_insert_default();
             for part in names {
+                if name.split(" + ").any(|known| known == part) {
+                    continue;
+                }
                 if !name.is_empty() {
                     name.push_str(" + ");
                 }
@@ -56,9 +71,9 @@ impl Chooser<'_> {
             }
             coverage.tier.get_or_insert(provider.tier);
             coverage.blind.extend(provider.blind);
-            return true;
+            return Some(number);
         }
-        false
+        None
     }
 
     /// Why a provider need not be tried.
@@ -111,6 +126,15 @@ impl Chooser<'_> {
         blind.dedup();
         coverage.blind.append(&mut blind);
         Some(names)
+    }
+
+    /// Takes a provider out of the kernel, but for the program that serves other kinds too.
+    pub(super) fn stop(object: &mut Object, provider: &Provider) {
+        for part in provider.parts {
+            if !matches!(part.hook, Hook::Calls(_) | Hook::Failures(_)) {
+                object.detach(part.program);
+            }
+        }
     }
 
     fn attach(&self, object: &mut Object, part: &Part) -> Result<(), String> {

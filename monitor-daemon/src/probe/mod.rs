@@ -92,9 +92,11 @@ pub struct Request {
     pub calls: Option<Vec<u32>>,
     /// Put the environment into exec records.
     pub environment: bool,
-    /// Bytes of the ring for all that is rare: processes, ids, namespaces, cgroups; rounded up to a
-    /// power of two of pages.
+    /// Bytes of the ring for processes and cgroups; rounded up to a power of two of pages.
     pub lifecycle_bytes: u32,
+    /// Bytes of the ring for what is rare as long as nobody repeats it: ids, namespaces, modules,
+    /// execs that fail, signals; likewise.
+    pub control_bytes: u32,
     /// Bytes of the ring for what comes in floods: files, sockets, other calls; likewise.
     pub bulk_bytes: u32,
     /// Which tiers may be used.
@@ -112,6 +114,7 @@ impl Default for Request {
             calls: None,
             environment: false,
             lifecycle_bytes: 4 << 20,
+            control_bytes: 1 << 20,
             bulk_bytes: 4 << 20,
             tiers: Tiers::Auto,
             skip_process: None,
@@ -164,6 +167,17 @@ pub struct Loss {
     pub count: u64,
 }
 
+/// Records lost in the kernel to tasks of one cgroup.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CgroupLoss {
+    /// Id of the cgroup, as in [`monitor_common::Task::cgroup`].
+    pub cgroup: u64,
+    /// Kind of the records.
+    pub kind: Kind,
+    /// How many since load, or since the kernel forgot the cgroup for others that lost more lately.
+    pub count: u64,
+}
+
 /// Why nothing could be loaded at all.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
@@ -211,7 +225,10 @@ pub enum ProbeError {
 /// The loaded programs. They leave the kernel when this is dropped.
 pub struct Probes {
     object: Object,
+    request: Request,
     coverage: Vec<Coverage>,
+    /// Which of its providers serves each kind, by number.
+    chosen: Vec<(Kind, usize)>,
     rings: Option<Rings>,
 }
 
@@ -221,30 +238,88 @@ impl Probes {
     /// # Errors
     /// Only where nothing can work; a kind that cannot be served shows in [`Probes::coverage`].
     pub fn load(request: &Request) -> Result<Self, ProbeError> {
-        let path = btf::VMLINUX;
-        let bytes = std::fs::read(path).map_err(|source| ProbeError::NoBtf { path, source })?;
-        let types = Btf::parse(&bytes).map_err(|source| ProbeError::BadBtf { path, source })?;
+        let bytes = read_types()?;
+        let types = parse_types(&bytes)?;
         let layout = Layout::new(&types, request.hierarchy.controller());
         raise_memlock();
         let mut object = Object::load(request, &layout)?;
-        let rings = Rings::new(object.ring("LIFECYCLE")?, object.ring("BULK")?);
+        let rings = Rings::new([
+            object.ring("LIFECYCLE")?,
+            object.ring("CONTROL")?,
+            object.ring("BULK")?,
+        ]);
         let wanted = |kind: &Kind| ALWAYS.contains(kind) || request.kinds.contains(kind);
         let chooser = Chooser {
             request,
             layout: &layout,
             types: &types,
         };
+        let mut chosen = Vec::new();
         let coverage = Kind::ALL
             .into_iter()
             .filter(wanted)
-            .map(|kind| chooser.cover(&mut object, kind))
+            .map(|kind| {
+                let (coverage, number) = chooser.cover(&mut object, kind, 0);
+                chosen.extend(number.map(|number| (kind, number)));
+                coverage
+            })
             .collect();
         object.finish();
         Ok(Self {
             object,
+            request: request.clone(),
             coverage,
+            chosen,
             rings: Some(rings),
         })
+    }
+
+    /// The kinds that something serves.
+    pub fn served(&self) -> Vec<Kind> {
+        self.chosen.iter().map(|(kind, _)| *kind).collect()
+    }
+
+    /// Whether a system call, by its x86-64 number, is recorded.
+    pub fn records(&self, number: u32) -> bool {
+        self.request.wants(number)
+    }
+
+    /// Replaces what serves a kind, because it delivers nothing, by the next that the kernel takes;
+    /// false if there is none, and then what there is stays.
+    ///
+    /// # Errors
+    /// The kernel's types could be read at load and cannot now.
+    pub fn fall_back(&mut self, kind: Kind) -> Result<bool, ProbeError> {
+        let all = table::providers(kind);
+        let Some(place) = self.chosen.iter().position(|(one, _)| *one == kind) else {
+            return Ok(false);
+        };
+        let number = self.chosen.get(place).map_or(0, |(_, number)| *number);
+        let (Some(silent), true) = (all.get(number), number + 1 < all.len()) else {
+            return Ok(false);
+        };
+        let bytes = read_types()?;
+        let types = parse_types(&bytes)?;
+        let layout = Layout::new(&types, self.request.hierarchy.controller());
+        self.object.resume()?;
+        let chooser = Chooser {
+            request: &self.request,
+            layout: &layout,
+            types: &types,
+        };
+        let (mut coverage, next) = chooser.cover(&mut self.object, kind, number + 1);
+        self.object.finish();
+        let Some(next) = next else { return Ok(false) };
+        Chooser::stop(&mut self.object, silent);
+        let reason = "loaded, but delivered nothing".to_owned();
+        coverage.refused.insert(0, (silent.name(), reason));
+        if let Some(chosen) = self.chosen.get_mut(place) {
+            chosen.1 = next;
+        }
+        if let Some(old) = self.coverage.iter_mut().find(|old| old.kind == kind) {
+            *old = coverage;
+        }
+        Ok(true)
     }
 
     /// What serves each kind, and what it cannot see.
@@ -279,6 +354,21 @@ impl Probes {
         Ok(losses)
     }
 
+    /// Losses by cgroup: at least those of the cgroups that lost something lately. Reading takes a
+    /// system call or two for each.
+    pub fn losses_by_cgroup(&self) -> Result<Vec<CgroupLoss>, ProbeError> {
+        let loss = |([cgroup, number], count): ([u64; 2], u64)| {
+            let kind = Kind::from_number(u16::try_from(number).ok()?)?;
+            Some(CgroupLoss {
+                cgroup,
+                kind,
+                count,
+            })
+        };
+        let counters = self.object.pairs("LOST_BY_CGROUP")?;
+        Ok(counters.into_iter().filter_map(loss).collect())
+    }
+
     /// Calls of a program that the kernel left out because the program was running on that CPU
     /// already (it can be preempted on some kernels): name of the program and count, where not
     /// zero. Each may be a record that is missing.
@@ -299,6 +389,16 @@ impl Probes {
             .map(|kind| (kind, sum(kind)))
             .collect())
     }
+}
+
+fn read_types() -> Result<Vec<u8>, ProbeError> {
+    let path = btf::VMLINUX;
+    std::fs::read(path).map_err(|source| ProbeError::NoBtf { path, source })
+}
+
+fn parse_types(bytes: &[u8]) -> Result<Btf<'_>, ProbeError> {
+    let path = btf::VMLINUX;
+    Btf::parse(bytes).map_err(|source| ProbeError::BadBtf { path, source })
 }
 
 /// Old kernels count maps against this limit. Where it cannot be raised the maps may still fit.

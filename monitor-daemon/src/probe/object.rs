@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::{fs, io};
 
-use aya::maps::{Array, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::Call;
@@ -46,18 +46,26 @@ impl Object {
         }
         loader
             .map_max_entries("LIFECYCLE", request.lifecycle_bytes)
+            .map_max_entries("CONTROL", request.control_bytes)
             .map_max_entries("BULK", request.bulk_bytes)
             .map_max_entries("SCRATCH", cpus * SCRATCH_SLOTS)
             .map_max_entries("SCRATCH_HELD", cpus)
             .map_max_entries("EXEC_SCRATCH", cpus);
         let ebpf = loader.load(OBJECT).map_err(object_error)?;
-        let btf =
-            Btf::from_sys_fs().map_err(|source| ProbeError::Object(Box::new(source.into())))?;
-        Ok(Self {
+        let mut object = Self {
             ebpf,
-            btf: Some(btf),
+            btf: None,
             attached: Vec::new(),
-        })
+        };
+        object.resume()?;
+        Ok(object)
+    }
+
+    /// Gets what attaching needs, at first or after [`Object::finish`].
+    pub(super) fn resume(&mut self) -> Result<(), ProbeError> {
+        let failed = |source: BtfError| ProbeError::Object(Box::new(source.into()));
+        self.btf = Some(Btf::from_sys_fs().map_err(failed)?);
+        Ok(())
     }
 
     /// Loads and attaches a program; the error says why the kernel would not.
@@ -122,7 +130,9 @@ impl Object {
         let mut table = Array::<_, u64>::try_from(map).map_err(failed)?;
         for call in calls {
             for index in call.indices() {
-                if table.get(&index, 0).map_err(failed)? == 0 {
+                let known = table.get(&index, 0).map_err(failed)?;
+                // One that is served for its failures may come to be served for all.
+                if known == 0 || bits == 0 && known & Call::FAILURES != 0 {
                     table.set(index, call.entry() | bits, 0).map_err(failed)?;
                 }
             }
@@ -134,6 +144,14 @@ impl Object {
     pub(super) fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProbeError> {
         let map = self.ebpf.take_map(name).ok_or(ProbeError::Map { name })?;
         RingBuf::try_from(map).map_err(|source| ProbeError::Object(Box::new(source.into())))
+    }
+
+    /// A hash map of counters by pairs of numbers. What changes meanwhile may be missed.
+    pub(super) fn pairs(&self, name: &'static str) -> Result<Vec<([u64; 2], u64)>, ProbeError> {
+        let map = self.ebpf.map(name).ok_or(ProbeError::Map { name })?;
+        let failed = |source: MapError| ProbeError::Object(Box::new(source.into()));
+        let map = HashMap::<_, [u64; 2], u64>::try_from(map).map_err(failed)?;
+        map.iter().map(|entry| entry.map_err(failed)).collect()
     }
 
     /// A per-CPU array of counters: one list of CPUs for each index.

@@ -1,10 +1,9 @@
-//! Reading both rings as one stream.
+//! Reading all rings as one stream.
 //!
 //! Records come out in the order of their time, so that an exec is seen before what the new
-//! program does. A record is handed out only after the other ring was looked at later: whatever
-//! led to it was written before it, and so was seen by then.
+//! program does. A record is handed out only after each ring that seems empty was looked at later:
+//! whatever led to it was written before it, and so was seen by then.
 
-use std::cmp::Ordering;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use aya::maps::{MapData, RingBuf};
@@ -13,8 +12,7 @@ use zerocopy::FromBytes;
 
 /// The rings of the kernel programs.
 pub struct Rings {
-    lifecycle: Source,
-    bulk: Source,
+    sources: [Source; 3],
 }
 
 struct Source {
@@ -25,33 +23,29 @@ struct Source {
 }
 
 impl Rings {
-    pub(super) fn new(lifecycle: RingBuf<MapData>, bulk: RingBuf<MapData>) -> Self {
+    /// Of records with the same time, those of an earlier ring go first.
+    pub(super) fn new(rings: [RingBuf<MapData>; 3]) -> Self {
         Self {
-            lifecycle: Source::new(lifecycle),
-            bulk: Source::new(bulk),
+            sources: rings.map(Source::new),
         }
     }
 
-    /// The oldest record; `None` when both rings are empty. Until then no wake-up is due on the
+    /// The oldest record; `None` when all rings are empty. Until then no wake-up is due on the
     /// descriptors: call it until it gives `None` before waiting on them.
     #[expect(
         clippy::should_implement_trait,
         reason = "the record borrows from the rings"
     )]
     pub fn next(&mut self) -> Option<&[u8]> {
-        self.lifecycle.look();
-        self.bulk.look();
-        // What was looked at first may have got its record in between.
-        self.lifecycle.look();
-        match order(self.lifecycle.time, self.bulk.time)? {
-            Ordering::Greater => self.bulk.take(),
-            _ => self.lifecycle.take(),
-        }
+        // A record found in one ring may have been written after another was looked at.
+        while self.sources.iter_mut().any(Source::look) {}
+        let oldest = oldest(self.sources.each_ref().map(|source| source.time))?;
+        self.sources.get_mut(oldest)?.take()
     }
 
-    /// Descriptors that become readable when a ring gets records: lifecycle, bulk.
-    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
-        [self.lifecycle.ring.as_fd(), self.bulk.ring.as_fd()]
+    /// Descriptors that become readable when a ring gets records.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; 3] {
+        self.sources.each_ref().map(|source| source.ring.as_fd())
     }
 }
 
@@ -64,16 +58,18 @@ impl Source {
         }
     }
 
-    /// Makes sure the oldest record is at hand, if there is one.
-    fn look(&mut self) {
+    /// Makes sure the oldest record is at hand, if there is one; whether it was not before.
+    fn look(&mut self) -> bool {
         if self.time.is_some() {
-            return;
+            return false;
         }
-        if let Some(item) = self.ring.next() {
-            self.record.clear();
-            self.record.extend_from_slice(&item);
-            self.time = Some(time(&self.record));
-        }
+        let Some(item) = self.ring.next() else {
+            return false;
+        };
+        self.record.clear();
+        self.record.extend_from_slice(&item);
+        self.time = Some(time(&self.record));
+        true
     }
 
     fn take(&mut self) -> Option<&[u8]> {
@@ -86,14 +82,11 @@ fn time(record: &[u8]) -> u64 {
     Header::read_from_prefix(record).map_or(0, |(header, _)| header.time)
 }
 
-/// Which of two heads goes first, `None` for none.
-fn order(lifecycle: Option<u64>, bulk: Option<u64>) -> Option<Ordering> {
-    match (lifecycle, bulk) {
-        (None, None) => None,
-        (Some(_), None) => Some(Ordering::Less),
-        (None, Some(_)) => Some(Ordering::Greater),
-        (Some(lifecycle), Some(bulk)) => Some(lifecycle.cmp(&bulk)),
-    }
+/// Which of the heads goes first, `None` where no ring has one.
+fn oldest(heads: [Option<u64>; 3]) -> Option<usize> {
+    let heads = heads.into_iter().enumerate();
+    let times = heads.filter_map(|(ring, time)| Some((time?, ring)));
+    times.min().map(|(_, ring)| ring)
 }
 
 #[cfg(test)]
@@ -101,16 +94,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_older_head_goes_first() {
+    fn the_oldest_head_goes_first() {
         let cases = [
-            (None, None, None),
-            (Some(5), None, Some(Ordering::Less)),
-            (None, Some(5), Some(Ordering::Greater)),
-            (Some(5), Some(6), Some(Ordering::Less)),
-            (Some(6), Some(5), Some(Ordering::Greater)),
+            ([None, None, None], None),
+            ([Some(5), None, None], Some(0)),
+            ([None, Some(5), Some(6)], Some(1)),
+            ([Some(7), Some(6), Some(5)], Some(2)),
+            ([Some(5), Some(5), Some(5)], Some(0)),
         ];
-        for (lifecycle, bulk, expected) in cases {
-            assert_eq!(order(lifecycle, bulk), expected);
+        for (heads, expected) in cases {
+            assert_eq!(oldest(heads), expected);
         }
     }
 }

@@ -6,9 +6,11 @@
 //! other threads behind bounded queues.
 
 mod clock;
+mod guard;
 mod host;
 mod judge;
 mod loads;
+mod losses;
 mod services;
 mod state;
 mod supervisor;
@@ -107,7 +109,8 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
     state.begin(&probes);
     state.say_ready();
     let mut supervisor = Supervisor::ready();
-    let result = follow(&mut state, &probes, &mut rings, inputs, &mut supervisor).await;
+    state.guard(&probes);
+    let result = follow(&mut state, &mut probes, &mut rings, inputs, &mut supervisor).await;
     supervisor::stopping();
     state.finish(&probes, &mut rings);
     result
@@ -115,7 +118,7 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
 
 async fn follow(
     state: &mut State,
-    probes: &Probes,
+    probes: &mut Probes,
     rings: &mut Rings,
     mut inputs: Receiver<Input>,
     supervisor: &mut Supervisor,
@@ -124,8 +127,8 @@ async fn follow(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let [lifecycle, bulk] = rings.descriptors();
-    let (lifecycle, bulk) = (wakeups(lifecycle)?, wakeups(bulk)?);
+    let [lifecycle, control, bulk] = rings.descriptors().map(wakeups);
+    let (lifecycle, control, bulk) = (lifecycle?, control?, bulk?);
     loop {
         tokio::select! {
             biased;
@@ -134,6 +137,7 @@ async fn follow(
             Some(input) = inputs.recv() => state.input(input),
             _ = tick.tick() => state.tick(probes),
             ready = lifecycle.readable() => ready?.clear_ready(),
+            ready = control.readable() => ready?.clear_ready(),
             ready = bulk.readable() => ready?.clear_ready(),
         }
         supervisor.alive();
@@ -189,6 +193,7 @@ fn request(settings: &Settings) -> Request {
         calls: Some(Judge::calls(&settings.policy)),
         environment: environment.whole || !environment.names.is_empty(),
         lifecycle_bytes: settings.config.rings.lifecycle.bytes(),
+        control_bytes: settings.config.rings.control.bytes(),
         bulk_bytes: settings.config.rings.bulk.bytes(),
         skip_process: Some(std::process::id()),
         // What keeps it from being found is said where cgroups are listed.

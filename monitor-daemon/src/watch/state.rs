@@ -5,9 +5,11 @@ use std::sync::Arc;
 use monitor_common::Kind;
 use monitor_policy::Event as _;
 
+use super::guard::Guard;
 use super::host::Host;
 use super::judge::Judge;
 use super::loads::Loads;
+use super::losses::{self, Losses};
 use super::services::Services;
 use super::waiting::{Deferred, Waiting};
 use super::{Input, Settings, clock};
@@ -16,7 +18,7 @@ use crate::container::{Container, State as Metadata, Update};
 use crate::event::{Actor, Event, World};
 use crate::metrics::{self, Metrics};
 use crate::names::{NameTable, NamesUpdate};
-use crate::output::{AlertQueue, Status};
+use crate::output::{Alert, AlertQueue, Status};
 use crate::probe::{Probes, Rings};
 use crate::process::{Limits, Table};
 use crate::record::Record;
@@ -40,6 +42,8 @@ pub(super) struct State {
     moves_matter: bool,
     waiting: Waiting,
     loads: Loads,
+    guard: Guard,
+    losses: Losses,
     services: Services,
     docker_up: bool,
     rules: u64,
@@ -83,6 +87,8 @@ impl State {
             judge: Judge::new(policy, &metrics, Arc::clone(&hostname)),
             waiting: Waiting::new(WAITING_BYTES),
             loads: Loads::default(),
+            guard: Guard::default(),
+            losses: Losses::default(),
             services,
             docker_up: false,
             rules,
@@ -111,6 +117,11 @@ impl State {
         self.alerts.line("ready");
     }
 
+    /// Begins to check whether the probes deliver.
+    pub(super) fn guard(&mut self, probes: &Probes) {
+        self.guard.begin(probes);
+    }
+
     pub(super) fn input(&mut self, input: Input) {
         match input {
             Input::Container(update) => {
@@ -128,14 +139,18 @@ impl State {
     }
 
     /// Ends waits that are over and, once a second, publishes figures and drops old state.
-    pub(super) fn tick(&mut self, probes: &Probes) {
+    pub(super) fn tick(&mut self, probes: &mut Probes) {
         let now = clock::boot_ns();
         self.release_overdue(now);
+        self.guard.tick(probes);
         if now.saturating_sub(self.housekept) >= HOUSEKEEPING_NS {
             self.housekept = now;
             self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
             self.recount_after_loss(probes, now);
             self.host.expire(now);
+            self.look_for_losses(probes, now);
+            let alerts = self.losses.due(now, self.boot_to_epoch_ns, &self.hostname);
+            self.tell_losses(alerts);
             self.publish(probes);
         }
     }
@@ -159,6 +174,24 @@ impl State {
         }
     }
 
+    fn look_for_losses(&mut self, probes: &Probes, now: u64) {
+        let looked = probes.losses().and_then(|all| {
+            let by_cgroup = || probes.losses_by_cgroup();
+            self.losses.look(&all, by_cgroup, &mut self.host.index, now)
+        });
+        if let Err(error) = looked {
+            tracing::warn!(%error, "cannot read whose events were lost");
+        }
+    }
+
+    fn tell_losses(&mut self, alerts: Vec<Alert>) {
+        for alert in alerts {
+            self.metrics.rule(losses::RULE, losses::PRIORITY).inc();
+            // A full queue has counted the loss.
+            let _lost = self.alerts.push(alert);
+        }
+    }
+
     /// Drains the rings and everything that waits.
     pub(super) fn finish(&mut self, probes: &Probes, rings: &mut Rings) {
         let until = clock::boot_ns();
@@ -169,6 +202,11 @@ impl State {
             }
         }
         self.release_overdue(u64::MAX);
+        self.look_for_losses(probes, until);
+        let alerts = self
+            .losses
+            .rest(until, self.boot_to_epoch_ns, &self.hostname);
+        self.tell_losses(alerts);
         self.publish(probes);
     }
 
@@ -184,6 +222,12 @@ impl State {
             _ => None,
         };
         let process = self.host.apply(&record);
+        if self.guard.saw(&record) {
+            if record.kind() == Kind::Exit {
+                self.host.table.exited(record.task(), time);
+            }
+            return Some(time);
+        }
         self.loads.count(process.origin_cgroup);
         if record.kind() == Kind::CgroupMkdir {
             self.request_metadata();
@@ -323,9 +367,11 @@ impl State {
                 tracing::warn!(%error, "cannot read the kernel's counters");
             }
         }
+        figures.lost_places = self.losses.places();
         figures.missed = probes.missed();
         figures.unknown_processes = self.host.unknown_processes;
         figures.coverage = probes.coverage().to_vec();
+        figures.deliveries = self.guard.deliveries();
         figures.docker_up = self.docker_up;
         figures.loads = loads;
         figures.made_ms = clock::boot_ns() / 1_000_000;

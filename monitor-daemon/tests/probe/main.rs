@@ -19,5 +19,6 @@ mod namespaces;
 mod paths;
 mod proc;
 mod ptrace;
+mod selfcheck;
 mod sockets;
 mod support;

@@ -56,9 +56,28 @@ impl Facts {
         Ok(self)
     }
 
-    /// The event, or what is wrong with a field.
-    pub(super) fn flat(&self) -> Read<FlatEvent> {
-        FlatEvent::from_json(&self.values).map_err(|error| self.finding(&error))
+    /// The event, or what is wrong with its fields.
+    pub(super) fn flat(&self) -> Result<FlatEvent, Vec<Finding>> {
+        let error = match FlatEvent::from_json(&self.values) {
+            Ok(event) => return Ok(event),
+            Err(error) => error,
+        };
+        let alone = |(key, value): (&String, &Json)| {
+            let one = Map::from_iter([(key.clone(), value.clone())]);
+            FlatEvent::partial(&one).err()
+        };
+        let mut errors: Vec<_> = self.values.iter().filter_map(alone).collect();
+        let has_type = self
+            .values
+            .get("evt.type")
+            .is_some_and(|name| !name.is_null());
+        let meant = |error: &FlatEventError| error.to_string().contains("`evt.type`");
+        if errors.is_empty() {
+            errors.push(error);
+        } else if !has_type && !errors.iter().any(meant) {
+            errors.push(FlatEventError::NoEventType);
+        }
+        Err(errors.iter().map(|error| self.finding(error)).collect())
     }
 
     fn finding(&self, error: &FlatEventError) -> Finding {

@@ -94,7 +94,8 @@ impl Reader<'_> {
     fn test(&mut self, entries: &Entries<'_>) -> Read<()> {
         self.check_keys(entries);
         let item = entries.item_ref("test")?;
-        let event = self.event(entries).and_then(|event| {
+        let event = self.event(entries).map_err(|finding| vec![finding]);
+        let event = event.and_then(|event| {
             let with_facts = |facts: Facts| Ok((facts.flat()?, facts));
             event.map(with_facts).transpose()
         });
@@ -106,7 +107,7 @@ impl Reader<'_> {
         }
         let expected = self.expected(entries);
         let (Ok(Some((event, facts))), Ok(expected)) = (&event, &expected) else {
-            self.findings.extend(event.err());
+            self.findings.extend(event.err().into_iter().flatten());
             self.findings.extend(expected.err());
             return Ok(());
         };
@@ -224,11 +225,12 @@ impl Reader<'_> {
             return Err(invalid(message, entries.key_place("unless")));
         }
         for change in changes {
-            let event = event.clone().with(change).and_then(|event| event.flat());
-            let event = match event {
+            let event = event.clone().with(change);
+            let event = event.map_err(|finding| vec![finding]);
+            let event = match event.and_then(|event| event.flat()) {
                 Ok(event) => event,
-                Err(finding) => {
-                    self.complain(finding);
+                Err(findings) => {
+                    self.findings.extend(findings);
                     continue;
                 }
             };

@@ -162,11 +162,17 @@ fn wrong_files_are_explained() {
         "- test: a\n  event: {proc.nmae: cat, evt.type: open}\n  fires: none\n\
          - test: b\n  event: {evt.type: opennat}\n  fires: none\n\
          - test: c\n  event: {evt.type: open, fd.num: x}\n  fires: none\n\
-         - test: d\n  event: {fd.num: 3}\n  fires: none",
+         - test: d\n  event: {fd.num: 3}\n  fires: none\n\
+         - test: e\n  event: {evt.tpye: open, proc.name: x}\n  fires: none\n\
+         - test: f\n  event: {fd.nmu: x, proc.nmae: x}\n  fires: none",
         "2:11: nonexistent field `proc.nmae`; did you mean `proc.name`?\n\
          5:21: `evt.type` is `opennat`, which is no event type; did you mean `openat`?\n\
          8:35: `fd.num`: \"x\" is no whole number\n\
-         11:3: the event has no `evt.type`; add `evt.type: openat`",
+         11:3: the event has no `evt.type`; add `evt.type: openat`\n\
+         14:11: nonexistent field `evt.tpye`; did you mean `evt.type`?\n\
+         17:11: nonexistent field `fd.nmu`; did you mean `fd.num`?\n\
+         17:22: nonexistent field `proc.nmae`; did you mean `proc.name`?\n\
+         17:3: the event has no `evt.type`; add `evt.type: openat`",
     );
     check(
         &format!("- test: a\n{event}  fires: none\n- test: b\n  like: c\n  fires: none"),
@@ -195,9 +201,9 @@ fn all_that_is_wrong_is_said_at_once() {
          - test: c\n  event: {evt.type: open}\n  fires: Cat\n\
          \x20 unless: [{fd.num: x}, {fd.nam: x}]\n"
         ),
-        "2:27: nonexistent field `fd.nam`; did you mean `fd.num`?\n\
+        "2:27: nonexistent field `fd.nam`; did you mean `fd.name`?\n\
          3:10: no rule is called 'cat'; did you mean `Cat`?\n\
          10:21: `fd.num`: \"x\" is no whole number\n\
-         10:26: nonexistent field `fd.nam`; did you mean `fd.num`?",
+         10:26: nonexistent field `fd.nam`; did you mean `fd.name`?",
     );
 }

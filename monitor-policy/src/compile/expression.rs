@@ -39,6 +39,7 @@ pub(crate) struct Expressions<'a> {
     /// The regular expressions so far.
     regexes: HashSet<Vec<u8>>,
     max_regexes: usize,
+    max_height: usize,
 }
 
 impl<'a> Expressions<'a> {
@@ -51,13 +52,15 @@ impl<'a> Expressions<'a> {
             lowered: HashMap::new(),
             regexes: HashSet::new(),
             max_regexes: LoadLimits::default().regexes,
+            max_height: MAX_HEIGHT,
         }
     }
 
-    /// The same with so many regular expressions at most.
-    pub(crate) fn with_regexes(self, max_regexes: usize) -> Self {
+    /// The same within limits.
+    pub(crate) fn within(self, limits: LoadLimits) -> Self {
         Self {
-            max_regexes,
+            max_regexes: limits.regexes,
+            max_height: limits.height.min(MAX_HEIGHT),
             ..self
         }
     }
@@ -137,9 +140,11 @@ impl<'a> Expressions<'a> {
 
     fn node(&mut self, expr: &Expr, text: &Sourced, result: &mut Lowered) -> Option<NodeId> {
         let node = self.unlimited_node(expr, text, result)?;
-        if self.builder.height(node) > MAX_HEIGHT {
-            let message =
-                format!("the condition is nested deeper than {MAX_HEIGHT} with its macros");
+        if self.builder.height(node) > self.max_height {
+            let message = format!(
+                "the condition is nested deeper than {} with its macros",
+                self.max_height
+            );
             result
                 .problems
                 .push(Problem::new(Fault::syntax(message, 0..1), text));
@@ -185,7 +190,12 @@ impl<'a> Expressions<'a> {
                 Some(node)
             }
             Err(fault) => {
-                for fault in self.faults_of_values(check, fault) {
+                let faults = self.faults_of_values(check, fault);
+                let of_broken_list = |fault: &Fault| {
+                    let value = fault.value.as_deref();
+                    value.is_some_and(|value| self.store.names_broken("list", value))
+                };
+                for fault in faults.into_iter().filter(|fault| !of_broken_list(fault)) {
                     let fault = names::hint(fault, check, self.store);
                     result.problems.push(Problem::new(fault, text));
                 }
@@ -261,7 +271,7 @@ impl<'a> Expressions<'a> {
             let known = known.clone();
             return known.add_to(result);
         }
-        if self.macros.get(&name.text).is_none() && !self.store.is_broken_macro(&name.text) {
+        if self.macros.get(&name.text).is_none() && !self.store.is_broken("macro", &name.text) {
             result.problems.push(Problem {
                 finding: Finding::from_syntax(self.macros.undefined(name), text),
                 unknown_name: false,

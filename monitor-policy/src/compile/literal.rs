@@ -80,10 +80,10 @@ pub(crate) fn number(literal: &Literal, kind: Type) -> Result<i128, Fault> {
         let what = if kind.kind == FieldKind::Port {
             "port or service"
         } else {
-            "decimal number"
+            "whole number"
         };
         let fault = refuse(format!("`{written}` is no {what}")).with_value(written.as_ref());
-        return Err(fault.with_hint(hexadecimal(&written)));
+        return Err(fault.with_hint(hexadecimal(&written).or_else(|| fraction(&written))));
     };
     fit(number, kind.kind).ok_or_else(|| {
         refuse(format!(
@@ -97,6 +97,13 @@ fn hexadecimal(written: &str) -> Option<String> {
     let digits = written.strip_prefix("0x")?;
     let number = u64::from_str_radix(digits, 16).ok()?;
     Some(format!("numbers are decimal here: write `{number}`"))
+}
+
+fn fraction(written: &str) -> Option<String> {
+    let number: f64 = written.parse().ok()?;
+    number
+        .is_finite()
+        .then(|| "numbers to compare with have no fraction".to_owned())
 }
 
 /// The number as the type has it: a negative wraps in an unsigned one.
@@ -122,16 +129,10 @@ fn fit(number: i128, kind: FieldKind) -> Option<i128> {
     }
 }
 
-/// A ratio.
+/// What a ratio is compared with: a whole number, as all values are.
 pub(crate) fn float(literal: &Literal) -> Result<f64, Fault> {
-    let written = String::from_utf8_lossy(&literal.bytes);
-    let number: Option<f64> = written.parse().ok();
-    number.filter(|number| number.is_finite()).ok_or_else(|| {
-        Fault::syntax(
-            format!("`{written}` is no decimal number"),
-            literal.span.clone(),
-        )
-    })
+    let number = number(literal, Type::single(FieldKind::Float))?;
+    Ok(number as f64)
 }
 
 /// A network, or a single address as one.

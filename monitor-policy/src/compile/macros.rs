@@ -10,7 +10,7 @@ use crate::rules::{Finding, ItemRef, Lists, Macro, Store};
 use crate::source::Sourced;
 
 /// Most macros of which each uses the next.
-const MAX_CHAIN: usize = 500;
+const MAX_CHAIN: usize = 1000;
 
 /// All macros of a store.
 #[derive(Debug, Default)]
@@ -20,6 +20,7 @@ pub(crate) struct Macros {
     order: Vec<String>,
     used: HashSet<String>,
     findings: Vec<Finding>,
+    max_chain: usize,
 }
 
 /// A macro.
@@ -38,15 +39,19 @@ pub(crate) struct Parsed {
 impl Macros {
     /// Parses and checks the macros of a store.
     pub(crate) fn new(store: &Store, lists: &mut Lists) -> Self {
-        let depth = lists.limits().nesting;
-        let mut macros = Self::default();
+        let limits = lists.limits();
+        let nesting = limits.of_conditions();
+        let mut macros = Self {
+            max_chain: limits.macro_chain.min(MAX_CHAIN),
+            ..Self::default()
+        };
         for item in store.macros() {
             let text = lists.substitute(&item.condition);
             if let Some(message) = lists.take_overflow() {
                 let finding = Finding::new(Code::Validate, message, item.item.place);
                 macros.findings.push(finding.within(&item.item));
             }
-            let parsed = parse_all(text.text(), depth);
+            let parsed = parse_all(text.text(), nesting);
             let mixed = parsed.mixed;
             let expr = parsed.expr.filter(|_| parsed.faults.is_empty());
             let faults = parsed.faults.into_iter();
@@ -149,7 +154,7 @@ impl Macros {
                     );
                     findings.push(Finding::from_fault(fault, text).within(&item.item));
                 }
-                None if store.is_broken_macro(&name.text) => broken = true,
+                None if store.is_broken("macro", &name.text) => broken = true,
                 None => {
                     let finding = Finding::from_syntax(self.undefined(name), text);
                     findings.push(finding.within(&item.item));
@@ -164,13 +169,12 @@ impl Macros {
         }
     }
 
-    /// Breaks loops at the macro where they are found.
+    /// Breaks loops, and chains that are too long, at the macro where they are found.
     fn check_loops(&mut self) {
-        let mut done = HashSet::new();
+        let mut done = HashMap::new();
         for name in self.order.clone() {
-            let mut path = Vec::new();
-            if let Some((broken, finding)) = self.find_loop(&name, &mut path, &mut done) {
-                self.findings.push(finding);
+            if let Err((broken, finding)) = self.chain(&name, &mut Vec::new(), &mut done) {
+                self.findings.push(*finding);
                 if let Some(parsed) = self.by_name.get_mut(&broken) {
                     parsed.expr = None;
                 }
@@ -178,40 +182,52 @@ impl Macros {
         }
     }
 
-    fn find_loop(
+    /// How many macros, of which each uses the next, begin with this one; `path` leads to it, and
+    /// `done` has those that are known.
+    fn chain(
         &self,
         name: &str,
         path: &mut Vec<String>,
-        done: &mut HashSet<String>,
-    ) -> Option<(String, Finding)> {
-        if done.contains(name) {
-            return None;
+        done: &mut HashMap<String, usize>,
+    ) -> Result<usize, (String, Box<Finding>)> {
+        if let Some(length) = done.get(name) {
+            return Ok(*length);
         }
-        let parsed = self.by_name.get(name)?;
-        if path.len() >= MAX_CHAIN {
-            let message = format!("more than {MAX_CHAIN} macros use each other in a chain");
-            let finding = Finding::new(Code::Validate, message, parsed.item.place);
-            return Some((name.to_owned(), finding.within(&parsed.item)));
-        }
+        let Some(parsed) = self.by_name.get(name) else {
+            return Ok(0);
+        };
         path.push(name.to_owned());
         let mut names = Vec::new();
         if let Some(expr) = &parsed.expr {
             references(expr, &mut names);
         }
+        let mut longest = 0;
         for inner in names {
             if path.contains(&inner.text) {
                 let message = format!("reference loop in macro '{}'", inner.text);
                 let fault = Fault::new(Code::Validate, message, inner.span.clone());
                 let finding = Finding::from_fault(fault, &parsed.text).within(&parsed.item);
-                return Some((name.to_owned(), finding));
+                return Err((name.to_owned(), finding.into()));
             }
-            if let Some(found) = self.find_loop(&inner.text, path, done) {
-                return Some(found);
-            }
+            // What is not known yet is looked at from here, so deep and no deeper.
+            let length = if path.len() < self.max_chain {
+                self.chain(&inner.text, path, done)?
+            } else {
+                self.max_chain
+            };
+            longest = longest.max(length);
+        }
+        if longest >= self.max_chain {
+            let message = format!(
+                "more than {} macros use each other in a chain",
+                self.max_chain
+            );
+            let finding = Finding::new(Code::Validate, message, parsed.item.place);
+            return Err((name.to_owned(), finding.within(&parsed.item).into()));
         }
         path.pop();
-        done.insert(name.to_owned());
-        None
+        done.insert(name.to_owned(), longest + 1);
+        Ok(longest + 1)
     }
 }
 

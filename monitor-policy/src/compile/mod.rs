@@ -80,8 +80,7 @@ pub(crate) fn compile(store: &Store, options: &Options) -> Compiled {
     let mut compiler = Compiler {
         options,
         lists,
-        expressions: Expressions::new(store, macros, Builder::default())
-            .with_regexes(options.limits.regexes),
+        expressions: Expressions::new(store, macros, Builder::default()).within(options.limits),
         findings,
         rules: Vec::new(),
         linted: HashSet::new(),
@@ -128,7 +127,7 @@ impl Compiler<'_> {
             self.findings.push(finding.within(&rule.item));
             return None;
         }
-        let parsed = parse_all(text.text(), self.options.limits.nesting);
+        let parsed = parse_all(text.text(), self.options.limits.of_conditions());
         for fault in &parsed.faults {
             self.tell_once(Finding::from_syntax(fault.clone(), &text).within(&rule.item));
         }

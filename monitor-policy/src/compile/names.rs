@@ -3,7 +3,7 @@
 use crate::condition::Fault;
 use crate::condition::ast::{Check, Operand, Operator, Right};
 use crate::field::{Field, FieldKind};
-use crate::nearest;
+use crate::nearest::nearest;
 use crate::rules::Store;
 
 /// Adds what to do about a value that does not fit, if nothing better is known yet.
@@ -26,7 +26,7 @@ fn named(value: &str, store: &Store) -> Option<String> {
         ));
     }
     let lists = store.lists().iter().map(|list| list.item.name.as_str());
-    nearest::nearest(value, lists).map(|list| format!("did you mean the list `{list}`?"))
+    nearest(value, lists).map(|list| format!("did you mean the list `{list}`?"))
 }
 
 /// A value in an address field that a related field would take.

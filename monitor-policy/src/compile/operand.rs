@@ -48,19 +48,31 @@ impl Operands<'_> {
                 kind: Type::single(FieldKind::Text),
                 field: None,
             }),
-            Syntax::Tuple(elements) => {
-                let elements = elements.iter().map(|element| self.build(element, side));
-                let elements = elements.collect::<Result<Vec<_>, _>>()?;
-                Ok(Typed {
-                    operand: Operand::Tuple(elements.into_iter().map(|one| one.operand).collect()),
-                    kind: Type {
-                        kind: FieldKind::Text,
-                        list: true,
-                    },
-                    field: None,
-                })
-            }
+            Syntax::Tuple(elements) => self.tuple(elements, side, |_, _| Ok(())),
         }
+    }
+
+    /// Values in parentheses, each of which has to pass a check: a list of texts.
+    fn tuple(
+        &mut self,
+        elements: &[Syntax],
+        side: Side,
+        check: impl Fn(&Typed, &Syntax) -> Result<(), Fault>,
+    ) -> Result<Typed, Fault> {
+        let mut operands = Vec::with_capacity(elements.len());
+        for element in elements {
+            let typed = self.build(element, side)?;
+            check(&typed, element)?;
+            operands.push(typed.operand);
+        }
+        Ok(Typed {
+            operand: Operand::Tuple(operands.into()),
+            kind: Type {
+                kind: FieldKind::Text,
+                list: true,
+            },
+            field: None,
+        })
     }
 
     fn field(&mut self, name: &FieldName, side: Side) -> Result<Typed, Fault> {
@@ -94,7 +106,14 @@ impl Operands<'_> {
         }
         let mut arguments = Vec::new();
         for argument in &call.arguments {
-            let typed = self.build(argument, side)?;
+            let typed = if let Syntax::Tuple(elements) = argument {
+                self.tuple(elements, side, |typed, element| {
+                    check_transformable(typed, element, call)?;
+                    check_element(typed, element, call)
+                })?
+            } else {
+                self.build(argument, side)?
+            };
             check_transformable(&typed, argument, call)?;
             arguments.push(typed);
         }
@@ -121,6 +140,20 @@ fn check_transformable(typed: &Typed, syntax: &Syntax, call: &CallSyntax) -> Res
         return Err(Fault::syntax(message, syntax.span()));
     }
     Ok(())
+}
+
+/// Refuses what is no text among values in parentheses; to count them any will do.
+fn check_element(typed: &Typed, syntax: &Syntax, call: &CallSyntax) -> Result<(), Fault> {
+    let is_text = !typed.kind.list && typed.kind.kind == FieldKind::Text;
+    if is_text || call.name == "len" {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` takes texts, and `{syntax}` is {}",
+        call.name,
+        typed.kind.describe()
+    );
+    Err(Fault::syntax(message, syntax.span()))
 }
 
 fn transformer(call: &CallSyntax, arguments: Vec<Typed>) -> Result<Typed, Fault> {

@@ -12,9 +12,6 @@ use crate::nearest;
 /// Said of a parenthesis.
 pub(super) const UNCLOSED: &str = "this `(` is not closed";
 
-/// Deepest nesting of transformers.
-const MAX_CALL_DEPTH: usize = 32;
-
 /// Whether an identifier that was just read begins a test and is no macro.
 pub(super) fn is_check(name: &Name, cursor: &Cursor<'_>) -> bool {
     name.text.contains('.') || cursor.peek() == Some('(')
@@ -94,9 +91,19 @@ fn no_operator(cursor: &mut Cursor<'_>, left: &Operand) -> Fault {
     }
     let message = format!("expected an operator after `{left}`, found `{word}`");
     let hint = match word.to_ascii_lowercase().as_str() {
-        "~" | "=~" | "~=" | "matches" | "match" | "rlike" => {
+        "~" | "=~" | "~=" | "~*" | "matches" | "match" | "rlike" | "regexp" => {
             Some("write `regex` for a regular expression".to_owned())
         }
+        "!~" => Some(format!(
+            "write `not {left} regex …` for a regular expression"
+        )),
+        "begins" | "beginswith" | "prefix" => Some("write `startswith`".to_owned()),
+        "ends" | "suffix" => Some("write `endswith`".to_owned()),
+        "notin" | "nin" => Some(format!("write `not {left} in (…)`")),
+        "ilike" => Some(
+            "write `icontains` for a part of a text, `iglob` for a pattern with `*` and `?`"
+                .to_owned(),
+        ),
         "like" => Some(
             "write `contains` for a part of a text, `glob` for a pattern with `*` and `?`"
                 .to_owned(),
@@ -111,7 +118,9 @@ fn no_operator(cursor: &mut Cursor<'_>, left: &Operand) -> Fault {
             Operator::ALL.iter().map(|operator| operator.text()),
         ),
     };
-    Fault::syntax(message, span).with_hint(hint)
+    let all: Vec<_> = Operator::ALL.iter().map(|one| one.text()).collect();
+    let hint = hint.unwrap_or_else(|| format!("operators are {}", all.join(" ")));
+    Fault::syntax(message, span).with_help(hint)
 }
 
 /// How to write a test of which only the left side is there.
@@ -168,8 +177,8 @@ fn operand(cursor: &mut Cursor<'_>, depth: usize) -> Result<Operand, Fault> {
 /// A transformer call. The cursor stands on its name.
 pub(super) fn call(cursor: &mut Cursor<'_>, depth: usize) -> Result<Call, Fault> {
     let start = cursor.position();
-    if depth > MAX_CALL_DEPTH {
-        let message = format!("transformers are nested deeper than {MAX_CALL_DEPTH}");
+    if depth > cursor.max_calls() {
+        let message = format!("transformers are nested deeper than {}", cursor.max_calls());
         return Err(Fault::syntax(message, cursor.here()));
     }
     let name = cursor
@@ -199,11 +208,34 @@ pub(super) fn call(cursor: &mut Cursor<'_>, depth: usize) -> Result<Call, Fault>
     })
 }
 
-/// Operands in parentheses, separated by commas.
+/// Operands in parentheses, separated by commas. Behind an error the cursor stands on the
+/// parenthesis, unless that is what is wrong.
 fn arguments(cursor: &mut Cursor<'_>, depth: usize) -> Result<Vec<Operand>, Fault> {
+    let start = cursor.position();
     if !cursor.eat("(") {
         return Err(Fault::syntax("expected `(`", cursor.here()));
     }
+    let arguments = open_arguments(cursor, depth);
+    let unclosed = || {
+        let rest = cursor.rest();
+        let operator = rest.starts_with(['=', '<', '>', '!']);
+        rest.is_empty()
+            || operator
+            || ["and", "or"]
+                .iter()
+                .any(|word| cursor.clone().eat_word(word))
+    };
+    match arguments {
+        Err(fault) if fault.message == UNCLOSED => Err(fault),
+        Err(fault) if fault.span == cursor.here() && unclosed() => {
+            Err(Fault::syntax(UNCLOSED, start..start + 1))
+        }
+        other => other.inspect_err(|_| cursor.reset(start)),
+    }
+}
+
+/// What stands behind the opening parenthesis, with the closing one.
+fn open_arguments(cursor: &mut Cursor<'_>, depth: usize) -> Result<Vec<Operand>, Fault> {
     let mut arguments = Vec::new();
     cursor.skip_blanks();
     if cursor.eat(")") {
@@ -226,7 +258,7 @@ fn arguments(cursor: &mut Cursor<'_>, depth: usize) -> Result<Vec<Operand>, Faul
 fn argument(cursor: &mut Cursor<'_>, depth: usize) -> Result<Operand, Fault> {
     match cursor.peek() {
         Some('"' | '\'') => cursor.quoted().map(Operand::Literal),
-        Some('(') if depth <= MAX_CALL_DEPTH => arguments(cursor, depth).map(Operand::Tuple),
+        Some('(') if depth <= cursor.max_calls() => arguments(cursor, depth).map(Operand::Tuple),
         _ => operand(cursor, depth),
     }
 }
@@ -254,10 +286,13 @@ fn number(cursor: &mut Cursor<'_>) -> Result<Right, Fault> {
     if length == 0 {
         let word = cursor.excerpt(start);
         let span = start..start + word.len().max(1);
-        return Err(Fault::syntax(
-            format!("expected a number, found `{word}`"),
-            span,
-        ));
+        let fault = Fault::syntax(format!("expected a number, found `{word}`"), span);
+        let different = cursor.before(start).ends_with('<') && word.starts_with('>');
+        return Err(if different {
+            fault.with_help("write `!=`")
+        } else {
+            fault.with_help("`<` and `>` compare numbers; a text is compared with `=` or `!=`")
+        });
     }
     let text = cursor.rest().get(..length).unwrap_or_default();
     cursor.reset(start + length);
@@ -328,12 +363,12 @@ fn list(cursor: &mut Cursor<'_>) -> Result<Right, Fault> {
         return Ok(call);
     }
     // What is left of the name of a list with one item; or the name of no list at all.
+    let start = cursor.here();
     let single = cursor.identifier().filter(|name| !name.text.contains('.'));
+    let single = single.filter(|_| cursor.peek() != Some(','));
     let Some(single) = single else {
-        return Err(
-            Fault::syntax("expected a list in parentheses", cursor.here())
-                .with_help("write the values in parentheses: `in (a, b)`"),
-        );
+        return Err(Fault::syntax("expected a list in parentheses", start)
+            .with_help("write the values in parentheses: `in (a, b)`"));
     };
     Ok(Right::List(vec![Literal {
         bytes: single.text.into_bytes(),
@@ -352,7 +387,12 @@ fn literals(cursor: &mut Cursor<'_>) -> Result<Vec<Literal>, Fault> {
     }
     loop {
         cursor.skip_blanks();
-        values.push(cursor.value().map_err(|fault| in_list(fault, cursor))?);
+        values.push(cursor.value().map_err(|fault| {
+            let fault = in_list(fault, cursor);
+            // Whoever goes on behind the test finds its end by the parentheses.
+            cursor.reset(start);
+            fault
+        })?);
         cursor.skip_blanks();
         if cursor.eat(")") {
             return Ok(values);
@@ -363,8 +403,10 @@ fn literals(cursor: &mut Cursor<'_>) -> Result<Vec<Literal>, Fault> {
         }
         if !cursor.eat(",") {
             let word = cursor.excerpt(cursor.position());
+            let word = word.split([')', ',']).next().unwrap_or_default();
             let message = format!("expected `,` or `)` in the list, found `{word}`");
             let span = cursor.position()..cursor.position() + word.len();
+            cursor.reset(start);
             return Err(Fault::syntax(message, span)
                 .with_help("put a value with blanks or special characters in quotes"));
         }

@@ -3,17 +3,35 @@
 use super::Fault;
 use super::ast::{Literal, Name, Span};
 
+/// Deepest nesting of transformers.
+pub(super) const MAX_CALLS: usize = 32;
+
 /// A position in a text.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     text: &'a str,
     position: usize,
+    max_calls: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// The begin of a text.
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, position: 0 }
+        Self {
+            text,
+            position: 0,
+            max_calls: MAX_CALLS,
+        }
+    }
+
+    /// The same for a text in which transformers are nested so deep at most.
+    pub(crate) fn with_calls(self, max_calls: usize) -> Self {
+        Self { max_calls, ..self }
+    }
+
+    /// How deep transformers may be nested.
+    pub(crate) fn max_calls(&self) -> usize {
+        self.max_calls
     }
 
     /// The offset of the position.
@@ -29,6 +47,11 @@ impl<'a> Cursor<'a> {
     /// What is left.
     pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.position..).unwrap_or_default()
+    }
+
+    /// What stands before a position.
+    pub(crate) fn before(&self, position: usize) -> &'a str {
+        self.text.get(..position).unwrap_or_default()
     }
 
     /// The character at a position.

@@ -9,7 +9,7 @@ mod print;
 
 pub(crate) use cursor::Cursor;
 pub(crate) use fault::Fault;
-pub(crate) use parser::{Parsed, parse, parse_all, parse_call};
+pub(crate) use parser::{Nesting, Parsed, parse, parse_all, parse_call};
 pub(crate) use print::is_bare;
 
 #[cfg(test)]

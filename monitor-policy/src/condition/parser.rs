@@ -8,10 +8,25 @@ use std::ops::ControlFlow;
 use super::Fault;
 use super::ast::{Expr, Span};
 use super::check::{UNCLOSED, call, check, is_check};
-use super::cursor::{Cursor, is_blank};
+use super::cursor::{Cursor, MAX_CALLS, is_blank};
 
-/// Deepest nesting of parentheses.
-const MAX_DEPTH: usize = 1000;
+/// How deep a condition may be nested.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nesting {
+    /// Parentheses; what is more than the default counts as that.
+    pub(crate) parentheses: usize,
+    /// Transformers; the same.
+    pub(crate) transformers: usize,
+}
+
+impl Default for Nesting {
+    fn default() -> Self {
+        Self {
+            parentheses: 1000,
+            transformers: MAX_CALLS,
+        }
+    }
+}
 
 /// Most problems of one condition that are told.
 const MAX_FAULTS: usize = 20;
@@ -29,7 +44,7 @@ pub(crate) struct Parsed {
 
 /// Parses a condition; an error is the first that is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Expr, Fault> {
-    let Parsed { expr, faults, .. } = parse_all(text, MAX_DEPTH);
+    let Parsed { expr, faults, .. } = parse_all(text, Nesting::default());
     match faults.into_iter().next() {
         Some(fault) => Err(fault),
         None => expr.ok_or_else(empty),
@@ -38,14 +53,15 @@ pub(crate) fn parse(text: &str) -> Result<Expr, Fault> {
 
 /// Parses a condition whose parentheses are nested so deep at most, and goes on behind what is
 /// wrong, to tell all of it.
-pub(crate) fn parse_all(text: &str, depth: usize) -> Parsed {
+pub(crate) fn parse_all(text: &str, nesting: Nesting) -> Parsed {
+    let most = Nesting::default();
     let mut parser = Parser {
-        cursor: Cursor::new(text),
+        cursor: Cursor::new(text).with_calls(nesting.transformers.min(most.transformers)),
         outer: Vec::new(),
         group: Group::new(Opening::Text, 0),
         faults: Vec::new(),
         mixed: Vec::new(),
-        max_depth: depth.min(MAX_DEPTH),
+        max_depth: nesting.parentheses.min(most.parentheses),
     };
     let expr = loop {
         let complete = match parser.operand() {
@@ -329,10 +345,7 @@ impl Parser<'_> {
                 "several values are tested with `in`: `proc.name in (a, b)`",
                 Next::Connection,
             ),
-            _ => (
-                "put a value with blanks or special characters in quotes",
-                Next::Connection,
-            ),
+            _ => (self.misread(start), Next::Connection),
         };
         let fault = fault.with_help(help);
         if next == Next::Operand {
@@ -344,6 +357,31 @@ impl Parser<'_> {
             return next;
         }
         if self.recover(fault) { next } else { Next::End }
+    }
+
+    /// What was probably meant by a test behind whose value something else stands: an operator
+    /// that the language does not have was read as one that it has, and a value.
+    fn misread(&self, at: usize) -> &'static str {
+        let before = self.cursor.before(at).trim_end();
+        let begins = |word: &str| {
+            before
+                .strip_suffix(word)
+                .is_some_and(|left| left.ends_with([' ', '=']))
+        };
+        let glued = before.len() == at && before.ends_with(|c: char| c.is_ascii_digit());
+        if begins("~") || before.ends_with("=~*") {
+            "for a regular expression write `regex`; there is no `=~`"
+        } else if before.ends_with("=!") {
+            "write `!=`"
+        } else if before.ends_with("=>") {
+            "write `>=`"
+        } else if before.ends_with("=<") {
+            "write `<=`"
+        } else if glued {
+            "numbers are decimal and have no unit"
+        } else {
+            "put a value with blanks or special characters in quotes"
+        }
     }
 
     fn tell(&mut self, fault: Fault) {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::ast::{
     Call, Check, Expr, FieldName, Literal, Modifier, Name, Operand, Operator, OperatorKind, Right,
 };
-use super::parse;
+use super::{Nesting, parse, parse_all};
 
 /// A condition, and how it is printed: all groups made visible.
 fn check(text: &str, expected: &str) {
@@ -124,13 +124,60 @@ fn refuses() {
     check("proc.name = \"\\q\"", "unknown escape", "\\q");
     check("proc.name = \"\\x4\"", "two hexadecimal", "\\x");
     check("proc.name = (a)", "expected a value", "(");
-    check("proc.name in (a b)", "found `b)`", "b)");
+    check("proc.name in (a b)", "found `b`", "b");
+    check("proc.name in a, b", "expected a list in parentheses", "a");
+    check("proc.name =~ x", "expected `and`, `or`", "x");
     check("proc.name in (a,,b)", "expected a value", ",");
     check("proc.name in (a", "not closed", "(");
     check("fd.num > x", "expected a number", "x");
     check("proc.aname[2 = x", "expected `]`", " ");
     check("proc.aname[] = x", "empty", "[]");
-    check("tolower(proc.name = x", "expected `,` or `)`", "=");
+    check("tolower(proc.name = x", "not closed", "(");
+    check("join(\",\", (proc.name)", "not closed", "(");
+    check("tolower(proc.name x) = y", "expected `,` or `)`", "x");
+}
+
+/// Behind an error in parentheses the rest is read as if there were none.
+#[test]
+fn goes_on_behind_parentheses() {
+    let cases = [
+        "proc.name in (a b)",
+        "proc.name in (a, (b))",
+        "proc.name in (a,)",
+        "tolower(proc.name x) = y",
+        "join(\",\", (proc.name proc.pname)) = y",
+    ];
+    for case in cases {
+        let text = format!("({case} or m) and fd.num = x y");
+        let faults = parse_all(&text, Nesting::default()).faults;
+        let places: Vec<_> = faults.iter().map(|fault| fault.span.start).collect();
+        assert_eq!(places.len(), 2, "{text}: {faults:#?}");
+        assert_eq!(places.last(), Some(&(text.len() - 1)), "{text}");
+    }
+}
+
+/// Operators of other languages, and what is said of them.
+#[test]
+fn other_operators_are_translated() {
+    let cases = [
+        ("=~ x", "`regex`"),
+        ("=~ \"x.*\"", "`regex`"),
+        ("~ x", "`regex`"),
+        ("!~ x", "`not proc.name regex …`"),
+        ("<> x", "`!=`"),
+        ("=! x", "`!=`"),
+        ("=> 5", "`>=`"),
+        ("notin (x)", "`not proc.name in (…)`"),
+        ("begins x", "`startswith`"),
+        ("contians x", "`contains`"),
+        ("foo x", "operators are exists <= "),
+        ("> 5k", "no unit"),
+    ];
+    for (end, expected) in cases {
+        let fault = parse(&format!("proc.name {end}")).expect_err(end);
+        let help = fault.help.unwrap_or_default();
+        assert!(help.contains(expected), "{end}: {} {help}", fault.message);
+    }
 }
 
 #[test]

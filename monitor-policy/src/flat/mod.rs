@@ -56,8 +56,10 @@ impl FlatEvent {
     ///
     /// No or an unknown `evt.type`, a key that is no field, or a value that does not fit.
     pub fn from_json(object: &Map<String, serde_json::Value>) -> Result<Self, FlatEventError> {
+        // A key that is no field goes first: it may be meant for `evt.type`.
+        let event = Self::partial(object)?;
         match object.get("evt.type") {
-            Some(serde_json::Value::String(_)) => Self::partial(object),
+            Some(serde_json::Value::String(_)) => Ok(event),
             _ => Err(FlatEventError::NoEventType),
         }
     }
@@ -97,6 +99,16 @@ impl FlatEvent {
     fn implied(&self, field: &FieldRef) -> Option<Value<'_>> {
         match (field.field, &field.arg) {
             (Field::EvtNum, _) => Some(Value::Unsigned(1)),
+            // There are only exits of calls, so that nothing is measured.
+            (
+                Field::EvtLatency
+                | Field::EvtLatencyS
+                | Field::EvtLatencyNs
+                | Field::EvtLatencyQuantized
+                | Field::EvtWaitLatency,
+                _,
+            ) => Some(Value::Unsigned(0)),
+            (Field::EvtLatencyHuman, _) => Some(Value::Text(b"0ns"[..].into())),
             (Field::ProcEnv, Some(FieldArg::Key(name))) => self.environment(name),
             (ancestor, Some(FieldArg::Index(index))) if ancestor.is_ancestor() => {
                 self.ancestor(ancestor, *index)

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use super::byte_set::ByteSet;
+
 /// How many places of keys are remembered for a quick no.
 const FILTERED: usize = 4;
 /// No key.
@@ -22,7 +24,7 @@ pub(crate) struct Affixes<T> {
     end: End,
     /// Which bytes the keys have at their first places, as far as all have so many: most texts
     /// are told from all keys by them.
-    first: Vec<[u64; 4]>,
+    first: Vec<ByteSet>,
     keys: Vec<Key<T>>,
 }
 
@@ -60,16 +62,13 @@ impl<T> Affixes<T> {
         affixes
     }
 
-    fn first_bytes(&self) -> Vec<[u64; 4]> {
+    fn first_bytes(&self) -> Vec<ByteSet> {
         let lengths = self.keys.iter().map(|key| key.bytes.len());
         let places = lengths.min().unwrap_or_default().min(FILTERED);
-        let mut first = vec![[0; 4]; places];
+        let mut first = vec![ByteSet::default(); places];
         for key in &self.keys {
             for (place, set) in first.iter_mut().enumerate() {
-                let (word, bit) = position(self.end.byte(&key.bytes, place).unwrap_or_default());
-                if let Some(word) = set.get_mut(word) {
-                    *word |= bit;
-                }
+                set.insert(self.end.byte(&key.bytes, place).unwrap_or_default());
             }
         }
         first
@@ -78,10 +77,8 @@ impl<T> Affixes<T> {
     /// Whether the first bytes of a text are such that it may have a key.
     fn may_have_key(&self, text: &[u8]) -> bool {
         self.first.iter().enumerate().all(|(place, set)| {
-            self.end.byte(text, place).is_some_and(|byte| {
-                let (word, bit) = position(byte);
-                set.get(word).is_some_and(|word| word & bit != 0)
-            })
+            let byte = self.end.byte(text, place);
+            byte.is_some_and(|byte| set.contains(byte))
         })
     }
 
@@ -113,10 +110,6 @@ impl<T> Affixes<T> {
         }
         NONE
     }
-}
-
-fn position(byte: u8) -> (usize, u64) {
-    (usize::from(byte / 64), 1 << (byte % 64))
 }
 
 impl End {

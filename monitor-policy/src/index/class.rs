@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use foldhash::fast::FixedState;
 
+use super::look::Look;
 use super::matchers::{MatcherId, Matchers};
 use super::needs::{Need, Needs};
 use super::rule_set::RuleSet;
@@ -38,7 +39,7 @@ pub(crate) struct Class {
     /// Those of which nothing is known that they need.
     always: RuleSet,
     /// What answers the tests that the others need.
-    matchers: Box<[MatcherId]>,
+    looks: Box<[Look]>,
     /// For each such test where the positions of the rules that need it are.
     places: HashMap<NodeId, Range<u32>, FixedState>,
     positions: Vec<u32>,
@@ -98,12 +99,11 @@ impl Class {
         let mut class = Self {
             rules: Box::default(),
             always: RuleSet::with_len(rules.len()),
-            matchers: Box::default(),
+            looks: Box::default(),
             places: HashMap::default(),
             positions: Vec::new(),
         };
         let mut kept = Vec::new();
-        let mut used: Vec<MatcherId> = Vec::new();
         let mut of_test: HashMap<NodeId, Vec<u32>> = HashMap::new();
         for (rule, need) in rules.iter().zip(needs) {
             let position = kept.len();
@@ -111,7 +111,6 @@ impl Class {
                 Need::Never => continue,
                 Need::Unknown => class.always.insert(position),
                 Need::OneOf(tests) => {
-                    used.extend(&tests.matchers);
                     for leaf in &tests.leaves {
                         of_test.entry(*leaf).or_default().push(position as u32);
                     }
@@ -119,8 +118,6 @@ impl Class {
             }
             kept.push((rule.rule, rule.condition));
         }
-        used.sort_unstable();
-        used.dedup();
         for (test, positions) in of_test {
             let start = class.positions.len() as u32;
             class.positions.extend(positions);
@@ -128,7 +125,8 @@ impl Class {
             class.places.insert(test, place);
         }
         class.rules = kept.into();
-        class.matchers = used.into();
+        let tests: Vec<NodeId> = class.places.keys().copied().collect();
+        class.looks = Look::all(graph, matchers, &tests);
         class
     }
 
@@ -137,9 +135,9 @@ impl Class {
         self.rules.get(position).copied()
     }
 
-    /// The matchers to ask for each event.
-    pub(crate) fn matchers(&self) -> &[MatcherId] {
-        &self.matchers
+    /// What to look at in each event.
+    pub(crate) fn looks(&self) -> &[Look] {
+        &self.looks
     }
 
     /// The rules to try whatever the matchers find.

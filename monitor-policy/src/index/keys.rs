@@ -75,6 +75,17 @@ impl Keys {
     }
 }
 
+/// How many keys a test has, at least when they are many.
+pub(super) fn count(leaf: &Leaf) -> usize {
+    match &leaf.test {
+        Test::Literal(
+            _,
+            Predicate::Text(TextTest::In(texts)) | Predicate::Dynamic(TextTest::In(texts), _),
+        ) => texts.len(),
+        _ => 1,
+    }
+}
+
 fn text_keys(test: &TextTest) -> Option<Vec<Key>> {
     let one = |key: fn(Box<[u8]>) -> Key, text: &[u8]| {
         // Every value has the empty text: nothing to look for.

@@ -35,7 +35,8 @@ enum Lookup {
     Affixes(Affixes<Place>),
     /// With the place of each substring.
     Inside(Box<Substrings>, Vec<Place>),
-    Numbers(HashMap<i128, Place, FixedState>),
+    /// Sorted; mostly there are a few.
+    Numbers(Vec<(i128, Place)>),
 }
 
 /// A value that these tests were not made for: they have to be made one by one.
@@ -61,7 +62,9 @@ impl Matcher {
                 let numbers = keys
                     .iter_mut()
                     .filter_map(|(key, nodes)| Some((key.number()?, place(nodes))));
-                Lookup::Numbers(numbers.collect())
+                let mut numbers: Vec<_> = numbers.collect();
+                numbers.sort_unstable_by_key(|(number, _)| *number);
+                Lookup::Numbers(numbers)
             }
             _ => Lookup::Exact(texts.collect()),
         };
@@ -113,7 +116,9 @@ impl Matcher {
         let Lookup::Numbers(numbers) = &self.lookup else {
             return Err(Unfit);
         };
-        self.found(numbers.get(&number), found);
+        let at = numbers.binary_search_by_key(&number, |(known, _)| *known);
+        let place = at.ok().and_then(|at| numbers.get(at));
+        self.found(place.map(|(_, place)| place), found);
         Ok(())
     }
 

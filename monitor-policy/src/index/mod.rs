@@ -7,18 +7,25 @@
 //!   automaton).
 //! - [`Classes`]: one per set of event types with the same rules. For each rule a few of those
 //!   tests are known of which at least one has to hold; only rules for which one does are tried.
+//!   Most values are refused by a sieve for what these tests look for, before any matcher is
+//!   asked.
 
 mod affixes;
+mod byte_set;
 mod class;
+mod filter;
 mod keys;
+mod look;
 mod matcher;
 mod matchers;
 mod needs;
 mod rule_set;
+mod sieve;
 mod substrings;
 mod weight;
 
 pub(crate) use affixes::{Affixes, End};
 pub(crate) use class::{Candidate, Class, Classes};
+pub(crate) use look::Look;
 pub(crate) use matchers::{MatcherId, Matchers};
 pub(crate) use rule_set::RuleSet;

@@ -1,7 +1,7 @@
 //! All substrings of a set that a text has, by one pass over it.
 
 use aho_corasick::automaton::Automaton;
-use aho_corasick::{Anchored, dfa, nfa::contiguous, packed};
+use aho_corasick::{Anchored, dfa, nfa::contiguous};
 use memchr::memmem::Finder;
 
 use crate::matching::Case;
@@ -10,8 +10,6 @@ use crate::matching::Case;
 const MAX_FAST_BYTES: usize = 4 << 10;
 /// Up to so many substrings are looked for one after the other.
 const MAX_SINGLE: usize = 2;
-/// From this length on it pays to look first whether there is anything at all.
-const LONG_TEXT: usize = 64;
 
 /// Looks for substrings, which are numbered.
 #[derive(Debug, Default)]
@@ -22,11 +20,7 @@ pub(super) enum Substrings {
     /// A few.
     Single(Vec<Finder<'static>>),
     /// Some.
-    Fast {
-        automaton: dfa::DFA,
-        /// Finds some of them, quickly where there are none.
-        any: Option<packed::Searcher>,
-    },
+    Fast(dfa::DFA),
     /// Many.
     Compact(contiguous::NFA),
 }
@@ -49,13 +43,7 @@ impl Substrings {
         }
         let mut builder = dfa::DFA::builder();
         builder.prefilter(false).ascii_case_insensitive(any_case);
-        let any = if any_case {
-            None
-        } else {
-            packed::Searcher::new(texts)
-        };
-        let automaton = builder.build(texts).ok()?;
-        Some(Self::Fast { automaton, any })
+        builder.build(texts).ok().map(Self::Fast)
     }
 
     /// Gives each substring that a text has by its number, some perhaps repeatedly.
@@ -69,15 +57,7 @@ impl Substrings {
                     }
                 }
             }
-            Self::Fast { automaton, any } => {
-                if text.len() >= LONG_TEXT
-                    && let Some(any) = any
-                    && any.find(text).is_none()
-                {
-                    return;
-                }
-                walk(automaton, text, found);
-            }
+            Self::Fast(automaton) => walk(automaton, text, found),
             Self::Compact(automaton) => walk(automaton, text, found),
         }
     }

@@ -225,6 +225,12 @@ pub const EXPLAINED_CODES: &[ExplainedCode] = &[
         E::Condition("evt.type = openat and k8s.rc.name = x"),
     ),
     row(
+        Code::LintAllow,
+        "A comment `# monitor: allow …` names a warning that does not exist, or an error, and so \
+         silences nothing.",
+        E::Keys("# monitor: allow LINT_REDEFIND"),
+    ),
+    row(
         Code::LintMixed,
         "`and` binds before `or`; without parentheses it is hard to see what belongs together.",
         E::Condition("evt.type = openat and fd.num > 2 or evt.type = creat"),

@@ -1,10 +1,12 @@
 //! One evaluation: an event in a view, what was fetched of it and what is already decided.
 
+use std::borrow::Cow;
+
 use super::{Graph, Leaf, Node, NodeId, Operand};
 use crate::event::{Event, Value, View};
 use crate::event_type::EventType;
 use crate::field::{Field, FieldRef};
-use crate::index::{MatcherId, Matchers};
+use crate::index::{Look, MatcherId, Matchers};
 
 /// Memory that evaluations reuse.
 #[derive(Debug, Default)]
@@ -120,34 +122,55 @@ impl<'p, 'e> Frame<'p, 'e> {
 
     /// Whether a test passes: as the matcher of its field says, if it has one.
     fn passes(&mut self, id: NodeId, leaf: &Leaf) -> bool {
-        match self.matchers.and_then(|matchers| matchers.of(id)) {
+        let answered = |matchers: &'p Matchers| Some((matchers, matchers.of(id)?));
+        match self.matchers.and_then(answered) {
             None => leaf.passes(self),
-            Some(matcher) => {
-                self.look(matcher, |_| {});
+            Some((matchers, matcher)) => {
+                self.look(matchers, matcher);
                 self.memory.decision(id) == Some(true)
             }
         }
     }
 
-    /// Decides all tests of a matcher that hold, and gives each: some perhaps repeatedly, none the
-    /// second time.
-    pub(crate) fn look(&mut self, matcher: MatcherId, mut holding: impl FnMut(NodeId)) {
-        let (graph, stamp) = (self.graph, self.memory.stamp);
+    /// Decides all tests of a matcher that hold.
+    fn look(&mut self, matchers: &Matchers, matcher: MatcherId) {
+        if self.memory.look(matcher)
+            && let Some(place) = matchers.slot(matcher).and_then(|slot| self.place(slot))
+        {
+            self.find(matchers, matcher, place, |_| {});
+        }
+    }
+
+    /// Decides all tests of a field's matchers that hold, and gives each, some perhaps repeatedly.
+    /// Leaves those undecided of which none that counts can hold.
+    pub(crate) fn look_all(&mut self, look: &Look, mut holding: impl FnMut(NodeId)) {
         let Some(matchers) = self.matchers else {
             return;
         };
-        let Some(looked) = self.memory.looked.get_mut(usize::from(matcher)) else {
+        let Some(place) = self.place(look.slot) else {
             return;
         };
-        if std::mem::replace(looked, stamp) == stamp {
-            return;
+        for (matcher, sieve) in &look.matchers {
+            let refused = |value| sieve.as_ref().is_some_and(|sieve| sieve.refuses(value));
+            if self.values.get(place).is_some_and(refused) {
+                continue;
+            }
+            self.memory.look(*matcher);
+            self.find(matchers, *matcher, place, &mut holding);
         }
-        let Some(place) = matchers.slot(matcher).and_then(|slot| self.place(slot)) else {
-            return;
-        };
+    }
+
+    fn find(
+        &mut self,
+        matchers: &Matchers,
+        matcher: MatcherId,
+        place: usize,
+        mut holding: impl FnMut(NodeId),
+    ) {
         let Some(value) = self.values.get(place) else {
             return;
         };
+        let graph = self.graph;
         let test = |id: NodeId| match graph.nodes.get(id) {
             Some(Node::Leaf(leaf)) => leaf.accepts(value),
             _ => false,
@@ -254,6 +277,12 @@ impl Memory {
         }
     }
 
+    /// Whether a matcher looks for the first time.
+    fn look(&mut self, matcher: MatcherId) -> bool {
+        let looked = self.looked.get_mut(usize::from(matcher));
+        looked.is_some_and(|looked| std::mem::replace(looked, self.stamp) != self.stamp)
+    }
+
     fn decision(&self, id: NodeId) -> Option<bool> {
         let decided = *self.decided.get(id)?;
         (decided / 2 == self.stamp).then_some(decided % 2 == 1)
@@ -268,9 +297,16 @@ impl Memory {
 
 /// The same allocation, empty, for values of another event: the standard library collects in
 /// place when the elements have the same size.
-fn recycle<'to>(mut values: Vec<Value<'_>>) -> Vec<Value<'to>> {
-    values.clear();
-    values.into_iter().map(|_| Value::Bool(false)).collect()
+fn recycle<'to>(values: Vec<Value<'_>>) -> Vec<Value<'to>> {
+    let end = |value: Value<'_>| {
+        match value {
+            Value::Text(Cow::Owned(_)) | Value::List(_) => drop(value),
+            // Most, and nothing to free: quicker than to find that out by dropping.
+            _ => std::mem::forget(value),
+        }
+        None
+    };
+    values.into_iter().filter_map(end).collect()
 }
 
 #[cfg(test)]

@@ -289,7 +289,7 @@ impl Exception {
         match &self.shape {
             Shape::One { field, comp } => {
                 push_left(text, field, comp);
-                push_list(text, &self.values);
+                push_list(text, &self.values, self.place);
             }
             Shape::Many(columns) => {
                 for (index, value) in self.values.iter().enumerate() {
@@ -320,7 +320,7 @@ fn push_tuple(text: &mut Sourced, columns: &[(Sourced, Sourced)], value: &Entry)
         }
         push_left(text, field, comp);
         match value {
-            Entry::Many(values, _) => push_list(text, values),
+            Entry::Many(values, place) => push_list(text, values, *place),
             Entry::One(one) if is_list_operator(comp.text()) => push_scalar_list(text, one),
             Entry::One(one) => push_value(text, one),
         }
@@ -342,15 +342,15 @@ fn push_scalar_list(text: &mut Sourced, value: &Sourced) {
     text.push_str(")");
 }
 
-fn push_list(text: &mut Sourced, values: &[Entry]) {
-    text.push_str("(");
+fn push_list(text: &mut Sourced, values: &[Entry], place: Place) {
+    text.push_str_at("(", place.at);
     for (index, value) in values.iter().enumerate() {
         if index > 0 {
             text.push_str(", ");
         }
         match value {
             Entry::One(one) => push_value(text, one),
-            Entry::Many(values, _) => push_list(text, values),
+            Entry::Many(values, place) => push_list(text, values, *place),
         }
     }
     text.push_str(")");

@@ -22,8 +22,8 @@ pub(crate) struct FileItems {
     pub(crate) items: Vec<Item>,
     /// What is wrong with the file.
     pub(crate) findings: Vec<Finding>,
-    /// Names of macros that could not be read; uses of them are not worth a message.
-    pub(crate) broken_macros: Vec<String>,
+    /// Kinds and names of items that could not be read; uses of them are not worth a message.
+    pub(crate) broken: Vec<(&'static str, String)>,
     /// Where the items begin, as offsets in the file.
     pub(crate) starts: Vec<usize>,
     /// Whom the file is made for.
@@ -44,7 +44,7 @@ pub(crate) fn read(file: usize, text: &str, limits: &LoadLimits) -> FileItems {
     let mut result = FileItems {
         items: Vec::new(),
         findings: Vec::new(),
-        broken_macros: Vec::new(),
+        broken: Vec::new(),
         starts: Vec::new(),
         kind: FileKind::Local,
     };
@@ -100,6 +100,10 @@ impl FileItems {
         self.starts.push(node.range.start);
         let start = self.findings.len();
         let result = self.item(kind, &entries);
+        if result.is_err() {
+            let name = entries.text(kind).ok().flatten();
+            self.broken.extend(name.map(|name| (kind, name)));
+        }
         self.findings.extend(result.err());
         if let Ok(item) = entries.item_ref(kind)
             && matches!(kind, "rule" | "macro" | "list")
@@ -131,10 +135,7 @@ impl FileItems {
             }
             "macro" => {
                 self.findings.extend(entries.unknown_keys(MACRO_KEYS));
-                let item = macro_item(entries, &mut self.findings).inspect_err(|_| {
-                    let name = entries.text("macro").ok().flatten();
-                    self.broken_macros.extend(name);
-                })?;
+                let item = macro_item(entries, &mut self.findings)?;
                 self.items.push(Item::Macro(item));
                 Ok(())
             }

@@ -84,7 +84,10 @@ pub(crate) struct Store {
     macros: Named<Macro>,
     rules: Named<Rule>,
     clock: usize,
-    broken_macros: HashSet<String>,
+    /// Kinds and names of items that are there but could not be read.
+    broken: HashSet<(&'static str, String)>,
+    /// A file could not be read, so that anything may be in it.
+    broken_file: bool,
 }
 
 /// Definitions by name, in the order of their first definition.
@@ -149,19 +152,32 @@ impl Store {
                 for warning in warnings.iter_mut().skip(start) {
                     *warning = warning.clone().within(&item);
                 }
-                result.map_err(|finding| finding.within(&item))
+                result.map_err(|finding| {
+                    self.add_broken("rule", item.name.clone());
+                    finding.within(&item)
+                })
             }
         }
     }
 
-    /// Remembers a macro that is there but could not be read.
-    pub(crate) fn add_broken_macro(&mut self, name: String) {
-        self.broken_macros.insert(name);
+    /// Remembers an item that is there but could not be read.
+    pub(crate) fn add_broken(&mut self, kind: &'static str, name: String) {
+        self.broken.insert((kind, name));
     }
 
-    /// Whether a macro of this name is there but could not be read.
-    pub(crate) fn is_broken_macro(&self, name: &str) -> bool {
-        self.broken_macros.contains(name)
+    /// Remembers that a file could not be read at all.
+    pub(crate) fn add_broken_file(&mut self) {
+        self.broken_file = true;
+    }
+
+    /// Whether an item is there, or may be, but could not be read: then the error of that says all.
+    pub(crate) fn is_broken(&self, kind: &'static str, name: &str) -> bool {
+        self.broken_file || self.names_broken(kind, name)
+    }
+
+    /// Whether an item of this name is there but could not be read.
+    pub(crate) fn names_broken(&self, kind: &'static str, name: &str) -> bool {
+        !self.broken.is_empty() && self.broken.contains(&(kind, name.to_owned()))
     }
 
     /// How many definitions there are.
@@ -235,7 +251,7 @@ impl Store {
         let known = self.lists.get_mut(&item.name);
         if is_append(&mode, "items") {
             let Some(known) = known else {
-                return Err(self.lists.missing(&item, "appends items").within(&item));
+                return self.missing_list(&item);
             };
             known.items.extend(items);
             known.visibility = now;
@@ -256,6 +272,21 @@ impl Store {
         Ok(())
     }
 
+    fn missing_list(&self, item: &ItemRef) -> Result<(), Finding> {
+        if self.is_broken("list", &item.name) {
+            return Ok(());
+        }
+        Err(self.lists.missing(item, "appends items").within(item))
+    }
+
+    fn missing_macro(&self, item: &ItemRef) -> Result<(), Finding> {
+        if self.is_broken("macro", &item.name) {
+            return Ok(());
+        }
+        let finding = self.macros.missing(item, "appends a condition");
+        Err(finding.within(item))
+    }
+
     fn apply_macro(&mut self, item: MacroItem) -> Result<(), Finding> {
         let MacroItem {
             item,
@@ -266,10 +297,7 @@ impl Store {
         let known = self.macros.get_mut(&item.name);
         if is_append(&mode, "condition") {
             let Some(known) = known else {
-                return Err(self
-                    .macros
-                    .missing(&item, "appends a condition")
-                    .within(&item));
+                return self.missing_macro(&item);
             };
             append_text(&mut known.condition, &condition);
             known.visibility = now;
@@ -291,6 +319,11 @@ impl Store {
     }
 
     fn apply_rule(&mut self, rule: RuleItem, warnings: &mut Vec<Finding>) -> Result<(), Finding> {
+        let name = &rule.item.name;
+        let defines = matches!(rule.mode, Mode::Define) && rule.condition.is_some();
+        if !defines && self.rules.get(name).is_none() && self.is_broken("rule", name) {
+            return Ok(());
+        }
         match rule.mode.clone() {
             Mode::Define if rule.condition.is_some() => self.define_rule(rule),
             Mode::Define => {

@@ -57,6 +57,47 @@ fn macros_see_what_is_before_them() {
 }
 
 #[test]
+fn what_could_not_be_read_is_not_called_missing() {
+    let incomplete = "- rule: r\n  desc: d\n  priority: notice\n  output: o\n";
+    let change = |name: &str| {
+        format!(
+            "- rule: {name}\n  condition: and proc.name = x\n  override: {{condition: append}}\n"
+        )
+    };
+    let append = "- rule: r\n  condition: and proc.name = x\n  append: true\n";
+    let missing = ("a:1:3 LOAD_ERR_YAML_VALIDATE", "'condition'");
+    check(&[&[incomplete, &change("r")].concat()], &[missing]);
+    check(
+        &[&[incomplete, &change("s")].concat()],
+        &[missing, ("a:5:9 LOAD_ERR_VALIDATE", "no rule by that name")],
+    );
+    let deprecated = ("a:7:3 LOAD_DEPRECATED_ITEM", "");
+    check(&[&[incomplete, append].concat()], &[missing, deprecated]);
+    let exception = rule("r", "evt.type=open") + "  exceptions: [{name: e, fields: [a.b]}]\n";
+    check(
+        &[&(exception + &change("r"))],
+        &[("a:6:35 LOAD_ERR_VALIDATE", "'a.b'")],
+    );
+    let list = "- list: l\n  items: x\n- list: l\n  items: [y]\n  override: {items: append}\n";
+    let addresses = rule("r", "evt.type=open and fd.sip in (l) and fd.cip in (k)");
+    check(
+        &[&[list, &addresses].concat()],
+        &[
+            ("a:2:10 LOAD_ERR_YAML_VALIDATE", "'items'"),
+            ("a:10:61 LOAD_ERR_COMPILE_CONDITION", "`k` is no address"),
+        ],
+    );
+    // Of a file that is no YAML nobody knows what it defines.
+    check(
+        &[
+            "- rule: [r\n",
+            &[change("r"), rule("s", "evt.type=open and m")].concat(),
+        ],
+        &[("a:2:1 LOAD_ERR_YAML_PARSE", "")],
+    );
+}
+
+#[test]
 fn chains_of_macros_have_an_end() {
     let link = |n: usize| format!("- macro: m{n}\n  condition: m{} or evt.type=open\n", n - 1);
     let chain = |length: usize| {

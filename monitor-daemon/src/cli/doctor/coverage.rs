@@ -1,8 +1,25 @@
-//! What serves each event kind on this kernel, found by trying.
+//! What serves each event kind on this kernel, found by trying, and whether it delivers.
 
+use monitor_common::Kind;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
-use crate::probe::{Coverage, ProbeError, Probes, Request, Tier};
+use crate::probe::{Coverage, ProbeError, Probes, Request, Rings, Tier};
+use crate::record::Record;
+use crate::selfcheck::child::SELF;
+use crate::selfcheck::{Delivery, Round, plan};
+
+/// Rounds of the self-check until a kind is called silent: a record may be lost.
+const ROUNDS: u32 = 2;
+/// Longest time between two looks at the rings and the child, in ns.
+const LOOK: i64 = 10_000_000;
+
+/// What serves a kind, and whether it delivers, if that was checked.
+#[derive(Clone, Debug)]
+pub(super) struct Served {
+    pub(super) coverage: Coverage,
+    pub(super) delivery: Option<Delivery>,
+}
 
 /// Loads and attaches every provider as `run` would, and lets go of them again.
 ///
@@ -13,22 +30,92 @@ pub(super) fn probe() -> Result<Vec<Coverage>, ProbeError> {
     Ok(Probes::load(&Request::default())?.coverage().to_vec())
 }
 
-pub(super) fn to_json(coverage: &Coverage) -> Value {
+/// The same, and each kind that can be caused without harm is, and its record waited for.
+///
+/// # Errors
+///
+/// As for [`probe`].
+pub(super) fn check() -> Result<Vec<Served>, ProbeError> {
+    let mut probes = Probes::load(&Request::default())?;
+    let mut rings = probes.rings()?;
+    let mut deliveries = Vec::new();
+    for _ in 0..ROUNDS {
+        deliveries = round(&probes, &mut rings);
+        let silent = |(_, delivery): &(Kind, Delivery)| *delivery == Delivery::Silent;
+        if !deliveries.iter().any(silent) {
+            break;
+        }
+    }
+    let served = probes.coverage().iter().map(|coverage| Served {
+        coverage: coverage.clone(),
+        delivery: deliveries
+            .iter()
+            .find(|(kind, _)| *kind == coverage.kind)
+            .map(|(_, delivery)| delivery.clone()),
+    });
+    Ok(served.collect())
+}
+
+fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
+    let kinds = probes.served();
+    let acts = plan(&kinds, |number| probes.records(number));
+    let mut round = match Round::start(SELF, kinds.clone(), acts) {
+        Ok(round) => round,
+        Err(error) => {
+            let reason = Delivery::Unchecked(format!("the self-check cannot start: {error}"));
+            return kinds
+                .into_iter()
+                .map(|kind| (kind, reason.clone()))
+                .collect();
+        }
+    };
+    loop {
+        while let Some(bytes) = rings.next() {
+            if let Ok(record) = Record::parse(bytes) {
+                round.saw(&record);
+            }
+        }
+        if let Some(verdicts) = round.verdicts() {
+            return verdicts;
+        }
+        let [lifecycle, bulk] = rings.descriptors();
+        let mut both = [
+            PollFd::new(&lifecycle, PollFlags::IN),
+            PollFd::new(&bulk, PollFlags::IN),
+        ];
+        let time = Timespec {
+            tv_sec: 0,
+            tv_nsec: LOOK,
+        };
+        // Interrupted or not, the next look tells.
+        let _ready = poll(&mut both, Some(&time));
+    }
+}
+
+pub(super) fn to_json(served: &Served) -> Value {
     let Coverage {
         kind,
         provider,
         tier,
         refused,
         blind,
-    } = coverage;
+    } = &served.coverage;
     let refused: Vec<Value> = refused
         .iter()
         .map(|(provider, reason)| json!({"provider": provider, "reason": reason}))
         .collect();
+    let (delivers, unchecked) = match &served.delivery {
+        Some(Delivery::Delivers) => (Some(true), None),
+        Some(Delivery::Silent) => (Some(false), None),
+        Some(Delivery::Unchecked(reason)) => (None, Some(reason.as_str())),
+        None => (None, None),
+    };
     json!({
         "kind": kind.name(),
         "provider": provider,
         "tier": tier.map(Tier::name),
+        "delivers": delivers,
+        "unchecked": unchecked,
         "refused": refused,
         "blind": blind,
     })

@@ -17,6 +17,8 @@ use super::print::print;
 use crate::config::Config;
 use crate::output::Colour;
 use crate::probe::{Coverage, Tier};
+use crate::selfcheck::Delivery;
+use coverage::Served;
 use facts::{Fact, Verdict};
 
 const HELP: &str = "\
@@ -44,7 +46,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let fit = facts.iter().all(|fact| fact.verdict != Verdict::Fail);
     // Without privileges every hook would be refused for the same uninteresting reason.
     let coverage = if fit {
-        coverage::probe()
+        coverage::check()
     } else {
         Ok(Vec::new())
     };
@@ -82,7 +84,7 @@ pub(super) fn coverage() -> Result<Vec<Coverage>, Error> {
     coverage::probe().map_err(|error| Error::Watch(error.into()))
 }
 
-fn text(facts: &[Fact], coverage: Result<&[Coverage], &String>, colour: Colour) -> String {
+fn text(facts: &[Fact], coverage: Result<&[Served], &String>, colour: Colour) -> String {
     let mut text = format!("monitor-daemon {}\n\n", env!("CARGO_PKG_VERSION"));
     for Fact {
         name,
@@ -113,19 +115,28 @@ fn text(facts: &[Fact], coverage: Result<&[Coverage], &String>, colour: Colour) 
     text
 }
 
-fn kind_text(coverage: &Coverage, colour: Colour) -> String {
+fn kind_text(served: &Served, colour: Colour) -> String {
     let Coverage {
         kind,
         provider,
         tier,
         refused,
         blind,
-    } = coverage;
-    let served = match provider {
+    } = &served.coverage;
+    let by = match provider {
         Some(provider) => format!("{provider} ({} tier)", tier.map_or("unknown", Tier::name)),
         None => colour.paint(Verdict::Fail.style(), "BLIND"),
     };
-    let mut text = format!("  {:<14} {served}\n", kind.name());
+    let mut text = format!("  {:<14} {by}\n", kind.name());
+    if let Some(delivery) = &served.delivery {
+        let style = match delivery {
+            Delivery::Delivers => Verdict::Ok.style(),
+            Delivery::Silent => Verdict::Fail.style(),
+            Delivery::Unchecked(_) => Style::new().dimmed(),
+        };
+        let delivery = colour.paint(style, &delivery.text());
+        let _ = writeln!(text, "{:17}{delivery}", "");
+    }
     for (provider, reason) in refused {
         let line = format!("{:17}refused: {provider}: {reason}", "");
         let _ = writeln!(text, "{}", colour.paint(Style::new().dimmed(), &line));
@@ -137,7 +148,7 @@ fn kind_text(coverage: &Coverage, colour: Colour) -> String {
     text
 }
 
-fn json(facts: &[Fact], coverage: Result<&[Coverage], &String>) -> Value {
+fn json(facts: &[Fact], coverage: Result<&[Served], &String>) -> Value {
     let checks: Vec<Value> = facts
         .iter()
         .map(
@@ -187,22 +198,29 @@ mod tests {
         ]
     }
 
-    fn coverage() -> Vec<Coverage> {
-        vec![
-            Coverage {
-                kind: Kind::Open,
-                provider: Some("sys_exit".into()),
-                tier: Some(Tier::Syscall),
-                refused: vec![("fentry".into(), "trampolines are refused (EPERM)".into())],
-                blind: vec!["opens by io_uring"],
-            },
-            Coverage {
-                kind: Kind::Ptrace,
-                provider: None,
-                tier: None,
+    fn served(kind: Kind, by: Option<&str>, delivery: Option<Delivery>) -> Served {
+        Served {
+            coverage: Coverage {
+                kind,
+                provider: by.map(str::to_owned),
+                tier: by.map(|_| Tier::Syscall),
                 refused: vec![],
                 blind: vec![],
             },
+            delivery,
+        }
+    }
+
+    fn coverage() -> Vec<Served> {
+        let mut open = served(Kind::Open, Some("sys_exit"), Some(Delivery::Delivers));
+        open.coverage.refused = vec![("fentry".into(), "trampolines are refused (EPERM)".into())];
+        open.coverage.blind = vec!["opens by io_uring"];
+        let harmful = Delivery::Unchecked("it would harm".into());
+        vec![
+            open,
+            served(Kind::Ptrace, None, None),
+            served(Kind::Send, Some("sys_exit"), Some(Delivery::Silent)),
+            served(Kind::Module, Some("sys_exit"), Some(harmful)),
         ]
     }
 
@@ -217,9 +235,14 @@ mod tests {
                  warn  docker      not there\n                  start it\n\n\
                  Event kinds, what serves them, and what they are blind for:\n  \
                  open           sys_exit (syscall tier)\n                 \
+                 delivers\n                 \
                  refused: fentry: trampolines are refused (EPERM)\n                 \
                  blind: opens by io_uring\n  \
-                 ptrace         BLIND\n"
+                 ptrace         BLIND\n  \
+                 send           sys_exit (syscall tier)\n                 \
+                 SILENT: loaded, but no record of our own act came\n  \
+                 module         sys_exit (syscall tier)\n                 \
+                 not checked: it would harm\n"
             )
         );
     }
@@ -239,13 +262,24 @@ mod tests {
                         "kind": "open",
                         "provider": "sys_exit",
                         "tier": "syscall",
+                        "delivers": true,
+                        "unchecked": null,
                         "refused": [
                             {"provider": "fentry", "reason": "trampolines are refused (EPERM)"},
                         ],
                         "blind": ["opens by io_uring"],
                     },
                     {
-                        "kind": "ptrace", "provider": null, "tier": null, "refused": [],
+                        "kind": "ptrace", "provider": null, "tier": null, "delivers": null,
+                        "unchecked": null, "refused": [], "blind": [],
+                    },
+                    {
+                        "kind": "send", "provider": "sys_exit", "tier": "syscall",
+                        "delivers": false, "unchecked": null, "refused": [], "blind": [],
+                    },
+                    {
+                        "kind": "module", "provider": "sys_exit", "tier": "syscall",
+                        "delivers": null, "unchecked": "it would harm", "refused": [],
                         "blind": [],
                     },
                 ],

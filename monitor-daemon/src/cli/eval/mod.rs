@@ -52,6 +52,9 @@ pub(super) struct Arguments {
     /// input. See below.
     #[arg(long, value_name = "FILE|-", group = "what", conflicts_with_all = ["events", "all", "format"])]
     cases: Option<PathBuf>,
+    /// Configuration file, for its limits and what it appends to outputs; see `run`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["condition", "cases"])]
+    config: Option<PathBuf>,
     /// Report every rule that matches, not only the first.
     #[arg(long, conflicts_with = "condition")]
     all: bool,
@@ -80,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     };
     let options = Options {
         matching,
-        ..Options::default()
+        ..policies::options(arguments.config.as_deref())?
     };
     let policy = policies::load(&arguments.policy, &options)?;
     let mut scratch = Scratch::default();

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use monitor_policy::{
-    Event as _, Explanation, FieldRef, FlatEvent, Part, Rule, RulesFile, Shape, View,
+    Event as _, Explanation, FieldRef, FlatEvent, Options, Part, Priority, Rule, RulesFile, Shape,
+    View, all_near,
 };
 
 use super::error::Error;
@@ -32,7 +33,7 @@ Examples:
 pub(super) struct Arguments {
     /// Name of the rule.
     rule: String,
-    /// Configuration file, for its policies; see `run`.
+    /// Configuration file, for its policies and how they are loaded; see `run`.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Rules file, or folder of *.yaml and *.yml, instead of the configured ones; may be repeated.
@@ -58,12 +59,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         .iter()
         .map(|(name, text)| RulesFile { name, text })
         .collect();
-    let policy = policies::finish(monitor_policy::load(&files, &config.rules))?;
+    // A rule that is dropped for its priority can be explained too.
+    let options = Options {
+        minimum_priority: Priority::Debug,
+        ..config.rules
+    };
+    let policy = policies::finish(monitor_policy::load(&files, &options))?;
     let found = policy
         .rules()
         .iter()
         .find(|rule| rule.name == arguments.rule);
-    let explanation = Explanation::within(&files, &arguments.rule, config.rules.limits);
+    let explanation = Explanation::within(&files, &arguments.rule, options.limits);
     let (Some(rule), Some(explanation)) = (found, explanation) else {
         let names = policy.rules().iter().map(|rule| rule.name.as_str());
         return Err(unknown(&arguments.rule, names));
@@ -140,24 +146,14 @@ fn collect<'p>(part: &'p Part, opened: &mut Vec<&'p str>, fields: &mut Vec<&'p F
 }
 
 fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Error {
+    let names: Vec<&str> = names.collect();
     let lower = name.to_lowercase();
-    let mut near: Vec<(bool, usize, &str)> = names
-        .map(|known| {
-            let candidate = known.to_lowercase();
-            let part = candidate.contains(&lower);
-            (
-                !part,
-                strsim::damerau_levenshtein(&lower, &candidate),
-                known,
-            )
-        })
-        .filter(|(other, distance, known)| !other || *distance <= known.chars().count() / 2)
-        .collect();
-    near.sort_unstable();
-    let near = near
-        .into_iter()
-        .take(3)
-        .map(|found| format!("`{}`", found.2));
+    let near = all_near(name, names.iter().copied());
+    let has_it =
+        |known: &&&str| !near.contains(known) && known.to_lowercase().contains(lower.as_str());
+    let parts = names.iter().filter(has_it);
+    let near = near.iter().chain(parts).take(3);
+    let near = near.map(|known| format!("`{known}`"));
     Error::UnknownRule {
         name: name.to_owned(),
         near: near.collect(),
@@ -166,7 +162,7 @@ fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use monitor_policy::{Options, Policy};
+    use monitor_policy::Policy;
 
     use super::*;
 
@@ -209,7 +205,7 @@ mod tests {
         );
         assert_eq!(
             message("shell"),
-            "no rule has the name `shell`; did you mean `Shell outside`, `Shell in container`?"
+            "no rule has the name `shell`; did you mean `Shell in container`, `Shell outside`?"
         );
         assert_eq!(
             message("xyz"),

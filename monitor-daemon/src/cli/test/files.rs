@@ -83,7 +83,8 @@ impl Files {
 }
 
 fn read(path: &Path) -> Result<Text, Error> {
-    let text = fs::read_to_string(path).map_err(|source| Error::ReadPolicy {
+    let text = fs::read(path).and_then(policies::decode);
+    let text = text.map_err(|source| Error::ReadPolicy {
         path: path.to_owned(),
         source,
     })?;

@@ -6,16 +6,14 @@ mod report;
 use std::path::PathBuf;
 
 use clap::Args;
-use monitor_policy::{
-    Case, LoadLimits, Matching, Options, Policy, Scratch, SuggestedOutput, read_cases,
-};
+use monitor_policy::{Case, Matching, Options, Policy, Scratch, SuggestedOutput, read_cases};
 
 use super::error::Error;
 use super::print::{color, print};
 use super::{Format, policies};
 use crate::config::Config;
 use files::{Files, Text};
-use report::{FileOutcome, Outcome};
+use report::{FileOutcome, Outcome, Report};
 
 const HELP: &str = "\
 The tests of NAME.yaml are in NAME.test.yaml beside it: a sequence of
@@ -46,8 +44,8 @@ pub(super) struct Arguments {
     /// Rules files, or folders of them; without any the policies that `run` would load.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Configuration file, for its policies; see `run`.
-    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    /// Configuration file, for its policies, limits and static fields; see `run`.
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How the result is printed; json: an array with one object a file of tests.
     #[arg(long, value_enum, default_value_t)]
@@ -55,19 +53,21 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let (files, limits) = if arguments.paths.is_empty() {
-        let config = Config::load(arguments.config.as_deref())?;
-        (Files::read(&config.policies)?, config.rules.limits)
+    let config = Config::load(arguments.config.as_deref())?;
+    let paths = if arguments.paths.is_empty() {
+        &config.policies
     } else {
-        (Files::read(&arguments.paths)?, LoadLimits::default())
+        &arguments.paths
     };
+    let files = Files::read(paths)?;
     if files.tests.is_empty() {
         return Err(Error::NoTests);
     }
     let options = Options {
         matching: Matching::All,
         suggested_output: SuggestedOutput::Omit,
-        limits,
+        static_fields: config.rules.static_fields,
+        limits: config.rules.limits,
         ..Options::default()
     };
     let rules = files.rules();
@@ -79,12 +79,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         .zip(&cases)
         .map(|(file, cases)| judge(&file.name, cases, &policy))
         .collect();
+    let report = Report {
+        files: &outcomes,
+        rules: &rules,
+        limits: options.limits,
+    };
     print(&match arguments.format {
-        Format::Text => report::text(&outcomes, &rules, color(&std::io::stdout())),
-        Format::Json => format!(
-            "{}\n",
-            serde_json::to_string_pretty(&report::json(&outcomes, &rules))?
-        ),
+        Format::Text => report.text(color(&std::io::stdout())),
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(&report.to_json())?),
     })?;
     let failed = outcomes.iter().map(FileOutcome::failed).sum();
     match failed {

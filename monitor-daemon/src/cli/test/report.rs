@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use monitor_policy::{Case, Color, Explanation, Mismatch, Part, RulesFile, Shape, Trace, View};
+use monitor_policy::{
+    Case, Color, Explanation, LoadLimits, Mismatch, Part, RulesFile, Shape, Trace, View,
+};
 use serde_json::{Map, Value, json};
 
 use crate::output::visible;
@@ -39,36 +41,104 @@ impl FileOutcome<'_> {
     }
 }
 
-/// The failures, and a line for each file.
-pub(super) fn text(files: &[FileOutcome<'_>], rules: &[RulesFile<'_>], color: Color) -> String {
-    let mut text = String::new();
-    for file in files {
-        for Outcome { case, mismatches } in &file.outcomes {
-            if mismatches.is_empty() {
-                continue;
+/// What came of all files, and the rules that they are for.
+pub(super) struct Report<'a> {
+    pub(super) files: &'a [FileOutcome<'a>],
+    pub(super) rules: &'a [RulesFile<'a>],
+    /// Those that the rules were loaded within.
+    pub(super) limits: LoadLimits,
+}
+
+impl Report<'_> {
+    /// The failures, and a line for each file.
+    pub(super) fn text(&self, color: Color) -> String {
+        let mut text = String::new();
+        for file in self.files {
+            for outcome in &file.outcomes {
+                self.failure(&mut text, file.name, outcome, color);
             }
-            let head = paint(color, BOLD, "FAIL");
-            let _ = writeln!(
-                text,
-                "{head} {}:{}: {}",
-                file.name,
-                case.line,
-                visible(&case.name)
-            );
-            for mismatch in mismatches {
-                differ(&mut text, mismatch, color);
-                because(&mut text, &Reason::of(mismatch, case, rules));
+            let failed = file.failed();
+            let passed = file.outcomes.len() - failed;
+            let verdict = match failed {
+                0 => paint(color, GREEN, "ok"),
+                failed => paint(color, RED, &format!("{failed} failed")),
+            };
+            let _ = writeln!(text, "{}: {verdict}, {passed} passed", file.name);
+        }
+        text
+    }
+
+    fn failure(&self, text: &mut String, file: &str, outcome: &Outcome<'_>, color: Color) {
+        let Outcome { case, mismatches } = outcome;
+        if mismatches.is_empty() {
+            return;
+        }
+        let head = paint(color, BOLD, "FAIL");
+        let name = visible(&case.name);
+        let _ = writeln!(text, "{head} {file}:{}: {name}", case.line);
+        for mismatch in mismatches {
+            differ(text, mismatch, color);
+            because(text, &self.reason(mismatch, case));
+        }
+    }
+
+    /// All outcomes.
+    pub(super) fn to_json(&self) -> Value {
+        let file = |file: &FileOutcome<'_>| {
+            let cases = file.outcomes.iter().map(|outcome| {
+                let mismatches = outcome.mismatches.iter();
+                let mismatches = mismatches.map(|one| self.mismatch(one, outcome.case));
+                json!({
+                    "name": outcome.case.name,
+                    "line": outcome.case.line,
+                    "ok": outcome.mismatches.is_empty(),
+                    "mismatches": mismatches.collect::<Vec<_>>(),
+                })
+            });
+            json!({
+                "file": file.name,
+                "passed": file.outcomes.len() - file.failed(),
+                "failed": file.failed(),
+                "cases": cases.collect::<Vec<_>>(),
+            })
+        };
+        self.files.iter().map(file).collect()
+    }
+
+    fn mismatch(&self, mismatch: &Mismatch, case: &Case) -> Value {
+        let because = match self.reason(mismatch, case) {
+            Reason::Plain => json!([]),
+            Reason::Disabled => json!("disabled"),
+            Reason::Tests { decided, .. } => decided.iter().map(Decided::to_json).collect(),
+        };
+        match mismatch {
+            Mismatch::Silent { rule, .. } => {
+                json!({"expected": "fires", "rule": rule, "because": because})
+            }
+            Mismatch::Fired { rule } => {
+                json!({"expected": "silent", "rule": rule, "because": because})
+            }
+            Mismatch::Output {
+                rule,
+                expected,
+                printed,
+            } => {
+                json!({"expected": "output", "rule": rule, "wanted": expected, "printed": printed})
             }
         }
-        let failed = file.failed();
-        let passed = file.outcomes.len() - failed;
-        let verdict = match failed {
-            0 => paint(color, GREEN, "ok"),
-            failed => paint(color, RED, &format!("{failed} failed")),
-        };
-        let _ = writeln!(text, "{}: {verdict}, {passed} passed", file.name);
     }
-    text
+
+    fn reason(&self, mismatch: &Mismatch, case: &Case) -> Reason {
+        let rule = match mismatch {
+            Mismatch::Output { .. } => return Reason::Plain,
+            Mismatch::Silent { disabled: true, .. } => return Reason::Disabled,
+            Mismatch::Silent { rule, .. } | Mismatch::Fired { rule } => rule,
+        };
+        match Explanation::within(self.rules, rule, self.limits) {
+            Some(explanation) => Reason::of(&explanation, case),
+            None => Reason::Plain,
+        }
+    }
 }
 
 /// Expected and found, as a diff has them.
@@ -123,50 +193,6 @@ fn because(text: &mut String, reason: &Reason) {
     }
 }
 
-/// All outcomes.
-pub(super) fn json(files: &[FileOutcome<'_>], rules: &[RulesFile<'_>]) -> Value {
-    let file = |file: &FileOutcome<'_>| {
-        let cases = file.outcomes.iter().map(|outcome| {
-            let mismatches = outcome.mismatches.iter();
-            let mismatches = mismatches.map(|one| mismatch_json(one, outcome.case, rules));
-            json!({
-                "name": outcome.case.name,
-                "line": outcome.case.line,
-                "ok": outcome.mismatches.is_empty(),
-                "mismatches": mismatches.collect::<Vec<_>>(),
-            })
-        });
-        json!({
-            "file": file.name,
-            "passed": file.outcomes.len() - file.failed(),
-            "failed": file.failed(),
-            "cases": cases.collect::<Vec<_>>(),
-        })
-    };
-    files.iter().map(file).collect()
-}
-
-fn mismatch_json(mismatch: &Mismatch, case: &Case, rules: &[RulesFile<'_>]) -> Value {
-    let because = match Reason::of(mismatch, case, rules) {
-        Reason::Plain => json!([]),
-        Reason::Disabled => json!("disabled"),
-        Reason::Tests { decided, .. } => decided.iter().map(Decided::to_json).collect(),
-    };
-    match mismatch {
-        Mismatch::Silent { rule, .. } => {
-            json!({"expected": "fires", "rule": rule, "because": because})
-        }
-        Mismatch::Fired { rule } => {
-            json!({"expected": "silent", "rule": rule, "because": because})
-        }
-        Mismatch::Output {
-            rule,
-            expected,
-            printed,
-        } => json!({"expected": "output", "rule": rule, "wanted": expected, "printed": printed}),
-    }
-}
-
 /// Why a mismatch came about.
 enum Reason {
     /// It says so itself.
@@ -190,15 +216,7 @@ struct Decided {
 }
 
 impl Reason {
-    fn of(mismatch: &Mismatch, case: &Case, rules: &[RulesFile<'_>]) -> Self {
-        let rule = match mismatch {
-            Mismatch::Output { .. } => return Self::Plain,
-            Mismatch::Silent { disabled: true, .. } => return Self::Disabled,
-            Mismatch::Silent { rule, .. } | Mismatch::Fired { rule } => rule,
-        };
-        let Some(explanation) = Explanation::new(rules, rule) else {
-            return Self::Plain;
-        };
+    fn of(explanation: &Explanation, case: &Case) -> Self {
         let trace = explanation.trace(&case.event, View::Passed);
         let root = explanation.root();
         let parts: Vec<&Part> = match &root.shape {

@@ -1,0 +1,332 @@
+//! Harmless acts, at least one for each kind of record that can be caused without doing harm.
+//!
+//! Each act stands alone, needs no probe and leaves nothing behind: it works in a [`Room`] of its
+//! own, on the loopback address, or on the process itself. They are made for a short-lived child
+//! ([`super::child`]), as some change the process that does them.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use monitor_common::Kind;
+use rustix::fs::MemfdFlags;
+use rustix::thread::UnshareFlags;
+
+use crate::container::scan;
+
+/// Something to do that makes a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Act {
+    /// By which it is asked for.
+    pub name: &'static str,
+    /// Kind of the record that it makes.
+    pub kind: Kind,
+    /// The system calls, by x86-64 numbers, one of which does it: which one is the C library's
+    /// choice. Empty where the record comes from no call.
+    pub calls: &'static [u32],
+    run: fn(&Room) -> io::Result<()>,
+}
+
+impl Act {
+    /// Does it.
+    ///
+    /// # Errors
+    /// It could not be done, so that no record can be expected. A refusal that is a part of the
+    /// act is none.
+    pub fn run(&self, room: &Room) -> io::Result<()> {
+        (self.run)(room)
+    }
+}
+
+/// All acts. Kinds that are missing cannot be caused without harm, or not from safe code.
+pub const ACTS: &[Act] = &[
+    act("open", Kind::Open, &[2, 257], open),
+    act("socket", Kind::Socket, &[41], bind),
+    act("bind", Kind::Bind, &[49], bind),
+    act("listen", Kind::Listen, &[50], listen),
+    act("connect", Kind::Connect, &[42], connect),
+    act("accept", Kind::Accept, &[43, 288], connect),
+    act("send", Kind::Send, &[44], send),
+    act("dup", Kind::Dup, &[32], dup),
+    act("symlink", Kind::Symlink, &[88, 266], symlink),
+    act("link", Kind::Link, &[86, 265], link),
+    act("remove", Kind::Remove, &[87, 263], remove),
+    act("remove_directory", Kind::Remove, &[84, 263], mkdir),
+    act("rename", Kind::Rename, &[82, 264, 316], rename),
+    act("mkdir", Kind::Mkdir, &[83, 258], mkdir),
+    act("mode", Kind::Mode, &[90, 268], mode),
+    act("memfd", Kind::Memfd, &[319], memfd),
+    act("identity", Kind::Identity, &[105], identity),
+    act("namespace", Kind::Namespace, &[272], unshare),
+    act("owner", Kind::Call, &[92, 260], owner),
+    act("size", Kind::Call, &[77], size),
+    act("signal", Kind::Control, &[62], signal),
+    act("name", Kind::Control, &[157], name),
+    act("cgroup_mkdir", Kind::CgroupMkdir, &[], cgroup),
+    act("cgroup_rmdir", Kind::CgroupRmdir, &[], cgroup),
+    act(
+        "cgroup_attach",
+        Kind::CgroupAttach,
+        &[],
+        move_between_cgroups,
+    ),
+];
+
+/// The act with a name.
+pub fn named(name: &str) -> Option<&'static Act> {
+    ACTS.iter().find(|act| act.name == name)
+}
+
+/// A folder that nobody else can look into. It goes when this is dropped.
+#[derive(Debug)]
+pub struct Room {
+    folder: PathBuf,
+}
+
+impl Room {
+    /// Makes it where temporary files live.
+    pub fn new() -> io::Result<Self> {
+        static ROOMS: AtomicU32 = AtomicU32::new(0);
+        let number = ROOMS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("monitor-self-check-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        // Refused where something has that name, also a link that somebody put there.
+        fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        Ok(Self { folder })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// A file that is there while `work` runs.
+    fn with_file(&self, work: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+        let path = self.path("file");
+        File::create(&path)?;
+        let done = work(&path);
+        fs::remove_file(&path)?;
+        done
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // Nobody is left to be told.
+        let _gone = fs::remove_dir_all(&self.folder);
+    }
+}
+
+const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+const fn act(
+    name: &'static str,
+    kind: Kind,
+    calls: &'static [u32],
+    run: fn(&Room) -> io::Result<()>,
+) -> Act {
+    Act {
+        name,
+        kind,
+        calls,
+        run,
+    }
+}
+
+fn open(_: &Room) -> io::Result<()> {
+    File::open("/proc/self/exe").map(drop)
+}
+
+fn bind(_: &Room) -> io::Result<()> {
+    UdpSocket::bind(LOOPBACK).map(drop)
+}
+
+fn listen(_: &Room) -> io::Result<()> {
+    TcpListener::bind(LOOPBACK).map(drop)
+}
+
+fn connect(_: &Room) -> io::Result<()> {
+    let listener = TcpListener::bind(LOOPBACK)?;
+    let _client = TcpStream::connect(listener.local_addr()?)?;
+    listener.accept().map(drop)
+}
+
+fn send(_: &Room) -> io::Result<()> {
+    let socket = UdpSocket::bind(LOOPBACK)?;
+    socket.send_to(b"self-check", socket.local_addr()?)?;
+    Ok(())
+}
+
+fn dup(_: &Room) -> io::Result<()> {
+    let socket = UdpSocket::bind(LOOPBACK)?;
+    Ok(rustix::io::dup(&socket).map(drop)?)
+}
+
+fn symlink(room: &Room) -> io::Result<()> {
+    let path = room.path("link");
+    std::os::unix::fs::symlink("nowhere", &path)?;
+    fs::remove_file(path)
+}
+
+fn link(room: &Room) -> io::Result<()> {
+    room.with_file(|file| {
+        let other = room.path("other");
+        fs::hard_link(file, &other)?;
+        fs::remove_file(other)
+    })
+}
+
+fn remove(room: &Room) -> io::Result<()> {
+    room.with_file(|_| Ok(()))
+}
+
+fn rename(room: &Room) -> io::Result<()> {
+    room.with_file(|file| {
+        let other = room.path("other");
+        fs::rename(file, &other)?;
+        fs::rename(&other, file)
+    })
+}
+
+fn mkdir(room: &Room) -> io::Result<()> {
+    let path = room.path("folder");
+    fs::create_dir(&path)?;
+    fs::remove_dir(path)
+}
+
+fn mode(room: &Room) -> io::Result<()> {
+    room.with_file(|file| fs::set_permissions(file, fs::Permissions::from_mode(0o600)))
+}
+
+fn memfd(_: &Room) -> io::Result<()> {
+    Ok(rustix::fs::memfd_create("self-check", MemfdFlags::CLOEXEC).map(drop)?)
+}
+
+/// To the user that the process already is.
+fn identity(_: &Room) -> io::Result<()> {
+    Ok(rustix::thread::set_thread_uid(rustix::process::getuid())?)
+}
+
+/// Of nothing: no flag is set.
+fn unshare(_: &Room) -> io::Result<()> {
+    #[expect(
+        deprecated,
+        reason = "what is unsafe about it is to unshare descriptors, which this does not"
+    )]
+    Ok(rustix::thread::unshare(UnshareFlags::empty())?)
+}
+
+/// To the owner that the file already has.
+fn owner(room: &Room) -> io::Result<()> {
+    room.with_file(|file| std::os::unix::fs::chown(file, None, None))
+}
+
+fn size(room: &Room) -> io::Result<()> {
+    room.with_file(|file| File::options().write(true).open(file)?.set_len(0))
+}
+
+/// The signal 0, which only asks whether the process is there, to the process itself.
+fn signal(_: &Room) -> io::Result<()> {
+    Ok(rustix::process::test_kill_process(
+        rustix::process::getpid(),
+    )?)
+}
+
+fn name(_: &Room) -> io::Result<()> {
+    Ok(rustix::thread::set_name(c"self-check")?)
+}
+
+fn cgroup(_: &Room) -> io::Result<()> {
+    with_cgroup(|_| Ok(()))
+}
+
+/// Into a new cgroup and back.
+fn move_between_cgroups(_: &Room) -> io::Result<()> {
+    let (hierarchy, root) = scan::hierarchy().map_err(io::Error::other)?;
+    let home = own_cgroup(
+        &fs::read_to_string("/proc/self/cgroup")?,
+        hierarchy.controller(),
+    )
+    .map(|path| root.join(path.trim_start_matches('/')))
+    .ok_or(ErrorKind::NotFound)?;
+    with_cgroup(|folder| {
+        fs::write(folder.join("cgroup.procs"), "0")?;
+        fs::write(home.join("cgroup.procs"), "0")
+    })
+}
+
+/// A cgroup that is there while `work` runs.
+fn with_cgroup(work: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let (_, root) = scan::hierarchy().map_err(io::Error::other)?;
+    let folder = root.join(format!("monitor-self-check-{}", std::process::id()));
+    fs::create_dir(&folder)?;
+    let done = work(&folder);
+    fs::remove_dir(&folder)?;
+    done
+}
+
+/// The path of a process' cgroup in a hierarchy: `NUMBER:CONTROLLERS:PATH`, of v2 `0::PATH`.
+fn own_cgroup<'t>(text: &'t str, controller: Option<&str>) -> Option<&'t str> {
+    text.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?);
+        let wanted = match controller {
+            None => controllers.is_empty(),
+            Some(name) => controllers.split(',').any(|one| one == name),
+        };
+        wanted.then_some(path)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acts_are_of_the_kinds_that_their_calls_make() {
+        for act in ACTS {
+            assert_eq!(
+                named(act.name).unwrap().kind,
+                act.kind,
+                "{} is twice",
+                act.name
+            );
+            for number in act.calls {
+                let call = monitor_common::syscall::call(*number).unwrap();
+                assert_eq!(call.kind, act.kind, "{} through call {number}", act.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_room_is_empty_after_each_act_and_then_gone() {
+        let room = Room::new().unwrap();
+        let folder = room.folder.clone();
+        // The others change the process, which is that of all tests.
+        let changing = ["identity", "namespace", "name", "cgroup_attach"];
+        for act in ACTS.iter().filter(|act| !changing.contains(&act.name)) {
+            if let Err(error) = act.run(&room) {
+                println!("SKIP: {}: {error}", act.name);
+            }
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "{}", act.name);
+        }
+        drop(room);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn the_own_cgroup_by_hierarchy() {
+        let text = "12:pids:/a\n4:cpu,cpuacct:/b:c\n0::/d\n";
+        let cases = [
+            (None, Some("/d")),
+            (Some("pids"), Some("/a")),
+            (Some("cpuacct"), Some("/b:c")),
+            (Some("memory"), None),
+        ];
+        for (controller, path) in cases {
+            assert_eq!(own_cgroup(text, controller), path, "{controller:?}");
+        }
+    }
+}

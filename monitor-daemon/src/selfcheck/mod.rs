@@ -1,0 +1,13 @@
+//! The self-check: each kind of event is done by ourselves, and its record has to come.
+//!
+//! A kernel may take a program that never runs, or whose records go nowhere. So a child of the
+//! daemon does something harmless of each kind ([`acts`]), and a kind whose record does not come
+//! is blind, whatever was loaded.
+
+pub mod acts;
+mod check;
+pub mod child;
+mod round;
+
+pub use check::{Check, Delivery, plan};
+pub use round::Round;

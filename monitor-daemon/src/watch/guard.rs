@@ -1,0 +1,212 @@
+//! Whether what watches is still watching: rounds of the self-check, at start and then again and
+//! again, and what follows from a kind that has gone silent.
+
+use std::time::{Duration, Instant};
+
+use monitor_common::Kind;
+
+use crate::probe::Probes;
+use crate::record::Record;
+use crate::selfcheck::child::SELF;
+use crate::selfcheck::{Delivery, Round, plan};
+
+/// Time from the end of one round to the next: a round costs a process and some thirty calls.
+const EVERY: Duration = Duration::from_secs(10);
+/// Rounds in a row in which a kind has to be silent to be called so: a record may be lost, or late.
+const ROUNDS: u32 = 2;
+
+/// The self-check of a running daemon.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    round: Option<Round>,
+    next: Option<Instant>,
+    kinds: Vec<Watched>,
+}
+
+/// What is known of a kind.
+#[derive(Debug)]
+struct Watched {
+    kind: Kind,
+    delivery: Delivery,
+    /// Rounds in a row in which no record came.
+    silent: u32,
+    /// It has delivered before.
+    delivered: bool,
+}
+
+/// A kind went silent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Silence {
+    pub(super) kind: Kind,
+    /// It delivered before, so that something was done to it.
+    pub(super) delivered: bool,
+}
+
+impl Guard {
+    /// Starts the first round.
+    pub(super) fn begin(&mut self, probes: &Probes) {
+        self.start(probes);
+    }
+
+    /// Takes note of a record; whether it is of our own making, so no user's event.
+    pub(super) fn saw(&mut self, record: &Record<'_>) -> bool {
+        self.round.as_mut().is_some_and(|round| round.saw(record))
+    }
+
+    /// What is known of each kind so far.
+    pub(super) fn deliveries(&self) -> Vec<(Kind, Delivery)> {
+        let known = self.kinds.iter();
+        known.map(|one| (one.kind, one.delivery.clone())).collect()
+    }
+
+    /// Ends a round that is over and starts one that is due; kinds that have gone silent, once
+    /// each time they do.
+    pub(super) fn tick(&mut self, probes: &mut Probes) -> Vec<Silence> {
+        if self.next.is_some_and(|time| time <= Instant::now()) {
+            self.start(probes);
+        }
+        let Some(verdicts) = self.round.as_mut().and_then(Round::verdicts) else {
+            return Vec::new();
+        };
+        self.round = None;
+        self.next = Some(Instant::now() + EVERY);
+        let silences = self.learn(verdicts);
+        for silence in &silences {
+            replace(probes, silence.kind);
+        }
+        if self
+            .kinds
+            .iter()
+            .any(|one| (1..=ROUNDS).contains(&one.silent))
+        {
+            // Whether it was chance, or what the next provider does, is to be known soon.
+            self.next = Some(Instant::now());
+        }
+        silences
+    }
+
+    fn start(&mut self, probes: &Probes) {
+        let kinds = probes.served();
+        let acts = plan(&kinds, |number| probes.records(number));
+        self.next = None;
+        match Round::start(SELF, kinds, acts) {
+            Ok(round) => self.round = Some(round),
+            Err(error) => {
+                tracing::warn!(%error, "the self-check cannot start: programs are not checked");
+                self.next = Some(Instant::now() + EVERY);
+            }
+        }
+    }
+
+    fn learn(&mut self, verdicts: Vec<(Kind, Delivery)>) -> Vec<Silence> {
+        let mut silences = Vec::new();
+        for (kind, delivery) in verdicts {
+            let place = self.kinds.iter().position(|one| one.kind == kind);
+            let place = place.unwrap_or_else(|| {
+                self.kinds.push(Watched::new(kind));
+                self.kinds.len() - 1
+            });
+            let Some(known) = self.kinds.get_mut(place) else {
+                continue;
+            };
+            if known.learn(delivery) {
+                let delivered = std::mem::take(&mut known.delivered);
+                silences.push(Silence { kind, delivered });
+            }
+        }
+        silences
+    }
+}
+
+impl Watched {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            delivery: Delivery::Unchecked("not yet".to_owned()),
+            silent: 0,
+            delivered: false,
+        }
+    }
+
+    /// Whether it has just gone silent.
+    fn learn(&mut self, delivery: Delivery) -> bool {
+        match delivery {
+            Delivery::Silent => {
+                self.silent = self.silent.saturating_add(1);
+                if self.silent >= ROUNDS {
+                    self.delivery = Delivery::Silent;
+                }
+                return self.silent == ROUNDS;
+            }
+            Delivery::Delivers => {
+                if self.silent >= ROUNDS {
+                    tracing::info!(kind = self.kind.name(), "records come again");
+                }
+                self.delivered = true;
+            }
+            Delivery::Unchecked(_) => {}
+        }
+        self.silent = 0;
+        self.delivery = delivery;
+        false
+    }
+}
+
+/// Puts the next provider in the place of one that delivers nothing.
+fn replace(probes: &mut Probes, kind: Kind) {
+    let kind_name = kind.name();
+    match probes.fall_back(kind) {
+        Ok(true) => tracing::warn!(
+            kind = kind_name,
+            "no record of the self-check came: the next provider serves this kind now"
+        ),
+        Ok(false) => tracing::error!(
+            kind = kind_name,
+            "no record of the self-check came, and nothing else serves this kind: the daemon may \
+             be blind for it"
+        ),
+        Err(error) => tracing::error!(
+            kind = kind_name,
+            %error,
+            "no record of the self-check came, and the next provider cannot be tried"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_silent_after_two_rounds_and_told_once() {
+        use Delivery::{Delivers, Silent};
+        let mut guard = Guard::default();
+        let refused = || Delivery::Unchecked("refused".to_owned());
+        let told = |delivered| {
+            vec![Silence {
+                kind: Kind::Open,
+                delivered,
+            }]
+        };
+        let rounds = [
+            (Silent, vec![], "not yet"),
+            (Delivers, vec![], "delivers"),
+            (Silent, vec![], "delivers"),
+            (Silent, told(true), "SILENT"),
+            (Silent, vec![], "SILENT"),
+            (Delivers, vec![], "delivers"),
+            (refused(), vec![], "refused"),
+            (Silent, vec![], "refused"),
+            (Silent, told(true), "SILENT"),
+            (refused(), vec![], "refused"),
+            (Silent, vec![], "refused"),
+            (Silent, told(false), "SILENT"),
+        ];
+        for (number, (delivery, silences, known)) in rounds.into_iter().enumerate() {
+            let found = guard.learn(vec![(Kind::Open, delivery)]);
+            assert_eq!(found, silences, "round {number}");
+            let text = guard.deliveries().pop().unwrap().1.text();
+            assert!(text.contains(known), "round {number}: {text}");
+        }
+    }
+}

@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{AtFlags, CWD, MemfdFlags, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::net::{AddressFamily, SocketType};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 /// The act that only ends: what others start.
 pub(super) const NOTHING: &str = "nothing";
@@ -67,6 +68,8 @@ fn processes(name: &str, folder: &Path) -> Option<io::Result<()>> {
         "builtin" => builtin(&folder.join("secret")),
         "long-argv" => long_argv(folder),
         "short-lived" => short_lived(folder),
+        "taken-file" => take(&folder.join("secret")),
+        "module" => no_module(),
         _ => return None,
     })
 }
@@ -223,6 +226,25 @@ fn mem_file() -> io::Result<()> {
     child.kill()?;
     child.wait()?;
     memory.map(drop)
+}
+
+/// Takes the open file of a child.
+fn take(secret: &Path) -> io::Result<()> {
+    let mut command = Command::new("/bin/sleep");
+    let mut child = command.arg("5").stdin(File::open(secret)?).spawn()?;
+    let taken = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
+        .and_then(|process| pidfd_getfd(process, 0, PidfdGetfdFlags::empty()));
+    child.kill()?;
+    child.wait()?;
+    taken.map(drop).map_err(io::Error::from)
+}
+
+/// Asks the kernel to load what is no module, which it refuses.
+fn no_module() -> io::Result<()> {
+    match rustix::system::init_module(b"no module", c"") {
+        Ok(()) => Err(io::Error::other("the kernel took what is no module")),
+        Err(_) => Ok(()),
+    }
 }
 
 fn short_lived(folder: &Path) -> io::Result<()> {

@@ -266,11 +266,13 @@ pub(super) const TRIALS: &[Trial] = &[
         &[],
         1,
     ),
-    not_tried(
+    act(
         33,
-        "passed-file",
-        "an open file comes from another process",
-        "is to come",
+        "taken-file",
+        "an open file is taken from another process (pidfd_getfd)",
+        "evt.type = pidfd_getfd and proc.args contains $D",
+        &[],
+        1,
     ),
     act(
         34,
@@ -288,7 +290,14 @@ pub(super) const TRIALS: &[Trial] = &[
         &[],
         1,
     ),
-    not_tried(36, "module", "a kernel module is loaded", CHANGES),
+    act(
+        36,
+        "module",
+        "a kernel module is loaded: one that is none, so that none is",
+        "evt.type = init_module and proc.args contains $D",
+        &[],
+        1,
+    ),
     not_tried(37, "start", "the act before the daemon is up", CHANGES),
     not_tried(38, "slow-output", "an output blocks", CHANGES),
 ];

@@ -38,6 +38,7 @@ macro_rules! kernel_members {
             Task TASK_FLAGS "task_struct" ["flags"];
             Task TASK_STATUS "task_struct" ["thread_info.status"];
             Task TASK_COMM "task_struct" ["comm"];
+            Task TASK_STACK "task_struct" ["stack"];
             Task TASK_LEADER "task_struct" ["group_leader"];
             Task TASK_PARENT "task_struct" ["real_parent"];
             Task TASK_START "task_struct" ["start_boottime"];

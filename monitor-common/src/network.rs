@@ -31,6 +31,20 @@ pub struct Connect {
     pub passed_family: u16,
 }
 
+/// A DNS message between a process and a server of names, over UDP or TCP. Slot `Args` holds what
+/// there is of it; over TCP it begins with its length, 16 bits in network byte order.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C)]
+pub struct Dns {
+    /// The socket; its remote end is the server as the process knows it, the descriptor is unknown
+    /// and the result the message's length.
+    pub socket: Connect,
+    /// Bytes of the message, or of the segment that it begins in.
+    pub length: u32,
+    /// 1 for what the process received, 0 for what it sent.
+    pub received: u32,
+}
+
 /// A `dup`, `dup2`, `dup3` or `fcntl` that made a second descriptor of a socket; other files, and
 /// calls that fail, are left out.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
@@ -98,6 +112,7 @@ pub struct Socket {
 }
 
 const _: () = assert!(size_of::<Connect>() == 56);
+const _: () = assert!(size_of::<Dns>() == 64);
 const _: () = assert!(size_of::<Dup>() == 72);
 const _: () = assert!(size_of::<Send>() == 64);
 const _: () = assert!(size_of::<Serve>() == 72);

@@ -75,11 +75,14 @@ pub enum Kind {
     Call = 27,
     /// The same for rare calls that control the system or other processes.
     Control = 28,
+    /// A DNS message, sent or received; slot `Args` holds its first 4 KiB: body
+    /// [`crate::network::Dns`].
+    Dns = 29,
 }
 
 impl Kind {
     /// All kinds, in number order.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -108,6 +111,7 @@ impl Kind {
         Self::Clone,
         Self::Call,
         Self::Control,
+        Self::Dns,
     ];
 
     /// The kind with this number.
@@ -146,6 +150,7 @@ impl Kind {
             Self::Clone => "clone",
             Self::Call => "call",
             Self::Control => "control",
+            Self::Dns => "dns",
         }
     }
 }

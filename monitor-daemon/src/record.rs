@@ -7,7 +7,7 @@
 use monitor_common::call::Registers;
 use monitor_common::cgroup::Cgroup;
 use monitor_common::file::{Link, Open};
-use monitor_common::network::{Connect, Dup, Send, Serve, Socket};
+use monitor_common::network::{Connect, Dns, Dup, Send, Serve, Socket};
 use monitor_common::process::{Exec, Exit, Fork, Ptrace};
 use monitor_common::{Header, Kind, Slot, Task};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -104,6 +104,8 @@ pub enum Body {
     Call(Registers),
     /// One that controls the system or other processes.
     Control(Registers),
+    /// A question for a name, or its answer.
+    Dns(Dns),
 }
 
 /// A record whose lengths were checked.
@@ -230,6 +232,7 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Clone => body(Body::Clone, rest, found)?,
         Kind::Call => body(Body::Call, rest, found)?,
         Kind::Control => body(Body::Control, rest, found)?,
+        Kind::Dns => body(Body::Dns, rest, found)?,
     })
 }
 

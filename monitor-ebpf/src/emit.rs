@@ -53,6 +53,7 @@ const BULK_KINDS: u64 = bits(&[
     Kind::Accept,
     Kind::Bind,
     Kind::Call,
+    Kind::Dns,
 ]);
 /// The kinds that everything else is joined with.
 const LIFECYCLE_KINDS: u64 = bits(&[

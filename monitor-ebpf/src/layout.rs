@@ -32,12 +32,22 @@ pub static CGROUP_STATE: Member = Member::new(monitor_common::layout::ABSENT);
 #[unsafe(no_mangle)]
 pub static CGROUP_HIERARCHY: Global<u32> = Global::new(0);
 
+/// 1 if the kernel has `bpf_get_current_task_btf` (5.11) and `bpf_task_pt_regs` (5.15): the current
+/// task and its registers are typed then.
+#[unsafe(no_mangle)]
+pub static HAVE_TASK_BTF: Global<u32> = Global::new(0);
+
 /// Which parameter of `vfs_symlink` is the new name's dentry, and which the text of the target;
 /// `vfs_*` functions got a first parameter more in 5.12.
 #[unsafe(no_mangle)]
 pub static VFS_SYMLINK_DENTRY: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static VFS_SYMLINK_TARGET: Global<u32> = Global::new(0);
+/// How many parameters they have: behind the last one is the result.
+#[unsafe(no_mangle)]
+pub static VFS_SYMLINK_RESULT: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static VFS_LINK_RESULT: Global<u32> = Global::new(0);
 /// Which parameters of `vfs_link` are the old and the new name's dentries.
 #[unsafe(no_mangle)]
 pub static VFS_LINK_OLD: Global<u32> = Global::new(0);

@@ -13,6 +13,7 @@
 
 mod call;
 mod cgroup;
+mod dns;
 mod emit;
 mod file;
 mod layout;

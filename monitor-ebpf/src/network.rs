@@ -1,10 +1,7 @@
 //! Sockets: `socket`, `connect`, second descriptors of them, and messages to an address.
 
-use core::ffi::c_void;
-
 use aya_ebpf::helpers::generated::{
-    bpf_loop, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
-    bpf_probe_read_user_str,
+    bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
 };
 use monitor_common::network::{Connect, Dup, Send, Socket};
 use monitor_common::{Flags, Kind, Slot};
@@ -19,8 +16,8 @@ use crate::syscall::{Call, own};
 use crate::walk;
 
 pub const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
+pub const AF_INET: u16 = 2;
+pub const AF_INET6: u16 = 10;
 const SYS_SENDTO: u32 = 44;
 const SYS_FCNTL: u32 = 72;
 const SYS_DUP3: u32 = 292;
@@ -208,44 +205,48 @@ pub fn send_many(call: &Call) {
         return;
     }
     let sent = if call.ret < 0 { 1 } else { call.ret as u32 };
-    let state: *const Call = call;
-    // SAFETY: the loop hands the pointer to `send_one`, and ends before this function does.
-    unsafe {
-        bpf_loop(
-            sent.min(MESSAGES_MAX),
-            send_one as *mut c_void,
-            state.cast_mut().cast(),
-            0,
-        );
+    let about = u64::from(call.number) << 16 | u64::from(call.flags);
+    let mut index = 0;
+    while index < MESSAGES_MAX {
+        if index >= sent {
+            break;
+        }
+        // `struct mmsghdr`: a `struct msghdr`, then how much of it was sent.
+        let size = if call.flags & Flags::COMPAT == 0 {
+            64
+        } else {
+            32
+        };
+        let message = call.args[1].wrapping_add(u64::from(index) * size);
+        send_one(message, call.args[0], call.args[3], call.ret, about);
+        index += 1;
     }
 }
 
-/// A message of a `sendmmsg`, as if it had a call of its own.
-unsafe extern "C" fn send_one(index: u32, call: *const Call) -> i64 {
-    // SAFETY: `send_many` handed the loop its call.
-    let call = unsafe { &*call };
-    // `struct mmsghdr`: a `struct msghdr`, then how much of it was sent.
-    let (size, sent) = if call.flags & Flags::COMPAT == 0 {
-        (64, 56)
-    } else {
-        (32, 28)
-    };
-    let message = call.args[1].wrapping_add(u64::from(index & (MESSAGES_MAX - 1)) * size);
+/// A message of a `sendmmsg`, as if it had a call of its own; `about` has the number and the flags
+/// of the call. A function that takes numbers is verified once, not for each message.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn send_one(
+    message: u64,
+    descriptor: u64,
+    options: u64,
+    ret: i64,
+    about: u64,
+) -> u32 {
+    let (number, flags) = ((about >> 16) as u32, about as u16);
+    let sent = if flags & Flags::COMPAT == 0 { 56 } else { 28 };
     let mut length = 0u32;
-    if call.ret >= 0 {
+    if ret >= 0 {
         let from = message.wrapping_add(sent) as *const _;
         // SAFETY: the helper fills the bytes or fails, which leaves what is there.
         unsafe { bpf_probe_read_user((&raw mut length).cast(), 4, from) };
     }
     let one = Call {
-        number: call.number,
-        ret: if call.ret < 0 {
-            call.ret
-        } else {
-            length.into()
-        },
-        args: [call.args[0], message, call.args[3], 0, 0, 0],
-        flags: call.flags,
+        number,
+        ret: if ret < 0 { ret } else { length.into() },
+        args: [descriptor, message, options, 0, 0, 0],
+        flags,
     };
     if has_destination(&one) {
         let kind = Kind::Send as u32;

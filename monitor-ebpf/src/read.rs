@@ -7,9 +7,11 @@
 use core::arch::asm;
 use core::mem::MaybeUninit;
 
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel,
+};
 
-use crate::layout::Member;
+use crate::layout::{HAVE_TASK_BTF, Member};
 
 /// A pointer into the kernel; its target is known to the verifier at most.
 pub type Pointer = *const u8;
@@ -33,14 +35,19 @@ pub trait Read {
     }
 }
 
-/// Plain loads.
+/// Plain loads; probed ones where the kernel cannot tell the type of the current task.
 pub struct Typed;
 
 impl Read for Typed {
     #[inline(always)]
     unsafe fn at<T: Copy>(base: Pointer, offset: u32) -> T {
         // SAFETY: the verifier checks type and offset, and faults read as 0.
-        unsafe { *base.add(offset as usize).cast::<T>() }
+        unsafe {
+            if HAVE_TASK_BTF.load() == 0 {
+                return Probed::at(base, offset);
+            }
+            *base.add(offset as usize).cast::<T>()
+        }
     }
 }
 
@@ -73,9 +80,14 @@ pub fn masked<const MASK: i32>(value: u32) -> u32 {
     value as u32
 }
 
-/// The running task; typed.
+/// The running task; typed, where the kernel can tell its type.
 #[inline(always)]
 pub fn current() -> Pointer {
-    // SAFETY: has no precondition.
-    unsafe { bpf_get_current_task_btf() as Pointer }
+    // SAFETY: have no precondition.
+    unsafe {
+        if HAVE_TASK_BTF.load() == 0 {
+            return bpf_get_current_task() as Pointer;
+        }
+        bpf_get_current_task_btf() as Pointer
+    }
 }

@@ -7,7 +7,7 @@ use aya_ebpf::helpers::generated::{
     bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
     bpf_probe_read_user_str,
 };
-use monitor_common::{Flags, Header, Kind, PATH_MAX, SLOTS, Slot};
+use monitor_common::{Flags, Header, Kind, PATH_MAX, SLOTS, Slot, Task};
 
 use crate::emit::{self, Lane, Outcome};
 use crate::read::{Pointer, Read, Typed, current};
@@ -69,6 +69,13 @@ impl<const SIZE: usize> Record<SIZE> {
     fn header(&self) -> *mut Header {
         // SAFETY: in bounds of the slot.
         unsafe { (&raw mut (*self.slot).record).cast() }
+    }
+
+    /// The task that the record is about.
+    #[inline(always)]
+    pub fn task(&self) -> *mut Task {
+        // SAFETY: in bounds of the slot.
+        unsafe { &raw mut (*self.header()).task }
     }
 
     /// Sets a bit of [`Flags`].

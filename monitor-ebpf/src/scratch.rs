@@ -1,8 +1,8 @@
 //! Memory to build records in, too large for the stack.
 //!
 //! A program holds a slot of its CPU from [`claim`] to [`release`]. Programs can be preempted by
-//! other programs on the same CPU, so a slot is claimed by an atomic exchange, and there are
-//! several. The same program never runs twice at once on a CPU: the kernel sees to that.
+//! other programs on the same CPU, so a slot is claimed by an atomic count of holders, and
+//! there are several. The same program never runs twice at once on a CPU: the kernel sees to that.
 
 use core::arch::asm;
 
@@ -20,6 +20,9 @@ pub const COMMON: usize = size_of::<Header>() + 64 + 6 * PATH_MAX;
 /// What exec needs: four paths and the vectors.
 pub const LARGE: usize =
     size_of::<Header>() + size_of::<Exec>() + 4 * PATH_MAX + ARGS_MAX + ENV_MAX;
+
+/// Number of the walk in the slot of exec.
+const EXEC_WALK: u32 = u32::MAX;
 
 const _: () = assert!(SCRATCH_SLOTS.is_power_of_two());
 
@@ -61,14 +64,21 @@ pub fn claim() -> Result<*mut Common, LossReason> {
     let mut index = 0;
     while index < SCRATCH_SLOTS {
         // SAFETY: within the array that is a checked map value, and aligned.
-        if unsafe { exchange(held.cast::<u64>().add(index as usize), 1) } == 0 {
+        let word = unsafe { held.cast::<u64>().add(index as usize) };
+        // SAFETY: as above.
+        if unsafe { enter(word) } {
             let slot = SCRATCH
                 .get_ptr_mut(cpu() * SCRATCH_SLOTS + index)
                 .ok_or(LossReason::NoScratch)?;
             // SAFETY: a checked map value.
-            unsafe { (&raw mut (*slot).index).write_volatile(u64::from(index)) };
+            unsafe {
+                (&raw mut (*slot).index).write_volatile(u64::from(index));
+                (*slot).walk.number = cpu() * SCRATCH_SLOTS + index;
+            }
             return Ok(slot);
         }
+        // SAFETY: as above.
+        unsafe { leave(word) };
         index += 1;
     }
     Err(LossReason::NoScratch)
@@ -84,7 +94,7 @@ pub unsafe fn release(slot: *mut Common) {
     unsafe {
         let index = (&raw const (*slot).index).read_volatile() & u64::from(SCRATCH_SLOTS - 1);
         if let Some(held) = SCRATCH_HELD.get_ptr_mut(cpu()) {
-            held.cast::<u64>().add(index as usize).write_volatile(0);
+            leave(held.cast::<u64>().add(index as usize));
         }
     }
 }
@@ -92,7 +102,23 @@ pub unsafe fn release(slot: *mut Common) {
 /// The slot of exec, which needs no claim: only one program uses it.
 #[inline(always)]
 pub fn large() -> Result<*mut Large, LossReason> {
-    EXEC_SCRATCH.get_ptr_mut(cpu()).ok_or(LossReason::NoScratch)
+    let slot = EXEC_SCRATCH.get_ptr_mut(cpu());
+    let slot = slot.ok_or(LossReason::NoScratch)?;
+    // SAFETY: a checked map value.
+    unsafe { (*slot).walk.number = EXEC_WALK };
+    Ok(slot)
+}
+
+/// The walk in this CPU's slot of exec, or in a slot by its number among all.
+#[inline(always)]
+pub fn walk_of(number: u32) -> Option<*mut Walk> {
+    // SAFETY: checked map values.
+    unsafe {
+        if number == EXEC_WALK {
+            return Some(&raw mut (*EXEC_SCRATCH.get_ptr_mut(cpu())?).walk);
+        }
+        Some(&raw mut (*SCRATCH.get_ptr_mut(number)?).walk)
+    }
 }
 
 /// The CPU this program runs on; migration is off while it does.
@@ -102,13 +128,31 @@ pub fn cpu() -> u32 {
     unsafe { bpf_get_smp_processor_id() as u32 }
 }
 
-/// Atomic exchange: the BPF target of rustc offers no compare-and-swap types.
+/// Counts a holder in; whether it is the only one. One that is not must count itself out.
+///
+/// By addition without a result, the one atomic operation of kernels before 5.12: of programs that
+/// interrupt each other in between, at most one sees itself alone.
 #[inline(always)]
-unsafe fn exchange(word: *mut u64, value: u64) -> u64 {
-    let mut value = value;
+unsafe fn enter(word: *mut u64) -> bool {
     // SAFETY: `word` is aligned memory of a map value, checked by the verifier.
     unsafe {
-        asm!("{value} = xchg_64({word} + 0, {value})", value = inout(reg) value, word = in(reg) word)
-    };
-    value
+        add(word, 1);
+        word.read_volatile() == 1
+    }
+}
+
+/// Counts a holder out.
+#[inline(always)]
+unsafe fn leave(word: *mut u64) {
+    // SAFETY: as above.
+    unsafe { add(word, u64::MAX) };
+}
+
+/// Atomic addition: the BPF target of rustc offers no atomic types.
+#[inline(always)]
+unsafe fn add(word: *mut u64, value: u64) {
+    // SAFETY: as above.
+    unsafe {
+        asm!("lock *(u64 *)({word} + 0) += {value}", word = in(reg) word, value = in(reg) value);
+    }
 }

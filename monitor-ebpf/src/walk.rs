@@ -1,22 +1,26 @@
 //! From a dentry and its mount to the text of the path, as `d_path` would give it, from any hook.
 //!
 //! The walk goes up component by component and across mounts to the top of the mount namespace,
-//! writing from the end of a buffer. It runs in `bpf_loop` and keeps its state in map memory: the
-//! verifier then sees the same unknown values in each round and needs two rounds only.
+//! writing from the end of a buffer. It keeps its state in map memory and goes on in two nested
+//! functions of their own, which take and give plain numbers: the verifier looks at such a function
+//! once in each program, for any numbers, and never into it from a call. So a walk of thousands of
+//! steps costs it a few rounds of the inner function and a few hundred calls. (`bpf_loop`, from
+//! 5.17, is no cure: kernels since 6.8 verify its callback a hundred times over.)
 
-use core::ffi::c_void;
-
-use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_kernel};
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use monitor_common::PATH_MAX;
 
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, current};
+use crate::scratch;
 
 /// Longest text: `PATH_MAX` less the NUL that is not written.
 const TEXT_MAX: u32 = PATH_MAX as u32 - 1;
 const NAME_MAX: u32 = 255;
-/// Longest paths have 2047 components of one byte; the rest is for mounts.
-const STEPS: u32 = 4096;
+/// Steps in one call of the inner function, and calls of it: longest paths have 2047 components of
+/// one byte; the rest is for mounts.
+const STEPS: u32 = 16;
+const ROUNDS: u32 = 256;
 
 /// A file's place: a `struct path`, as numbers.
 #[derive(Clone, Copy)]
@@ -52,6 +56,8 @@ pub struct Walk {
     root: u64,
     /// The task's mount namespace.
     home: u64,
+    /// Number by which [`scratch::walk_of`] finds this.
+    pub number: u32,
     /// Where the text begins.
     pub start: u32,
     /// One of [`End`].
@@ -101,7 +107,7 @@ pub unsafe fn set_home(walk: *mut Walk, home: u64) {
 /// `walk` points into a map value.
 #[inline(always)]
 pub unsafe fn walk(walk: *mut Walk, from: Place) -> u32 {
-    // SAFETY: the caller's; the loop gets the pointer by way of the stack, as the kernel demands.
+    // SAFETY: the caller's.
     unsafe {
         (&raw mut (*walk).dentry).write_volatile(from.dentry);
         (&raw mut (*walk).mnt).write_volatile(from.mnt);
@@ -109,10 +115,38 @@ pub unsafe fn walk(walk: *mut Walk, from: Place) -> u32 {
         (&raw mut (*walk).root).write_volatile(root);
         (&raw mut (*walk).start).write_volatile(TEXT_MAX);
         (&raw mut (*walk).end).write_volatile(End::TRUNCATED);
-        let mut state = walk;
-        bpf_loop(STEPS, step as *mut c_void, (&raw mut state).cast(), 0);
+        walk_far((&raw const (*walk).number).read_volatile());
         finish(walk)
     }
+}
+
+/// Goes on with a walk until it ends.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn walk_far(number: u32) -> u32 {
+    let mut round = 0;
+    while round < ROUNDS && walk_on(number) == 0 {
+        round += 1;
+    }
+    round
+}
+
+/// Goes on with a walk for a while; 1 when it has ended.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn walk_on(number: u32) -> u32 {
+    let Some(walk) = scratch::walk_of(number) else {
+        return 1;
+    };
+    let mut taken = 0;
+    while taken < STEPS {
+        // SAFETY: a checked map value.
+        if unsafe { step(walk) } != 0 {
+            return 1;
+        }
+        taken += 1;
+    }
+    0
 }
 
 /// Decides what the end of the walk means.
@@ -138,11 +172,11 @@ unsafe fn finish(walk: *mut Walk) -> u32 {
     }
 }
 
-/// One component or one mount; 1 ends the loop.
-unsafe extern "C" fn step(_round: u32, state: *mut *mut Walk) -> i64 {
-    // SAFETY: `walk` handed the loop a pointer to its state.
+/// One component or one mount; 1 ends the walk.
+#[inline(always)]
+unsafe fn step(walk: *mut Walk) -> u32 {
+    // SAFETY: the caller's.
     unsafe {
-        let walk = *state;
         let dentry = (&raw const (*walk).dentry).read_volatile();
         if dentry == (&raw const (*walk).root).read_volatile() {
             return cross_mount(walk);
@@ -184,7 +218,7 @@ unsafe fn component(dentry: Pointer) -> (u64, Pointer, u32) {
 
 /// From the root of a mount to where it is mounted.
 #[inline(always)]
-unsafe fn cross_mount(walk: *mut Walk) -> i64 {
+unsafe fn cross_mount(walk: *mut Walk) -> u32 {
     // SAFETY: probed reads take any address.
     unsafe {
         let mnt = (&raw const (*walk).mnt).read_volatile() as Pointer;
@@ -204,7 +238,7 @@ unsafe fn cross_mount(walk: *mut Walk) -> i64 {
 
 /// A dentry that has no parent and is not the root of its mount.
 #[inline(always)]
-unsafe fn no_parent(walk: *mut Walk, name: Pointer, len: u32) -> i64 {
+unsafe fn no_parent(walk: *mut Walk, name: Pointer, len: u32) -> u32 {
     // SAFETY: as for `step`.
     unsafe {
         let start = (&raw const (*walk).start).read_volatile();

@@ -121,6 +121,7 @@ const EVENTS: &[&str] = &[
     "unshare",
     "ptrace",
     "cgroup_move",
+    "dns",
 ];
 
 #[test]

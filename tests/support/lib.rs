@@ -12,6 +12,7 @@ pub mod paths;
 pub mod prometheus;
 pub mod registry;
 pub mod skip;
+pub mod suite;
 pub mod systemd;
 pub mod tree;
 pub mod vm;

@@ -4,15 +4,9 @@
 //! There is no udev, no D-Bus and no login; `systemctl`, the journal, and all that a unit can ask
 //! for are the real thing.
 
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::Command;
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-
-use crate::tree::Tree;
+use crate::tree::{Tree, package_files};
 use crate::{skip, vm};
 
 /// Parts of the package that a guest has no use for.
@@ -49,7 +43,7 @@ pub fn obstacle() -> Option<String> {
     parts
         .or_else(|| skip::without(&["dpkg-query", "ldd"]))
         .or_else(|| {
-            let files = package().unwrap_or_default();
+            let files = package_files("systemd").unwrap_or_default();
             let there = files.lines().any(|file| file.ends_with("/systemd/systemd"));
             (!there).then(|| "needs Debian's package `systemd`".to_owned())
         })
@@ -62,12 +56,7 @@ pub fn obstacle() -> Option<String> {
 /// When the package is not there, or files cannot be copied.
 pub fn tree(script: &str) -> Result<Tree> {
     let tree = Tree::busybox()?;
-    for file in package()?.lines() {
-        let left_out = LEFT_OUT.iter().any(|part| file.contains(part));
-        if !left_out {
-            add(&tree, Path::new(file)).with_context(|| file.to_owned())?;
-        }
-    }
+    tree.package("systemd", &LEFT_OUT)?;
     tree.symlink("/init", "/lib/systemd/systemd")?
         .file("/etc/machine-id", "0123456789abcdef0123456789abcdef\n")?
         .file("/etc/hostname", "guest\n")?
@@ -87,42 +76,4 @@ pub fn tree(script: &str) -> Result<Tree> {
         .symlink(&format!("{units}/getty.target"), "/dev/null")?;
     tree.file("/case", RUN)?.file("/script", script)?;
     Ok(tree)
-}
-
-/// The names of the package's files, a line each.
-fn package() -> Result<String> {
-    let output = Command::new("dpkg-query")
-        .args(["--listfiles", "systemd"])
-        .output()
-        .context("cannot start dpkg-query")?;
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-fn add(tree: &Tree, file: &Path) -> Result<()> {
-    let name = file.to_str().context("a name is no text")?;
-    let Ok(found) = fs::symlink_metadata(file) else {
-        // Left out when the package was installed.
-        return Ok(());
-    };
-    if found.is_symlink() {
-        // Links at the root are the machine's own layout.
-        if file.parent() != Some(Path::new("/")) {
-            let target = fs::read_link(file)?;
-            tree.symlink(name, target.to_str().context("a link is no text")?)?;
-        }
-    } else if found.is_file() {
-        if is_program(file)? {
-            tree.program(name, file)?;
-        } else {
-            tree.file(name, fs::read(file)?)?
-                .mode(name, found.permissions().mode())?;
-        }
-    }
-    Ok(())
-}
-
-fn is_program(file: &Path) -> Result<bool> {
-    let mut start = [0; 4];
-    let read = File::open(file)?.read(&mut start)?;
-    Ok(read == start.len() && start == *b"\x7fELF")
 }

@@ -1,6 +1,7 @@
 //! File trees for container images and for guests of virtual machines.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -108,11 +109,72 @@ impl Tree {
         Ok(self)
     }
 
-    /// Adds a symbolic link.
+    /// Adds the files of one of this machine's Debian packages, programs with the libraries they
+    /// load, but those with one of the parts of `left_out` in their names.
     ///
     /// # Errors
     ///
-    /// When something is there already.
+    /// When there is no such package, or files cannot be copied.
+    pub fn package(&self, name: &str, left_out: &[&str]) -> Result<&Self> {
+        for file in package_files(name)?.lines() {
+            if !left_out.iter().any(|part| file.contains(part)) {
+                self.same(Path::new(file))
+                    .with_context(|| file.to_owned())?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Adds the files of a folder of this machine, and of those in it.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be copied.
+    pub fn copy(&self, path: &str, source: &Path) -> Result<&Self> {
+        self.folder(path)?;
+        for entry in fs::read_dir(source).with_context(|| source.display().to_string())? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let inner = format!("{path}/{}", name.to_str().context("a name is no text")?);
+            if entry.file_type()?.is_dir() {
+                self.copy(&inner, &entry.path())?;
+            } else {
+                self.file(&inner, fs::read(entry.path())?)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Adds a file or link of this machine under its own name.
+    fn same(&self, file: &Path) -> Result<()> {
+        let name = file.to_str().context("a name is no text")?;
+        let Ok(found) = fs::symlink_metadata(file) else {
+            // Left out when the package was installed.
+            return Ok(());
+        };
+        if found.is_symlink() {
+            // Links at the root are the machine's own layout.
+            if file.parent() != Some(Path::new("/")) {
+                let target = fs::read_link(file)?;
+                self.symlink(name, target.to_str().context("a link is no text")?)?;
+            }
+        } else if found.is_file() {
+            if is_program(file)? {
+                self.program(name, file)?
+                    .mode(name, found.permissions().mode())?;
+            } else {
+                self.file(name, fs::read(file)?)?
+                    .mode(name, found.permissions().mode())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a symbolic link, in place of another.
+    ///
+    /// # Errors
+    ///
+    /// When a file or folder is there already.
     pub fn symlink(&self, path: &str, target: &str) -> Result<&Self> {
         symlink(target, self.place(path)?).with_context(|| format!("cannot link `{path}`"))?;
         Ok(self)
@@ -174,12 +236,35 @@ impl Tree {
         self.root.path().join(path.trim_start_matches('/'))
     }
 
-    /// The path, with the folders above it made.
+    /// The path, with the folders above it made and nothing there that would be followed: an
+    /// applet of busybox may give way to the program itself.
     fn place(&self, path: &str) -> Result<PathBuf> {
         let target = self.path(path);
+        if target.is_symlink() {
+            fs::remove_file(&target)?;
+        }
         fs::create_dir_all(target.parent().unwrap_or(self.root.path()))?;
         Ok(target)
     }
+}
+
+/// The names of a package's files, a line each; none when it is not installed.
+///
+/// # Errors
+///
+/// When this is no Debian.
+pub fn package_files(name: &str) -> Result<String> {
+    let output = Command::new("dpkg-query")
+        .args(["--listfiles", name])
+        .output()
+        .context("cannot start dpkg-query")?;
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn is_program(file: &Path) -> Result<bool> {
+    let mut start = [0; 4];
+    let read = File::open(file)?.read(&mut start)?;
+    Ok(read == start.len() && start == *b"\x7fELF")
 }
 
 /// The files that the dynamic loader opens for `program`, itself among them; none for a static

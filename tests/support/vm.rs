@@ -126,7 +126,7 @@ fn start(kernel: &Path, initramfs: &Path, console: &Path) -> Result<Child> {
     qemu.args(["-accel", "tcg"]);
     qemu.args([
         "-m",
-        "1024",
+        "2048",
         "-smp",
         "2",
         "-display",

@@ -9,6 +9,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// Names the factor, a whole number, by which everything takes longer than on a real machine: a
+/// guest's programs are emulated.
+pub const SLOWER: &str = "MONITOR_TESTS_SLOWER";
+
 /// Asks `condition` until it gives a value.
 ///
 /// # Errors
@@ -19,6 +23,8 @@ pub fn until<T>(
     within: Duration,
     mut condition: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
+    let slower = std::env::var(SLOWER).ok();
+    let within = within * slower.and_then(|factor| factor.parse().ok()).unwrap_or(1);
     let start = Instant::now();
     loop {
         if let Some(value) = condition()? {

@@ -97,6 +97,12 @@ pub fn hierarchy() -> Result<(Hierarchy, PathBuf), ScanError> {
     Ok((Hierarchy::V1 { controller, number }, whole(mount)?))
 }
 
+/// Where the unified hierarchy is mounted, if all of it is.
+pub fn unified() -> Option<PathBuf> {
+    let mounts = std::fs::read("/proc/self/mountinfo").ok()?;
+    whole(mount_point(&mounts, None)?).ok()
+}
+
 /// The mount point, if it shows all of the hierarchy.
 fn whole(mount: PathBuf) -> Result<PathBuf, ScanError> {
     let open = |source: Errno| ScanError::Open {

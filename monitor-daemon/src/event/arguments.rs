@@ -9,7 +9,7 @@ use monitor_common::{Kind, Slot};
 use monitor_policy::text::{self, ExeState};
 use monitor_policy::{Value, View};
 
-use super::{Event, calls, fd, signature};
+use super::{Event, calls, dns, fd, signature};
 use crate::record::Body;
 
 /// `AT_FDCWD`.
@@ -80,6 +80,7 @@ pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
             "gid",
             "filename",
         ],
+        dns::NAME => dns::PARAMETERS,
         super::CGROUP_MOVE => &["res", "pid", "comm", "source", "dest", "path"],
         "clone" | "clone3" => &[
             "res", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "flags", "uid", "gid",
@@ -169,6 +170,7 @@ fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Paramet
         Kind::Symlink | Kind::Link => link(event, name, view),
         Kind::Ptrace => ptrace(event, name),
         Kind::Dup => dup(event, name),
+        Kind::Dns => dns::parameter(event, name),
         _ => calls::parameter(event, name, view),
     }
 }

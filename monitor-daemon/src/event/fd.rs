@@ -46,7 +46,8 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> O
         | Kind::Send
         | Kind::Accept
         | Kind::Listen
-        | Kind::Bind => descriptor(event, field, view)
+        | Kind::Bind
+        | Kind::Dns => descriptor(event, field, view)
             .or_else(|| file(event, field, view))
             .or_else(|| socket(event, field)),
         Kind::Symlink | Kind::Link => links(event, field, view),
@@ -237,7 +238,7 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
             let number = event.result().filter(|_| {
                 !matches!(
                     event.record.kind(),
-                    Kind::Connect | Kind::Send | Kind::Listen | Kind::Bind
+                    Kind::Connect | Kind::Send | Kind::Listen | Kind::Bind | Kind::Dns
                 )
             })?;
             Value::Text(

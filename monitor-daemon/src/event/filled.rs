@@ -96,11 +96,11 @@ mod tests {
 
     use monitor_common::call::Registers;
     use monitor_common::file::{Link, Open};
-    use monitor_common::network::{Connect, Serve, Socket};
+    use monitor_common::network::{Connect, Dns, Serve, Socket};
     use monitor_common::process::{Exec, Exit, Fork, Ptrace};
-    use monitor_common::{Header, Kind, Slot, Task};
+    use monitor_common::{Header, Kind, SLOTS, Slot, Task};
     use monitor_policy::{Event as _, FieldRef, View};
-    use zerocopy::{FromZeros as _, Immutable, IntoBytes};
+    use zerocopy::{FromBytes as _, FromZeros as _, Immutable, IntoBytes};
 
     use super::*;
     use crate::container::cgroup_path::{Owner, Runtime};
@@ -151,6 +151,25 @@ mod tests {
         [header.as_bytes(), body.as_bytes(), &tail].concat()
     }
 
+    /// `a` is 0.0.0.0, says a server of names.
+    fn answer() -> Vec<u8> {
+        let question = *b"\0\0\x80\0\0\x01\0\x01\0\0\0\0\x01a\0\0\x01\0\x01";
+        let answer = *b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\0\0\0\0";
+        let message = [&question[..], &answer].concat();
+        let body = Dns {
+            received: 1,
+            ..Dns::new_zeroed()
+        };
+        let mut bytes = record(Kind::Dns, &body);
+        let tail: usize = PATHS.iter().map(|(_, text)| text.len()).sum();
+        bytes.truncate(bytes.len() - tail);
+        let (mut header, _) = Header::read_from_prefix(&bytes).unwrap();
+        header.strings = [0; SLOTS];
+        header.strings[Slot::Args as usize] = message.len() as u32;
+        header.len = (bytes.len() + message.len()) as u32;
+        [header.as_bytes(), &bytes[size_of::<Header>()..], &message].concat()
+    }
+
     /// One record of every kind that becomes an event.
     fn records() -> Vec<Vec<u8>> {
         let local = Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();
@@ -190,6 +209,7 @@ mod tests {
             ),
             record(Kind::Clone, &Registers::new_zeroed()),
             record(Kind::Call, &Registers::new_zeroed()),
+            answer(),
         ]
     }
 

@@ -74,7 +74,7 @@ fn outcome<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         Field::EvtType => borrowed(event.kind.name()),
         Field::SyscallType => match event.record.kind() {
             _ if event.movement().is_some() => return None,
-            Kind::Exit => return None,
+            Kind::Exit | Kind::Dns => return None,
             _ => borrowed(event.kind.name()),
         },
         Field::EvtCategory => borrowed(category(event.record.kind())),
@@ -158,7 +158,9 @@ const fn category(kind: Kind) -> &'static str {
         | Kind::Mode
         | Kind::Mkdir => "file",
         Kind::Identity => "user",
-        Kind::Connect | Kind::Socket | Kind::Accept | Kind::Listen | Kind::Bind => "net",
+        Kind::Connect | Kind::Socket | Kind::Accept | Kind::Listen | Kind::Bind | Kind::Dns => {
+            "net"
+        }
         Kind::Send => "IO-write",
         Kind::Call | Kind::Control => "other",
         _ => "process",

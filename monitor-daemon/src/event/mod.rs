@@ -7,6 +7,7 @@
 mod arguments;
 mod calls;
 mod container;
+mod dns;
 mod fd;
 mod filled;
 mod meta;
@@ -125,6 +126,8 @@ pub struct Event<'a> {
     kind: EventType,
     number: u64,
     paths: Paths<'a>,
+    /// The message, if the event is one.
+    dns: Option<dns::Message>,
 }
 
 impl<'a> Event<'a> {
@@ -138,6 +141,10 @@ impl<'a> Event<'a> {
         world: World<'a>,
         number: u64,
     ) -> Option<Self> {
+        let dns = dns::Message::of(&record);
+        if record.kind() == Kind::Dns && dns.is_none() {
+            return None;
+        }
         let event_type = match actor.movement {
             Some(_) => EventType::from_name(CGROUP_MOVE)?,
             None => event_type(&record)?,
@@ -151,6 +158,7 @@ impl<'a> Event<'a> {
             kind: event_type,
             number,
             paths,
+            dns,
         })
     }
 
@@ -211,6 +219,7 @@ impl<'a> Event<'a> {
             Body::Connect(body) => Some(body),
             Body::Dup(body) => Some(&body.socket),
             Body::Send(body) => Some(&body.socket),
+            Body::Dns(body) => Some(&body.socket),
             Body::Accept(body) | Body::Listen(body) | Body::Bind(body) => Some(&body.socket),
             _ => None,
         }
@@ -255,6 +264,7 @@ impl monitor_policy::Event for Event<'_> {
             .or_else(|| fd::value(self, field, view))
             .or_else(|| container::value(self, field))
             .or_else(|| user::value(self, field))
+            .or_else(|| dns::value(self, field))
     }
 
     fn elements<'e>(
@@ -263,7 +273,9 @@ impl monitor_policy::Event for Event<'_> {
         _view: View,
         elements: &mut Vec<Value<'e>>,
     ) -> bool {
-        process::elements(self, field, elements) || fd::elements(self, field, elements)
+        process::elements(self, field, elements)
+            || fd::elements(self, field, elements)
+            || dns::elements(self, field, elements)
     }
 
     fn has_name(&self, field: &FieldRef, name: &str) -> Option<bool> {
@@ -287,6 +299,7 @@ pub fn event_types(kind: Kind) -> &'static [&'static str] {
         Kind::Fork => &["clone"],
         Kind::Exit => &["procexit"],
         Kind::CgroupAttach => &[CGROUP_MOVE],
+        Kind::Dns => &[dns::NAME],
         kind => BY_CALL
             .get((kind as usize).saturating_sub(1))
             .map_or(&[], Vec::as_slice),
@@ -359,6 +372,7 @@ fn type_name(record: &Record<'_>) -> Option<&'static str> {
         Body::Link(body) if body.syscall == number::LINK => "link",
         Body::Link(_) => "linkat",
         Body::Ptrace(_) => "ptrace",
+        Body::Dns(_) => dns::NAME,
         _ => return None,
     })
 }

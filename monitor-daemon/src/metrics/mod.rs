@@ -66,6 +66,13 @@ const RULE_SECONDS: &Definition = &counter(
     "Time to test events against a rule, estimated from a sample. Parts that rules share count for \
      the first that needs them.",
 );
+const TAMPERINGS: &Definition = &counter(
+    "monitor_tamperings_total",
+    &[],
+    "findings",
+    "Changes that somebody else made to the daemon's programs, links and maps, each of which is an \
+     alert too.",
+);
 const DEFINITIONS: &[&Definition] = &[
     BUILD_INFO,
     DECODE_ERRORS,
@@ -73,6 +80,7 @@ const DEFINITIONS: &[&Definition] = &[
     RULES_LOADED,
     RULE_MATCHES,
     RULE_SECONDS,
+    TAMPERINGS,
 ];
 
 /// One event against all rules: 250 ns to 16 ms.
@@ -91,6 +99,8 @@ pub struct Metrics {
     pub evaluation: Histogram,
     /// Rules loaded and enabled.
     pub rules_loaded: IntGauge,
+    /// What somebody else did to our kernel objects.
+    pub tamperings: IntCounter,
     rule_matches: IntCounterVec,
     rule_seconds: CounterVec,
     outputs: OutputFamilies,
@@ -115,6 +125,7 @@ impl Metrics {
         Ok(Self {
             decode_errors: register(&registry, IntCounter::with_opts(DECODE_ERRORS.options())?)?,
             evaluation: register(&registry, evaluation)?,
+            tamperings: register(&registry, IntCounter::with_opts(TAMPERINGS.options())?)?,
             rules_loaded: register(&registry, IntGauge::with_opts(RULES_LOADED.options())?)?,
             rule_matches: register(&registry, matches)?,
             rule_seconds: register(&registry, seconds)?,

@@ -155,7 +155,7 @@ impl Chooser<'_> {
                     return Err(format!("`{function}` has no parameter `{name}`: ({found})"));
                 }
             }
-            Hook::Tracepoint(_) | Hook::Calls(_) | Hook::Failures(_) => {}
+            Hook::Tracepoint(_) | Hook::Calls(_) | Hook::Failures(_) | Hook::Cgroup(_) => {}
         }
         object.attach(part.program, part.hook)?;
         match part.hook {

@@ -24,13 +24,20 @@ macro_rules! rows {
 monitor_common::kernel_members!(rows);
 
 /// Parameters that move between kernels: function, parameter, and the global that tells the
-/// object its position.
+/// object its position. The result comes behind all parameters; it has no name.
 const MOVING: &[(&str, &str, &str)] = &[
     ("vfs_symlink", "dentry", "VFS_SYMLINK_DENTRY"),
     ("vfs_symlink", "oldname", "VFS_SYMLINK_TARGET"),
+    ("vfs_symlink", RESULT, "VFS_SYMLINK_RESULT"),
     ("vfs_link", "old_dentry", "VFS_LINK_OLD"),
     ("vfs_link", "new_dentry", "VFS_LINK_NEW"),
+    ("vfs_link", RESULT, "VFS_LINK_RESULT"),
 ];
+
+const RESULT: &str = "";
+
+/// Helpers that make the current task and its registers typed.
+const TASK_HELPERS: [&str; 2] = ["BPF_FUNC_get_current_task_btf", "BPF_FUNC_task_pt_regs"];
 
 /// The offsets, and what is missing.
 pub(super) struct Layout {
@@ -95,13 +102,22 @@ fn state(btf: &Btf<'_>, controller: &str) -> Option<u32> {
 fn parameters(btf: &Btf<'_>) -> Vec<(&'static str, u32)> {
     let position = |function, parameter| {
         let all = btf.parameters(function)?;
+        if parameter == RESULT {
+            return Some(all.len() as u32);
+        }
         all.iter()
             .position(|name| *name == parameter)
             .map(|position| position as u32)
     };
     // The first parameter of this function is the registration's own.
     let group_dead = position("__traceiter_sched_process_exit", "group_dead") == Some(2);
-    let mut parameters = vec![("EXIT_SAYS_GROUP_DEAD", u32::from(group_dead))];
+    let typed = TASK_HELPERS
+        .iter()
+        .all(|helper| btf.enumerator(helper).is_some());
+    let mut parameters = vec![
+        ("EXIT_SAYS_GROUP_DEAD", u32::from(group_dead)),
+        ("HAVE_TASK_BTF", u32::from(typed)),
+    ];
     parameters.extend(MOVING.iter().map(|(function, parameter, global)| {
         (*global, position(function, parameter).unwrap_or(ABSENT))
     }));

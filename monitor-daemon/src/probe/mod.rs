@@ -9,9 +9,11 @@ mod layout;
 mod object;
 mod provider;
 mod ring;
+mod seal;
 mod table;
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use aya::EbpfError;
 use monitor_common::Kind;
@@ -26,6 +28,7 @@ use btf::Btf;
 use cover::Chooser;
 use layout::Layout;
 use object::Object;
+use seal::Seal;
 
 /// Kinds that are recorded whether asked for or not: the process table lives on them.
 const ALWAYS: [Kind; 6] = [
@@ -105,6 +108,8 @@ pub struct Request {
     pub skip_process: Option<u32>,
     /// The hierarchy of cgroups that tells containers apart.
     pub hierarchy: Hierarchy,
+    /// Where all of the unified hierarchy is mounted, if it is; what needs it is not served else.
+    pub cgroups: Option<PathBuf>,
 }
 
 impl Default for Request {
@@ -119,6 +124,7 @@ impl Default for Request {
             tiers: Tiers::Auto,
             skip_process: None,
             hierarchy: Hierarchy::Unified,
+            cgroups: None,
         }
     }
 }
@@ -229,6 +235,8 @@ pub struct Probes {
     coverage: Vec<Coverage>,
     /// Which of its providers serves each kind, by number.
     chosen: Vec<(Kind, usize)>,
+    /// The kernel objects as they were when last looked at.
+    seal: Option<Seal>,
     rings: Option<Rings>,
 }
 
@@ -270,6 +278,7 @@ impl Probes {
             request: request.clone(),
             coverage,
             chosen,
+            seal: take_seal(),
             rings: Some(rings),
         })
     }
@@ -290,6 +299,9 @@ impl Probes {
     /// # Errors
     /// The kernel's types could be read at load and cannot now.
     pub fn fall_back(&mut self, kind: Kind) -> Result<bool, ProbeError> {
+        if let Err(error) = self.object.free_scratch() {
+            tracing::warn!(%error, "cannot free the programs' memory");
+        }
         let all = table::providers(kind);
         let Some(place) = self.chosen.iter().position(|(one, _)| *one == kind) else {
             return Ok(false);
@@ -319,7 +331,25 @@ impl Probes {
         if let Some(old) = self.coverage.iter_mut().find(|old| old.kind == kind) {
             *old = coverage;
         }
+        self.seal = take_seal();
         Ok(true)
+    }
+
+    /// What somebody else has done to the programs, links and maps since the last call, in words:
+    /// one for each object. What can be set right is.
+    pub fn tampered(&mut self) -> Vec<String> {
+        let now = take_seal();
+        let mut found = match (&self.seal, &now) {
+            (Some(before), Some(now)) => before.breaches(now),
+            _ => Vec::new(),
+        };
+        self.seal = now;
+        match self.object.repair() {
+            Ok(wrong) if wrong.is_empty() => {}
+            Ok(wrong) => found.push(told_of_calls(&wrong)),
+            Err(error) => found.push(format!("the table of system calls cannot be read: {error}")),
+        }
+        found
     }
 
     /// What serves each kind, and what it cannot see.
@@ -389,6 +419,31 @@ impl Probes {
             .map(|kind| (kind, sum(kind)))
             .collect())
     }
+}
+
+fn take_seal() -> Option<Seal> {
+    let seal = Seal::take(Path::new("/proc/self"));
+    if let Err(error) = &seal {
+        tracing::warn!(%error, "cannot look at the own kernel objects");
+    }
+    seal.ok()
+}
+
+/// What was done to the table of system calls, with the first of the numbers.
+fn told_of_calls(wrong: &[u32]) -> String {
+    const SHOWN: usize = 8;
+    let name = |index: &u32| match index.checked_sub(syscall::NUMBERS) {
+        Some(number) => format!("{number} (i386)"),
+        None => index.to_string(),
+    };
+    let mut calls: Vec<String> = wrong.iter().take(SHOWN).map(name).collect();
+    if wrong.len() > SHOWN {
+        calls.push(format!("{} more", wrong.len() - SHOWN));
+    }
+    format!(
+        "the map OPERATIONS was changed for the system calls {}, and is set right again",
+        calls.join(", ")
+    )
 }
 
 fn read_types() -> Result<Vec<u8>, ProbeError> {

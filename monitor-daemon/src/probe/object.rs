@@ -1,12 +1,14 @@
 //! The kernel object in this binary, and how its programs get into the kernel.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::PathBuf;
 use std::{fs, io};
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
-use aya::programs::{Program, ProgramError};
+use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
-use monitor_common::syscall::Call;
+use monitor_common::syscall::{Call, NUMBERS};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::layout::Layout;
@@ -21,6 +23,10 @@ pub(super) struct Object {
     /// The running kernel's types, for as long as programs are attached: megabytes.
     btf: Option<Btf>,
     attached: Vec<&'static str>,
+    /// Root of the unified hierarchy of cgroups.
+    cgroups: Option<PathBuf>,
+    /// What `OPERATIONS` has to hold, where that is not 0.
+    operations: BTreeMap<u32, u64>,
 }
 
 impl Object {
@@ -56,6 +62,8 @@ impl Object {
             ebpf,
             btf: None,
             attached: Vec::new(),
+            cgroups: request.cgroups.clone(),
+            operations: BTreeMap::new(),
         };
         object.resume()?;
         Ok(object)
@@ -78,7 +86,17 @@ impl Object {
             .ebpf
             .program_mut(name)
             .ok_or("the object has no such program")?;
-        if let Err(error) = load_and_attach(program, hook, btf) {
+        let done = match hook {
+            Hook::Cgroup(_) => {
+                let root = self.cgroups.as_deref();
+                let root =
+                    root.ok_or("the unified hierarchy of cgroups is not mounted as a whole")?;
+                let root = fs::File::open(root).map_err(|error| error.to_string())?;
+                attach_to_cgroup(program, &root)
+            }
+            _ => load_and_attach(program, hook, btf),
+        };
+        if let Err(error) = done {
             unload(program);
             return Err(refusal(&error));
         }
@@ -122,20 +140,49 @@ impl Object {
         calls: impl Iterator<Item = Call>,
         bits: u64,
     ) -> Result<(), String> {
-        let map = self
-            .ebpf
-            .map_mut("OPERATIONS")
-            .ok_or("the object has no `OPERATIONS`")?;
-        let failed = |error: MapError| error.to_string();
-        let mut table = Array::<_, u64>::try_from(map).map_err(failed)?;
+        let mut table = operations(&mut self.ebpf)?;
         for call in calls {
             for index in call.indices() {
-                let known = table.get(&index, 0).map_err(failed)?;
+                let known = self.operations.get(&index).copied().unwrap_or_default();
                 // One that is served for its failures may come to be served for all.
                 if known == 0 || bits == 0 && known & Call::FAILURES != 0 {
-                    table.set(index, call.entry() | bits, 0).map_err(failed)?;
+                    let entry = call.entry() | bits;
+                    let set = table.set(index, entry, 0);
+                    set.map_err(|error| error.to_string())?;
+                    self.operations.insert(index, entry);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Sets right what somebody else wrote into the table of system calls; the numbers of the calls
+    /// that were wrong, those of i386 behind [`NUMBERS`].
+    pub(super) fn repair(&mut self) -> Result<Vec<u32>, String> {
+        let mut table = operations(&mut self.ebpf)?;
+        let mut wrong = Vec::new();
+        for index in 0..2 * NUMBERS {
+            let due = self.operations.get(&index).copied().unwrap_or_default();
+            let found = table.get(&index, 0).map_err(|error| error.to_string())?;
+            if found != due {
+                let set = table.set(index, due, 0);
+                set.map_err(|error| error.to_string())?;
+                wrong.push(index);
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// Takes every slot of scratch memory for free: with all of them held for ever no program makes
+    /// a record. A program that holds one at this moment may lose its record.
+    pub(super) fn free_scratch(&mut self) -> Result<(), String> {
+        let map = self.ebpf.map_mut("SCRATCH_HELD");
+        let map = map.ok_or("the object has no `SCRATCH_HELD`")?;
+        let failed = |error: MapError| error.to_string();
+        let mut held = Array::<_, [u64; SCRATCH_SLOTS as usize]>::try_from(map).map_err(failed)?;
+        for cpu in 0..held.len() {
+            held.set(cpu, [0; SCRATCH_SLOTS as usize], 0)
+                .map_err(failed)?;
         }
         Ok(())
     }
@@ -170,6 +217,13 @@ impl Object {
     }
 }
 
+/// The table of what to do at the end of each system call.
+fn operations(ebpf: &mut Ebpf) -> Result<Array<&mut MapData, u64>, String> {
+    let map = ebpf.map_mut("OPERATIONS");
+    let map = map.ok_or("the object has no `OPERATIONS`")?;
+    Array::try_from(map).map_err(|error: MapError| error.to_string())
+}
+
 fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), ProgramError> {
     match (program, hook) {
         (Program::BtfTracePoint(program), Hook::Tracepoint(name)) => {
@@ -193,11 +247,32 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
     Ok(())
 }
 
+/// Cgroup programs of others stay: a link adds to them.
+fn attach_to_cgroup(program: &mut Program, root: &fs::File) -> Result<(), ProgramError> {
+    let mode = CgroupAttachMode::Single;
+    match program {
+        Program::CgroupSkb(program) => {
+            let direction = *program.expected_attach_type();
+            let direction = direction.ok_or(ProgramError::UnexpectedProgramType)?;
+            program.load()?;
+            program.attach(root, direction, mode)?;
+        }
+        Program::CgroupSockAddr(program) => {
+            program.load()?;
+            program.attach(root, mode)?;
+        }
+        _ => return Err(ProgramError::UnexpectedProgramType),
+    }
+    Ok(())
+}
+
 fn unload(program: &mut Program) {
     let done = match program {
         Program::BtfTracePoint(program) => program.unload(),
         Program::FEntry(program) => program.unload(),
         Program::FExit(program) => program.unload(),
+        Program::CgroupSkb(program) => program.unload(),
+        Program::CgroupSockAddr(program) => program.unload(),
         _ => Ok(()),
     };
     // It fails only if the program is not loaded, which is what is wanted.
@@ -209,6 +284,8 @@ fn fd_of(program: &Program) -> Option<RawFd> {
         Program::BtfTracePoint(program) => program.fd(),
         Program::FEntry(program) => program.fd(),
         Program::FExit(program) => program.fd(),
+        Program::CgroupSkb(program) => program.fd(),
+        Program::CgroupSockAddr(program) => program.fd(),
         _ => return None,
     };
     Some(fd.ok()?.as_fd().as_raw_fd())

@@ -13,6 +13,8 @@ pub enum Tier {
     Object,
     /// At the end of system calls.
     Syscall,
+    /// On packets and addresses, at the root of the unified hierarchy of cgroups.
+    Cgroup,
 }
 
 impl Tier {
@@ -22,6 +24,7 @@ impl Tier {
             Self::Tracepoint => "tracepoint",
             Self::Object => "object",
             Self::Syscall => "syscall",
+            Self::Cgroup => "cgroup",
         }
     }
 }
@@ -41,6 +44,8 @@ pub(super) enum Hook {
     Calls(Kind),
     /// The same, for calls that fail only.
     Failures(Kind),
+    /// At the root of the unified hierarchy of cgroups; the program says at what.
+    Cgroup(&'static str),
 }
 
 /// A program and its hook.
@@ -107,6 +112,7 @@ impl Part {
             Hook::Tracepoint(name) => format!("tp_btf/{name}"),
             Hook::Entry(function, _) => format!("fentry/{function}"),
             Hook::Exit(function, _) | Hook::ExitAnywhere(function) => format!("fexit/{function}"),
+            Hook::Cgroup(name) => name.to_owned(),
             Hook::Calls(_) | Hook::Failures(_) => "tp_btf/sys_exit".to_owned(),
         }
     }

@@ -26,6 +26,8 @@ const NAMES: &str = "names are read from the program's memory after the call, wh
                      been changed, and not resolved";
 const PARAMETERS: &str = "a module's parameters are read from the program's memory after the call, \
                           when they may have been changed";
+const REDIRECTED: &str = "questions of sockets that are not connected, when rules of the firewall \
+                          send them to another port; not their answers";
 const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
 const SOCKET_NEEDS: &[Need] = &[Need::Task, Need::File, Need::Socket];
 
@@ -60,6 +62,7 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::Clone => CLONES,
         Kind::Call => CALLS,
         Kind::Control => CONTROLS,
+        Kind::Dns => DNS,
     }
 }
 
@@ -472,6 +475,25 @@ const CONTROLS: &[Provider] = &[at_exit(
     &[Part::calls(Kind::Control)],
     &[URING, NAMES],
 )];
+
+const DNS: &[Provider] = &[Provider {
+    tier: Tier::Cgroup,
+    needs: &[Need::Task],
+    parts: &[
+        Part::new("dns_egress", Hook::Cgroup("cgroup_skb/egress")),
+        Part::new("dns_ingress", Hook::Cgroup("cgroup_skb/ingress")),
+        Part::new("dns_sendmsg4", Hook::Cgroup("cgroup/sendmsg4")).spare(REDIRECTED),
+        Part::new("dns_sendmsg6", Hook::Cgroup("cgroup/sendmsg6")).spare(REDIRECTED),
+    ],
+    blind: &[
+        "names asked for by other means than port 53: encrypted, or through a server on this host \
+         that is spoken to in another way",
+        "packets that a program makes from the link layer up (packet sockets)",
+        "messages over TCP that begin within a segment",
+        "answers when 4096 other sockets have asked since the question, or to questions older \
+         than the daemon",
+    ],
+}];
 
 /// What registers tell is the same in both tiers, so there is one provider, at the end of calls.
 const fn at_exit(

@@ -1,11 +1,13 @@
 //! Whether what watches is still watching: rounds of the self-check, at start and then again and
-//! again, and what follows from a kind that has gone silent.
+//! again, what follows from a kind that has gone silent, and looks at our own kernel objects.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use monitor_common::Kind;
 
 use crate::probe::Probes;
+use crate::process::Process;
 use crate::record::Record;
 use crate::selfcheck::child::SELF;
 use crate::selfcheck::{Delivery, Round, plan};
@@ -15,12 +17,29 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Rounds in a row in which a kind has to be silent to be called so: a record may be lost, or late.
 const ROUNDS: u32 = 2;
 
+/// The call by which kernel objects are changed, `bpf` of x86-64, and the kind of its records.
+pub(super) const CALL: u32 = 321;
+pub(super) const KIND: Kind = Kind::Control;
+/// Time between two looks at our kernel objects: one costs some two milliseconds.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// The self-check of a running daemon.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     round: Option<Round>,
     next: Option<Instant>,
     kinds: Vec<Watched>,
+    /// When our kernel objects are looked at next.
+    look: Option<Instant>,
+    suspect: Option<Suspect>,
+}
+
+/// Who last changed something by `bpf(2)`, and did so since all was well.
+#[derive(Clone, Debug)]
+pub(super) struct Suspect {
+    pub(super) process: Arc<Process>,
+    /// `CLOCK_BOOTTIME` ns.
+    pub(super) time: u64,
 }
 
 /// What is known of a kind.
@@ -46,6 +65,29 @@ impl Guard {
     /// Starts the first round.
     pub(super) fn begin(&mut self, probes: &Probes) {
         self.start(probes);
+        self.look = Some(Instant::now() + LOOK);
+    }
+
+    /// Takes note of a call that may change our kernel objects, which are looked at soon then.
+    pub(super) fn suspect(&mut self, record: &Record<'_>, process: &Arc<Process>) {
+        let Some(call) = record.registers() else {
+            return;
+        };
+        if call.syscall == CALL && call.ret >= 0 && changes(call.args) {
+            let time = record.header().time;
+            let process = Arc::clone(process);
+            self.suspect = Some(Suspect { process, time });
+            self.look = Some(Instant::now());
+        }
+    }
+
+    /// What somebody did to our kernel objects, and who it may have been.
+    pub(super) fn look(&mut self, probes: &mut Probes) -> (Vec<String>, Option<Suspect>) {
+        if self.look.is_none_or(|time| time > Instant::now()) {
+            return (Vec::new(), None);
+        }
+        self.look = Some(Instant::now() + LOOK);
+        (probes.tampered(), self.suspect.take())
     }
 
     /// Takes note of a record; whether it is of our own making, so no user's event.
@@ -150,6 +192,27 @@ impl Watched {
         self.delivery = delivery;
         false
     }
+}
+
+/// Whether a call of `bpf(2)`, by its arguments, changes a map, a program's place or a link:
+/// `enum bpf_cmd` of `include/uapi/linux/bpf.h`.
+fn changes(args: [u64; 6]) -> bool {
+    const COMMANDS: [u64; 12] = [
+        2,  // MAP_UPDATE_ELEM
+        3,  // MAP_DELETE_ELEM
+        8,  // PROG_ATTACH
+        9,  // PROG_DETACH
+        21, // MAP_LOOKUP_AND_DELETE_ELEM
+        22, // MAP_FREEZE
+        25, // MAP_LOOKUP_AND_DELETE_BATCH
+        26, // MAP_UPDATE_BATCH
+        27, // MAP_DELETE_BATCH
+        29, // LINK_UPDATE
+        34, // LINK_DETACH
+        35, // PROG_BIND_MAP
+    ];
+    let [command, ..] = args;
+    COMMANDS.contains(&(command & 0xffff_ffff))
 }
 
 /// Puts the next provider in the place of one that delivers nothing.

@@ -14,6 +14,7 @@ mod losses;
 mod services;
 mod state;
 mod supervisor;
+mod tampering;
 mod waiting;
 
 use std::io;
@@ -188,9 +189,18 @@ fn drain(state: &mut State, rings: &mut Rings) -> usize {
 
 fn request(settings: &Settings) -> Request {
     let environment = settings.policy.environment_names();
+    let mut kinds = Judge::kinds(&settings.policy);
+    let mut calls = Judge::calls(&settings.policy);
+    // Whatever the rules are about: who lays hands on our own programs and maps is to be known.
+    if !kinds.contains(&guard::KIND) {
+        kinds.push(guard::KIND);
+    }
+    if !calls.contains(&guard::CALL) {
+        calls.push(guard::CALL);
+    }
     Request {
-        kinds: Judge::kinds(&settings.policy),
-        calls: Some(Judge::calls(&settings.policy)),
+        kinds,
+        calls: Some(calls),
         environment: environment.whole || !environment.names.is_empty(),
         lifecycle_bytes: settings.config.rings.lifecycle.bytes(),
         control_bytes: settings.config.rings.control.bytes(),
@@ -198,6 +208,7 @@ fn request(settings: &Settings) -> Request {
         skip_process: Some(std::process::id()),
         // What keeps it from being found is said where cgroups are listed.
         hierarchy: scan::hierarchy().map_or_else(|_| Hierarchy::default(), |found| found.0),
+        cgroups: scan::unified(),
         ..Request::default()
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use monitor_common::Kind;
 use monitor_policy::Event as _;
 
-use super::guard::Guard;
+use super::guard::{Guard, KIND, Suspect};
 use super::host::Host;
 use super::judge::Judge;
 use super::loads::Loads;
 use super::losses::{self, Losses};
 use super::services::Services;
+use super::tampering::Tampering;
 use super::waiting::{Deferred, Waiting};
 use super::{Input, Settings, clock};
 use crate::container::index::{self, Index};
@@ -142,7 +143,7 @@ impl State {
     pub(super) fn tick(&mut self, probes: &mut Probes) {
         let now = clock::boot_ns();
         self.release_overdue(now);
-        self.guard.tick(probes);
+        self.look_after(probes, now);
         if now.saturating_sub(self.housekept) >= HOUSEKEEPING_NS {
             self.housekept = now;
             self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
@@ -153,6 +154,37 @@ impl State {
             self.tell_losses(alerts);
             self.publish(probes);
         }
+    }
+
+    /// Checks the probes themselves.
+    fn look_after(&mut self, probes: &mut Probes, now: u64) {
+        for silence in self.guard.tick(probes) {
+            if silence.delivered {
+                let kind = silence.kind.name();
+                let what = format!("{kind} events come no more, which they did before");
+                self.tampered(&what, None, now);
+            }
+        }
+        let (found, suspect) = self.guard.look(probes);
+        for what in found {
+            self.tampered(&what, suspect.as_ref(), now);
+        }
+    }
+
+    fn tampered(&mut self, what: &str, suspect: Option<&Suspect>, now: u64) {
+        tracing::error!(what, "somebody tampered with the daemon");
+        self.metrics.tamperings.inc();
+        let time = suspect.map_or(now, |suspect| suspect.time);
+        let container = suspect.and_then(|suspect| self.host.container(&suspect.process, time));
+        let tampering = Tampering {
+            what,
+            suspect,
+            container: container.as_ref().map(|container| container.short_id()),
+            time: time.saturating_add(self.boot_to_epoch_ns),
+            hostname: &self.hostname,
+        };
+        // A full queue has counted the loss.
+        let _lost = self.alerts.push(tampering.alert());
     }
 
     /// A lost exit would keep a process for ever. Processes are counted some time after a loss:
@@ -227,6 +259,9 @@ impl State {
                 self.host.table.exited(record.task(), time);
             }
             return Some(time);
+        }
+        if record.kind() == KIND {
+            self.guard.suspect(&record, &process);
         }
         self.loads.count(process.origin_cgroup);
         if record.kind() == Kind::CgroupMkdir {

@@ -1,14 +1,14 @@
 //! Single system calls, at the end of their functions: for what has only register arguments, and
 //! for failures that never reach an object.
 
-use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 use monitor_common::Flags;
 use monitor_common::syscall::Operation;
 
-use crate::read::Probed;
-use crate::syscall::{dispatch, read_call};
+use crate::layout::HAVE_TASK_BTF;
+use crate::read::{Probed, current};
+use crate::syscall::{dispatch, read_call, registers_of};
 
 /// Which results a program reports.
 #[derive(Clone, Copy)]
@@ -21,13 +21,18 @@ enum Results {
 /// convention.
 #[inline(always)]
 fn finished(ctx: &FExitContext, operation: Operation, compat: bool, results: Results) -> i32 {
-    let regs: *const pt_regs = ctx.arg(0);
     let ret: i64 = ctx.arg(1);
     if matches!(results, Results::Failures) && ret >= 0 {
         return 0;
     }
     let row = operation.call();
-    // SAFETY: the argument of the hook is typed.
+    let regs = if HAVE_TASK_BTF.load() == 0 {
+        // Kernels of that age do not know what some of these functions' arguments point to.
+        registers_of(current())
+    } else {
+        ctx.arg(0)
+    };
+    // SAFETY: arguments of the hook are typed, and so are the task's registers.
     let mut call = unsafe { read_call(regs, row.number, ret, compat) };
     call.flags |= Flags::OBJECT_TIER;
     dispatch::<Probed>(|| row.entry(), &mut call)

@@ -413,6 +413,8 @@ pub(super) static OTHERS: &[&str] = &[
     "asyncevent",
     // Not Falco's: a process comes into a cgroup of another container than its own.
     "cgroup_move",
+    // Not Falco's: a question for a name, or an answer.
+    "dns",
     "llseek",
     "umount",
     "send",

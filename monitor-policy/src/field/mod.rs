@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn table_is_complete_and_in_order() {
-        assert_eq!(Field::all().len(), 302);
+        assert_eq!(Field::all().len(), 307);
         for (index, field) in Field::all().enumerate() {
             assert_eq!(field as usize, index);
             assert_eq!(Field::from_name(field.name()), Some(field));

@@ -1,7 +1,7 @@
 //! The one table of fields: name, type, flags and meaning.
 //!
 //! The parser, the checker, the output formatter and the documentation read it; nothing else says
-//! which fields exist. Long because the language is: 302 rows, one a field, in the order of the
+//! which fields exist. Long because the language is: 307 rows, one a field, in the order of the
 //! reference.
 
 use super::FieldFlags as F;
@@ -259,6 +259,12 @@ fields! {
     FdTypes = "fd.types", Text, [ARGUMENT, NOT_ON_RIGHT, LIST], "Types of all open fds, or of fd [n]";
     FdIsUpperLayer = "fd.is_upper_layer", Bool, [], "File in overlay upper";
     FdIsLowerLayer = "fd.is_lower_layer", Bool, [], "File in overlay lower";
+    // dns
+    DnsType = "dns.type", Text, [EXTENSION], "What a DNS message is: query or answer";
+    DnsQuestionName = "dns.question.name", Text, [EXTENSION], "Name asked for, in lower case, without the dot at its end";
+    DnsQuestionType = "dns.question.type", Text, [EXTENSION], "Type of record asked for: A, AAAA, TXT, …; TYPE and its number for one without a name";
+    DnsRcode = "dns.rcode", Text, [EXTENSION], "How an answer ends: NOERROR, NXDOMAIN, SERVFAIL, …";
+    DnsAnswers = "dns.answers", Text, [EXTENSION, NOT_ON_RIGHT, LIST], "Addresses, names and texts that an answer gives";
     // fs.path
     FsPathName = "fs.path.name", Text, [], "Absolute path the call acts on";
     FsPathNameraw = "fs.path.nameraw", Text, [], "As passed";

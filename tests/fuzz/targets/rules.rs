@@ -1,10 +1,13 @@
 //! Rules files, two where the input holds a form feed: loaded, reported on, and what loads is
-//! evaluated and printed.
+//! evaluated and printed; the matches are those that trying each rule by itself
+//! finds.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use monitor_fuzz::Noise;
-use monitor_policy::{Color, Matching, Options, RulesFile, Scratch, View, load};
+use monitor_policy::{
+    Color, Event, Match, Matching, Options, Policy, RulesFile, Scratch, View, load,
+};
 
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else {
@@ -31,9 +34,28 @@ fuzz_target!(|input: &[u8]| {
     let mut scratch = Scratch::default();
     for event_type in policy.event_types().iter().take(4) {
         let event = Noise::new(input).with_type(event_type);
-        for found in policy.evaluate(&event, &mut scratch) {
+        let matches = policy.evaluate(&event, &mut scratch);
+        for found in matches {
             policy.format(found.rule, &event, found.view);
         }
+        assert_eq!(matches, plainly(&policy, &event));
     }
     policy.format(0, &Noise::new(input), View::Resolved);
 });
+
+/// The rules that match, each tried by itself.
+fn plainly(policy: &Policy, event: &Noise<'_>) -> Vec<Match> {
+    let views = [View::Passed, View::Resolved];
+    let views = &views[..1 + usize::from(event.has_resolved_view())];
+    let rules = policy.rules().iter().enumerate();
+    let enabled = rules.filter(|(_, rule)| rule.enabled);
+    enabled
+        .filter_map(|(rule, _)| {
+            let mut holding = views
+                .iter()
+                .filter(|view| policy.holds(rule, event, **view));
+            let view = *holding.next()?;
+            Some(Match { rule, view })
+        })
+        .collect()
+}

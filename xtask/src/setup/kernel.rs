@@ -1,8 +1,12 @@
 //! Kernels for virtual machines: Debian's cloud images, unpacked below `target/vm`, never
 //! installed on the machine itself.
+//!
+//! Debian 12's own kernel comes from the machine's package sources; those of other releases from
+//! Debian's archive, by package lists below `target/vm/apt` that nothing else on the machine reads.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -13,24 +17,58 @@ use crate::{shell, workspace};
 /// The kernel series of Debian 12.
 pub(crate) const DEFAULT: &str = "6.1";
 
-/// Fetches the newest kernel of `series` that this machine's own package sources offer.
+/// The newest kernel of Debian's archive, whatever its number.
+const NEWEST: &str = "newest";
+
+/// The kernels that the tests boot beside [`DEFAULT`]: series, and the suite of Debian's archive
+/// that has it.
+const OTHERS: [(&str, &str); 3] = [
+    ("5.10", "debian-security bullseye-security"),
+    ("6.12", "debian bookworm-backports"),
+    (NEWEST, "debian sid"),
+];
+
+const ARCHIVE: &str = "http://deb.debian.org";
+const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Fetches every kernel that the tests boot. One of another release that cannot be fetched is told,
+/// and is an error only where `CI=true` is set: its tests then fail, elsewhere they skip.
+pub(crate) fn install_all() -> Result<()> {
+    install(DEFAULT)?;
+    for (series, _) in OTHERS {
+        let done = install(series);
+        if std::env::var_os("CI").is_some_and(|value| value == "true") {
+            done?;
+        } else if let Err(error) = done {
+            println!("warning: no kernel {series} for virtual machines: {error:#}");
+        }
+    }
+    Ok(())
+}
+
+/// Fetches the newest kernel of `series` that there is.
 pub(crate) fn install(series: &str) -> Result<()> {
     let image = workspace::guest_kernel(series);
     if image.is_file() {
         return Ok(());
     }
     let folder = image.parent().context("the image has no folder")?;
-    let mut package = newest(series)?;
-    if package.is_none() && shell::is_root() {
+    let other = OTHERS.iter().find(|(other, _)| *other == series);
+    let source = match other {
+        None => Source::default(),
+        Some((_, suite)) => Source::archive(suite)?,
+    };
+    let mut package = source.newest(series)?;
+    if package.is_none() && other.is_none() && shell::is_root() {
         apt::update()?;
-        package = newest(series)?;
+        package = source.newest(series)?;
     }
     let package = package.with_context(|| no_kernel(series))?;
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
     fs::create_dir_all(folder)?;
-    let archive = download(&package, folder)?;
+    let archive = source.download(&package, folder)?;
     let unpacked = folder.join("unpacked");
     shell::run(
         Command::new("dpkg-deb")
@@ -38,8 +76,7 @@ pub(crate) fn install(series: &str) -> Result<()> {
             .arg(&archive)
             .arg(&unpacked),
     )?;
-    let release = package.strip_prefix("linux-image-").unwrap_or(&package);
-    let found = unpacked.join("boot").join(format!("vmlinuz-{release}"));
+    let found = image_in(&unpacked, &package)?;
     // The last step, so that an interrupted call leaves no image behind.
     fs::rename(&found, &image).with_context(|| format!("`{}` is missing", found.display()))?;
     fs::remove_dir_all(&unpacked)?;
@@ -49,36 +86,104 @@ pub(crate) fn install(series: &str) -> Result<()> {
 
 fn no_kernel(series: &str) -> String {
     format!(
-        "the package sources of this machine offer no linux-image-{series}.*-cloud-amd64; \
-         add Debian's bookworm suite and run `apt-get update`"
+        "the package sources offer no linux-image-{series}.*-cloud-amd64; for Debian 12's own, \
+         add its bookworm suite and run `apt-get update`"
     )
 }
 
-fn download(package: &str, folder: &Path) -> Result<std::path::PathBuf> {
-    let fetch = || {
-        // Not below the package manager's own user, which may not enter this folder.
-        let mut command = apt::apt_get(&["-o", "APT::Sandbox::User=root", "download", package]);
-        shell::run(command.current_dir(folder))
-    };
-    if fetch().is_err() {
-        if !shell::is_root() {
-            bail!("run `apt-get update` as root: the package lists are out of date");
-        }
-        apt::update()?;
-        fetch()?;
-    }
-    fs::read_dir(folder)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .with_context(|| format!("apt-get left no package in {}", folder.display()))
+/// Where an unpacked package has its image: below `/boot`, or in the folder of the modules since
+/// Debian 14.
+fn image_in(unpacked: &Path, package: &str) -> Result<PathBuf> {
+    let release = ["linux-image-", "linux-binary-"]
+        .iter()
+        .find_map(|prefix| package.strip_prefix(prefix))
+        .unwrap_or(package);
+    let places = [
+        unpacked.join("boot").join(format!("vmlinuz-{release}")),
+        unpacked
+            .join("usr/lib/modules")
+            .join(release)
+            .join("vmlinuz"),
+    ];
+    let found = places.into_iter().find(|place| place.is_file());
+    found.with_context(|| format!("`{package}` holds no kernel image"))
 }
 
-fn newest(series: &str) -> Result<Option<String>> {
-    let series = series.replace('.', "\\.");
-    let pattern = format!("^linux-image-{series}\\.[^ ]*-cloud-amd64$");
-    let listing =
-        shell::query(Command::new("apt-cache").args(["search", "--names-only", &pattern]))?;
-    Ok(pick_newest(&listing.unwrap_or_default()))
+/// Package lists to look in.
+#[derive(Default)]
+struct Source {
+    /// Options for apt's programs; none for the machine's own lists.
+    options: Vec<OsString>,
+}
+
+impl Source {
+    /// One suite of Debian's archive, with lists of its own, brought up to date.
+    fn archive(suite: &str) -> Result<Self> {
+        let name = suite.rsplit(' ').next().unwrap_or(suite);
+        let folder = workspace::target().join("vm/apt").join(name);
+        for inner in ["lists/partial", "cache/archives/partial"] {
+            fs::create_dir_all(folder.join(inner))?;
+        }
+        let sources = folder.join("sources.list");
+        let line = format!("deb [arch=amd64 signed-by={KEYS}] {ARCHIVE}/{suite} main\n");
+        fs::write(&sources, line)
+            .with_context(|| format!("cannot write `{}`", sources.display()))?;
+        let mut options = Vec::new();
+        let mut option = |name: &str, value: &Path| {
+            let mut text = OsString::from(name);
+            text.push("=");
+            text.push(value);
+            options.extend([OsString::from("-o"), text]);
+        };
+        option("Dir::Etc::SourceList", &sources);
+        option("Dir::Etc::SourceParts", Path::new("/dev/null"));
+        option("Dir::State::Lists", &folder.join("lists"));
+        option("Dir::Cache", &folder.join("cache"));
+        // Neither translations nor icons.
+        option("Acquire::Languages", Path::new("none"));
+        option("APT::Sandbox::User", Path::new("root"));
+        let source = Self { options };
+        let mut update = apt::apt_get(&[]);
+        update.args(&source.options).arg("update");
+        shell::run(&mut update)?;
+        Ok(source)
+    }
+
+    fn download(&self, package: &str, folder: &Path) -> Result<PathBuf> {
+        let fetch = || {
+            // Not below the package manager's own user, which may not enter this folder.
+            let mut command = apt::apt_get(&["-o", "APT::Sandbox::User=root"]);
+            command.args(&self.options).args(["download", package]);
+            shell::run(command.current_dir(folder))
+        };
+        if fetch().is_err() {
+            if !self.options.is_empty() {
+                bail!("`{package}` cannot be fetched from {ARCHIVE}");
+            }
+            if !shell::is_root() {
+                bail!("run `apt-get update` as root: the package lists are out of date");
+            }
+            apt::update()?;
+            fetch()?;
+        }
+        fs::read_dir(folder)?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+            .with_context(|| format!("apt-get left no package in {}", folder.display()))
+    }
+
+    fn newest(&self, series: &str) -> Result<Option<String>> {
+        let numbers = match series {
+            NEWEST => "[0-9]".to_owned(),
+            series => series.replace('.', "\\.") + "\\.",
+        };
+        // Since Debian 14 the image is in a package that `linux-image` only depends on.
+        let pattern = format!("^linux-(image|binary)-{numbers}[^ ]*-cloud-amd64$");
+        let mut command = Command::new("apt-cache");
+        command.args(&self.options);
+        let listing = shell::query(command.args(["search", "--names-only", &pattern]))?;
+        Ok(pick_newest(&listing.unwrap_or_default()))
+    }
 }
 
 fn pick_newest(listing: &str) -> Option<String> {
@@ -90,8 +195,8 @@ fn pick_newest(listing: &str) -> Option<String> {
     listing
         .lines()
         .filter_map(|line| line.split(' ').next())
-        .filter(|name| name.starts_with("linux-image-"))
-        .max_by_key(|name| numbers(name))
+        // Of the same number, that with the image in it.
+        .max_by_key(|name| (numbers(name), name.starts_with("linux-binary-")))
         .map(str::to_owned)
 }
 
@@ -109,5 +214,12 @@ mod tests {
             Some("linux-image-6.1.0-52-cloud-amd64")
         );
         assert_eq!(pick_newest(""), None);
+        let listing = "linux-binary-7.2.13+deb14-cloud-amd64 - Linux\n\
+                       linux-image-7.2.13+deb14-cloud-amd64 - Linux\n\
+                       linux-binary-7.2.9+deb14-cloud-amd64 - Linux\n";
+        assert_eq!(
+            pick_newest(listing).as_deref(),
+            Some("linux-binary-7.2.13+deb14-cloud-amd64")
+        );
     }
 }

@@ -60,6 +60,7 @@ const TEST: &[Need] = &[
     Need::program("docker-registry", "docker-registry"),
     Need::program("rsyslogd", "rsyslog"),
     Need::program("ip", "iproute2"),
+    Need::program("bpftool", "bpftool"),
     Need::program("logrotate", "logrotate"),
     Need::program("systemd-analyze", "systemd"),
     Need::package("busybox-static"),
@@ -105,7 +106,7 @@ pub(crate) fn setup(level: Level) -> Result<()> {
     linker::install(llvm)?;
     if matches!(level, Level::Test | Level::Ci) {
         rustup_components()?;
-        kernel::install(kernel::DEFAULT)?;
+        kernel::install_all()?;
     }
     if level == Level::Ci {
         tools::install(&CARGO_FUZZ)?;

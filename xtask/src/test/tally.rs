@@ -22,7 +22,7 @@ impl Tally {
         // With a single thread libtest starts the line: `test name ... SKIP: `.
         let skip = line
             .strip_prefix("SKIP: ")
-            .or_else(|| Some(line.split_once(" ... SKIP: ")?.1));
+            .or_else(|| Some(line.strip_prefix("test ")?.split_once(" ... SKIP: ")?.1));
         if let Some(skip) = skip {
             self.skipped += 1;
             self.passed = self.passed.wrapping_sub(1);
@@ -107,6 +107,7 @@ mod tests {
             "SKIP: b: no docker",
             "test c ... SKIP: c: no kernel",
             "test f ... ignored",
+            "guest: test g ... SKIP: g: no docker in the guest",
             "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; \
              finished in 0.10s",
             "test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out; \

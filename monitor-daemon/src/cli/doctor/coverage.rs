@@ -4,6 +4,7 @@ use monitor_common::Kind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
+use crate::container::scan;
 use crate::probe::{Coverage, ProbeError, Probes, Request, Rings, Tier};
 use crate::record::Record;
 use crate::selfcheck::child::SELF;
@@ -27,7 +28,14 @@ pub(super) struct Served {
 ///
 /// The kernel lacks something without which no kind at all is served.
 pub(super) fn probe() -> Result<Vec<Coverage>, ProbeError> {
-    Ok(Probes::load(&Request::default())?.coverage().to_vec())
+    Ok(Probes::load(&request())?.coverage().to_vec())
+}
+
+fn request() -> Request {
+    Request {
+        cgroups: scan::unified(),
+        ..Request::default()
+    }
 }
 
 /// The same, and each kind that can be caused without harm is, and its record waited for.
@@ -36,7 +44,7 @@ pub(super) fn probe() -> Result<Vec<Coverage>, ProbeError> {
 ///
 /// As for [`probe`].
 pub(super) fn check() -> Result<Vec<Served>, ProbeError> {
-    let mut probes = Probes::load(&Request::default())?;
+    let mut probes = Probes::load(&request())?;
     let mut rings = probes.rings()?;
     let mut deliveries = Vec::new();
     for _ in 0..ROUNDS {
@@ -78,17 +86,16 @@ fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
         if let Some(verdicts) = round.verdicts() {
             return verdicts;
         }
-        let [lifecycle, bulk] = rings.descriptors();
-        let mut both = [
-            PollFd::new(&lifecycle, PollFlags::IN),
-            PollFd::new(&bulk, PollFlags::IN),
-        ];
+        let descriptors = rings.descriptors();
+        let mut all = descriptors
+            .each_ref()
+            .map(|fd| PollFd::new(fd, PollFlags::IN));
         let time = Timespec {
             tv_sec: 0,
             tv_nsec: LOOK,
         };
         // Interrupted or not, the next look tells.
-        let _ready = poll(&mut both, Some(&time));
+        let _ready = poll(&mut all, Some(&time));
     }
 }
 

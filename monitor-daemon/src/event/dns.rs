@@ -1,0 +1,278 @@
+//! `dns.*`: what is asked of a server of names, and what it says.
+//!
+//! Whoever sends a message may write anything into it, so it is read part by part: what cannot be
+//! read is missing, and hides nothing before it. Names are in lower case, since servers do not
+//! tell cases apart and programs mix them.
+
+use std::borrow::Cow;
+
+use domain::base::iana::Rtype;
+use domain::base::message::Message as Reader;
+use domain::base::name::ParsedName;
+use domain::base::record::ParsedRecord;
+use domain::rdata::{A, Aaaa, Cname, Mx, Ns, Ptr, Srv, Txt};
+use monitor_common::Slot;
+use monitor_policy::{Field, FieldRef, Value};
+
+use super::Event;
+use super::arguments::Parameter;
+use crate::record::{Body, Record};
+
+/// Its name in rules.
+pub(crate) const NAME: &str = "dns";
+/// Names of its parameters.
+pub(super) const PARAMETERS: &[&str] =
+    &["res", "type", "name", "qtype", "rcode", "answers", "addr"];
+const TCP: u16 = 6;
+/// Records of an answer that are looked at.
+const RECORDS_MAX: usize = 64;
+
+/// A message, as far as it can be read.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Message {
+    /// Whether it was received. The message's own word for it may be false.
+    received: bool,
+    /// The first question: name and type.
+    question: Option<(String, String)>,
+    /// How an answer ends.
+    rcode: Option<String>,
+    /// What the records of the answer say.
+    answers: Vec<Vec<u8>>,
+}
+
+impl Message {
+    /// The message in a record; `None` if it has none, or one over TCP does not begin there.
+    pub(super) fn of(record: &Record<'_>) -> Option<Self> {
+        let Body::Dns(body) = record.body() else {
+            return None;
+        };
+        let bytes = record.string(Slot::Args);
+        let received = body.received != 0;
+        if body.socket.protocol != TCP {
+            return Some(Self::read(bytes, received));
+        }
+        // The length comes first.
+        let (_, message) = bytes.split_first_chunk::<2>()?;
+        let message = Self::read(message, received);
+        message.question.is_some().then_some(message)
+    }
+
+    /// Reads what can be read.
+    fn read(bytes: &[u8], received: bool) -> Self {
+        let mut message = Self {
+            received,
+            ..Self::default()
+        };
+        let Ok(reader) = Reader::from_slice(bytes) else {
+            return message;
+        };
+        let question = reader.first_question();
+        message.question = question.map(|found| (text(found.qname()), found.qtype().to_string()));
+        if received {
+            let records = reader.answer().into_iter().flatten();
+            let records = records.take(RECORDS_MAX).map_while(Result::ok);
+            message.answers = records.filter_map(|record| said(&record)).collect();
+            message.rcode = Some(reader.opt_rcode().to_string());
+        }
+        message
+    }
+
+    const fn kind(&self) -> &'static str {
+        if self.received { "answer" } else { "query" }
+    }
+}
+
+/// What a record says, for the types that lead somewhere.
+fn said(record: &ParsedRecord<'_, [u8]>) -> Option<Vec<u8>> {
+    macro_rules! data {
+        ($kind:ty) => {
+            record.to_record::<$kind>().ok()??.into_data()
+        };
+    }
+    let name = match record.rtype() {
+        Rtype::A => return Some(data!(A).addr().to_string().into_bytes()),
+        Rtype::AAAA => return Some(data!(Aaaa).addr().to_string().into_bytes()),
+        Rtype::TXT => return Some(data!(Txt<&[u8]>).iter().flatten().copied().collect()),
+        Rtype::CNAME => text(data!(Cname<ParsedName<&[u8]>>).cname()),
+        Rtype::NS => text(data!(Ns<ParsedName<&[u8]>>).nsdname()),
+        Rtype::PTR => text(data!(Ptr<ParsedName<&[u8]>>).ptrdname()),
+        Rtype::MX => text(data!(Mx<ParsedName<&[u8]>>).exchange()),
+        Rtype::SRV => text(data!(Srv<ParsedName<&[u8]>>).target()),
+        _ => return None,
+    };
+    Some(name.into_bytes())
+}
+
+/// A name in lower case, without the dot at its end; `.` for the root.
+fn text(name: &ParsedName<&[u8]>) -> String {
+    let mut text = name.to_string();
+    text.make_ascii_lowercase();
+    if text.is_empty() {
+        ".".to_owned()
+    } else {
+        text
+    }
+}
+
+pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
+    let message = event.dns.as_ref()?;
+    Some(match field.field {
+        Field::DnsType => Value::Text(message.kind().as_bytes().into()),
+        Field::DnsQuestionName => Value::Text(message.question.as_ref()?.0.as_bytes().into()),
+        Field::DnsQuestionType => Value::Text(message.question.as_ref()?.1.as_bytes().into()),
+        Field::DnsRcode => Value::Text(message.rcode.as_ref()?.as_bytes().into()),
+        Field::DnsAnswers => {
+            let mut answers = Vec::new();
+            elements(event, field, &mut answers);
+            (!answers.is_empty()).then_some(Value::List(answers))?
+        }
+        _ => return None,
+    })
+}
+
+/// Adds the answers, if the field is about them; whether it is.
+pub(super) fn elements<'e>(
+    event: &'e Event<'_>,
+    field: &FieldRef,
+    elements: &mut Vec<Value<'e>>,
+) -> bool {
+    if field.field != Field::DnsAnswers {
+        return false;
+    }
+    let answers = event.dns.iter().flat_map(|message| &message.answers);
+    elements.extend(answers.map(|answer| Value::Text(answer.as_slice().into())));
+    true
+}
+
+pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
+    let message = event.dns.as_ref()?;
+    let text = |text: &'e str| Parameter::Text(text.as_bytes().into());
+    Some(match name {
+        "res" => Parameter::signed(event.result()?),
+        "type" => text(message.kind()),
+        "name" => text(&message.question.as_ref()?.0),
+        "qtype" => text(&message.question.as_ref()?.1),
+        "rcode" => text(message.rcode.as_ref()?),
+        "answers" if message.received => Parameter::Text(Cow::Owned(message.answers.join(&b','))),
+        "addr" => {
+            let server = super::fd::tuple(event)?.server?;
+            Parameter::Text(server.to_string().into_bytes().into())
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header with these counts of questions and answers, and what follows.
+    fn message(flags: u16, questions: u16, answers: u16, rest: &[u8]) -> Vec<u8> {
+        let header = [7, flags, questions, answers, 0, 0];
+        let header = header.iter().flat_map(|word| word.to_be_bytes());
+        header.chain(rest.iter().copied()).collect()
+    }
+
+    fn read(bytes: &[u8], received: bool) -> (String, String, String) {
+        let message = Message::read(bytes, received);
+        let question = message
+            .question
+            .map(|(name, kind)| format!("{name} {kind}"));
+        let answers = message.answers.join(&b',');
+        (
+            question.unwrap_or_default(),
+            message.rcode.unwrap_or_default(),
+            String::from_utf8_lossy(&answers).into_owned(),
+        )
+    }
+
+    #[test]
+    fn questions_are_read_as_far_as_they_go() {
+        let cases: [(&str, Vec<u8>, &str); 9] = [
+            (
+                "plain",
+                message(0x100, 1, 0, b"\x03WwW\x02Ex\0\0\x01\0\x01"),
+                "www.ex A",
+            ),
+            ("the root", message(0, 1, 0, b"\0\0\x02\0\x01"), ". NS"),
+            (
+                "a type without a name",
+                message(0, 1, 0, b"\x01a\0\xff\x37\0\x01"),
+                "a TYPE65335",
+            ),
+            (
+                "bytes that are no text",
+                message(0, 1, 0, b"\x03a.\0\0\0\x10\0\x01"),
+                "a\\.\\000 TXT",
+            ),
+            (
+                "rubbish behind it",
+                message(0, 1, 9, b"\x01a\0\0\x01\0\x01\xff\xff"),
+                "a A",
+            ),
+            (
+                "called an answer",
+                message(0x8000, 1, 0, b"\x01a\0\0\x01\0\x01"),
+                "a A",
+            ),
+            ("cut off", message(0, 1, 0, b"\x09exam"), ""),
+            (
+                "a name that holds itself",
+                message(0, 1, 0, b"\x01a\xc0\x0c\0\x01\0\x01"),
+                "",
+            ),
+            ("no header", b"\0\x07\x01".to_vec(), ""),
+        ];
+        for (what, bytes, expected) in cases {
+            let (question, rcode, answers) = read(&bytes, false);
+            assert_eq!(
+                (&*question, &*rcode, &*answers),
+                (expected, "", ""),
+                "{what}"
+            );
+        }
+    }
+
+    #[test]
+    fn answers_say_where_names_lead() {
+        let record = |kind: u8, content: &[u8]| {
+            let length = content.len() as u8;
+            [
+                &[0xc0, 0x0c, 0, kind, 0, 1, 0, 0, 0, 60, 0, length],
+                content,
+            ]
+            .concat()
+        };
+        let question = b"\x01A\x02ex\0\0\x01\0\x01";
+        let records = [
+            record(5, b"\x01B\xc0\x0e"),
+            record(1, &[203, 0, 113, 7]),
+            record(
+                28,
+                &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+            ),
+            record(16, b"\x03a b\x01c"),
+            record(15, b"\0\x0a\x02mx\xc0\x0e"),
+            record(33, b"\0\x01\0\x01\0\x35\x02sv\0"),
+            // Nobody is led anywhere by this one.
+            record(13, b"\x01x\x01y"),
+            record(12, b"\x02pt\0"),
+        ];
+        let expected = "b.ex,203.0.113.7,2001:db8::1,a bc,mx.ex,sv,pt";
+        let rest = [&question[..], &records.concat()].concat();
+        let (asked, rcode, answers) = read(&message(0x8180, 1, 8, &rest), true);
+        assert_eq!(
+            (&*asked, &*rcode, &*answers),
+            ("a.ex A", "NOERROR", expected)
+        );
+
+        let broken = [&question[..], &records[1], &records[1][..9]].concat();
+        let (_, _, answers) = read(&message(0x8180, 1, 9, &broken), true);
+        assert_eq!(answers, "203.0.113.7");
+        let none = read(&message(0x8183, 1, 0, question), true);
+        assert_eq!((&*none.1, &*none.2), ("NXDOMAIN", ""));
+        let many = [&question[..], &records[1].repeat(200)].concat();
+        let found = Message::read(&message(0x8180, 1, 200, &many), true);
+        assert_eq!(found.answers.len(), RECORDS_MAX);
+    }
+}

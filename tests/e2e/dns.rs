@@ -1,0 +1,196 @@
+//! DNS: questions and answers as events of the process that asks.
+//!
+//! Each action is its own server: it binds an address of the loopback network that nobody else has,
+//! asks, answers, and reads the answer.
+
+use anyhow::Result;
+use monitor_tests::{daemon, docker, skip_if, vm};
+
+use crate::kinds::{Case, check_in_container, check_in_guest, check_on_this_host};
+
+const REPOSITORY: &str = "registry.example/team/names";
+
+/// Perl for an exchange over UDP: `$to` is the server, `$bind` where it is bound, `$question` what
+/// is asked, `$answer` what comes back behind it.
+macro_rules! exchange {
+    ($names:literal) => {
+        exchange!($names, "$to")
+    };
+    ($names:literal, $bind:literal) => {
+        concat!(
+            "$to = pack('SnCCCCx8', 2, 53, 127, 0, 5, 3);",
+            "sub name { join('', map { chr(length) . $_ } @_, '') }",
+            $names,
+            "socket(S, 2, 2, 0) and bind(S, ",
+            $bind,
+            ") or exit 1;",
+            "socket(C, 2, 2, 0) or exit 2;",
+            "send(C, pack('n6', 7, 0x100, 1, 0, 0, 0) . $question, 0, $to) or exit 3;",
+            "$from = recv(S, $asked, 4096, 0) or exit 4;",
+            "$answers = () = $answer =~ /\\xc0\\x0c/g;",
+            "send(S, pack('n6', 7, 0x8180 + $rcode, 1, $answers, 0, 0) . $question . $answer, 0, ",
+            "$from) or exit 5;",
+            "recv(C, $got, 4096, 0) or exit 6;",
+        )
+    };
+}
+
+const CASES: &[Case] = &[
+    Case {
+        rule: "dns-question",
+        condition: "evt.type = dns and dns.type = query and dns.question.name = www.e2e-dns.test",
+        act: exchange!("$question = name('WWW', 'e2e-Dns', 'test') . pack('n2', 28, 1);"),
+        fields: &[
+            ("evt.type", "dns"),
+            ("evt.dir", "<"),
+            ("evt.category", "net"),
+            ("evt.rawres", "34"),
+            ("evt.args", "res=34 type=query name=www.e2e-dns.test qtype=AAAA addr=127.0.5.3:53"),
+            ("dns.type", "query"),
+            ("dns.question.type", "AAAA"),
+            ("dns.rcode", "null"),
+            ("dns.answers", "null"),
+            ("fd.type", "ipv4"),
+            ("fd.l4proto", "udp"),
+            ("fd.sip", "127.0.5.3"),
+            ("fd.rip", "127.0.5.3"),
+            ("fd.sport", "53"),
+            ("fd.rport", "53"),
+            ("fd.is_server", "false"),
+            ("proc.name", "perl"),
+        ],
+        innocent: exchange!("$question = name('www', 'e2e-dns', 'example') . pack('n2', 28, 1);"),
+    },
+    Case {
+        rule: "dns-answer",
+        condition: "evt.type = dns and dns.type = answer and dns.answers intersects (203.0.113.7)",
+        act: exchange!(
+            "$question = name('a', 'e2e-dns', 'test') . pack('n2', 1, 1);
+             $answer = pack('n3Nn', 0xc00c, 5, 1, 60, 4) . \"\\1b\\xc0\\x0e\" .
+                 pack('n3NnC4', 0xc00c, 1, 1, 60, 4, 203, 0, 113, 7);"
+        ),
+        fields: &[
+            ("evt.type", "dns"),
+            ("evt.arg.answers", "b.e2e-dns.test,203.0.113.7"),
+            ("evt.arg.addr", "127.0.5.3:53"),
+            ("dns.question.name", "a.e2e-dns.test"),
+            ("dns.question.type", "A"),
+            ("dns.rcode", "NOERROR"),
+            ("fd.sip", "127.0.5.3"),
+            ("fd.rport", "53"),
+            ("fd.is_server", "false"),
+            ("proc.name", "perl"),
+        ],
+        innocent: exchange!(
+            "$question = name('a', 'e2e-dns', 'test') . pack('n2', 1, 1);
+             $answer = pack('n3NnC4', 0xc00c, 1, 1, 60, 4, 203, 0, 113, 8);"
+        ),
+    },
+    Case {
+        rule: "a name that is not there",
+        condition: "evt.type = dns and dns.rcode = NXDOMAIN and dns.question.name = none.e2e-dns.test",
+        act: exchange!("$question = name('none', 'e2e-dns', 'test') . pack('n2', 16, 1); $rcode = 3;"),
+        fields: &[("dns.type", "answer"), ("dns.question.type", "TXT"), ("dns.answers", "null")],
+        innocent: exchange!("$question = name('none', 'e2e-dns', 'test') . pack('n2', 16, 1);"),
+    },
+    Case {
+        rule: "a connection to a server of names",
+        condition: "evt.type = dns and dns.question.name = tcp.e2e-dns.test and dns.type = answer",
+        act: "
+            sub name { join('', map { chr(length) . $_ } @_, '') }
+            $to = pack('SnNx15CN', 10, 53, 0, 1, 0);
+            socket(S, 10, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, $to) and listen(S, 9) or exit 1;
+            socket(C, 10, 1, 0) and connect(C, $to) or exit 2;
+            accept(A, S) or exit 3;
+            $question = name('tcp', 'e2e-dns', 'test') . pack('n2', 1, 1);
+            syswrite(C, pack('n/a*', pack('n6', 7, 0x100, 1, 0, 0, 0) . $question)) or exit 4;
+            sysread(A, $asked, 4096) or exit 5;
+            syswrite(A, pack('n/a*', pack('n6', 7, 0x8180, 1, 1, 0, 0) . $question .
+                pack('n3NnC4', 0xc00c, 1, 1, 60, 4, 203, 0, 113, 9))) or exit 6;
+            sysread(C, $got, 4096) or exit 7",
+        fields: &[
+            ("evt.arg.answers", "203.0.113.9"),
+            ("fd.type", "ipv6"),
+            ("fd.l4proto", "tcp"),
+            ("fd.sip", "::1"),
+            ("fd.sport", "53"),
+        ],
+        innocent: "
+            $to = pack('SnNx15CN', 10, 53, 0, 1, 0);
+            socket(S, 10, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, $to) and listen(S, 9) or exit 1;
+            socket(C, 10, 1, 0) and connect(C, $to) or exit 2;
+            syswrite(C, 'what is this, and what is it good for?') or exit 4",
+    },
+    Case {
+        rule: "a datagram that is no message",
+        condition: "evt.type = dns and not dns.question.name exists and fd.sip = 127.0.5.4",
+        act: "
+            socket(C, 2, 2, 0) and connect(C, pack('SnCCCCx8', 2, 53, 127, 0, 5, 4)) or exit 1;
+            send(C, 'no message', 0) or exit 2",
+        fields: &[("evt.args", "res=10 type=query addr=127.0.5.4:53"), ("fd.sport", "53")],
+        innocent: "
+            socket(C, 2, 2, 0) and connect(C, pack('SnCCCCx8', 2, 54, 127, 0, 5, 4)) or exit 1;
+            send(C, 'no message', 0) or exit 2",
+    },
+];
+
+/// As Docker does it with questions to its own server, in a network of its own.
+const REDIRECTED: &[Case] = &[
+    Case {
+        rule: "a question that is redirected",
+        condition: "evt.type = dns and dns.type = query and dns.question.name = www.e2e-nat.test",
+        act: exchange!(
+            "syscall(272, 0x40000000) == 0 or exit 7;
+             system('ip link set lo up; iptables -t nat -A OUTPUT -p udp --dport 53 -j DNAT \
+                 --to-destination 127.0.0.1:5353') == 0 or exit 8;
+             $question = name('www', 'e2e-nat', 'test') . pack('n2', 1, 1);",
+            "pack('SnCCCCx8', 2, 5353, 127, 0, 0, 1)"
+        ),
+        fields: &[
+            ("evt.arg.addr", "127.0.5.3:53"),
+            ("fd.sip", "127.0.5.3"),
+            ("fd.sport", "53"),
+        ],
+        innocent: exchange!("$question = name('www', 'e2e-dns', 'test') . pack('n2', 1, 1);"),
+    },
+    Case {
+        rule: "an answer to it",
+        condition: "evt.type = dns and dns.type = answer and dns.question.name = to.e2e-nat.test",
+        act: exchange!(
+            "syscall(272, 0x40000000) == 0 or exit 7;
+             system('ip link set lo up; iptables -t nat -A OUTPUT -p udp --dport 53 -j DNAT \
+                 --to-destination 127.0.0.1:5353') == 0 or exit 8;
+             $question = name('to', 'e2e-nat', 'test') . pack('n2', 1, 1);",
+            "pack('SnCCCCx8', 2, 5353, 127, 0, 0, 1)"
+        ),
+        fields: &[("evt.arg.addr", "127.0.5.3:53"), ("fd.sport", "53")],
+        innocent: exchange!("$question = name('www', 'e2e-dns', 'test') . pack('n2', 1, 1);"),
+    },
+];
+
+#[test]
+fn names_on_this_host() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    check_on_this_host(CASES)
+}
+
+#[test]
+fn names_behind_a_firewall() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(monitor_tests::skip::without(&["ip", "iptables"]));
+    check_on_this_host(REDIRECTED)
+}
+
+#[test]
+fn names_in_a_container() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(docker::obstacle());
+    check_in_container(CASES, &["dns-question", "dns-answer"], REPOSITORY, &[])
+}
+
+#[test]
+fn names_in_a_guest() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(vm::obstacle(vm::DEBIAN_12));
+    check_in_guest(CASES)
+}

@@ -1,0 +1,219 @@
+//! The daemon looks after itself: its programs deliver, and who lays hands on its kernel objects is
+//! told, with what was done; what can be set right is.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use monitor_tests::daemon::{self, Daemon, field, is_from};
+use monitor_tests::{http, paths, skip, skip_if, wait};
+use serde_json::Value;
+
+use crate::actions::{Programs, run};
+use crate::world::{PATIENCE, watch};
+
+const TAMPERED: &str = "Monitor tampered with";
+/// A kind is silent after two rounds, which are ten seconds apart; then it is set right.
+const ROUNDS: Duration = Duration::from_mins(1);
+
+/// Anything that the daemon or its self-check might be seen doing, and a needle.
+const RULES: &str = "
+- rule: self
+  desc: the daemon itself, or its child
+  condition: >
+    evt.type in (execve, execveat, open, openat, openat2, connect, accept, accept4, socket, bind,
+    listen, sendto, unlink, unlinkat, rmdir, rename, renameat, renameat2, mkdir, mkdirat, symlink,
+    symlinkat, link, linkat, chmod, fchmodat, memfd_create, unshare, setuid, bpf, kill)
+    and proc.exepath = DAEMON
+  output: it did %evt.type %fd.name %proc.cmdline
+  priority: NOTICE
+- rule: needle
+  desc: an open
+  condition: evt.type in (open, openat, openat2) and fd.name endswith /e2e-guard-needle
+  output: opened %fd.name
+  priority: NOTICE
+";
+
+#[test]
+fn own_acts_are_seen_and_no_alert_and_tampering_is_one() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(skip::without(&["bpftool"]));
+    let programs = Programs::new()?;
+    let port = http::free_port()?;
+    let settings = format!("metrics:\n  listen: 127.0.0.1:{port}\n");
+    let path = paths::daemon()?;
+    let rules = RULES.replace("DAEMON", &path.display().to_string());
+    let mut daemon = watch(&programs, &rules, &settings)?;
+    every_kind_delivers(port)?;
+    needle(&mut daemon, &programs)?;
+    table_of_calls(&mut daemon, &programs)?;
+    detached_links(&mut daemon)?;
+    exhausted_memory(&mut daemon, &programs)?;
+    let metrics = http::fetch(port, "/metrics")?;
+    let tamperings = value(&metrics, "monitor_tamperings_total").context("no such metric")?;
+    ensure!(tamperings >= 2, "{tamperings} were counted");
+    let alerts = daemon.stop()?;
+    let own: Vec<&Value> = alerts
+        .iter()
+        .filter(|alert| is_from(alert, "self"))
+        .collect();
+    ensure!(own.is_empty(), "the daemon alerted on itself: {own:#?}");
+    Ok(())
+}
+
+/// The value of a metric, by its name and labels.
+fn value(metrics: &str, name: &str) -> Option<u64> {
+    let mut lines = metrics.lines().filter_map(|line| line.rsplit_once(' '));
+    lines.find(|(found, _)| *found == name)?.1.parse().ok()
+}
+
+fn every_kind_delivers(port: u16) -> Result<()> {
+    let delivers = |kind: &str| format!("monitor_provider_delivers{{kind=\"{kind}\",");
+    let metrics = wait::until("kinds to deliver", PATIENCE, || {
+        let metrics = http::fetch(port, "/metrics")?;
+        let told = metrics
+            .lines()
+            .any(|line| line.starts_with(&delivers("open")));
+        Ok(told.then_some(metrics))
+    })?;
+    for kind in [
+        "exec", "fork", "exit", "open", "connect", "accept", "remove", "memfd", "control",
+    ] {
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with(&delivers(kind)));
+        let line = line.with_context(|| format!("nothing is told of {kind}:\n{metrics}"))?;
+        ensure!(line.ends_with(" 1"), "{line}");
+    }
+    Ok(())
+}
+
+fn needle(daemon: &mut Daemon, programs: &Programs) -> Result<()> {
+    let path = programs.folder().join("e2e-guard-needle");
+    fs::write(&path, "")?;
+    let mark = daemon.mark()?;
+    fs::read(&path)?;
+    daemon
+        .wait_for_since(mark, "the needle", PATIENCE, |alert| {
+            is_from(alert, "needle")
+        })
+        .map(drop)
+}
+
+/// Numbers in the `fdinfo` of the daemon's descriptors that have all of these lines.
+fn ids(daemon: &Daemon, lines: &[&str], id: &str) -> Result<Vec<String>> {
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{}/fdinfo", daemon.pid()))? {
+        // Closed since, by another thread.
+        let Ok(text) = fs::read_to_string(entry?.path()) else {
+            continue;
+        };
+        let has = |line: &&str| text.lines().any(|found| found.replace('\t', "") == **line);
+        if lines.iter().all(has) {
+            let found = text.lines().find_map(|line| line.strip_prefix(id));
+            ids.extend(found.map(|value| value.trim_matches([':', '\t']).to_owned()));
+        }
+    }
+    ids.sort();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Sets a value of an array: each of its words of 64 bits.
+fn update(map: &str, key: u32, words: &[u64]) -> Result<()> {
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<Vec<_>>()
+    };
+    let words: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let mut bpftool = Command::new("bpftool");
+    bpftool.args(["map", "update", "id", map, "key", "hex"]);
+    bpftool.args(hex(&key.to_le_bytes()));
+    bpftool.args(["value", "hex"]).args(hex(&words));
+    run(&mut bpftool).map(drop)
+}
+
+/// Somebody turns opens off.
+fn table_of_calls(daemon: &mut Daemon, programs: &Programs) -> Result<()> {
+    let maps = ids(
+        daemon,
+        &[
+            "map_type:2",
+            "key_size:4",
+            "value_size:8",
+            "max_entries:2048",
+        ],
+        "map_id",
+    )?;
+    let [map] = &maps[..] else {
+        anyhow::bail!("not one table of calls: {maps:?}")
+    };
+    let mark = daemon.mark()?;
+    for call in [2, 257, 437] {
+        update(map, call, &[0])?;
+    }
+    let alert = daemon.wait_for_since(mark, "the alert", PATIENCE, |alert| {
+        is_from(alert, TAMPERED)
+    })?;
+    ensure!(alert["priority"] == "Critical", "{alert:#}");
+    ensure!(
+        field(&alert, "proc.name").as_deref() == Some("bpftool"),
+        "{alert:#}"
+    );
+    let what = field(&alert, "monitor.tampering").unwrap_or_default();
+    ensure!(
+        what.contains("OPERATIONS") && what.contains("257"),
+        "{alert:#}"
+    );
+    // Not of the first call only, if there was a look in between.
+    needle(daemon, programs)
+}
+
+/// Where the kernel lets somebody detach a link, it is told.
+fn detached_links(daemon: &mut Daemon) -> Result<()> {
+    for link in ids(daemon, &[], "link_id")? {
+        let mark = daemon.mark()?;
+        let detach = Command::new("bpftool")
+            .args(["link", "detach", "id", &link])
+            .output()?;
+        if !detach.status.success() {
+            // Those of tracepoints, for one, cannot be.
+            continue;
+        }
+        let told = |alert: &Value| {
+            let what = field(alert, "monitor.tampering").unwrap_or_default();
+            is_from(alert, TAMPERED) && what.contains(&format!("link {link} "))
+        };
+        let alert = daemon.wait_for_since(mark, "the alert", PATIENCE, told)?;
+        ensure!(
+            field(&alert, "proc.name").as_deref() == Some("bpftool"),
+            "{alert:#}"
+        );
+    }
+    Ok(())
+}
+
+/// Somebody takes the memory that programs make their records in, so that no open is recorded: what
+/// no look at the objects shows, the self-check does.
+fn exhausted_memory(daemon: &mut Daemon, programs: &Programs) -> Result<()> {
+    let maps = ids(
+        daemon,
+        &["map_type:2", "key_size:4", "value_size:32"],
+        "map_id",
+    )?;
+    let [map] = &maps[..] else {
+        anyhow::bail!("not one map of held memory: {maps:?}")
+    };
+    let mark = daemon.mark()?;
+    for cpu in 0..std::thread::available_parallelism()?.get() as u32 {
+        update(map, cpu, &[1; 4])?;
+    }
+    daemon.wait_for_since(mark, "the alert", ROUNDS, |alert| {
+        let what = field(alert, "monitor.tampering").unwrap_or_default();
+        is_from(alert, TAMPERED) && what.starts_with("open events come no more")
+    })?;
+    needle(daemon, programs)
+}

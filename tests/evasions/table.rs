@@ -45,11 +45,12 @@ pub(crate) fn page(expectation: &Expectation) -> String {
     let mut text = HEAD.to_owned();
     for tier in Tier::ALL {
         let rows = detected_rows(expectation, tier).len();
-        let _ = writeln!(
-            text,
-            "- {} tier: {rows} of {ROWS} techniques detected",
-            tier.name()
-        );
+        let name = tier.name();
+        let _ = if rows == 0 {
+            writeln!(text, "- {name} tier: outcomes are not written yet")
+        } else {
+            writeln!(text, "- {name} tier: {rows} of {ROWS} techniques detected")
+        };
     }
     text.push_str(
         "\n| # | Case | What is tried | Syscall tier | Object tier |\n|---|---|---|---|---|\n",

@@ -53,7 +53,7 @@ impl Site<'_> {
         for case in cases {
             let _ = writeln!(
                 rules,
-                "- rule: {}\n  desc: {}\n  condition: {}\n  output: {OUTPUT}\n  priority: NOTICE",
+                "- rule: {}\n  desc: \"{}\"\n  condition: {}\n  output: {OUTPUT}\n  priority: NOTICE",
                 case.name,
                 case.technique,
                 self.expand(case, case.condition),

@@ -293,7 +293,7 @@ pub(super) const TRIALS: &[Trial] = &[
     act(
         36,
         "module",
-        "a kernel module is loaded: one that is none, so that none is",
+        "a kernel module is loaded, one that the kernel refuses",
         "evt.type = init_module and proc.args contains $D",
         &[],
         1,

@@ -231,7 +231,7 @@ impl Folder {
                 .collect();
             let _ = writeln!(
                 rules,
-                "- rule: {}\n  desc: {}\n  condition: {}\n  output: \"seen {}\"\n  priority: NOTICE",
+                "- rule: {}\n  desc: \"{}\"\n  condition: {}\n  output: \"seen {}\"\n  priority: NOTICE",
                 trial.name,
                 trial.technique,
                 expand(act.condition, &place, program),

@@ -30,7 +30,10 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
          (`top`).",
     ),
     (CONFIGURATION, "The configuration is wrong."),
-    (TESTS, "A test beside rules fails."),
+    (
+        TESTS,
+        "A test beside rules fails, or `selftest` did something that was not seen.",
+    ),
     (INTERNAL, "A bug of ours."),
 ];
 
@@ -80,6 +83,12 @@ pub(super) enum Error {
     Watch(#[from] WatchError),
     #[error(transparent)]
     Top(#[from] super::top::FetchError),
+    #[error(transparent)]
+    Watcher(#[from] super::selftest::WatcherError),
+    #[error("{blind} of the acts were not seen; `doctor` says what this kernel lets us see")]
+    Unseen { blind: usize },
+    #[error("`{name}`: {source}")]
+    Act { name: String, source: io::Error },
     #[error("cannot write into the folder `{}`: {source}", folder.display())]
     WriteFiles { folder: PathBuf, source: io::Error },
     #[error("cannot write the result: {0}")]
@@ -118,10 +127,12 @@ impl Error {
             | Self::Serve(ServeError::Listen { .. })
             | Self::Watch(_)
             | Self::Top(_)
+            | Self::Watcher(_)
+            | Self::Act { .. }
             | Self::WriteFiles { .. }
             | Self::Print(_) => ENVIRONMENT,
             Self::Config(_) => CONFIGURATION,
-            Self::TestsFailed { .. } => TESTS,
+            Self::TestsFailed { .. } | Self::Unseen { .. } => TESTS,
             Self::Output(OutputError::Thread(_))
             | Self::Serve(ServeError::Start(_))
             | Self::Metrics(_)

@@ -16,6 +16,7 @@ mod rules;
 mod run;
 mod schema;
 mod self_check;
+mod selftest;
 mod test;
 mod top;
 
@@ -35,12 +36,14 @@ Examples:
     monitor-daemon test my_rules.yaml
   See what this kernel lets us watch:
     sudo monitor-daemon doctor
+  Try whether this host hides something from us:
+    sudo monitor-daemon selftest
   See what a running daemon does:
     monitor-daemon top
 
 Exit codes: 0 done, 1 a policy or its input is wrong, 2 the command line is wrong, 3 the machine
 lacks something (root, a kernel feature, a file), 4 the configuration is wrong, 5 a test beside
-rules fails, 70 a bug of ours.";
+rules or `selftest` fails, 70 a bug of ours.";
 
 /// Watches a container host from the kernel and alerts on what Falco-language policies describe.
 #[derive(Debug, Parser)]
@@ -57,6 +60,7 @@ enum Command {
     Eval(eval::Arguments),
     Explain(explain::Arguments),
     Doctor(doctor::Arguments),
+    Selftest(selftest::Arguments),
     Top(top::Arguments),
     Fields(fields::Arguments),
     Rules(rules::Arguments),
@@ -69,6 +73,8 @@ enum Command {
     Reference(reference::Arguments),
     #[command(hide = true)]
     SelfCheck(self_check::Arguments),
+    #[command(hide = true)]
+    SelftestAct(selftest::ActArguments),
 }
 
 /// How a command prints its result.
@@ -97,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Selftest(arguments) => selftest::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Fields(arguments) => fields::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
@@ -108,6 +115,7 @@ pub fn main() -> ExitCode {
         }
         Command::Man(arguments) => completion::man(&arguments, Arguments::command()),
         Command::Reference(arguments) => reference::run(&arguments),
+        Command::SelftestAct(arguments) => selftest::act(&arguments),
         Command::SelfCheck(arguments) => {
             self_check::run(&arguments);
             Ok(())
@@ -167,6 +175,7 @@ mod tests {
         ),
         ("explain --policy a.yaml", false),
         ("doctor --format json", true),
+        ("selftest --format json", true),
         ("test", true),
         ("test my-rules a.yaml --format json", true),
         ("test --config c.yaml", true),

@@ -1,0 +1,91 @@
+//! Rows 27, 28, 37 and 38: the daemon itself is stopped, tampered with, or made to wait.
+
+use crate::case::{Case, Place, exactly, some};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        row: 38,
+        name: "blocked-output",
+        technique: "an output of the daemon blocks while the attack goes on",
+        condition: "started and proc.exepath = $D/payload",
+        prepare: "cp $P/payload $D/payload",
+        twin: "$P/payload",
+        // Alerts go to a pipe that nobody reads, more than it holds, and to the file.
+        act: "daemon_stop; mkfifo $D/pipe; exec 8<>$D/pipe
+              DAEMON_OUTPUT=$D/pipe daemon_start; echo fact number 300
+              box spawn 300 $D/payload evade-cover; box $D/payload evade-needle
+              await 'evade-needle'
+              (timeout 20 cat $D/pipe >$D/text & until grep -q evade-needle $D/text; do sleep 1; done)
+              daemon_stop; exec 8>&-; daemon_start; grep -q evade-needle $D/text",
+        seen: &[
+            exactly("number", &[("proc.args", "evade-cover"), ("container.id", "$BOX")]),
+            some(&[("proc.args", "evade-needle"), ("container.id", "$BOX")]),
+        ],
+        place: Place::Alone,
+    },
+    Case {
+        row: 27,
+        name: "daemon-stopped",
+        technique: "SIGSTOP to the daemon for five seconds, with load",
+        condition: "started and proc.exepath = $D/payload or \
+                    evt.type = kill and evt.arg.sig = SIGSTOP and proc.args contains STOP",
+        prepare: "cp $P/payload $D/payload",
+        twin: "$P/payload",
+        act: "echo fact number $NEEDLES; box sh -c 'exec busybox kill -STOP $1' sh $(cat $R/pid)
+              box flood $D/benign 4; box spawn $NEEDLES $D/payload; sleep 1; kill -CONT $(cat $R/pid)",
+        seen: &[
+            exactly("number", &[("proc.exepath", "$D/payload"), ("container.id", "$BOX")]),
+            some(&[("evt.type", "kill"), ("container.id", "$BOX")]),
+        ],
+        place: Place::Alone,
+    },
+    Case {
+        row: 27,
+        name: "daemon-killed",
+        technique: "SIGKILL to the daemon, then the act; it is started again",
+        condition: "opened and fd.name = $D/secret",
+        twin: "cat $D/benign",
+        act: "kill -KILL $(cat $R/pid); wait $(cat $R/pid); box cat $D/secret; daemon_start",
+        seen: &[some(&[("container.id", "$BOX")])],
+        place: Place::Alone,
+        ..Case::BASE
+    },
+    Case {
+        row: 37,
+        name: "restart",
+        technique: "the act in the middle of a restart with other rules",
+        condition: "opened and fd.name = $D/secret",
+        twin: "cat $D/benign",
+        act: "daemon_stop; box cat $D/secret; daemon_start",
+        seen: &[some(&[("container.id", "$BOX")])],
+        place: Place::Alone,
+        ..Case::BASE
+    },
+    Case {
+        row: 37,
+        name: "older-container",
+        technique: "a process that was there before the daemon acts",
+        condition: "opened and fd.name = $D/secret",
+        twin: "cat $D/benign",
+        act: "daemon_stop
+              box sh -c 'until [ -e $1/go ]; do sleep 1; done; read x <$1/secret' elder $D & elder=$!
+              daemon_start; : >$D/go; wait $elder",
+        seen: &[some(&[("proc.name", "sh"), ("proc.exe", "sh"), ("container.id", "$BOX")])],
+        place: Place::Alone,
+        ..Case::BASE
+    },
+    Case {
+        row: 28,
+        name: "map-changed",
+        technique: "the daemon's table of calls is emptied through bpf(2)",
+        condition: "evt.type = bpf and proc.exepath = $P/bpf",
+        twin: "$P/payload",
+        act: "box bpf clear OPERATIONS; daemon_stop; daemon_start",
+        seen: &[
+            some(&[("evt.arg.cmd", "BPF_MAP_GET_FD_BY_ID"), ("container.id", "$BOX")]),
+            some(&[("evt.arg.cmd", "BPF_MAP_UPDATE_ELEM"), ("container.id", "$BOX")]),
+        ],
+        place: Place::Alone,
+        ..Case::BASE
+    },
+];

@@ -1,0 +1,146 @@
+//! Rows 16, 31 to 34: connections, messages, and files that come without an open.
+
+use crate::case::{Case, some};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        row: 16,
+        name: "builtin-tcp",
+        technique: "a shell connects by itself (/dev/tcp)",
+        condition: "evt.type = connect and fd.sport = 4121",
+        twin: "bash -c 'exec 3<>/dev/tcp/127.0.0.1/4122' 2>/dev/null; true",
+        act: "box bash -c 'exec 3<>/dev/tcp/127.0.0.1/4121' 2>/dev/null; true",
+        seen: &[some(&[("proc.name", "bash"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 31,
+        name: "packet-socket",
+        technique: "a packet socket",
+        condition: "evt.type = socket and evt.arg.domain contains AF_PACKET and proc.exepath = $P/families",
+        twin: "families raw; true",
+        act: "box families packet",
+        seen: &[some(&[("proc.args", "packet"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 31,
+        name: "raw-socket",
+        technique: "a raw socket",
+        condition: "evt.type = socket and evt.rawarg.type = 3 and \
+                    evt.arg.domain contains AF_INET and proc.exepath = $P/families",
+        twin: "families mptcp; true",
+        act: "box families raw",
+        seen: &[some(&[("proc.args", "raw"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 31,
+        name: "netlink-socket",
+        technique: "a netlink socket",
+        condition: "evt.type = socket and evt.arg.domain contains AF_NETLINK and proc.exepath = $P/families",
+        twin: "families raw; true",
+        act: "box families netlink",
+        seen: &[some(&[("proc.args", "netlink"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 31,
+        name: "abstract-socket",
+        technique: "an abstract address of AF_UNIX",
+        condition: "evt.type = connect and fd.name contains evade-abstract",
+        twin: "families packet",
+        act: "box families abstract",
+        seen: &[some(&[("proc.args", "abstract"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 31,
+        name: "vsock-socket",
+        technique: "a socket of AF_VSOCK",
+        condition: "evt.type = socket and evt.arg.domain contains AF_VSOCK and proc.exepath = $P/families",
+        twin: "families raw; true",
+        act: "box families vsock",
+        seen: &[some(&[("proc.args", "vsock"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 31,
+        name: "vsock-connect",
+        technique: "connect of AF_VSOCK, to the host of a virtual machine",
+        condition: "evt.type = connect and proc.args = vsock and proc.exepath = $P/families",
+        twin: "families packet",
+        act: "box families vsock",
+        seen: &[some(&[("fd.sport", "4919"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 31,
+        name: "mptcp-socket",
+        technique: "a socket of MPTCP",
+        condition: "evt.type = socket and evt.rawarg.proto = 262",
+        twin: "families packet",
+        act: "box families mptcp",
+        seen: &[some(&[("proc.args", "mptcp"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 32,
+        name: "datagrams",
+        technique: "sendto, sendmsg and sendmmsg without connect",
+        condition: "evt.type in (sendto, sendmsg, sendmmsg) and fd.sport = 4123",
+        twin: "for c in sendto sendmsg sendmmsg; do datagrams $c 4124; done",
+        act: "for c in sendto sendmsg sendmmsg; do box datagrams $c 4123; done",
+        seen: &[
+            some(&[("evt.type", "sendto"), ("container.id", "$BOX")]),
+            some(&[("evt.type", "sendmsg"), ("container.id", "$BOX")]),
+            some(&[("evt.type", "sendmmsg"), ("container.id", "$BOX")]),
+        ],
+        ..Case::BASE
+    },
+    Case {
+        row: 33,
+        name: "passed-file",
+        technique: "an open file is passed into a container (SCM_RIGHTS)",
+        condition: "opened and fd.name = $D/secret or \
+                    evt.type = recvmsg and proc.exepath = $P/pass",
+        twin: "pass send $D/s $D/benign & pass take $D/benign; kill $!",
+        act: "pass send $D/socket $D/secret & box pass receive $D/socket; wait $!",
+        seen: &[
+            some(&[("fd.name", "$D/secret"), ("container.id", "host")]),
+            some(&[
+                ("evt.type", "recvmsg"),
+                ("fd.name", "$D/secret"),
+                ("container.id", "$BOX"),
+            ]),
+        ],
+        ..Case::BASE
+    },
+    Case {
+        row: 33,
+        name: "taken-file",
+        technique: "an open file is taken from another process (pidfd_getfd)",
+        condition: "evt.type = pidfd_getfd and proc.args contains $D/secret",
+        twin: "pass take $D/benign",
+        act: "box pass take $D/secret",
+        seen: &[some(&[("proc.name", "pass"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 34,
+        name: "copied-in-kernel",
+        technique: "sendfile, splice and copy_file_range instead of read",
+        condition: "evt.type in (openat, sendfile, splice, copy_file_range) and evt.failed = false and \
+                    proc.name = copy and proc.args contains $D/secret",
+        twin: "copy sendfile $D/benign",
+        act: "box copy sendfile $D/secret; box copy splice $D/secret; \
+              box copy range $D/secret $D/other",
+        seen: &[
+            some(&[("fd.name", "$D/secret"), ("container.id", "$BOX")]),
+            some(&[("evt.type", "sendfile"), ("container.id", "$BOX")]),
+            some(&[("evt.type", "splice"), ("container.id", "$BOX")]),
+            some(&[("evt.type", "copy_file_range"), ("container.id", "$BOX")]),
+        ],
+        ..Case::BASE
+    },
+];

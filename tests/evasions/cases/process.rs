@@ -1,0 +1,267 @@
+//! Rows 12 to 15, 17, 18, 20, 22, 23, 25 and 26: who a process is, and what it runs.
+
+use crate::case::{Case, exactly, some};
+
+const PAYLOAD: &str = "started and proc.exepath = $D/payload";
+const COPY: &str = "cp $P/payload $D/payload";
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        row: 12,
+        name: "argv0",
+        technique: "exec under another first argument",
+        condition: PAYLOAD,
+        prepare: COPY,
+        twin: "called sshd $P/payload",
+        act: "box called sshd $D/payload",
+        seen: &[some(&[
+            ("proc.exe", "sshd"),
+            ("proc.exepath", "$D/payload"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 12,
+        name: "argv-rewritten",
+        technique: "arguments and name are rewritten in place, then a file is opened",
+        condition: "opened and fd.name = $D/secret and proc.exepath = $P/disguise",
+        twin: "disguise $D/benign",
+        act: "box disguise $D/secret",
+        seen: &[some(&[
+            ("proc.args", "$D/secret"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 13,
+        name: "exec-symlink",
+        technique: "exec through a symbolic link with a trusted name",
+        condition: PAYLOAD,
+        prepare: COPY,
+        twin: "ln -s $P/payload $D/harmless; $D/harmless",
+        act: "ln -s payload $D/kworker; box $D/kworker",
+        seen: &[some(&[
+            ("proc.exepath", "$D/payload"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 13,
+        name: "exec-hard-link",
+        technique: "exec of a hard link with a trusted name",
+        condition: "started and proc.exe_ino = @ino:$D/payload@",
+        prepare: COPY,
+        twin: "cp $P/payload $D/harmless; $D/harmless",
+        act: "ln $D/payload $D/kworker; box $D/kworker",
+        seen: &[some(&[
+            ("proc.exepath", "$D/kworker"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 14,
+        name: "memfd-exec",
+        technique: "exec of anonymous memory (memfd, fexecve)",
+        condition: "started and proc.is_exe_from_memfd = true and proc.args = evade-memfd",
+        twin: "$P/payload evade-memfd",
+        act: "box fileless memfd $P/payload evade-memfd",
+        seen: &[some(&[("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 14,
+        name: "deleted-exec",
+        technique: "exec of a file whose name was removed before",
+        condition: "started and proc.exepath startswith $D/gone",
+        prepare: "cp $P/payload $D/gone; cp $P/payload $D/kept",
+        twin: "fileless deleted $D/kept",
+        act: "box fileless deleted $D/gone",
+        seen: &[some(&[("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 15,
+        name: "loader",
+        technique: "a copy of ld.so runs the program",
+        condition: "opened and fd.name = $D/payload",
+        prepare: "cp $P/payload $D/payload; cp /lib64/ld-linux-x86-64.so.2 $D/loader",
+        twin: "$D/loader $P/payload; $D/payload",
+        act: "box $D/loader $D/payload",
+        seen: &[some(&[
+            ("proc.exepath", "$D/loader"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 15,
+        name: "shebang",
+        technique: "a script with an interpreter",
+        condition: "started and proc.cmdline contains $D/script",
+        prepare: r"printf '#!%s\n' $P/payload | tee $D/script >$D/harmless; chmod 755 $D/script $D/harmless",
+        twin: "$D/harmless",
+        act: "box $D/script one",
+        seen: &[some(&[
+            ("proc.exepath", "$P/payload"),
+            ("proc.args", "$D/script one"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 15,
+        name: "interpreter",
+        technique: "an interpreter opens the file",
+        condition: "opened and fd.name = $D/secret",
+        twin: r"awk 'BEGIN { getline line < ARGV[1] }' $D/benign",
+        act: r"box awk 'BEGIN { getline line < ARGV[1] }' $D/secret",
+        seen: &[some(&[("proc.exe", "awk"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 17,
+        name: "inject-ptrace",
+        technique: "another process's memory is changed by ptrace",
+        condition: "evt.type = ptrace and evt.arg.request = PTRACE_ATTACH and proc.exepath = $P/inject",
+        twin: "$P/payload",
+        act: "box inject ptrace",
+        seen: &[some(&[
+            ("evt.arg.pid", "{target}"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 17,
+        name: "inject-vm-write",
+        technique: "another process's memory is changed by process_vm_writev",
+        condition: "evt.type = process_vm_writev and proc.exepath = $P/inject",
+        twin: "$P/payload",
+        act: "box inject vm",
+        seen: &[some(&[
+            ("evt.arg.pid", "{target}"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 17,
+        name: "inject-mem-file",
+        technique: "another process's memory is changed through /proc/PID/mem",
+        condition: "opened and evt.is_open_write = true and fd.name startswith /proc/ and \
+                    fd.name endswith /mem and proc.exepath = $P/inject",
+        twin: "head -c 0 /proc/self/mem",
+        act: "box inject mem",
+        seen: &[some(&[
+            ("fd.name", "/proc/{target}/mem"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 18,
+        name: "long-argv",
+        technique: "a marker behind 128 KiB of arguments",
+        condition: "started and proc.args endswith evade-last",
+        twin: "$P/payload $(head -c 131000 /dev/zero | tr '\\0' x) evade-other",
+        act: "box $P/payload $(head -c 131000 /dev/zero | tr '\\0' x) evade-last",
+        seen: &[some(&[
+            ("proc.exepath", "$P/payload"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 20,
+        name: "exhausted-state",
+        technique: "many short processes, then one that is older acts",
+        condition: "opened and fd.name = $D/secret",
+        prepare: "box sh -c 'until [ -e $1/go ]; do sleep 1; done; read x <$1/secret; : >$1/done' \
+                  elder $D &",
+        twin: "spawn 100; cat $D/benign",
+        act: "spawn $SPAWNS; : >$D/go; until [ -e $D/done ]; do sleep 1; done",
+        seen: &[some(&[
+            ("proc.name", "sh"),
+            ("proc.exe", "sh"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 22,
+        name: "int80-open",
+        technique: "a 32-bit open by a 64-bit program (int 0x80)",
+        condition: "opened and fd.name = $D/secret",
+        twin: "int80 open $D/benign",
+        act: "box int80 open $D/secret",
+        seen: &[some(&[("proc.name", "int80"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 22,
+        name: "int80-unlink",
+        technique: "a 32-bit unlink",
+        condition: "evt.type in (unlink, unlinkat) and fs.path.name = $D/secret",
+        twin: "int80 unlink $D/benign",
+        act: "box int80 unlink $D/secret",
+        seen: &[some(&[("proc.name", "int80"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 22,
+        name: "int80-connect",
+        technique: "a 32-bit connect",
+        condition: "evt.type = connect and fd.sport = 4115",
+        twin: "int80 connect 4116",
+        act: "box int80 connect 4115",
+        seen: &[some(&[("proc.name", "int80"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 22,
+        name: "int80-socketcall",
+        technique: "connect through the 32-bit socketcall(2)",
+        condition: "evt.type = connect and fd.sport = 4117",
+        twin: "int80 socketcall 4118",
+        act: "box int80 socketcall 4117",
+        seen: &[some(&[("proc.name", "int80"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 23,
+        name: "short-lived",
+        technique: "processes that end at once, as fast as they can be started",
+        condition: PAYLOAD,
+        prepare: COPY,
+        twin: "spawn 10 $P/payload",
+        act: "echo fact number $SHORT; box spawn $SHORT $D/payload",
+        seen: &[exactly(
+            "number",
+            &[
+                ("proc.pname", "spawn"),
+                ("proc.exepath", "$D/payload"),
+                ("container.id", "$BOX"),
+            ],
+        )],
+        ..Case::BASE
+    },
+    Case {
+        row: 26,
+        name: "pid-reuse",
+        technique: "a process gets the number of one that ended",
+        condition: "opened and fd.name = $D/secret",
+        twin: "reuse $P/payload $D/benign",
+        act: "box reuse $P/payload $D/secret",
+        seen: &[some(&[
+            ("proc.pid", "{pid}"),
+            ("proc.exepath", "$P/reuse"),
+            ("proc.pname", "reuse"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+];

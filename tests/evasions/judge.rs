@@ -1,0 +1,172 @@
+//! What became of each case: the alerts between its fences against what it demands.
+
+use std::collections::HashMap;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use monitor_tests::daemon::{field, is_from};
+use serde_json::Value;
+
+use crate::case::{Case, Count, Seen};
+use crate::script::{FENCE, Site};
+
+/// What a run of a case shows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Outcome {
+    /// All alerts came, and none for the twin.
+    Detected,
+    /// Something did not come.
+    Blind { missing: String },
+    /// The kernel has no such thing.
+    Untried { reason: String },
+}
+
+impl Outcome {
+    /// As the expectation names it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Detected => "detected",
+            Self::Blind { .. } => "blind",
+            Self::Untried { .. } => "untried",
+        }
+    }
+}
+
+/// All that a run left.
+pub(crate) struct Evidence<'r> {
+    site: Site<'r>,
+    /// What the script printed.
+    text: &'r str,
+    /// Alerts behind the fence of this mark, as far as the next.
+    behind: HashMap<String, Vec<Value>>,
+}
+
+impl<'r> Evidence<'r> {
+    /// Sorts the alerts, one a line, by the fences between them.
+    ///
+    /// # Errors
+    ///
+    /// When a line is no JSON.
+    pub(crate) fn gather(site: Site<'r>, text: &'r str, alerts: &str) -> Result<Self> {
+        let mut behind: HashMap<String, Vec<Value>> = HashMap::new();
+        let mut mark = String::new();
+        for line in alerts.lines() {
+            let alert: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+            if is_from(&alert, FENCE) {
+                mark = field(&alert, "proc.args").unwrap_or_default();
+                behind.insert(mark.clone(), Vec::new());
+            } else if let Some(alerts) = behind.get_mut(&mark) {
+                alerts.push(alert);
+            }
+        }
+        Ok(Self { site, text, behind })
+    }
+
+    /// The outcome of a case.
+    ///
+    /// # Errors
+    ///
+    /// When its act failed, a fence is missing, or its rule fired on the twin.
+    pub(crate) fn judge(&self, case: &Case) -> Result<Outcome> {
+        let (said, status) = self.said(case)?;
+        if status == 77 {
+            let reason = said
+                .lines()
+                .last()
+                .unwrap_or("this kernel does not have it");
+            return Ok(Outcome::Untried {
+                reason: reason.to_owned(),
+            });
+        }
+        ensure!(
+            status == 0,
+            "the act of `{}` failed with {status}: {said}",
+            case.name
+        );
+        self.behind(case, "end")?;
+        if let Some(alert) = self.behind(case, "twin")?.first() {
+            bail!("`{}` fired on its innocent twin: {alert}", case.name);
+        }
+        let alerts = self.behind(case, "act")?;
+        let facts = facts(said);
+        for seen in case.seen {
+            if let Some(missing) = self.missing(case, seen, &facts, &alerts)? {
+                return Ok(Outcome::Blind { missing });
+            }
+        }
+        Ok(Outcome::Detected)
+    }
+
+    fn missing(
+        &self,
+        case: &Case,
+        seen: &Seen,
+        facts: &HashMap<&str, &str>,
+        alerts: &[&Value],
+    ) -> Result<Option<String>> {
+        let mut wanted = Vec::new();
+        for (name, value) in seen.fields {
+            let mut value = self.site.expand(case, value);
+            for (fact, known) in facts {
+                value = value.replace(&format!("{{{fact}}}"), known);
+            }
+            wanted.push((*name, value));
+        }
+        let fits = |alert: &&&Value| {
+            wanted
+                .iter()
+                .all(|(name, value)| field(alert, name).as_ref() == Some(value))
+        };
+        let count = alerts.iter().filter(fits).count();
+        let expected = match seen.count {
+            Count::Some if count > 0 => return Ok(None),
+            Count::Some => "at least 1".to_owned(),
+            Count::Fact(fact) => {
+                let expected = facts
+                    .get(fact)
+                    .with_context(|| format!("no fact `{fact}`"))?;
+                let number: usize = expected.parse()?;
+                ensure!(number > 0, "`{}` did nothing that counts", case.name);
+                if number == count {
+                    return Ok(None);
+                }
+                number.to_string()
+            }
+        };
+        let others: Vec<String> = alerts.iter().take(3).map(ToString::to_string).collect();
+        Ok(Some(format!(
+            "{count} alerts of {expected} with {wanted:?}, of {} of its rule: {}",
+            alerts.len(),
+            others.join(" ")
+        )))
+    }
+
+    /// What the act said, and its status.
+    fn said(&self, case: &Case) -> Result<(&str, i32)> {
+        let mark = format!("== {}\n", case.name);
+        let (_, behind) = self
+            .text
+            .split_once(&mark)
+            .with_context(|| format!("no line {mark}"))?;
+        let (said, rest) = behind.split_once("status ").context("no status")?;
+        let status = rest.lines().next().unwrap_or_default().trim().parse()?;
+        Ok((said, status))
+    }
+
+    /// Alerts of the case's rule in one of its steps.
+    fn behind(&self, case: &Case, step: &str) -> Result<Vec<&Value>> {
+        let mark = format!("{} {step}", case.name);
+        let alerts = self
+            .behind
+            .get(&mark)
+            .with_context(|| format!("no fence `{mark}`"))?;
+        Ok(alerts
+            .iter()
+            .filter(|alert| is_from(alert, case.name))
+            .collect())
+    }
+}
+
+fn facts(said: &str) -> HashMap<&str, &str> {
+    let facts = said.lines().filter_map(|line| line.strip_prefix("fact "));
+    facts.filter_map(|fact| fact.split_once(' ')).collect()
+}

@@ -1,0 +1,41 @@
+/* Makes a socket of each family and kind that rules on plain TCP and UDP do not think of, and sends
+ * or connects where that is how it is used.
+ *
+ *     families packet | raw | netlink | abstract | vsock | mptcp | sctp
+ */
+#include "evade.h"
+#include <arpa/inet.h>
+#include <linux/netlink.h>
+#include <linux/vm_sockets.h>
+#include <net/ethernet.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static void is(const char *what, const char *name, int family, int type, int protocol)
+{
+	if (strcmp(what, name) == 0)
+		must(socket(family, type, protocol) >= 0, name);
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc == 2 ? argv[1] : "";
+	is(what, "packet", AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+	is(what, "raw", AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	is(what, "netlink", AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+	is(what, "mptcp", AF_INET, SOCK_STREAM, 262 /* IPPROTO_MPTCP */);
+	is(what, "sctp", AF_INET, SOCK_SEQPACKET, 132 /* IPPROTO_SCTP */);
+	if (strcmp(what, "abstract") == 0) {
+		struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "\0evade-abstract" };
+		connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&address,
+			sizeof(sa_family_t) + 1 + strlen("evade-abstract"));
+		must(errno == ECONNREFUSED, "connect");
+	}
+	if (strcmp(what, "vsock") == 0) {
+		int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+		must(fd >= 0, "socket");
+		struct sockaddr_vm address = { .svm_family = AF_VSOCK, .svm_cid = 2, .svm_port = 4919 };
+		connect(fd, (struct sockaddr *)&address, sizeof address);
+	}
+	return 0;
+}

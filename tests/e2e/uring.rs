@@ -2,7 +2,7 @@
 //! calls that do the same, once each, of the right process, on this host, in a container and in a
 //! guest with the object tier.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -162,7 +162,7 @@ fn check(
 fn io_uring_on_this_host() -> Result<()> {
     skip_if!(daemon::obstacle());
     let programs = Programs::new()?;
-    let program = c::compile("uring", programs.folder(), PROGRAM)?;
+    let program = program(&programs)?;
     let mut daemon = watch(&programs, &rules(), "rule_matching: all\n")?;
     let work = programs.folder().join("work");
     std::fs::create_dir(&work)?;
@@ -255,11 +255,18 @@ fn io_uring_beside_the_object_tier() -> Result<()> {
     Ok(())
 }
 
+/// The program, without need of libraries.
+fn program(programs: &Programs) -> Result<PathBuf> {
+    let program = programs.folder().join(PROGRAM);
+    let source = paths::root().join("tests/bin/uring.c");
+    c::compile(&source, &program, &["-static"])?;
+    Ok(program)
+}
+
 /// Busybox, the program, and a folder for it.
 fn with_program(programs: &Programs) -> Result<Tree> {
-    let program = c::compile("uring", programs.folder(), PROGRAM)?;
+    let program = program(programs)?;
     let tree = Tree::busybox()?;
-    tree.program("/bin/e2e-uring", Path::new(&program))?
-        .folder("/work")?;
+    tree.program("/bin/e2e-uring", &program)?.folder("/work")?;
     Ok(tree)
 }

@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
-use monitor_tests::paths;
+use anyhow::{Context as _, Result};
+use monitor_tests::{c, paths};
 
 /// Compiles `programs/*.c` into `folder`, each to a program of its name.
 ///
@@ -20,13 +19,7 @@ pub(crate) fn build(folder: &Path) -> Result<PathBuf> {
             continue;
         }
         let name = source.file_stem().context("a source without a name")?;
-        let output = Command::new("gcc")
-            .args(["-O1", "-Wall", "-Wextra", "-pthread", "-o"])
-            .args([&folder.join(name), &source])
-            .output()
-            .context("cannot start gcc")?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{}: {complaint}", source.display());
+        c::compile(&source, &folder.join(name), &["-pthread"])?;
     }
     Ok(folder.to_owned())
 }

@@ -5,6 +5,7 @@
 
 mod btf;
 mod cover;
+mod dispatch;
 mod guard;
 mod layout;
 mod object;
@@ -385,11 +386,7 @@ impl Probes {
             _ => Vec::new(),
         };
         self.seal = now;
-        match self.object.repair() {
-            Ok(wrong) if wrong.is_empty() => {}
-            Ok(wrong) => found.push(told_of_calls(&wrong)),
-            Err(error) => found.push(format!("the table of system calls cannot be read: {error}")),
-        }
+        found.extend(self.object.repair());
         found
     }
 
@@ -473,23 +470,6 @@ fn take_seal() -> Option<Seal> {
         tracing::warn!(%error, "cannot look at the own kernel objects");
     }
     seal.ok()
-}
-
-/// What was done to the table of system calls, with the first of the numbers.
-fn told_of_calls(wrong: &[u32]) -> String {
-    const SHOWN: usize = 8;
-    let name = |index: &u32| match index.checked_sub(syscall::NUMBERS) {
-        Some(number) => format!("{number} (i386)"),
-        None => index.to_string(),
-    };
-    let mut calls: Vec<String> = wrong.iter().take(SHOWN).map(name).collect();
-    if wrong.len() > SHOWN {
-        calls.push(format!("{} more", wrong.len() - SHOWN));
-    }
-    format!(
-        "the map OPERATIONS was changed for the system calls {}, and is set right again",
-        calls.join(", ")
-    )
 }
 
 fn read_types() -> Result<Vec<u8>, ProbeError> {

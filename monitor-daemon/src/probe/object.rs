@@ -1,6 +1,5 @@
 //! The kernel object in this binary, and how its programs get into the kernel.
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -9,9 +8,10 @@ use std::{fs, io};
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
-use monitor_common::syscall::{Call, NUMBERS};
+use monitor_common::syscall::Call;
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
+use super::dispatch::Dispatch;
 use super::layout::Layout;
 use super::provider::Hook;
 use super::{ProbeError, Request};
@@ -44,8 +44,8 @@ pub(super) struct Object {
     cgroups: Option<PathBuf>,
     /// How long each program took to load, the last time it did.
     times: Vec<(&'static str, Duration)>,
-    /// What `OPERATIONS` has to hold, where that is not 0.
-    operations: BTreeMap<u32, u64>,
+    calls: Dispatch,
+    uring: Dispatch,
 }
 
 impl Object {
@@ -83,7 +83,8 @@ impl Object {
             attached: Vec::new(),
             cgroups: request.cgroups.clone(),
             times: Vec::new(),
-            operations: BTreeMap::new(),
+            calls: Dispatch::of_calls(),
+            uring: Dispatch::of_uring(),
         };
         object.resume()?;
         Ok(object)
@@ -184,37 +185,27 @@ impl Object {
         calls: impl Iterator<Item = Call>,
         bits: u64,
     ) -> Result<(), String> {
-        let mut table = operations(&mut self.ebpf)?;
         for call in calls {
             for index in call.indices() {
-                let known = self.operations.get(&index).copied().unwrap_or_default();
+                let known = self.calls.due(index);
                 // One that is served for its failures may come to be served for all.
                 if known == 0 || bits == 0 && known & Call::FAILURES != 0 {
                     let entry = call.entry() | bits;
-                    let set = table.set(index, entry, 0);
-                    set.map_err(|error| error.to_string())?;
-                    self.operations.insert(index, entry);
+                    self.calls.set(&mut self.ebpf, index, entry)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Sets right what somebody else wrote into the table of system calls; the numbers of the calls
-    /// that were wrong, those of i386 behind [`NUMBERS`].
-    pub(super) fn repair(&mut self) -> Result<Vec<u32>, String> {
-        let mut table = operations(&mut self.ebpf)?;
-        let mut wrong = Vec::new();
-        for index in 0..2 * NUMBERS {
-            let due = self.operations.get(&index).copied().unwrap_or_default();
-            let found = table.get(&index, 0).map_err(|error| error.to_string())?;
-            if found != due {
-                let set = table.set(index, due, 0);
-                set.map_err(|error| error.to_string())?;
-                wrong.push(index);
-            }
-        }
-        Ok(wrong)
+    /// Sets right what somebody else wrote into the tables of calls; in words what that was, one for
+    /// each table.
+    pub(super) fn repair(&mut self) -> Vec<String> {
+        let tables = [&self.calls, &self.uring];
+        tables
+            .into_iter()
+            .filter_map(|table| table.repair(&mut self.ebpf))
+            .collect()
     }
 
     /// Attaches a program of the security module at a hook; the error says why the kernel would not.
@@ -265,15 +256,10 @@ impl Object {
         calls: impl Iterator<Item = Call>,
         bits: u64,
     ) -> Result<(), String> {
-        let map = self.ebpf.map_mut("URING_OPERATIONS");
-        let map = map.ok_or("the object has no `URING_OPERATIONS`")?;
-        let failed = |error: MapError| error.to_string();
-        let mut table = Array::<_, u64>::try_from(map).map_err(failed)?;
         for call in calls {
             for operation in call.uring() {
-                table
-                    .set(operation, call.entry() | bits, 0)
-                    .map_err(failed)?;
+                let entry = call.entry() | bits;
+                self.uring.set(&mut self.ebpf, operation, entry)?;
             }
         }
         Ok(())
@@ -307,13 +293,6 @@ impl Object {
             })
             .collect()
     }
-}
-
-/// The table of what to do at the end of each system call.
-fn operations(ebpf: &mut Ebpf) -> Result<Array<&mut MapData, u64>, String> {
-    let map = ebpf.map_mut("OPERATIONS");
-    let map = map.ok_or("the object has no `OPERATIONS`")?;
-    Array::try_from(map).map_err(|error: MapError| error.to_string())
 }
 
 fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), ProgramError> {

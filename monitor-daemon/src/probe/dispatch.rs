@@ -1,0 +1,98 @@
+//! The tables in the kernel that say which calls are recorded, and copies that say what is due:
+//! who can call `bpf(2)` can write to the former.
+
+use std::collections::BTreeMap;
+
+use aya::Ebpf;
+use aya::maps::{Array, MapData, MapError};
+use monitor_common::syscall::{NUMBERS, uring};
+
+/// One of the tables, an array.
+pub(super) struct Dispatch {
+    map: &'static str,
+    length: u32,
+    /// What the map has to hold, where that is not 0.
+    due: BTreeMap<u32, u64>,
+}
+
+impl Dispatch {
+    /// What to do at the end of each system call, those of i386 behind [`NUMBERS`].
+    pub(super) fn of_calls() -> Self {
+        Self::new("OPERATIONS", 2 * NUMBERS)
+    }
+
+    /// What to do with each operation of `io_uring`.
+    pub(super) fn of_uring() -> Self {
+        Self::new("URING_OPERATIONS", uring::OPERATIONS)
+    }
+
+    fn new(map: &'static str, length: u32) -> Self {
+        Self {
+            map,
+            length,
+            due: BTreeMap::new(),
+        }
+    }
+
+    /// What is due at an index; 0 for nothing.
+    pub(super) fn due(&self, index: u32) -> u64 {
+        self.due.get(&index).copied().unwrap_or_default()
+    }
+
+    /// Makes `entry` due at an index.
+    pub(super) fn set(&mut self, ebpf: &mut Ebpf, index: u32, entry: u64) -> Result<(), String> {
+        let set = self.table(ebpf)?.set(index, entry, 0);
+        set.map_err(|error| error.to_string())?;
+        self.due.insert(index, entry);
+        Ok(())
+    }
+
+    /// Sets right what somebody else wrote into the map; in words what that was, if anything.
+    pub(super) fn repair(&self, ebpf: &mut Ebpf) -> Option<String> {
+        match self.wrong(ebpf) {
+            Ok(wrong) if wrong.is_empty() => None,
+            Ok(wrong) => Some(self.told(&wrong)),
+            Err(error) => Some(format!("the map {} cannot be set right: {error}", self.map)),
+        }
+    }
+
+    fn wrong(&self, ebpf: &mut Ebpf) -> Result<Vec<u32>, String> {
+        let mut table = self.table(ebpf)?;
+        let failed = |error: MapError| error.to_string();
+        let mut wrong = Vec::new();
+        for index in 0..self.length {
+            let due = self.due(index);
+            if table.get(&index, 0).map_err(failed)? != due {
+                table.set(index, due, 0).map_err(failed)?;
+                wrong.push(index);
+            }
+        }
+        Ok(wrong)
+    }
+
+    fn told(&self, wrong: &[u32]) -> String {
+        const SHOWN: usize = 8;
+        let name = |index: &u32| match index.checked_sub(NUMBERS) {
+            Some(number) => format!("{number} (i386)"),
+            None => index.to_string(),
+        };
+        let mut numbers: Vec<String> = wrong.iter().take(SHOWN).map(name).collect();
+        if wrong.len() > SHOWN {
+            numbers.push(format!("{} more", wrong.len() - SHOWN));
+        }
+        format!(
+            "the map {} was changed at {}, and is set right again",
+            self.map,
+            numbers.join(", ")
+        )
+    }
+
+    fn table<'object>(
+        &self,
+        ebpf: &'object mut Ebpf,
+    ) -> Result<Array<&'object mut MapData, u64>, String> {
+        let map = ebpf.map_mut(self.map);
+        let map = map.ok_or_else(|| format!("the object has no `{}`", self.map))?;
+        Array::try_from(map).map_err(|error: MapError| error.to_string())
+    }
+}

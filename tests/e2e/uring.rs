@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::{Daemon, is_from};
 use monitor_tests::docker::Dockerd;
 use monitor_tests::tree::Tree;
-use monitor_tests::{c, daemon, docker, paths, skip_if, vm};
+use monitor_tests::{c, daemon, docker, paths, skip, skip_if, vm};
 use serde_json::{Value, json};
 
 use crate::actions::{Programs, succeed};
@@ -161,6 +161,7 @@ fn check(
 #[test]
 fn io_uring_on_this_host() -> Result<()> {
     skip_if!(daemon::obstacle());
+    skip_if!(skip::without(&["gcc"]));
     let programs = Programs::new()?;
     let program = program(&programs)?;
     let mut daemon = watch(&programs, &rules(), "rule_matching: all\n")?;

@@ -125,6 +125,8 @@ fn start(kernel: &Path, initramfs: &Path, console: &Path) -> Result<Child> {
     // Emulation everywhere: there are machines whose /dev/kvm opens and then never runs a guest,
     // and a boot takes seconds either way.
     qemu.args(["-accel", "tcg"]);
+    // QEMU 7 does not get on with how Linux 6.12 uses that instruction.
+    qemu.args(["-cpu", "qemu64,-cx16"]);
     qemu.args([
         "-m",
         "2048",

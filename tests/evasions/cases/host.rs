@@ -49,8 +49,8 @@ pub(super) const CASES: &[Case] = &[
         technique: "a process is forked straight into the root cgroup (CLONE_INTO_CGROUP)",
         condition: "evt.type = cgroup_move and evt.arg.source = $BOX or \
                     opened and fd.name = $D/secret",
-        twin: "into-cgroup $CGROUPS $(command -v cat) $D/benign",
-        act: "box into-cgroup $CGROUPS $(command -v cat) $D/secret",
+        twin: "into-cgroup $CGROUPS /bin/cat $D/benign",
+        act: "box into-cgroup $CGROUPS /bin/cat $D/secret",
         seen: &[
             some(&[("evt.type", "cgroup_move"), ("container.id", "$BOX")]),
             some(&[

@@ -119,7 +119,7 @@ pub(super) const CASES: &[Case] = &[
         condition: "opened and fd.name = $D/secret",
         twin: r"awk 'BEGIN { getline line < ARGV[1] }' $D/benign",
         act: r"box awk 'BEGIN { getline line < ARGV[1] }' $D/secret",
-        seen: &[some(&[("proc.exe", "awk"), ("container.id", "$BOX")])],
+        seen: &[some(&[("proc.name", "awk"), ("container.id", "$BOX")])],
         ..Case::BASE
     },
     Case {

@@ -31,7 +31,8 @@ pub(super) fn probe() -> Result<Vec<Coverage>, ProbeError> {
     Ok(Probes::load(&request())?.coverage().to_vec())
 }
 
-fn request() -> Request {
+/// Everything, with the kinds that hang on cgroups.
+pub(super) fn request() -> Request {
     Request {
         cgroups: scan::unified(),
         ..Request::default()

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::coverage;
 use crate::cli::Format;
-use crate::probe::{Cost, Coverage, ProbeError, Probes, Request, Tier};
+use crate::probe::{Cost, Coverage, ProbeError, Probes, Tier};
 
 /// Loads all programs as `run` would, and tells what they cost.
 ///
@@ -15,7 +16,7 @@ use crate::probe::{Cost, Coverage, ProbeError, Probes, Request, Tier};
 ///
 /// The kernel lacks something without which no kind at all is served.
 pub(super) fn report(format: Format) -> Result<String, ProbeError> {
-    let probes = Probes::load(&Request::default())?;
+    let probes = Probes::load(&coverage::request())?;
     let programs = probes.costs();
     Ok(match format {
         Format::Text => text(&programs),

@@ -74,17 +74,6 @@ pub(crate) fn read() -> Result<Expectation> {
         .collect()
 }
 
-/// Why nothing can be compared on a tier, if so: no outcomes of it were written yet.
-pub(crate) fn unknown(tier: Tier) -> Result<Option<String>> {
-    let none = !blesses() && !read()?.keys().any(|(_, of)| *of == tier);
-    Ok(none.then(|| {
-        format!(
-            "expected.tsv has no outcomes of the {} tier; EVASIONS_BLESS=1 writes them",
-            tier.name()
-        )
-    }))
-}
-
 /// Whether this run writes the expectation.
 pub(crate) fn blesses() -> bool {
     std::env::var_os("EVASIONS_BLESS").is_some()

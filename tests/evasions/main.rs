@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::tree::Tree;
-use monitor_tests::{daemon, paths, skip, skip_if, skip_where, vm};
+use monitor_tests::{daemon, paths, skip, skip_if, vm};
 use serde_json::Value;
 
 use expectation::Tier;
@@ -88,7 +88,6 @@ fn evasions_in_a_guest() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(vm::obstacle(vm::DEBIAN_12));
     skip_if!(skip::without(&["gcc", "bash"]));
-    skip_where!(expectation::unknown(Tier::Object)?);
     let folder = tempfile::tempdir()?;
     let tree = Tree::busybox()?;
     tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
@@ -207,7 +206,6 @@ fn the_page_in_the_documentation_is_fresh() -> Result<()> {
 fn enough_techniques_are_detected() -> Result<()> {
     let expectation = expectation::read()?;
     for (tier, bar) in [(Tier::Syscall, 30), (Tier::Object, 34)] {
-        skip_where!(expectation::unknown(tier)?);
         let rows = table::detected_rows(&expectation, tier);
         let missing: Vec<u8> = (1..=case::ROWS).filter(|row| !rows.contains(row)).collect();
         ensure!(

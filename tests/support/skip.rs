@@ -17,19 +17,6 @@ macro_rules! skip_if {
     };
 }
 
-/// Like `skip_if!`, for what the machine cannot offer whatever is set up, such as a kernel
-/// feature: no failure under `CI=true`.
-#[macro_export]
-macro_rules! skip_where {
-    ($obstacle:expr) => {
-        if let Some(reason) = $obstacle {
-            fn here() {}
-            $crate::skip::optional(std::any::type_name_of_val(&here), &reason);
-            return Ok(());
-        }
-    };
-}
-
 /// A test that must run in continuous integration cannot run here.
 ///
 /// # Errors

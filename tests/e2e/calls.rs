@@ -7,7 +7,7 @@ use monitor_tests::tree::Tree;
 use monitor_tests::{daemon, docker, paths, skip_if, vm};
 use serde_json::{Value, json};
 
-use crate::guest::{BOOT_AND_RUN, script, section};
+use crate::guest::{BOOT_AND_RUN, ended_well, script, section};
 use crate::world::{World, assert_fields, text};
 
 const IMAGE: &str = "registry.example/team/calls:v1";
@@ -148,7 +148,7 @@ fn the_object_tier_sees_calls() -> Result<()> {
     );
     let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
     let text = &output.text;
-    ensure!(text.contains("\nstatus 0\n"), "the daemon's end:\n{text}");
+    ended_well(text)?;
     let alert = guest_alert(text, "dup", |fields| fields["fd.rport"] == json!(4444))?;
     assert_fields(&alert, &[("fd.l4proto", json!("tcp"))]);
     guest_alert(text, "module", |fields| fields["proc.args"] == "/tmp/x.ko")?;

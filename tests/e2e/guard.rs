@@ -250,7 +250,7 @@ fn table_of_calls(daemon: &mut Daemon, programs: &Programs) -> Result<()> {
             "map_type:2",
             "key_size:4",
             "value_size:8",
-            "max_entries:2048",
+            "max_entries:2080",
         ],
         "map_id",
     )?;

@@ -15,7 +15,7 @@ use monitor_tests::{paths, vm};
 use serde_json::{Value, json};
 
 use crate::actions::{Programs, succeed};
-use crate::guest::{BOOT_AND_RUN, script, section};
+use crate::guest::{BOOT_AND_RUN, ended_well, script, section};
 use crate::world::{PATIENCE, assert_fields, docker_settings, watch};
 
 const FENCE: &str = "the fence";
@@ -163,7 +163,7 @@ pub(crate) fn check_in_guest(cases: &[Case]) -> Result<()> {
     let script = script("--policy /rules/own.yaml", &actions, FENCE);
     let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
     let text = &output.text;
-    ensure!(text.contains("\nstatus 0\n"), "the daemon's end:\n{text}");
+    ended_well(text)?;
     ensure!(!text.contains("\nfailed: "), "an action failed:\n{text}");
     let mut alerts = Vec::new();
     for line in section(text, "alerts")?.lines() {

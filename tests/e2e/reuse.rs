@@ -7,7 +7,7 @@ use monitor_tests::tree::Tree;
 use monitor_tests::{daemon, paths, skip_if, vm};
 use serde_json::Value;
 
-use crate::guest::{BOOT_AND_RUN, script, section};
+use crate::guest::{BOOT_AND_RUN, ended_well, script, section};
 use crate::world::text;
 
 /// Rounds of three processes, in a guest that has a hundred ids for them.
@@ -55,7 +55,7 @@ fn processes_with_the_ids_of_others_are_themselves() -> Result<()> {
     let script = script("--policy /rules/own.yaml", actions, "the last");
     let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
     let said = &output.text;
-    ensure!(said.contains("\nstatus 0\n"), "the daemon's end:\n{said}");
+    ended_well(said)?;
     let mut told = BTreeMap::new();
     let mut pids: BTreeMap<u64, usize> = BTreeMap::new();
     for line in section(said, "alerts")?.lines() {

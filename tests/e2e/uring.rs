@@ -13,7 +13,7 @@ use monitor_tests::{c, daemon, docker, paths, skip, skip_if, vm};
 use serde_json::{Value, json};
 
 use crate::actions::{Programs, succeed};
-use crate::guest::{BOOT_AND_RUN, script, section};
+use crate::guest::{BOOT_AND_RUN, ended_well, script, section};
 use crate::world::{PATIENCE, assert_fields, docker_settings, text, watch};
 
 const PROGRAM: &str = "e2e-uring";
@@ -241,7 +241,7 @@ fn io_uring_beside_the_object_tier() -> Result<()> {
     let script = script("--policy /rules/own.yaml", &actions, "sendto.*sqpoll");
     let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
     let text = &output.text;
-    ensure!(text.contains("\nstatus 0\n"), "the daemon's end:\n{text}");
+    ended_well(text)?;
     let mut alerts = Vec::new();
     for line in section(text, "alerts")?.lines() {
         let alert: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;

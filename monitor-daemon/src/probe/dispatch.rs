@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aya::Ebpf;
 use aya::maps::{Array, MapData, MapError};
-use monitor_common::syscall::{NUMBERS, uring};
+use monitor_common::syscall::{NUMBERS, SOCKETCALLS, uring};
 
 /// One of the tables, an array.
 pub(super) struct Dispatch {
@@ -16,9 +16,10 @@ pub(super) struct Dispatch {
 }
 
 impl Dispatch {
-    /// What to do at the end of each system call, those of i386 behind [`NUMBERS`].
+    /// What to do at the end of each system call: those of i386 behind [`NUMBERS`], and behind these
+    /// the calls of socketcall(2).
     pub(super) fn of_calls() -> Self {
-        Self::new("OPERATIONS", 2 * NUMBERS)
+        Self::new("OPERATIONS", 2 * NUMBERS + SOCKETCALLS)
     }
 
     /// What to do with each operation of `io_uring`.
@@ -72,9 +73,10 @@ impl Dispatch {
 
     fn told(&self, wrong: &[u32]) -> String {
         const SHOWN: usize = 8;
-        let name = |index: &u32| match index.checked_sub(NUMBERS) {
-            Some(number) => format!("{number} (i386)"),
-            None => index.to_string(),
+        let name = |index: &u32| match (index / NUMBERS, index % NUMBERS) {
+            (0, number) => number.to_string(),
+            (1, number) => format!("{number} (i386)"),
+            (_, number) => format!("{number} (socketcall)"),
         };
         let mut numbers: Vec<String> = wrong.iter().take(SHOWN).map(name).collect();
         if wrong.len() > SHOWN {

@@ -611,10 +611,19 @@ unsafe fn fixed_file(ring: Pointer, index: u32) -> Pointer {
     }
 }
 
-/// Where the state of a request has its address, if it has state.
+/// Where the state of a connect or bind has its address, if it has state. Depending on the kernel
+/// the state is an address, or has one behind pointers, whose lowest bits are 0.
 #[inline(always)]
 fn state_address(state: Pointer) -> Option<Pointer> {
-    let known = !state.is_null() && present(&IO_STATE_ADDRESS);
+    if state.is_null() {
+        return None;
+    }
+    // SAFETY: probed.
+    let first: u16 = unsafe { Probed::at(state, 0) };
+    if first & 7 != 0 {
+        return Some(state);
+    }
+    let known = present(&IO_STATE_ADDRESS);
     known.then(|| state.wrapping_add(IO_STATE_ADDRESS.load() as usize))
 }
 

@@ -320,7 +320,8 @@ fn doctor_gives_the_same_facts_to_programs() {
             "privileges",
             "lockdown",
             "cgroups",
-            "docker"
+            "docker",
+            "protect"
         ]
     );
     let fails = result["checks"]

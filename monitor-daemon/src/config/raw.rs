@@ -13,8 +13,8 @@ use super::error::ConfigError;
 use super::limits::RawLimits;
 use super::switches::RawSwitch;
 use super::value::{
-    Bounded, HostPort, Listen, MatchingName, PriorityName, RingBytes, StdoutFormat, SyslogFacility,
-    SyslogFormat, SyslogProtocol, optional, scalar,
+    Bounded, ControlSocket, HostPort, Listen, MatchingName, PriorityName, RingBytes, StdoutFormat,
+    SyslogFacility, SyslogFormat, SyslogProtocol, optional, scalar,
 };
 use super::{Alerts, Config, Docker, JsonProperties, Rings, Syslog};
 
@@ -22,6 +22,7 @@ use super::{Alerts, Config, Docker, JsonProperties, Rings, Syslog};
 pub(super) const DEFAULT_METRICS: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 const DEFAULT_DOCKER_SOCKET: &str = "/var/run/docker.sock";
+const DEFAULT_CONTROL_SOCKET: &str = "/run/monitor-daemon/control.sock";
 const DEFAULT_METADATA_WAIT_MS: u64 = 500;
 const DEFAULT_QUEUE_BYTES: u64 = 8 << 20;
 const DEFAULT_LIFECYCLE: RingBytes = RingBytes::power(22);
@@ -50,6 +51,8 @@ pub(super) struct RawConfig {
     rings: RawRings,
     accept_blind: bool,
     protect: bool,
+    reload_on_change: Option<bool>,
+    control: RawControl,
     limits: RawLimits,
 }
 
@@ -96,6 +99,13 @@ struct RawMetrics {
     #[serde(deserialize_with = "scalar")]
     listen: Option<Listen>,
     allow_remote: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+struct RawControl {
+    #[serde(deserialize_with = "scalar")]
+    socket: Option<ControlSocket>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -165,6 +175,8 @@ impl RawConfig {
             rings,
             accept_blind,
             protect,
+            reload_on_change,
+            control,
             limits,
         } = self;
         let default = Options::default();
@@ -201,6 +213,18 @@ impl RawConfig {
             },
             accept_blind,
             protect,
+            reload_on_change: reload_on_change.unwrap_or(true),
+            control: control.into_socket(),
+        }
+    }
+}
+
+impl RawControl {
+    fn into_socket(self) -> Option<PathBuf> {
+        match self.socket {
+            None => Some(DEFAULT_CONTROL_SOCKET.into()),
+            Some(ControlSocket::At(path)) => Some(path),
+            Some(ControlSocket::Off) => None,
         }
     }
 }

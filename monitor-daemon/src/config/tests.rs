@@ -77,6 +77,8 @@ docker: { socket: /run/docker.sock, metadata_wait_ms: 50 }
 rings: { lifecycle_bytes: 65536, control_bytes: 262144, bulk_bytes: 131072 }
 accept_blind: true
 protect: true
+reload_on_change: false
+control: { socket: /run/other.sock }
 ";
 
 #[test]
@@ -117,6 +119,13 @@ fn every_key_is_taken() {
     );
     assert!(config.accept_blind);
     assert!(config.protect);
+    assert!(!config.reload_on_change);
+    assert_eq!(config.control, Some("/run/other.sock".into()));
+    assert_eq!(parse("control: {socket: off}\n").unwrap().control, None);
+    assert!(parse("control: {socket: relative}\n").is_err());
+    let default = Config::default();
+    let other = parse("rules: [{disable: {tag: a}}]\ncontrol: {socket: off}\n").unwrap();
+    assert_eq!(default.differences(&other), ["rules", "control.socket"]);
 }
 
 #[test]

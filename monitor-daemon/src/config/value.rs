@@ -4,6 +4,7 @@
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use monitor_policy::{Matching, Priority};
@@ -210,6 +211,25 @@ impl FromStr for Listen {
                     "expected an address with a port, such as `127.0.0.1:9464`, or `off`, not `{text}`"
                 )
             }),
+        }
+    }
+}
+
+/// `control.socket`.
+#[derive(Clone, Debug)]
+pub(super) enum ControlSocket {
+    At(PathBuf),
+    Off,
+}
+
+impl FromStr for ControlSocket {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            _ if text.starts_with('/') => Ok(Self::At(text.into())),
+            _ => Err(format!("expected an absolute path, or `off`, not `{text}`")),
         }
     }
 }

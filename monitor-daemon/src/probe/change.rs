@@ -103,7 +103,7 @@ impl Probes {
         let grown = before.changed(&wide);
         self.request = self.request.clone().with(wide);
         self.reseal(&[]);
-        self.object.switch_environment(self.request.environment)?;
+        self.object.switch_environment(&self.request)?;
         if !grown.is_empty() {
             self.cover(&grown)?;
         }
@@ -126,7 +126,7 @@ impl Probes {
                 coverage.provider = served.name();
             }
         }
-        self.object.switch_environment(request.environment)?;
+        self.object.switch_environment(request)?;
         self.settle()
     }
 

@@ -89,7 +89,7 @@ impl Object {
             uring: Dispatch::of_uring(),
             switches: Dispatch::of_switches(),
         };
-        object.switch_environment(request.environment)?;
+        object.switch_environment(request)?;
         object.resume()?;
         Ok(object)
     }
@@ -106,10 +106,9 @@ impl Object {
         self.attached.contains(&name)
     }
 
-    /// Puts the environment into records of execs from now on, or leaves it out.
-    #[expect(clippy::fn_params_excessive_bools, reason = "a switch is on or off")]
-    pub(super) fn switch_environment(&mut self, wanted: bool) -> Result<(), ProbeError> {
-        let due = BTreeMap::from([(0, u64::from(wanted))]);
+    /// Puts the environment into records of execs from now on, or leaves it out, as is asked for.
+    pub(super) fn switch_environment(&mut self, request: &Request) -> Result<(), ProbeError> {
+        let due = BTreeMap::from([(0, u64::from(request.environment))]);
         let done = self.switches.replace(&mut self.ebpf, &due);
         done.map_err(ProbeError::Change)
     }

@@ -153,7 +153,7 @@ mod tests {
             ..served(Kind::Exec, &[Part::new("exec", Hook::Tracepoint("x"))])
         };
         let wanted = request(&[Kind::Exec], &[59]);
-        let needs = Needs::of(&[failing.clone()], &wanted);
+        let needs = Needs::of(std::slice::from_ref(&failing), &wanted);
         assert_ne!(needs.calls[&59] & Call::FAILURES, 0);
         let all = served(Kind::Exec, &[Part::calls(Kind::Exec)]);
         let needs = Needs::of(&[all, failing], &wanted);

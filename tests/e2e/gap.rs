@@ -12,6 +12,13 @@ use tempfile::TempDir;
 use crate::world::PATIENCE;
 
 const GAP: &str = "Monitor internal: nothing was watched";
+const RULES: &str = "
+- rule: needle
+  desc: tells that the daemon watches
+  condition: evt.type = execve and proc.exepath endswith /true
+  output: needle
+  priority: NOTICE
+";
 
 struct Runs {
     folder: TempDir,
@@ -25,7 +32,12 @@ impl Runs {
         fs::write(&config, listen)?;
         let mut command = Command::new(paths::daemon()?);
         command.args(["run", "--config"]).arg(config);
-        Daemon::start_command(command.env(STATE, self.folder.path()))
+        let policy = daemon::policy(self.folder.path(), RULES)?;
+        command.arg("--policy").arg(policy);
+        let mut daemon = Daemon::start_command(command.env(STATE, self.folder.path()))?;
+        Command::new("true").status()?;
+        daemon.wait_for("the needle", PATIENCE, |alert| is_from(alert, "needle"))?;
+        Ok(daemon)
     }
 
     fn state(&self) -> Result<String> {

@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value};
 use super::append;
 use super::limits;
 use super::switches;
-use super::value::{StdoutFormat, SyslogFormat, SyslogProtocol};
+use super::value::{StateFile, StdoutFormat, SyslogFormat, SyslogProtocol};
 use super::{Alerts, Config, Docker, JsonProperties, KEYS, Syslog};
 
 impl Config {
@@ -74,6 +74,11 @@ impl Config {
             "time_format_iso_8601" => self.time_format_iso_8601.into(),
             "hostname" => self.hostname.as_deref().map_or(Value::Null, Value::from),
             "accept_blind" => self.accept_blind.into(),
+            "state_file" => match &self.state_file {
+                StateFile::Usual => Value::Null,
+                StateFile::Path(path) => text(path),
+                StateFile::Off => "off".into(),
+            },
             "protect" => self.protect.into(),
             "reload_on_change" => self.reload_on_change.into(),
             "control.socket" => self.control.as_deref().map_or_else(|| "off".into(), text),

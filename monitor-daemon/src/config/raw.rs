@@ -13,8 +13,8 @@ use super::error::ConfigError;
 use super::limits::RawLimits;
 use super::switches::RawSwitch;
 use super::value::{
-    Bounded, ControlSocket, HostPort, Listen, MatchingName, PriorityName, RingBytes, StdoutFormat,
-    SyslogFacility, SyslogFormat, SyslogProtocol, optional, scalar,
+    Bounded, ControlSocket, HostPort, Listen, MatchingName, PriorityName, RingBytes, StateFile,
+    StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol, optional, scalar,
 };
 use super::{Alerts, Config, Docker, JsonProperties, Rings, Syslog};
 
@@ -50,6 +50,8 @@ pub(super) struct RawConfig {
     docker: RawDocker,
     rings: RawRings,
     accept_blind: bool,
+    #[serde(deserialize_with = "optional")]
+    state_file: Option<StateFile>,
     protect: bool,
     reload_on_change: Option<bool>,
     control: RawControl,
@@ -174,6 +176,7 @@ impl RawConfig {
             docker,
             rings,
             accept_blind,
+            state_file,
             protect,
             reload_on_change,
             control,
@@ -212,6 +215,7 @@ impl RawConfig {
                 bulk: rings.bulk_bytes.unwrap_or(DEFAULT_BULK),
             },
             accept_blind,
+            state_file: state_file.unwrap_or_default(),
             protect,
             reload_on_change: reload_on_change.unwrap_or(true),
             control: control.into_socket(),

@@ -234,6 +234,30 @@ impl FromStr for ControlSocket {
     }
 }
 
+/// `state_file`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum StateFile {
+    /// In the folder for such files.
+    #[default]
+    Usual,
+    /// This one.
+    Path(PathBuf),
+    /// None: gaps between runs are not told.
+    Off,
+}
+
+impl FromStr for StateFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            _ if text.starts_with('/') => Ok(Self::Path(text.into())),
+            _ => Err(format!("expected an absolute path or `off`, not `{text}`")),
+        }
+    }
+}
+
 /// `rule_matching`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MatchingName(pub(super) Matching);

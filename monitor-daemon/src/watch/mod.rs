@@ -6,10 +6,12 @@
 //! other threads behind bounded queues.
 
 mod clock;
+mod gap;
 mod guard;
 mod host;
 mod judge;
 mod judges;
+mod life;
 mod loads;
 mod losses;
 mod reload;

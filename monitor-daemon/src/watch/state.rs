@@ -9,13 +9,14 @@ use super::guard::{Guard, KIND, Suspect};
 use super::host::Host;
 use super::judge::Judge;
 use super::judges::Judges;
+use super::life::Life;
 use super::loads::Loads;
 use super::losses::{self, Losses};
 use super::reload::Swap;
 use super::services::Services;
 use super::tampering::Tampering;
 use super::waiting::{Deferred, Waiting};
-use super::{Input, clock, with};
+use super::{Input, clock, gap, with};
 use crate::config::Config;
 use crate::container::index::{self, Index};
 use crate::container::{Container, State as Metadata, Update};
@@ -54,6 +55,7 @@ pub(super) struct State {
     /// Refused attempts not told, by the last look at the counter.
     refusals_lost: u64,
     losses: Losses,
+    life: Life,
     services: Services,
     docker_up: bool,
     alerts: AlertQueue,
@@ -100,6 +102,7 @@ impl State {
             guard: Guard::default(),
             refusals_lost: 0,
             losses: Losses::default(),
+            life: Life::begin(&config.state_file),
             services,
             docker_up: false,
             alerts,
@@ -120,7 +123,19 @@ impl State {
     pub(super) fn begin(&mut self, probes: &Probes) {
         self.host.snapshot(clock::boot_ns());
         self.request_metadata();
+        self.tell_gap();
         self.publish(probes);
+    }
+
+    /// Tells for how long nothing was watched before this run.
+    fn tell_gap(&self) {
+        let Some(gap) = self.life.gap() else { return };
+        let alert = gap.alert(self.host.table.alive(), &self.hostname);
+        tracing::warn!(seconds = gap.seconds(), "{}", alert.output);
+        self.metrics.gap_seconds.set(gap.seconds());
+        self.metrics.rule(gap::RULE, alert.priority).inc();
+        // A full queue has counted the loss.
+        let _lost = self.alerts.push(alert);
     }
 
     pub(super) fn say_ready(&self) {
@@ -155,6 +170,7 @@ impl State {
         let now = clock::boot_ns();
         self.release_overdue(now);
         self.judges.expire(now);
+        self.life.alive(now);
         with(probes, |probes| self.housekeep(probes, now));
     }
 
@@ -291,6 +307,7 @@ impl State {
         if let Some(probes) = probes {
             self.publish(probes);
         }
+        self.life.end();
     }
 
     /// Handles one record; the time it carries.

@@ -34,6 +34,7 @@ mod mappings;
 mod metrics;
 mod namespaces;
 mod older;
+mod reload;
 mod reuse;
 mod robust;
 mod rotate;

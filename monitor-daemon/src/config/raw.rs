@@ -209,16 +209,22 @@ impl RawConfig {
             hostname,
             metrics,
             docker: docker.into_docker(),
-            rings: Rings {
-                lifecycle: rings.lifecycle_bytes.unwrap_or(DEFAULT_LIFECYCLE),
-                control: rings.control_bytes.unwrap_or(DEFAULT_CONTROL),
-                bulk: rings.bulk_bytes.unwrap_or(DEFAULT_BULK),
-            },
+            rings: rings.into_rings(),
             accept_blind,
             state_file: state_file.unwrap_or_default(),
             protect,
             reload_on_change: reload_on_change.unwrap_or(true),
             control: control.into_socket(),
+        }
+    }
+}
+
+impl RawRings {
+    fn into_rings(self) -> Rings {
+        Rings {
+            lifecycle: self.lifecycle_bytes.unwrap_or(DEFAULT_LIFECYCLE),
+            control: self.control_bytes.unwrap_or(DEFAULT_CONTROL),
+            bulk: self.bulk_bytes.unwrap_or(DEFAULT_BULK),
         }
     }
 }

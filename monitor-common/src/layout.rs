@@ -150,6 +150,7 @@ macro_rules! kernel_members {
             Optional SK_QUEUE "sock" ["sk_ack_backlog"];
             Optional SK_QUEUE_MAX "sock" ["sk_max_ack_backlog"];
             Optional UNIX_ADDRESS "unix_sock" ["addr"];
+            Optional UNIX_PEER "unix_sock" ["peer"];
             Optional UNIX_ADDRESS_LEN "unix_address" ["len"];
             Optional UNIX_ADDRESS_NAME "unix_address" ["name"];
             Optional SOCK_SIZE "sock" [""];

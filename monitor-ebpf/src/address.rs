@@ -1,4 +1,4 @@
-//! Where calls want to go, from the kernel's own copy of the address: the end of a call can only
+//! Where calls want to go, and whom messages come from, by the kernel's own copy of the address: the end of a call can only
 //! read it from the program's memory, which may have been changed by then.
 //!
 //! Programs at the root of the unified hierarchy of cgroups see each attempt over IP before it is
@@ -24,7 +24,7 @@ const PASS: i32 = 1;
 #[map]
 static TRIED: LruHashMap<u32, Tried> = LruHashMap::with_max_entries(4096, 0);
 
-/// An attempt.
+/// An attempt, or what came.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Tried {
@@ -74,6 +74,20 @@ pub fn tried_sendmsg4(ctx: SockAddrContext) -> i32 {
 /// A datagram with an address, IPv6.
 #[cgroup_sock_addr(sendmsg6)]
 pub fn tried_sendmsg6(ctx: SockAddrContext) -> i32 {
+    long(ctx.sock_addr);
+    PASS
+}
+
+/// The sender of a datagram, IPv4.
+#[cgroup_sock_addr(recvmsg4)]
+pub fn got_recvmsg4(ctx: SockAddrContext) -> i32 {
+    short(ctx.sock_addr);
+    PASS
+}
+
+/// The sender of a datagram, IPv6.
+#[cgroup_sock_addr(recvmsg6)]
+pub fn got_recvmsg6(ctx: SockAddrContext) -> i32 {
     long(ctx.sock_addr);
     PASS
 }
@@ -133,14 +147,18 @@ fn calling() -> Option<u32> {
             362 => Some(42),
             369 => Some(44),
             370 => Some(46),
+            371 => Some(45),
+            372 => Some(47),
             102 => Some(0),
             _ => None,
         };
     }
     match number & !X32_BIT {
-        number @ (42 | 44 | 46 | 49) => Some(number),
-        // x32 has a `sendmsg` of its own.
+        number @ (42 | 44..=47 | 49) => Some(number),
+        // x32 has these for itself.
+        517 => Some(45),
         518 => Some(46),
+        519 => Some(47),
         _ => None,
     }
 }

@@ -296,6 +296,9 @@ const ACCEPT: u8 = Operation::Accept as u8;
 const ACCEPT4: u8 = Operation::Accept4 as u8;
 const LISTEN: u8 = Operation::Listen as u8;
 const BIND: u8 = Operation::Bind as u8;
+const RECV_FROM: u8 = Operation::RecvFrom as u8;
+const RECV_MSG: u8 = Operation::RecvMsg as u8;
+const RECV_MMSG: u8 = Operation::RecvMmsg as u8;
 const CLONE: u8 = Operation::Clone as u8;
 const CLONE3: u8 = Operation::Clone3 as u8;
 
@@ -310,8 +313,9 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
         DUP | DUP2 | DUP3 => !network::has_second(call),
         FCNTL => !network::is_dup(call) || !network::has_second(call),
         SEND_TO | SEND_MSG => own() || !network::has_destination(call),
-        SEND_MMSG => {
-            network::send_many(call);
+        RECV_FROM | RECV_MSG => own() || !network::is_socket(call.file()),
+        SEND_MMSG | RECV_MMSG => {
+            network::many(call);
             true
         }
         ACCEPT | ACCEPT4 | LISTEN | BIND => own(),
@@ -339,6 +343,7 @@ fn report(record: &Record<COMMON>, entry: impl Fn() -> u64, call: &Call) -> Outc
         PTRACE => process::ptrace(record, call),
         DUP | DUP2 | DUP3 | FCNTL => network::dup(record, call),
         SEND_TO | SEND_MSG => network::send(record, call),
+        RECV_FROM | RECV_MSG => network::receive(record, call),
         ACCEPT | ACCEPT4 => serve::accept(record, call),
         LISTEN => serve::listen(record, call),
         BIND => serve::bind(record, call),

@@ -16,6 +16,7 @@ mod cgroups;
 mod command;
 mod containers;
 mod defaults;
+mod descriptors;
 mod digest;
 mod dist;
 mod dns;

@@ -78,8 +78,14 @@ pub enum Operation {
     InitModule = 28,
     /// `finit_module(fd, parameters, flags)`.
     FinitModule = 29,
+    /// `recvfrom(fd, bytes, length, flags, address, &length)`.
+    RecvFrom = 30,
+    /// `recvmsg(fd, message, flags)`.
+    RecvMsg = 31,
+    /// `recvmmsg(fd, messages, count, flags, timeout)`.
+    RecvMmsg = 32,
     /// Any other: the registers, and the strings that [`Call::strings`] names.
-    Registers = 30,
+    Registers = 33,
 }
 
 impl Operation {
@@ -107,7 +113,7 @@ pub enum Role {
     TargetBase = 3,
     /// Text that is no path: slot `Args`.
     Text = 4,
-    /// Descriptor of a file, whose path goes to slot `Resolved`.
+    /// Descriptor that the call is about: slot `Resolved`, and [`crate::call::Held`].
     File = 5,
 }
 

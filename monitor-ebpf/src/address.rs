@@ -4,21 +4,24 @@
 //! Programs at the root of the unified hierarchy of cgroups see each attempt over IP before it is
 //! made, and keep it for the end of the call.
 
-use aya_ebpf::bindings::{BPF_ANY, bpf_sock_addr, pt_regs};
+use aya_ebpf::bindings::{BPF_ANY, bpf_sock_addr};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::macros::{cgroup_sock_addr, map};
 use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::SockAddrContext;
 use monitor_common::network::Connect;
-use monitor_common::syscall::X32_BIT;
+use monitor_common::syscall::{Operation, SOCKETCALL, X32_BIT};
 
 use crate::layout::*;
 use crate::network::{AF_INET, AF_INET6};
 use crate::read::{Probed, Read, Typed, current};
-use crate::syscall::{TS_COMPAT, registers_of};
+use crate::syscall::{is_compat, is_number_of, registers_of};
 
 /// Lets the attempt go on.
 const PASS: i32 = 1;
+
+/// `sendmsg` of the x32 ABI, without [`X32_BIT`]; no call of another machine.
+const X32_SENDMSG: u32 = 518;
 
 /// What a thread tries, by its id, until its call ends. As many calls may block at once.
 #[map]
@@ -120,29 +123,26 @@ fn keep(address: [u32; 4], family: u16, port: u32) {
 #[inline(always)]
 fn calling() -> Option<u32> {
     let task = current();
-    // SAFETY: the current task is typed, and so are its registers.
-    let (compat, number) = unsafe {
-        let regs = registers_of(task);
-        let status: u32 = Typed::get(task, &TASK_STATUS);
-        let number: u64 = Probed::at(regs.cast(), core::mem::offset_of!(pt_regs, orig_rax) as u32);
-        (status & TS_COMPAT != 0, number as u32)
-    };
-    if compat {
-        return match number {
-            361 => Some(49),
-            362 => Some(42),
-            369 => Some(44),
-            370 => Some(46),
-            102 => Some(0),
-            _ => None,
-        };
+    // SAFETY: probed.
+    let number: u32 = unsafe { Probed::get(registers_of(task), &CALL_NUMBER) };
+    let compat = is_compat(task);
+    if compat && number == SOCKETCALL {
+        return Some(0);
     }
-    match number & !X32_BIT {
-        number @ (42 | 44 | 46 | 49) => Some(number),
-        // x32 has a `sendmsg` of its own.
-        518 => Some(46),
-        _ => None,
+    let number = number & !X32_BIT;
+    let attempts = [
+        Operation::Connect,
+        Operation::SendTo,
+        Operation::SendMsg,
+        Operation::Bind,
+    ];
+    for operation in attempts {
+        if is_number_of(operation, number, compat) {
+            return Some(operation.call().number);
+        }
     }
+    // x32 has a `sendmsg` of its own.
+    (number == X32_SENDMSG && !compat).then_some(Operation::SendMsg.call().number)
 }
 
 #[inline(always)]

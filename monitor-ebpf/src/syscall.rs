@@ -253,7 +253,11 @@ impl Call {
 /// Whether a call has this number, in the ABI for 32-bit programs or in the machine's own.
 #[inline(always)]
 pub fn is_number_of(operation: Operation, number: u32, compat: bool) -> bool {
-    let numbers = if compat { &COMPAT_NUMBERS } else { &OWN_NUMBERS };
+    let numbers = if compat {
+        &COMPAT_NUMBERS
+    } else {
+        &OWN_NUMBERS
+    };
     let known = numbers.get(operation as usize - 1);
     known.is_some_and(|known| known.load() == number)
 }

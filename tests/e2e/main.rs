@@ -23,6 +23,7 @@ mod dns;
 mod fields;
 mod first;
 mod flood;
+mod gap;
 mod guard;
 mod guest;
 mod host;

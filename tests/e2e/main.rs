@@ -11,6 +11,7 @@
 )]
 
 mod actions;
+mod arm;
 mod calls;
 mod cgroups;
 mod command;

@@ -394,6 +394,9 @@ fn refusal(error: &ProgramError) -> String {
                 (None, _) => format!("refused by this kernel: {io_error}"),
             }
         }
+        ProgramError::SyscallError(error) => {
+            format!("refused by this kernel: {}: {}", error.call, error.io_error)
+        }
         ProgramError::Btf(error) => format!("not in this kernel: {error}"),
         other => other.to_string(),
     }

@@ -32,9 +32,14 @@ fn finished(ctx: &FExitContext, operation: Operation, compat: bool, results: Res
     } else {
         ctx.arg(0)
     };
-    let compat = compat || COMPAT_SHARES_FUNCTIONS.load() != 0 && is_compat(current());
     // SAFETY: arguments of the hook are typed, and so are the task's registers.
     let mut call = unsafe { read_call(regs, row.number, ret, compat) };
+    if !compat && COMPAT_SHARES_FUNCTIONS.load() != 0 && is_compat(current()) {
+        call.flags |= Flags::COMPAT;
+        for argument in &mut call.args {
+            *argument &= 0xffff_ffff;
+        }
+    }
     call.flags |= Flags::OBJECT_TIER;
     dispatch::<Probed>(|| row.entry(), &mut call)
 }

@@ -7,7 +7,7 @@ use monitor_common::syscall::Call;
 use super::btf::Btf;
 use super::layout::Layout;
 use super::object::Object;
-use super::provider::{Hook, Part, Provider, Tier};
+use super::provider::{Hook, Part, Provider, Tier, own_function};
 use super::served::{Served, URING_PROGRAMS};
 use super::table::{failures, providers};
 use super::{Coverage, Request, Tiers};
@@ -132,7 +132,8 @@ impl Chooser<'_> {
     fn attach(&self, object: &mut Object, part: &Part) -> Result<(), String> {
         match part.hook {
             Hook::Entry(function, expected) | Hook::Exit(function, expected) => {
-                let found = self.parameters(function)?;
+                let function = own_function(function);
+                let found = self.parameters(&function)?;
                 if !found.starts_with(expected) {
                     return Err(format!(
                         "`{function}` has the parameters ({})",

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use aya::EbpfError;
 use monitor_common::Kind;
 use monitor_common::loss::{LOSS_STRIDE, LossReason};
-use monitor_common::syscall::{self, CALLS, Call};
+use monitor_common::syscall::{self, CALLS, Call, Machine};
 
 pub use btf::BtfError;
 pub use change::Wish;
@@ -164,6 +164,9 @@ impl Request {
 
     /// Whether a part of a provider of a wanted kind is of use.
     fn wants_part(&self, part: &Part) -> bool {
+        if !part.exists_on(Machine::OWN) {
+            return false;
+        }
         if let Hook::Uring(kind) | Hook::UringFailures(kind) = part.hook {
             return self.rows(kind).any(|call| call.uring().count() > 0);
         }

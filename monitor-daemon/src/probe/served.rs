@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use monitor_common::Kind;
-use monitor_common::syscall::Call;
+use monitor_common::syscall::{Call, Machine};
 
 use super::Request;
 use super::provider::{Hook, Part};
@@ -82,7 +82,7 @@ impl Needs {
 
     fn serve(&mut self, calls: impl Iterator<Item = Call>, bits: u64) {
         for call in calls {
-            for index in call.indices() {
+            for index in call.indices(Machine::OWN) {
                 let entry = self.calls.entry(index).or_insert(call.entry() | bits);
                 // Where all are served, so are those that fail.
                 if bits == 0 && *entry & Call::FAILURES != 0 {

@@ -70,6 +70,9 @@ pub(super) const CASES: &[Case] = &[
         act: "cp $R/rules.yaml $D/all.yaml
               awk '/^- / { keep = $2 == \"macro:\" || $3 == \"evade-fence\" || $3 == \"reload\" } keep' \
                   $D/all.yaml >$D/few.yaml
+              printf '%s\\n' '- rule: more' '  desc: d' '  output: o' '  priority: NOTICE' \
+                  '  condition: evt.type in (connect, symlinkat, dup3) and proc.name = nobody' \
+                  >>$D/all.yaml
               reloads() {
                   for round in $(seq $((NEEDLES / 100 + 2))); do for set in few all; do
                       cp $D/$set.yaml $D/next; mv $D/next $R/rules.yaml

@@ -110,7 +110,8 @@ impl Chooser<'_> {
                 return self.request.rows(kind).any(|call| call.uring().count() > 0);
             }
             let call = part.call.map(|operation| operation.call().number);
-            call.is_none_or(|number| self.request.wants(number))
+            let mut calls = part.only.iter().copied().chain(call).peekable();
+            calls.peek().is_none() || calls.any(|number| self.request.wants(number))
         };
         for part in provider.parts.iter().filter(wanted) {
             match (self.attach(object, part), part.spare) {

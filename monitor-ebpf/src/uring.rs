@@ -124,6 +124,8 @@ fn submitted(request: &Request, entry: impl Fn() -> u64) -> Outcome {
         if request.has_names() {
             let names = memory.cast::<Names>();
             request.names(names);
+            // What another operation left that nobody told of.
+            name::forget(key);
             // Failures are never silent.
             let silent = request.skips() && entry() & FAILURES == 0;
             if silent || URING_NAMES.insert(key, &*names, 0).is_err() {

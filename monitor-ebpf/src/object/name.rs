@@ -72,8 +72,9 @@ pub fn chmod_name(ctx: FEntryContext) -> i32 {
     one(Kind::Mode, Through::Calls, at(ctx.arg(0)))
 }
 
-/// `security_path_chown(const struct path *path, kuid_t uid, kgid_t gid)`
-#[fentry(function = "security_path_chown")]
+/// `chown_common(const struct path *path, uid_t user, gid_t group)`. Before 6.1 no program takes
+/// structs by value, which the ids of `security_path_chown` are.
+#[fentry(function = "chown_common")]
 pub fn chown_name(ctx: FEntryContext) -> i32 {
     one(Kind::Call, Through::Calls, at(ctx.arg(0)))
 }

@@ -104,10 +104,9 @@ pub(super) const CALLS: &[Provider] = &[
         parts: &[
             Part::calls(Kind::Call),
             Part::uring(Kind::Call),
-            // Before 6.1 no program takes structs by value, which the ids are.
             Part::names(
                 "chown_name",
-                "security_path_chown",
+                "chown_common",
                 &["path"],
                 &[92, 93, 94, 260],
             )

@@ -6,6 +6,7 @@ use monitor_common::syscall::{Role, argument};
 
 use crate::emit::Outcome;
 use crate::file::{self, AT_FDCWD};
+use crate::held::{self, Naming};
 use crate::name::{self, Which};
 use crate::read::Pointer;
 use crate::record::Record;
@@ -25,6 +26,8 @@ pub fn report(
 ) -> Outcome {
     let body = record.body::<Registers>();
     // SAFETY: memory of the record.
+    let held = unsafe { &raw mut (*body).held };
+    // SAFETY: memory of the record.
     unsafe {
         (*body).ret = call.ret;
         (*body).args = call.args;
@@ -33,6 +36,7 @@ pub fn report(
         }
         (*body).syscall = call.number;
         (*body).reserved = 0;
+        held::none(held);
     }
     let value = |role| {
         let index = argument(strings(), role)?;
@@ -52,15 +56,19 @@ pub fn report(
     };
     let directory = |role| value(role).map_or(AT_FDCWD, |descriptor| descriptor as i32);
     // What a descriptor stands for may have changed meanwhile.
-    let noted = name::fill(record, Slot::Resolved, owner, Which::Main);
-    if let Some(descriptor) = value(Role::File)
-        && !noted
-    {
-        if call.is_uring() {
-            file::resolved(record, call.file());
+    let naming = if name::fill(record, Slot::Resolved, owner, Which::Main) {
+        Naming::Done
+    } else {
+        Naming::Wanted
+    };
+    if let Some(descriptor) = value(Role::File) {
+        let file = if call.is_uring() {
+            call.file()
         } else {
-            file::base(record, Slot::Resolved, 0, descriptor as i32);
-        }
+            file::of_descriptor(descriptor as i32)
+        };
+        // SAFETY: memory of the record.
+        unsafe { held::held(record, held, descriptor as i32, file, naming) };
     }
     if let Some(path) = value(Role::Path) {
         let directory = directory(Role::PathBase);

@@ -11,17 +11,20 @@
 )]
 
 mod actions;
+mod arm;
 mod calls;
 mod cgroups;
 mod command;
 mod containers;
 mod defaults;
+mod descriptors;
 mod digest;
 mod dist;
 mod dns;
 mod fields;
 mod first;
 mod flood;
+mod gap;
 mod guard;
 mod guest;
 mod host;

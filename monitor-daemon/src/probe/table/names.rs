@@ -104,13 +104,7 @@ pub(super) const CALLS: &[Provider] = &[
         parts: &[
             Part::calls(Kind::Call),
             Part::uring(Kind::Call),
-            Part::names(
-                "chown_name",
-                "chown_common",
-                &["path"],
-                &[92, 93, 94, 260],
-            )
-            .spare(OWNERS),
+            Part::names("chown_name", "chown_common", &["path"], &[92, 93, 94, 260]).spare(OWNERS),
             Part::names(
                 "truncate_name",
                 "security_path_truncate",

@@ -34,6 +34,7 @@ mod kinds;
 mod loss;
 mod mappings;
 mod metrics;
+mod names;
 mod namespaces;
 mod older;
 mod reload;

@@ -108,6 +108,8 @@ pub enum Body {
     Dns(Dns),
     /// Memory that can be run, or that is a file's and can be written.
     Memory(Registers),
+    /// An open file that came from another process.
+    Receive(Open),
 }
 
 /// A record whose lengths were checked.
@@ -237,6 +239,7 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Control => body(Body::Control, rest, found)?,
         Kind::Dns => body(Body::Dns, rest, found)?,
         Kind::Memory => body(Body::Memory, rest, found)?,
+        Kind::Receive => body(Body::Receive, rest, found)?,
     })
 }
 

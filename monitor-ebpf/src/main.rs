@@ -24,6 +24,7 @@ mod network;
 mod object;
 mod process;
 mod read;
+mod receive;
 mod record;
 mod scratch;
 mod serve;
@@ -36,7 +37,7 @@ use aya_ebpf::Global;
 
 /// Present only in objects built for this layout of records; the loader insists on it.
 #[unsafe(no_mangle)]
-static MONITOR_ABI_4: Global<u32> = Global::new(monitor_common::ABI_VERSION);
+static MONITOR_ABI_5: Global<u32> = Global::new(monitor_common::ABI_VERSION);
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]

@@ -130,6 +130,13 @@ impl Call {
     /// A bit of [`Call::entry`]: only what fails is recorded.
     pub const FAILURES: u64 = 1 << 63;
 
+    /// A bit of [`Call::entry`]: open files may come by it.
+    pub const RECEIVES: u64 = 1 << 62;
+
+    /// The calls by which open files come, by x86-64 numbers: `recvmsg`, `recvmmsg` and
+    /// `pidfd_getfd`.
+    pub const RECEIVING: [u32; 3] = [47, 299, 438];
+
     /// Where it stands in the array of operations.
     pub fn indices(&self) -> impl Iterator<Item = u32> {
         let i386 = [Some(self.i386), abi::i386_older(self.number)];
@@ -195,6 +202,10 @@ mod tests {
         let arguments = roles.map(|role| argument(strings, role));
         assert_eq!(arguments, [Some(3), Some(2), Some(1), Some(0)]);
         assert_eq!(argument(strings, Role::Text), None);
-        assert!(CALLS.iter().all(|call| call.entry() & Call::FAILURES == 0));
+        assert!(
+            CALLS
+                .iter()
+                .all(|call| call.entry() & (Call::FAILURES | Call::RECEIVES) == 0)
+        );
     }
 }

@@ -135,7 +135,10 @@ impl Chooser<'_> {
     /// Takes a provider out of the kernel, but for the program that serves other kinds too.
     pub(super) fn stop(object: &mut Object, provider: &Provider) {
         for part in provider.parts {
-            if !matches!(part.hook, Hook::Calls(_) | Hook::Failures(_)) {
+            if !matches!(
+                part.hook,
+                Hook::Calls(_) | Hook::Failures(_) | Hook::Received
+            ) {
                 object.detach(part.program);
             }
         }
@@ -163,13 +166,18 @@ impl Chooser<'_> {
             Hook::UringFailures(kind) => {
                 return self.attach_uring(object, kind, Call::FAILURES);
             }
-            Hook::Tracepoint(_) | Hook::Calls(_) | Hook::Failures(_) | Hook::Cgroup(_) => {}
+            Hook::Tracepoint(_)
+            | Hook::Calls(_)
+            | Hook::Failures(_)
+            | Hook::Received
+            | Hook::Cgroup(_) => {}
         }
         object.attach(part.program, part.hook)?;
         match part.hook {
             Hook::Calls(kind) => object.serve(self.request.rows(kind), 0),
             // Where all are served, so are those that fail.
             Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
+            Hook::Received => object.serve_received(),
             _ => Ok(()),
         }
     }

@@ -50,6 +50,8 @@ pub(super) enum Hook {
     Calls(Kind),
     /// The same, for calls that fail only.
     Failures(Kind),
+    /// Calls by which open files come, in the same program.
+    Received,
     /// Operations of `io_uring` that make records of this kind, in the two programs for all.
     Uring(Kind),
     /// The same, for what the object tier does not see of them.
@@ -109,6 +111,10 @@ impl Part {
         Self::new("sys_exit", Hook::Failures(kind))
     }
 
+    pub(super) const fn received() -> Self {
+        Self::new("sys_exit", Hook::Received)
+    }
+
     /// Operations of `io_uring`, where the kernel shows them.
     pub(super) const fn uring(kind: Kind) -> Self {
         Self::new("uring_complete", Hook::Uring(kind)).spare(URING)
@@ -123,7 +129,11 @@ impl Part {
     pub(super) const fn is_shared(&self) -> bool {
         matches!(
             self.hook,
-            Hook::Calls(_) | Hook::Failures(_) | Hook::Uring(_) | Hook::UringFailures(_)
+            Hook::Calls(_)
+                | Hook::Failures(_)
+                | Hook::Received
+                | Hook::Uring(_)
+                | Hook::UringFailures(_)
         )
     }
 
@@ -141,7 +151,7 @@ impl Part {
             Hook::Entry(function, _) => format!("fentry/{function}"),
             Hook::Exit(function, _) | Hook::ExitAnywhere(function) => format!("fexit/{function}"),
             Hook::Cgroup(name) => name.to_owned(),
-            Hook::Calls(_) | Hook::Failures(_) => "tp_btf/sys_exit".to_owned(),
+            Hook::Calls(_) | Hook::Failures(_) | Hook::Received => "tp_btf/sys_exit".to_owned(),
             Hook::Uring(_) | Hook::UringFailures(_) => "tp_btf/io_uring_complete".to_owned(),
         }
     }

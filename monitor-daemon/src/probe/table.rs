@@ -73,6 +73,7 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::Control => CONTROLS,
         Kind::Dns => DNS,
         Kind::Memory => MEMORIES,
+        Kind::Receive => RECEIVES,
     }
 }
 
@@ -526,6 +527,44 @@ const MEMORIES: &[Provider] = &[at_exit(
         "32-bit programs that use the oldest form of mmap, call number 90",
     ],
 )];
+
+const REPLACED: &str = "files that the supervisor of a seccomp filter puts in the place of others";
+const TAKEN: &[&str] = &["file", "ufd", "o_flags"];
+const RECEIVES: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[Part::new("receive_done", Hook::Exit("receive_fd", TAKEN))],
+        blind: &[REPLACED],
+    },
+    // Up to 6.7.
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[Part::new("receive_done", Hook::Exit("__receive_fd", TAKEN))],
+        blind: &[REPLACED],
+    },
+    // 5.10.
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[Part::new(
+            "receive_done_at",
+            Hook::Exit("__receive_fd", &["fd", "file", "ufd", "o_flags"]),
+        )],
+        blind: &["files that pidfd_getfd(2) takes"],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: SOCKET_NEEDS,
+        parts: &[Part::received()],
+        blind: &[
+            "files that come by io_uring, or from the supervisor of a seccomp filter",
+            "the descriptors in a message are read from the program's memory after the call, when \
+             they may have been changed",
+        ],
+    },
+];
 
 /// What registers tell is the same in both tiers, so there is one provider, at the end of calls.
 const fn at_exit(

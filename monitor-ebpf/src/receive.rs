@@ -26,7 +26,7 @@ const FILES_MAX: u32 = 253;
 /// time (`scm_recv_unix` of `net/core/scm.c`).
 const HEADERS_MAX: u32 = 6;
 /// `SOL_SOCKET` and `SCM_RIGHTS`, of a `struct cmsghdr`.
-const RIGHTS: [u32; 2] = [1, 1];
+const RIGHTS: u64 = 1 << 32 | 1;
 
 /// The files that a call took, at its end: a record each.
 #[inline(always)]
@@ -43,22 +43,24 @@ pub fn look(call: &Call) {
     if !is_socket(socket) || family_of(socket) != AF_UNIX {
         return;
     }
-    if call.number != SYS_RECVMMSG {
-        received_message(call.args[1], flags);
-        return;
-    }
-    // `struct mmsghdr`: a `struct msghdr`, then how much came.
-    let size = if call.flags & Flags::COMPAT == 0 {
-        64
+    let wide = call.flags & Flags::COMPAT == 0;
+    let count = if call.number == SYS_RECVMMSG {
+        call.ret
     } else {
-        32
+        1
     };
     let mut index = 0;
     while index < MESSAGES_MAX {
-        if i64::from(index) >= call.ret {
+        if i64::from(index) >= count {
             break;
         }
-        received_message(call.args[1].wrapping_add(u64::from(index) * size), flags);
+        // `struct mmsghdr`: a `struct msghdr`, then how much came.
+        let at = |size| call.args[1].wrapping_add(u64::from(index) * size);
+        if wide {
+            received_message(at(64), flags);
+        } else {
+            received_message32(at(32), flags);
+        }
         index += 1;
     }
 }
@@ -68,44 +70,44 @@ pub fn look(call: &Call) {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn received_message(message: u64, flags: u64) -> u32 {
-    let wide = flags as u16 & Flags::COMPAT == 0;
-    let word = if wide { 8 } else { 4 };
-    let at = if wide { 32 } else { 16 };
-    let mut header = user(message.wrapping_add(at), word);
-    let end = header.wrapping_add(user(message.wrapping_add(at + word), word));
+    files::<8>(message, flags)
+}
+
+/// The same of a 32-bit program.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn received_message32(message: u64, flags: u64) -> u32 {
+    files::<4>(message, flags)
+}
+
+/// `WORD` is the size of a pointer there.
+#[inline(always)]
+fn files<const WORD: u64>(message: u64, flags: u64) -> u32 {
+    // Name, vector of bytes, each with its length, then this.
+    let control = message.wrapping_add(4 * WORD);
+    let mut header = user(control, WORD);
+    let end = header.wrapping_add(user(control.wrapping_add(WORD), WORD));
     let mut count = 0;
     while count < HEADERS_MAX {
         count += 1;
         // `struct cmsghdr`: its length with itself, a word, then level and type.
-        let data = header.wrapping_add(word + 8);
-        let len = user(header, word);
-        if data > end || len < word + 8 || len > end.wrapping_sub(header) {
+        let len = user(header, WORD);
+        if len < WORD + 8 || len > end.wrapping_sub(header) || header >= end {
             break;
         }
-        let kind = [
-            user(header.wrapping_add(word), 4) as u32,
-            user(header.wrapping_add(word + 4), 4) as u32,
-        ];
-        if kind == RIGHTS {
-            received_files(data, (len - word - 8) / 4, flags);
+        let mut data = header.wrapping_add(WORD + 8);
+        if user(header.wrapping_add(WORD), 8) == RIGHTS {
+            let mut files = 0;
+            while files < FILES_MAX {
+                files += 1;
+                if data.wrapping_add(4) > header.wrapping_add(len) {
+                    break;
+                }
+                received_one(user(data, 4) as u32, flags);
+                data = data.wrapping_add(4);
+            }
         }
-        header = header.wrapping_add((len + word - 1) & !(word - 1));
-    }
-    0
-}
-
-/// The files whose descriptors stand in a row in the program's memory.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn received_files(descriptors: u64, count: u64, flags: u64) -> u32 {
-    let mut index = 0;
-    while index < FILES_MAX {
-        if u64::from(index) >= count {
-            break;
-        }
-        let fd = user(descriptors.wrapping_add(4 * u64::from(index)), 4);
-        received_one(fd as u32, flags);
-        index += 1;
+        header = header.wrapping_add((len + WORD - 1) & !(WORD - 1));
     }
     0
 }
@@ -142,9 +144,10 @@ pub fn received<R: Read>(record: &Record<COMMON>, ret: i64, file: Pointer) -> Ou
     record.emit(Kind::Receive)
 }
 
-/// A number of 4 or 8 bytes in the program's memory; 0 where there is none.
-#[inline(always)]
-fn user(at: u64, bytes: u64) -> u64 {
+/// A number of 4 or 8 bytes in the program's memory; 0 where there is none. With a frame of its own,
+/// for those of its callers and of what walks a path are together no more than the kernel allows.
+#[inline(never)]
+extern "C" fn user(at: u64, bytes: u64) -> u64 {
     let mut word = MaybeUninit::<u64>::zeroed();
     let size = if bytes == 8 { 8 } else { 4 };
     // SAFETY: the helper fills the bytes or fails, and then sets them to 0; all were set before.

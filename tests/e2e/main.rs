@@ -34,6 +34,7 @@ mod mappings;
 mod metrics;
 mod namespaces;
 mod older;
+mod protect;
 mod reuse;
 mod robust;
 mod rotate;

@@ -9,7 +9,11 @@ use monitor_common::syscall::Operation;
 use super::provider::{Hook, Part, Provider, Tier};
 
 const URING_LATE: &str = "io_uring: requests that ask for no completion are told as successes \
-                          when they are handed in, others when the program's ring has the result";
+                          when they are handed in, others when the program's ring has the result; \
+                          not what ends when that ring is full (some kernels do not show it) or \
+                          when the process is gone";
+const URING_SEND32: &str = "io_uring: the address of a 32-bit program's sendmsg, where the kernel \
+                            reads it only when it sends (6.1)";
 const URING_OTHERS: &str = "operations of io_uring but ftruncate, setxattr and fsetxattr";
 const URING_AGAIN: &str = "io_uring: accepts that go on for many connections, until they end";
 const RACE: &str = "the passed path is read from the program's memory after the call, when it may \
@@ -410,7 +414,13 @@ const SENDS: &[Provider] = &[
             SENT4,
             SENT6,
         ],
-        blind: &[URING_LATE, CONNECTED, DESTINATIONS, SOCKETCALL],
+        blind: &[
+            URING_LATE,
+            URING_SEND32,
+            CONNECTED,
+            DESTINATIONS,
+            SOCKETCALL,
+        ],
     },
     Provider {
         tier: Tier::Syscall,
@@ -421,7 +431,7 @@ const SENDS: &[Provider] = &[
             SENT4,
             SENT6,
         ],
-        blind: &[URING_LATE, CONNECTED, DESTINATIONS, PACKED],
+        blind: &[URING_LATE, URING_SEND32, CONNECTED, DESTINATIONS, PACKED],
     },
 ];
 

@@ -83,7 +83,7 @@ pub enum Kind {
     Memory = 35,
     /// An open file came from another process (`SCM_RIGHTS`, `pidfd_getfd`, seccomp): body
     /// [`crate::file::Open`], without passed flags and mode; slot `Resolved`.
-    Receive = 38,
+    Passed = 38,
 }
 
 impl Kind {
@@ -119,7 +119,7 @@ impl Kind {
         Self::Control,
         Self::Dns,
         Self::Memory,
-        Self::Receive,
+        Self::Passed,
     ];
 
     /// The kind with this number.
@@ -160,7 +160,7 @@ impl Kind {
             Self::Control => "control",
             Self::Dns => "dns",
             Self::Memory => "memory",
-            Self::Receive => "receive",
+            Self::Passed => "passed",
         }
     }
 }

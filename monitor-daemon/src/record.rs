@@ -109,7 +109,7 @@ pub enum Body {
     /// Memory that can be run, or that is a file's and can be written.
     Memory(Registers),
     /// An open file that came from another process.
-    Receive(Open),
+    Passed(Open),
 }
 
 /// A record whose lengths were checked.
@@ -239,7 +239,7 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Control => body(Body::Control, rest, found)?,
         Kind::Dns => body(Body::Dns, rest, found)?,
         Kind::Memory => body(Body::Memory, rest, found)?,
-        Kind::Receive => body(Body::Receive, rest, found)?,
+        Kind::Passed => body(Body::Passed, rest, found)?,
     })
 }
 

@@ -18,7 +18,7 @@ use crate::memory;
 use crate::network;
 use crate::process;
 use crate::read::{Pointer, Probed, Read, Typed, current};
-use crate::receive;
+use crate::passed;
 use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
 use crate::serve;
@@ -98,8 +98,8 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     if socketcall {
         unpack(&mut call);
     }
-    if entry() & syscall::Call::RECEIVES != 0 {
-        receive::look(&call);
+    if entry() & syscall::Call::PASSES != 0 {
+        passed::look(&call);
         // It may be there for nothing else.
         if entry() as u8 == 0 {
             return 0;

@@ -131,11 +131,11 @@ impl Call {
     pub const FAILURES: u64 = 1 << 63;
 
     /// A bit of [`Call::entry`]: open files may come by it.
-    pub const RECEIVES: u64 = 1 << 62;
+    pub const PASSES: u64 = 1 << 62;
 
     /// The calls by which open files come, by x86-64 numbers: `recvmsg`, `recvmmsg` and
     /// `pidfd_getfd`.
-    pub const RECEIVING: [u32; 3] = [47, 299, 438];
+    pub const PASSING: [u32; 3] = [47, 299, 438];
 
     /// Where it stands in the array of operations.
     pub fn indices(&self) -> impl Iterator<Item = u32> {
@@ -205,7 +205,7 @@ mod tests {
         assert!(
             CALLS
                 .iter()
-                .all(|call| call.entry() & (Call::FAILURES | Call::RECEIVES) == 0)
+                .all(|call| call.entry() & (Call::FAILURES | Call::PASSES) == 0)
         );
     }
 }

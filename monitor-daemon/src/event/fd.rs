@@ -39,7 +39,7 @@ pub(super) struct Tuple {
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     match event.record.kind() {
         Kind::Open
-        | Kind::Receive
+        | Kind::Passed
         | Kind::Connect
         | Kind::Socket
         | Kind::Dup
@@ -91,7 +91,7 @@ pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
     match event.record.body() {
         Body::Open(body) if body.flags & O_DIRECTORY != 0 && body.ret >= 0 => Some('d'),
         Body::Open(_) => Some('f'),
-        Body::Receive(body) => received_typechar(body.inode_mode),
+        Body::Passed(body) => passed_typechar(body.inode_mode),
         Body::Socket(body) if body.ret >= 0 => Some(socket_typechar(body.domain as u16)),
         Body::Module(_) | Body::Memory(_) => used_file(event).map(|_| 'f'),
         _ => Some(socket_typechar(family(event.connection()?))),
@@ -101,7 +101,7 @@ pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
 /// `fd.name`.
 pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>> {
     match event.record.body() {
-        Body::Open(_) | Body::Receive(_) => Some(Cow::Borrowed(event.paths.main(view))),
+        Body::Open(_) | Body::Passed(_) => Some(Cow::Borrowed(event.paths.main(view))),
         Body::Connect(body) if is_unix(body) => {
             Some(Cow::Borrowed(event.record.string(Slot::Passed)))
         }
@@ -218,7 +218,7 @@ pub(super) const fn device(kernel: u32) -> u32 {
 fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     Some(match field.field {
         Field::FdNum => Value::Signed(match event.record.body() {
-            Body::Open(body) | Body::Receive(body) => body.ret.max(-1),
+            Body::Open(body) | Body::Passed(body) => body.ret.max(-1),
             Body::Socket(body) => body.ret.max(-1),
             Body::Module(body) if body.syscall == number::FINIT_MODULE => {
                 i64::from(body.args[0] as i32)
@@ -266,7 +266,7 @@ fn file<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<
             _ => None,
         };
     }
-    let (Body::Open(body) | Body::Receive(body)) = event.record.body() else {
+    let (Body::Open(body) | Body::Passed(body)) = event.record.body() else {
         return None;
     };
     let opened = || (body.ret >= 0).then_some(());
@@ -473,7 +473,7 @@ const fn socket_typechar(family: u16) -> char {
 }
 
 /// Of a file that came from another process; which socket it is is not known.
-const fn received_typechar(mode: u32) -> Option<char> {
+const fn passed_typechar(mode: u32) -> Option<char> {
     const S_IFMT: u32 = 0o170_000;
     match mode & S_IFMT {
         0o040_000 => Some('d'),

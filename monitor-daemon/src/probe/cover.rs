@@ -135,10 +135,7 @@ impl Chooser<'_> {
     /// Takes a provider out of the kernel, but for the program that serves other kinds too.
     pub(super) fn stop(object: &mut Object, provider: &Provider) {
         for part in provider.parts {
-            if !matches!(
-                part.hook,
-                Hook::Calls(_) | Hook::Failures(_) | Hook::Received
-            ) {
+            if !matches!(part.hook, Hook::Calls(_) | Hook::Failures(_) | Hook::Passed) {
                 object.detach(part.program);
             }
         }
@@ -169,7 +166,7 @@ impl Chooser<'_> {
             Hook::Tracepoint(_)
             | Hook::Calls(_)
             | Hook::Failures(_)
-            | Hook::Received
+            | Hook::Passed
             | Hook::Cgroup(_) => {}
         }
         object.attach(part.program, part.hook)?;
@@ -177,7 +174,7 @@ impl Chooser<'_> {
             Hook::Calls(kind) => object.serve(self.request.rows(kind), 0),
             // Where all are served, so are those that fail.
             Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
-            Hook::Received => object.serve_received(),
+            Hook::Passed => object.serve_passed(),
             _ => Ok(()),
         }
     }

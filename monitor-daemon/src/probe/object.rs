@@ -192,7 +192,7 @@ impl Object {
                 // served for its failures may come to be served for all.
                 let served = known as u8 != 0;
                 if !served || bits == 0 && known & Call::FAILURES != 0 {
-                    let entry = call.entry() | bits | known & Call::RECEIVES;
+                    let entry = call.entry() | bits | known & Call::PASSES;
                     self.calls.set(&mut self.ebpf, index, entry)?;
                 }
             }
@@ -201,11 +201,11 @@ impl Object {
     }
 
     /// Turns the look for open files on at the end of the calls by which they come.
-    pub(super) fn serve_received(&mut self) -> Result<(), String> {
-        for call in Call::RECEIVING.into_iter().filter_map(syscall::call) {
+    pub(super) fn serve_passed(&mut self) -> Result<(), String> {
+        for call in Call::PASSING.into_iter().filter_map(syscall::call) {
             for index in call.indices() {
                 let number = u64::from(call.number) << 16;
-                let entry = self.calls.due(index) | number | Call::RECEIVES;
+                let entry = self.calls.due(index) | number | Call::PASSES;
                 self.calls.set(&mut self.ebpf, index, entry)?;
             }
         }
@@ -315,7 +315,7 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
             program.load(name, btf)?;
             program.attach()?;
         }
-        (Program::BtfTracePoint(program), Hook::Calls(_) | Hook::Failures(_) | Hook::Received) => {
+        (Program::BtfTracePoint(program), Hook::Calls(_) | Hook::Failures(_) | Hook::Passed) => {
             program.load("sys_exit", btf)?;
             program.attach()?;
         }

@@ -51,7 +51,7 @@ pub(super) enum Hook {
     /// The same, for calls that fail only.
     Failures(Kind),
     /// Calls by which open files come, in the same program.
-    Received,
+    Passed,
     /// Operations of `io_uring` that make records of this kind, in the two programs for all.
     Uring(Kind),
     /// The same, for what the object tier does not see of them.
@@ -111,8 +111,8 @@ impl Part {
         Self::new("sys_exit", Hook::Failures(kind))
     }
 
-    pub(super) const fn received() -> Self {
-        Self::new("sys_exit", Hook::Received)
+    pub(super) const fn passed() -> Self {
+        Self::new("sys_exit", Hook::Passed)
     }
 
     /// Operations of `io_uring`, where the kernel shows them.
@@ -131,7 +131,7 @@ impl Part {
             self.hook,
             Hook::Calls(_)
                 | Hook::Failures(_)
-                | Hook::Received
+                | Hook::Passed
                 | Hook::Uring(_)
                 | Hook::UringFailures(_)
         )
@@ -151,7 +151,7 @@ impl Part {
             Hook::Entry(function, _) => format!("fentry/{function}"),
             Hook::Exit(function, _) | Hook::ExitAnywhere(function) => format!("fexit/{function}"),
             Hook::Cgroup(name) => name.to_owned(),
-            Hook::Calls(_) | Hook::Failures(_) | Hook::Received => "tp_btf/sys_exit".to_owned(),
+            Hook::Calls(_) | Hook::Failures(_) | Hook::Passed => "tp_btf/sys_exit".to_owned(),
             Hook::Uring(_) | Hook::UringFailures(_) => "tp_btf/io_uring_complete".to_owned(),
         }
     }

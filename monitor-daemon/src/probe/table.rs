@@ -77,7 +77,7 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::Control => CONTROLS,
         Kind::Dns => DNS,
         Kind::Memory => MEMORIES,
-        Kind::Receive => RECEIVES,
+        Kind::Passed => PASSED_FILES,
     }
 }
 
@@ -540,18 +540,18 @@ const MEMORIES: &[Provider] = &[at_exit(
 
 const REPLACED: &str = "files that the supervisor of a seccomp filter puts in the place of others";
 const TAKEN: &[&str] = &["file", "ufd", "o_flags"];
-const RECEIVES: &[Provider] = &[
+const PASSED_FILES: &[Provider] = &[
     Provider {
         tier: Tier::Object,
         needs: FILE_NEEDS,
-        parts: &[Part::new("receive_done", Hook::Exit("receive_fd", TAKEN))],
+        parts: &[Part::new("passed_done", Hook::Exit("receive_fd", TAKEN))],
         blind: &[REPLACED],
     },
     // Up to 6.7.
     Provider {
         tier: Tier::Object,
         needs: FILE_NEEDS,
-        parts: &[Part::new("receive_done", Hook::Exit("__receive_fd", TAKEN))],
+        parts: &[Part::new("passed_done", Hook::Exit("__receive_fd", TAKEN))],
         blind: &[REPLACED],
     },
     // 5.10.
@@ -559,7 +559,7 @@ const RECEIVES: &[Provider] = &[
         tier: Tier::Object,
         needs: FILE_NEEDS,
         parts: &[Part::new(
-            "receive_done_at",
+            "passed_done_at",
             Hook::Exit("__receive_fd", &["fd", "file", "ufd", "o_flags"]),
         )],
         blind: &["files that pidfd_getfd(2) takes"],
@@ -567,7 +567,7 @@ const RECEIVES: &[Provider] = &[
     Provider {
         tier: Tier::Syscall,
         needs: SOCKET_NEEDS,
-        parts: &[Part::received()],
+        parts: &[Part::passed()],
         blind: &[
             "files that come by io_uring, or from the supervisor of a seccomp filter",
             "the descriptors in a message are read from the program's memory after the call, when \

@@ -69,7 +69,7 @@ pub const ACTS: &[Act] = &[
     act("mkdir", Kind::Mkdir, &[83, 258], mkdir),
     act("mode", Kind::Mode, &[90, 268], mode),
     act("memfd", Kind::Memfd, &[319], memfd),
-    act("receive", Kind::Receive, &[], receive),
+    act("pass", Kind::Passed, &[], pass),
     act("memory", Kind::Memory, &[10], memory),
     act("ptrace", Kind::Ptrace, &[101], ptrace),
     act("module", Kind::Module, &[175], |_| no_module()),
@@ -227,7 +227,7 @@ fn memfd(_: &Room) -> io::Result<()> {
 }
 
 /// An open file, to the process itself.
-fn receive(_: &Room) -> io::Result<()> {
+fn pass(_: &Room) -> io::Result<()> {
     let (one, other) = UnixStream::pair()?;
     let file = File::open("/proc/self/exe")?;
     let files = [file.as_fd()];

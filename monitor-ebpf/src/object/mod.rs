@@ -7,4 +7,4 @@ mod calls;
 mod file;
 mod link;
 mod network;
-mod receive;
+mod passed;

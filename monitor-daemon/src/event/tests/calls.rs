@@ -465,7 +465,7 @@ fn a_file_from_another_process_has_its_path_and_descriptor() {
             ..Open::new_zeroed()
         };
         let path = [(Slot::Resolved, "/etc/shadow")];
-        bytes(Kind::Receive, task(4, "cat"), &body, &path)
+        bytes(Kind::Passed, task(4, "cat"), &body, &path)
     };
     check(
         &came(5, 0o100_600),

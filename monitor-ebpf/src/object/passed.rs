@@ -7,19 +7,19 @@ use monitor_common::{Flags, Kind};
 
 use crate::emit::settle;
 use crate::read::{Pointer, Typed};
-use crate::receive::received;
+use crate::passed::passed;
 use crate::record;
 use crate::syscall::own;
 
 /// `__receive_fd(int fd, struct file *file, int *ufd, unsigned int o_flags)`, 5.10.
 #[fexit(function = "__receive_fd")]
-pub fn receive_done_at(ctx: FExitContext) -> i32 {
+pub fn passed_done_at(ctx: FExitContext) -> i32 {
     report(ctx.arg(1), ctx.arg::<u64>(4) as i32)
 }
 
 /// `__receive_fd(struct file *file, int *ufd, unsigned int o_flags)`, and `receive_fd` from 6.8 on.
 #[fexit(function = "receive_fd")]
-pub fn receive_done(ctx: FExitContext) -> i32 {
+pub fn passed_done(ctx: FExitContext) -> i32 {
     report(ctx.arg(0), ctx.arg::<u64>(3) as i32)
 }
 
@@ -29,8 +29,8 @@ fn report(file: Pointer, ret: i32) -> i32 {
     if own() {
         return 0;
     }
-    let outcome = record::with::<Typed>(Kind::Receive as u32, Flags::OBJECT_TIER, |record| {
-        received::<Typed>(record, i64::from(ret), file)
+    let outcome = record::with::<Typed>(Kind::Passed as u32, Flags::OBJECT_TIER, |record| {
+        passed::<Typed>(record, i64::from(ret), file)
     });
-    settle(Kind::Receive, outcome)
+    settle(Kind::Passed, outcome)
 }

@@ -1,5 +1,5 @@
 //! Open files that come from another process: at the end of the calls that take them (the syscall
-//! tier), and where the kernel gives a descriptor to one (`crate::object::receive`).
+//! tier), and where the kernel gives a descriptor to one (`crate::object::passed`).
 
 use core::mem::MaybeUninit;
 
@@ -36,7 +36,7 @@ pub fn look(call: &Call) {
     }
     let flags = u64::from(call.flags);
     if call.number == SYS_PIDFD_GETFD {
-        received_one(call.ret as u32, flags);
+        passed_one(call.ret as u32, flags);
         return;
     }
     let socket = call.file();
@@ -57,9 +57,9 @@ pub fn look(call: &Call) {
         // `struct mmsghdr`: a `struct msghdr`, then how much came.
         let at = |size| call.args[1].wrapping_add(u64::from(index) * size);
         if wide {
-            received_message(at(64), flags);
+            passed_message(at(64), flags);
         } else {
-            received_message32(at(32), flags);
+            passed_message32(at(32), flags);
         }
         index += 1;
     }
@@ -69,14 +69,14 @@ pub fn look(call: &Call) {
 /// numbers is verified once, not for each message.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn received_message(message: u64, flags: u64) -> u32 {
+pub extern "C" fn passed_message(message: u64, flags: u64) -> u32 {
     files::<8>(message, flags)
 }
 
 /// The same of a 32-bit program.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn received_message32(message: u64, flags: u64) -> u32 {
+pub extern "C" fn passed_message32(message: u64, flags: u64) -> u32 {
     files::<4>(message, flags)
 }
 
@@ -103,7 +103,7 @@ fn files<const WORD: u64>(message: u64, flags: u64) -> u32 {
                 if data.wrapping_add(4) > header.wrapping_add(len) {
                     break;
                 }
-                received_one(user(data, 4) as u32, flags);
+                passed_one(user(data, 4) as u32, flags);
                 data = data.wrapping_add(4);
             }
         }
@@ -115,14 +115,14 @@ fn files<const WORD: u64>(message: u64, flags: u64) -> u32 {
 /// A file that came, by its descriptor.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn received_one(fd: u32, flags: u64) -> u32 {
+pub extern "C" fn passed_one(fd: u32, flags: u64) -> u32 {
     let file = file::of_descriptor(fd as i32);
     if file.is_null() {
         return 0;
     }
-    let kind = Kind::Receive as u32;
+    let kind = Kind::Passed as u32;
     let outcome = record::with::<Probed>(kind, flags as u16, |record| {
-        received::<Probed>(record, i64::from(fd), file)
+        passed::<Probed>(record, i64::from(fd), file)
     });
     settle_number(kind, outcome);
     0
@@ -130,7 +130,7 @@ pub extern "C" fn received_one(fd: u32, flags: u64) -> u32 {
 
 /// A file that came to the current task under a descriptor, or why it did not.
 #[inline(always)]
-pub fn received<R: Read>(record: &Record<COMMON>, ret: i64, file: Pointer) -> Outcome {
+pub fn passed<R: Read>(record: &Record<COMMON>, ret: i64, file: Pointer) -> Outcome {
     let body = record.body::<Open>();
     // SAFETY: memory of the record; the file is as for `R`.
     unsafe {
@@ -141,7 +141,7 @@ pub fn received<R: Read>(record: &Record<COMMON>, ret: i64, file: Pointer) -> Ou
         (*body).dirfd = AT_FDCWD;
         file::opened::<R>(record, body, file);
     }
-    record.emit(Kind::Receive)
+    record.emit(Kind::Passed)
 }
 
 /// A number of 4 or 8 bytes in the program's memory; 0 where there is none. With a frame of its own,

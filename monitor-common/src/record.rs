@@ -81,6 +81,9 @@ pub enum Kind {
     /// `mmap`, `mprotect` or `pkey_mprotect` of memory that can be run, and `mmap` of a file to
     /// write to it; slot `Resolved` has the file: body [`crate::call::Registers`].
     Memory = 35,
+    /// `recvfrom`, `recvmsg` or `recvmmsg`, a record for each message: body
+    /// [`crate::network::Send`].
+    Receive = 36,
     /// An open file came from another process (`SCM_RIGHTS`, `pidfd_getfd`, seccomp): body
     /// [`crate::file::Open`], without passed flags and mode; slot `Resolved`.
     Passed = 38,
@@ -88,7 +91,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in number order.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -119,6 +122,7 @@ impl Kind {
         Self::Control,
         Self::Dns,
         Self::Memory,
+        Self::Receive,
         Self::Passed,
     ];
 
@@ -160,6 +164,7 @@ impl Kind {
             Self::Control => "control",
             Self::Dns => "dns",
             Self::Memory => "memory",
+            Self::Receive => "receive",
             Self::Passed => "passed",
         }
     }

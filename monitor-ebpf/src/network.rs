@@ -1,4 +1,4 @@
-//! Sockets: `socket`, `connect`, second descriptors of them, and messages to an address.
+//! Sockets: `socket`, `connect`, second descriptors of them, and messages.
 
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
@@ -8,11 +8,13 @@ use monitor_common::{Flags, Kind, Slot};
 
 use crate::address;
 use crate::emit::{Outcome, settle_number};
+use crate::family::{self, AF_VSOCK};
 use crate::file;
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, masked};
 use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
+use crate::serve;
 use crate::syscall::{Call, own};
 use crate::walk;
 
@@ -20,6 +22,8 @@ pub const AF_UNIX: u16 = 1;
 pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;
 const SYS_SENDTO: u32 = 44;
+const SYS_RECVFROM: u32 = 45;
+const SYS_RECVMMSG: u32 = 299;
 const SYS_FCNTL: u32 = 72;
 const SYS_DUP3: u32 = 292;
 const F_DUPFD: u64 = 0;
@@ -30,6 +34,8 @@ const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
 const EINTR: i64 = -4;
 const EINPROGRESS: i64 = -115;
+const EISCONN: i64 = -106;
+const EALREADY: i64 = -114;
 /// `UNIX_PATH_MAX`
 const UNIX_NAME_MAX: u64 = 108;
 
@@ -78,13 +84,15 @@ pub fn connect(
         }
         (*body).passed_family = family;
         if family == AF_UNIX {
-            unix_name(record, passed);
+            unix_name(record, Slot::Passed, passed);
             record.place(Slot::Cwd, walk::cwd());
         }
         if !file.is_null() {
             // A blocking connect that a signal interrupts goes on in the background.
             let under_way = matches!(call.ret, 0 | EINTR | EINPROGRESS);
-            of_socket(body, file, under_way);
+            // A socket to another machine keeps where it was to go.
+            let tried = family == AF_VSOCK && !matches!(call.ret, EISCONN | EALREADY);
+            of_socket(body, file, under_way || tried);
         }
     }
     record.emit(Kind::Connect)
@@ -127,14 +135,11 @@ pub fn has_second(call: &Call) -> bool {
     call.ret >= 0 && !own() && is_socket(file::of_descriptor(call.ret as i32))
 }
 
-/// Whether a `sendto` or `sendmsg` names an address, on a socket of IP.
+/// Whether a `sendto` or `sendmsg` names an address.
 #[inline(always)]
 pub fn has_destination(call: &Call) -> bool {
-    if !address::is_known(call.number) && destination(call).address.is_null() {
-        return false;
-    }
-    let file = call.file();
-    is_socket(file) && matches!(family_of(file), AF_INET | AF_INET6)
+    let known = address::is_known(call.number) || !destination(call).address.is_null();
+    known && is_socket(call.file())
 }
 
 /// A message to an address, at the exit of its call.
@@ -147,15 +152,14 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
     let unspecified = if family == AF_INET { AF_INET } else { 0 };
     // SAFETY: memory of the record; the file is probed.
     unsafe {
-        (*body).syscall = call.number;
-        (*body).flags = call.args[if call.number == SYS_SENDTO { 3 } else { 2 }] as u32;
-        let socket = &raw mut (*body).socket;
-        (*socket).ret = call.ret;
-        (*socket).fd = call.args[0] as i32;
-        clear(socket);
-        let passed = passed_address(socket, &destination(call), unspecified);
+        let socket = message(body, call);
+        let to = destination(call);
+        let passed = passed_address(socket, &to, unspecified);
         let passed = address::take(socket, call.number).unwrap_or(passed);
         (*socket).passed_family = passed;
+        if passed == AF_UNIX {
+            unix_name(record, Slot::Passed, &to);
+        }
         if family == AF_INET6 && passed == AF_INET {
             map_remote(socket);
         }
@@ -164,7 +168,55 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
     record.emit(Kind::Send)
 }
 
-/// Where a message is to go; the address is null if it does not say.
+/// A message received, at the exit of its call.
+#[inline(always)]
+pub fn receive(record: &Record<COMMON>, call: &Call) -> Outcome {
+    let body = record.body::<Send>();
+    let file = call.file();
+    // SAFETY: memory of the record; the file is probed.
+    unsafe {
+        let socket = message(body, call);
+        let from = destination(call);
+        let mut sender = 0;
+        if call.ret >= 0 && !from.address.is_null() {
+            sender = passed_address(socket, &from, 0);
+        }
+        sender = address::take(socket, call.number).unwrap_or(sender);
+        let connected = Probed::get::<u16>(socket_of(file), &SK_PORT) != 0;
+        (*socket).passed_family = if connected { 0 } else { sender };
+        of_socket(socket, file, true);
+        if sender == AF_UNIX {
+            unix_name(record, Slot::Passed, &from);
+        } else {
+            serve::own_name(record, Slot::Passed, file);
+        }
+    }
+    record.emit(Kind::Receive)
+}
+
+/// Starts the body of a message.
+#[inline(always)]
+unsafe fn message(body: *mut Send, call: &Call) -> *mut Connect {
+    let whole = matches!(call.number, SYS_SENDTO | SYS_RECVFROM);
+    // SAFETY: the caller's record.
+    unsafe {
+        (*body).syscall = call.number;
+        (*body).flags = call.args[if whole { 3 } else { 2 }] as u32;
+        (*body).size = if whole && !call.is_uring() {
+            call.args[2]
+        } else {
+            u64::MAX
+        };
+        let socket = &raw mut (*body).socket;
+        (*socket).ret = call.ret;
+        (*socket).fd = call.args[0] as i32;
+        (*socket).passed_family = 0;
+        clear(socket);
+        socket
+    }
+}
+
+/// Where a message is to go, or where it came from; the address is null if it does not say.
 #[inline(always)]
 fn destination(call: &Call) -> Passed {
     if call.is_uring() {
@@ -175,7 +227,11 @@ fn destination(call: &Call) -> Passed {
         };
     }
     let (mut address, mut len) = (call.args[4], call.args[5] as u32);
-    if call.number != SYS_SENDTO {
+    if call.number == SYS_RECVFROM {
+        let from = call.args[5] as *const _;
+        // SAFETY: the helper fills the bytes or fails, with zeros.
+        unsafe { bpf_probe_read_user((&raw mut len).cast(), 4, from) };
+    } else if call.number != SYS_SENDTO {
         // `struct msghdr` begins with the address and its length.
         let (from, mut head) = (call.args[1] as *const _, [0u32; 4]);
         // SAFETY: the helper fills the bytes or fails, which leaves what is there.
@@ -211,10 +267,10 @@ pub fn socket_of(file: Pointer) -> Pointer {
     }
 }
 
-/// The messages of a `sendmmsg` that name an address, at its exit: one record each. Of a call that
-/// fails, its first message.
+/// The messages of a `sendmmsg` that name an address, or of a `recvmmsg`, at its exit: one record
+/// each. Of a call that fails, its first message.
 #[inline(always)]
-pub fn send_many(call: &Call) {
+pub fn many(call: &Call) {
     if own() || !is_socket(file::of_descriptor(call.args[0] as i32)) {
         return;
     }
@@ -232,16 +288,16 @@ pub fn send_many(call: &Call) {
             32
         };
         let message = call.args[1].wrapping_add(u64::from(index) * size);
-        send_one(message, call.args[0], call.args[3], call.ret, about);
+        one_of_many(message, call.args[0], call.args[3], call.ret, about);
         index += 1;
     }
 }
 
-/// A message of a `sendmmsg`, as if it had a call of its own; `about` has the number and the flags
+/// A message of many, as if it had a call of its own; `about` has the number and the flags
 /// of the call. A function that takes numbers is verified once, not for each message.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn send_one(
+pub extern "C" fn one_of_many(
     message: u64,
     descriptor: u64,
     options: u64,
@@ -262,7 +318,11 @@ pub extern "C" fn send_one(
         args: [descriptor, message, options, 0, 0, 0],
         flags,
     };
-    if has_destination(&one) {
+    if number == SYS_RECVMMSG {
+        let kind = Kind::Receive as u32;
+        let outcome = record::with::<Probed>(kind, one.flags, |record| receive(record, &one));
+        settle_number(kind, outcome);
+    } else if has_destination(&one) {
         let kind = Kind::Send as u32;
         let outcome = record::with::<Probed>(kind, one.flags, |record| send(record, &one));
         settle_number(kind, outcome);
@@ -330,6 +390,7 @@ pub unsafe fn of_socket(body: *mut Connect, file: Pointer, under_way: bool) {
         (*body).kind = Probed::get(socket, &SOCKET_TYPE);
         (*body).protocol = Probed::get(sk, &SK_PROTOCOL);
         if family != AF_INET && family != AF_INET6 {
+            family::of_socket(body, sk, family, under_way);
             return;
         }
         (*body).local_port = Probed::get(sk, &SK_LOCAL_PORT);
@@ -377,7 +438,10 @@ pub unsafe fn passed_address(body: *mut Connect, passed: &Passed, unspecified: u
         let (address, len) = match meant {
             AF_INET if passed.len >= 16 => (4, 4),
             AF_INET6 if passed.len >= 24 => (8, 16),
-            _ => return family,
+            _ => {
+                other_address(body, passed, family);
+                return family;
+            }
         };
         let mut port = 0u16;
         copy((&raw mut port).cast(), 2, passed, 2);
@@ -389,6 +453,25 @@ pub unsafe fn passed_address(body: *mut Connect, passed: &Passed, unspecified: u
             copy(remote, 16, passed, address)
         };
         family
+    }
+}
+
+/// The address of a family that is neither of IP nor has names.
+#[inline(always)]
+unsafe fn other_address(body: *mut Connect, passed: &Passed, family: u16) {
+    let len = family::kept(family, passed.len);
+    // SAFETY: the target is in the caller's record, and has 16 bytes.
+    unsafe {
+        let remote = (&raw mut (*body).remote).cast();
+        let copied = match len {
+            14 => copy(remote, 14, passed, 2),
+            10 => copy(remote, 10, passed, 2),
+            16 => copy(remote, 16, passed, 2),
+            _ => false,
+        };
+        if copied {
+            (*body).remote_port = len;
+        }
     }
 }
 
@@ -410,7 +493,7 @@ unsafe fn copy(to: *mut u8, len: u32, passed: &Passed, offset: usize) -> bool {
 /// # Safety
 /// None beyond that of the record's own memory: the source is checked.
 #[inline(always)]
-pub unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
+pub unsafe fn unix_name(record: &Record<COMMON>, slot: Slot, passed: &Passed) {
     let len = u64::from(passed.len.saturating_sub(2)).min(UNIX_NAME_MAX);
     if len == 0 {
         return;
@@ -425,7 +508,7 @@ pub unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
         if to.read_volatile() == 0 {
             copy(to.add(1), masked::<127>(len as u32 - 1), passed, 3);
             to.write_volatile(b'@');
-            record.fill(Slot::Passed, at, len);
+            record.fill(slot, at, len);
             return;
         }
         let from = passed.address.wrapping_add(2).cast();
@@ -435,7 +518,7 @@ pub unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
             Origin::Kernel => bpf_probe_read_kernel_str(to.cast(), size, from),
         };
         if copied > 0 {
-            record.fill(Slot::Passed, at, copied as u64 - 1);
+            record.fill(slot, at, copied as u64 - 1);
         } else {
             record.flag(Flags::PASSED_UNREADABLE);
         }

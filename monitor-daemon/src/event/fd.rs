@@ -1,8 +1,9 @@
 //! `fd.*` and `fs.path.*`: the file or socket an event is about.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 
+use monitor_common::call::Held;
 use monitor_common::file::Open;
 use monitor_common::network::Connect;
 use monitor_common::process::ExeFlags;
@@ -11,13 +12,12 @@ use monitor_common::{Kind, Slot};
 use monitor_policy::text::OpenState;
 use monitor_policy::{Field, FieldRef, Value, View};
 
-use super::{Event, number, path};
+use super::address::{
+    AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, AF_VSOCK, Address, family as body_family,
+};
+use super::{Event, path};
 use crate::record::Body;
 
-const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
-const AF_NETLINK: u16 = 16;
 const O_DIRECTORY: u32 = 0o200_000;
 const EINPROGRESS: i64 = -115;
 /// `FMODE_CREATED`: the open made the file.
@@ -32,8 +32,8 @@ enum End {
 
 /// Both ends of a connection as far as they are known.
 pub(super) struct Tuple {
-    pub(super) client: Option<SocketAddr>,
-    pub(super) server: Option<SocketAddr>,
+    pub(super) client: Option<Address>,
+    pub(super) server: Option<Address>,
 }
 
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
@@ -43,9 +43,8 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> O
         | Kind::Connect
         | Kind::Socket
         | Kind::Dup
-        | Kind::Module
-        | Kind::Memory
         | Kind::Send
+        | Kind::Receive
         | Kind::Accept
         | Kind::Listen
         | Kind::Bind
@@ -53,9 +52,10 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> O
             .or_else(|| file(event, field, view))
             .or_else(|| socket(event, field)),
         Kind::Symlink | Kind::Link => links(event, field, view),
-        Kind::Rename | Kind::Remove | Kind::Mode | Kind::Mkdir | Kind::Call | Kind::Control => {
-            paths(event, field, view)
-        }
+        _ if event.record.registers().is_some() => descriptor(event, field, view)
+            .or_else(|| held_file(event, field))
+            .or_else(|| socket(event, field))
+            .or_else(|| paths(event, field, view)),
         _ => None,
     }
     .or_else(|| match field.field {
@@ -83,7 +83,7 @@ pub(super) fn named_address(event: &Event<'_>, field: &FieldRef) -> Option<IpAdd
         Field::FdRipName => remote,
         _ => return None,
     };
-    Some(end?.ip())
+    end?.ip()
 }
 
 /// Falco's one-letter kind of the descriptor; `None` when the event has none.
@@ -93,8 +93,20 @@ pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
         Body::Open(_) => Some('f'),
         Body::Passed(body) => passed_typechar(body.inode_mode),
         Body::Socket(body) if body.ret >= 0 => Some(socket_typechar(body.domain as u16)),
-        Body::Module(_) | Body::Memory(_) => used_file(event).map(|_| 'f'),
+        _ if let Some(held) = event.held()
+            && held.socket.family == 0 =>
+        {
+            Some(file_typechar(held, event.record.string(Slot::Resolved)))
+        }
         _ => Some(socket_typechar(family(event.connection()?))),
+    }
+}
+
+/// Family of the event's socket.
+fn socket_family(event: &Event<'_>) -> Option<u16> {
+    match event.record.body() {
+        Body::Socket(body) => Some(body.domain as u16),
+        _ => Some(body_family(event.connection()?)),
     }
 }
 
@@ -108,24 +120,29 @@ pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>
         Body::Accept(body) | Body::Listen(body) | Body::Bind(body) if is_unix(&body.socket) => {
             Some(Cow::Borrowed(event.record.string(Slot::Passed)))
         }
+        Body::Send(body) | Body::Receive(body) if is_unix(&body.socket) => {
+            Some(Cow::Borrowed(event.record.string(Slot::Passed)))
+        }
         Body::Socket(_) => Some(Cow::Borrowed(b"")),
-        Body::Module(_) | Body::Memory(_) => used_file(event).map(Cow::Borrowed),
+        _ if let Some(held) = event.held()
+            && (held.socket.family == 0 || is_unix(&held.socket)) =>
+        {
+            Some(held_name(held, event.record.string(Slot::Resolved)))
+        }
         _ => {
             let text = match tuple(event)? {
                 Tuple {
                     client: Some(client),
                     server: Some(server),
-                } => {
-                    format!("{}->{}", plain(client), plain(server))
-                }
+                } => format!("{client}->{server}"),
                 Tuple {
-                    client: None,
-                    server: Some(server),
-                } => plain(server),
-                Tuple {
-                    client: Some(client),
+                    client: Some(end),
                     server: None,
-                } => plain(client),
+                }
+                | Tuple {
+                    client: None,
+                    server: Some(end),
+                } => end.to_string(),
                 _ => String::new(),
             };
             Some(Cow::Owned(text.into_bytes()))
@@ -141,42 +158,61 @@ const fn is_unix(socket: &Connect) -> bool {
 fn own_end(event: &Event<'_>) -> End {
     match event.record.kind() {
         Kind::Accept | Kind::Listen | Kind::Bind => End::Server,
+        // Who is sent something by whom it does not know.
+        Kind::Receive if is_from_anybody(event) => End::Server,
         _ => End::Client,
     }
 }
 
-/// The file that a `finit_module` loads, or an `mmap` maps.
-fn used_file<'e>(event: &'e Event<'_>) -> Option<&'e [u8]> {
-    let path = event.record.string(Slot::Resolved);
-    (!path.is_empty()).then_some(path)
+/// Whether a message was received on a socket that has no peer, so that its sender is its own.
+fn is_from_anybody(event: &Event<'_>) -> bool {
+    matches!(event.record.body(), Body::Receive(body) if body.socket.passed_family != 0)
+}
+
+/// Type of a file that is no socket, with the name that the kernel has for it.
+fn file_typechar(held: &Held, name: &[u8]) -> char {
+    const S_IFMT: u32 = 0o170_000;
+    const S_IFIFO: u32 = 0o010_000;
+    const S_IFDIR: u32 = 0o040_000;
+    const ANONYMOUS: &[(&str, char)] = &[
+        ("memfd:", 'm'),
+        ("[eventfd", 'e'),
+        ("[signalfd", 's'),
+        ("[eventpoll", 'l'),
+        ("[timerfd", 't'),
+        ("[io_uring", 'r'),
+        ("[pidfd", 'P'),
+        ("inotify", 'i'),
+        ("bpf", 'b'),
+        ("[", 'o'),
+    ];
+    match held.inode_mode & S_IFMT {
+        S_IFIFO => 'p',
+        S_IFDIR => 'd',
+        _ if name.starts_with(b"/") => 'f',
+        _ => {
+            let mut known = ANONYMOUS.iter();
+            let known = known.find(|(start, _)| name.starts_with(start.as_bytes()));
+            known.map_or('f', |(_, letter)| *letter)
+        }
+    }
+}
+
+/// Name of a file, or of a socket of `AF_UNIX`; a pipe that has none gets that of `/proc/PID/fd`.
+fn held_name<'e>(held: &Held, name: &'e [u8]) -> Cow<'e, [u8]> {
+    if name.is_empty() && held.socket.family == 0 && file_typechar(held, name) == 'p' {
+        return Cow::Owned(format!("pipe:[{}]", held.inode).into_bytes());
+    }
+    Cow::Borrowed(name)
 }
 
 /// Addresses of a connection; IPv4 in IPv6 form reads as IPv4.
 pub(super) fn tuple(event: &Event<'_>) -> Option<Tuple> {
     let body = event.connection()?;
-    let end = |bytes: &[u8; 16], port: u16| {
-        let address = match body_family(body) {
-            AF_INET => {
-                let [a, b, c, d, ..] = *bytes;
-                IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-            }
-            AF_INET6 => IpAddr::V6(Ipv6Addr::from(*bytes)).to_canonical(),
-            _ => return None,
-        };
-        Some(SocketAddr::new(address, port))
-    };
     let connecting = event.record.kind() == Kind::Connect;
-    let remote = if body.remote_port == 0 && !connecting {
-        None
-    } else {
-        end(&body.remote, body.remote_port)
-    };
+    let remote = Address::remote(body).filter(|_| body.remote_port != 0 || connecting);
     // A socket that never got a local address has port 0.
-    let local = if body.local_port == 0 {
-        None
-    } else {
-        end(&body.local, body.local_port)
-    };
+    let local = Address::local(body).filter(|_| body.local_port != 0);
     Some(match own_end(event) {
         End::Client => Tuple {
             client: local,
@@ -220,11 +256,11 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
         Field::FdNum => Value::Signed(match event.record.body() {
             Body::Open(body) | Body::Passed(body) => body.ret.max(-1),
             Body::Socket(body) => body.ret.max(-1),
-            Body::Module(body) if body.syscall == number::FINIT_MODULE => {
-                i64::from(body.args[0] as i32)
-            }
-            Body::Memory(body) if body.syscall == number::MMAP => i64::from(body.args[4] as i32),
-            _ => event.connection()?.fd.max(-1).into(),
+            _ => match event.record.registers() {
+                Some(body) if body.held.socket.fd < 0 => return None,
+                Some(body) => body.held.socket.fd.into(),
+                None => event.connection()?.fd.max(-1).into(),
+            },
         }),
         Field::FdTypechar => {
             let letter = typechar(event)?;
@@ -239,12 +275,17 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
         }
         Field::FdName => Value::Text(name(event, view)?),
         Field::FdUid => {
-            let number = event.result().filter(|_| {
-                !matches!(
-                    event.record.kind(),
-                    Kind::Connect | Kind::Send | Kind::Listen | Kind::Bind | Kind::Dns
-                )
-            })?;
+            let number = match event.record.body() {
+                Body::Connect(_)
+                | Body::Send(_)
+                | Body::Receive(_)
+                | Body::Listen(_)
+                | Body::Bind(_)
+                | Body::Dns(_) => return None,
+                _ if let Some(held) = event.held() => held.socket.fd.into(),
+                _ if event.record.registers().is_some() => return None,
+                _ => event.result()?,
+            };
             Value::Text(
                 format!("{}{number}", event.record.task().tid)
                     .into_bytes()
@@ -258,14 +299,6 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
 }
 
 fn file<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
-    if let Body::Memory(_) = event.record.body() {
-        let path = used_file(event)?;
-        return match field.field {
-            Field::FdDirectory => Some(Value::Text(path::parent(path).into())),
-            Field::FdFilename => Some(Value::Text(path::basename(path).into())),
-            _ => None,
-        };
-    }
     let (Body::Open(body) | Body::Passed(body)) = event.record.body() else {
         return None;
     };
@@ -293,6 +326,30 @@ fn file<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<
     })
 }
 
+/// Fields of the file behind a call's descriptor.
+fn held_file<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
+    let held = event.held().filter(|held| held.socket.family == 0)?;
+    let name = event.record.string(Slot::Resolved);
+    Some(match field.field {
+        Field::FdNameraw => Value::Text(held_name(held, name)),
+        Field::FdDirectory => Value::Text(match file_typechar(held, name) {
+            'd' => name.into(),
+            'f' | 'm' => path::parent(name).into(),
+            _ => return None,
+        }),
+        Field::FdFilename if matches!(file_typechar(held, name), 'f' | 'm') => {
+            Value::Text(path::basename(name).into())
+        }
+        Field::FdDev => Value::Signed(device(held.dev).into()),
+        Field::FdDevMajor => Value::Signed((held.dev >> 20).into()),
+        Field::FdDevMinor => Value::Signed((held.dev & 0xf_ffff).into()),
+        Field::FdIno => Value::Signed(held.inode as i64),
+        Field::FdIsUpperLayer => Value::Bool(held.layer & ExeFlags::UPPER_LAYER != 0),
+        Field::FdIsLowerLayer => Value::Bool(held.layer & ExeFlags::LOWER_LAYER != 0),
+        _ => return None,
+    })
+}
+
 fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
     match field.field {
         Field::FdL4proto => return Some(word(protocol(event)?)),
@@ -300,7 +357,12 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
             return Some(word(match typechar(event)? {
                 '4' | '6' => "ip",
                 'u' => "unix",
-                _ => return None,
+                'n' => "netlink",
+                _ => match socket_family(event)? {
+                    AF_VSOCK => "vsock",
+                    AF_PACKET => "packet",
+                    _ => return None,
+                },
             }));
         }
         Field::FdConnected => {
@@ -308,13 +370,18 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
                 Body::Connect(body) => body.ret >= 0 || body.ret == EINPROGRESS,
                 // A message with an address does not go over a connection.
                 Body::Send(_) | Body::Listen(_) | Body::Bind(_) => false,
+                Body::Receive(_) if is_from_anybody(event) => false,
                 Body::Accept(body) => body.socket.ret >= 0,
                 _ => event.connection()?.remote_port != 0,
             }));
         }
+        Field::FdIsServer if event.connection().is_none() && event.record.registers().is_some() => {
+            return None;
+        }
         Field::FdIsServer => return Some(Value::Bool(own_end(event) == End::Server)),
         Field::FdNameChanged => {
-            return Some(Value::Bool(event.record.kind() == Kind::Send));
+            let sends = event.record.kind() == Kind::Send;
+            return Some(Value::Bool(sends || is_from_anybody(event)));
         }
         _ => {}
     }
@@ -323,8 +390,8 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         End::Client => (client, server),
         End::Server => (server, client),
     };
-    let address = |end: Option<SocketAddr>| Some(Value::Address(end?.ip()));
-    let port = |end: Option<SocketAddr>| Some(Value::Unsigned(end?.port().into()));
+    let address = |end: Option<Address>| Some(Value::Address(end?.ip()?));
+    let port = |end: Option<Address>| Some(Value::Unsigned(end?.port()?.into()));
     match field.field {
         Field::FdCip | Field::FdCnet => address(client),
         Field::FdSip | Field::FdSnet => address(server),
@@ -352,12 +419,12 @@ pub(super) fn elements(event: &Event<'_>, field: &FieldRef, elements: &mut Vec<V
     if !field.field.is_either_end() {
         return false;
     }
-    let of = |end: SocketAddr| match field.field {
-        Field::FdIp | Field::FdNet => Value::Address(end.ip()),
-        _ => Value::Unsigned(end.port().into()),
+    let of = |end: Address| match field.field {
+        Field::FdIp | Field::FdNet => Some(Value::Address(end.ip()?)),
+        _ => Some(Value::Unsigned(end.port()?.into())),
     };
     if let Some(Tuple { client, server }) = tuple(event) {
-        elements.extend([client, server].into_iter().flatten().map(of));
+        elements.extend([client, server].into_iter().flatten().filter_map(of));
     }
     true
 }
@@ -381,7 +448,7 @@ fn links<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value
 
 /// `fs.path.*` of calls on paths.
 fn paths<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
-    if !succeeded(event) {
+    if !succeeded(event) || event.connection().is_some() {
         return None;
     }
     let passed = |slot| Value::Text(event.record.string(slot).into());
@@ -418,8 +485,8 @@ fn in_container(event: &Event<'_>, path: &[u8]) -> Value<'static> {
     Value::Text([id.as_bytes(), b":", path].concat().into())
 }
 
-fn host<'e>(event: &'e Event<'_>, end: Option<SocketAddr>) -> Option<Value<'e>> {
-    let name = event.world.names.name_of(end?.ip())?;
+fn host<'e>(event: &'e Event<'_>, end: Option<Address>) -> Option<Value<'e>> {
+    let name = event.world.names.name_of(end?.ip()?)?;
     Some(Value::Text(name.as_bytes().into()))
 }
 
@@ -440,6 +507,7 @@ fn protocol(event: &Event<'_>) -> Option<&'static str> {
     }
     Some(match (kind, protocol) {
         (1, 0 | 6 | 262) => "tcp",
+        (1 | 5, 132) => "sctp",
         (2, 0 | 17) => "udp",
         (_, 1 | 58) => "icmp",
         (3, _) => "raw",
@@ -452,14 +520,6 @@ fn family(body: &Connect) -> u16 {
     let family = body_family(body);
     let mapped = family == AF_INET6 && Ipv6Addr::from(body.remote).to_ipv4_mapped().is_some();
     if mapped { AF_INET } else { family }
-}
-
-const fn body_family(body: &Connect) -> u16 {
-    if body.family == 0 {
-        body.passed_family
-    } else {
-        body.family
-    }
 }
 
 const fn socket_typechar(family: u16) -> char {
@@ -492,12 +552,17 @@ const fn type_name(typechar: char) -> Option<&'static str> {
         '6' => "ipv6",
         'u' => "unix",
         'n' => "netlink",
+        'm' => "memfd",
+        'e' => "event",
+        's' => "signalfd",
+        'l' => "eventpoll",
+        't' => "timerfd",
+        'r' => "io_uring",
+        'P' => "pidfd",
+        'i' => "inotify",
+        'b' => "bpf",
         _ => return None,
     })
-}
-
-fn plain(end: SocketAddr) -> String {
-    format!("{}:{}", end.ip(), end.port())
 }
 
 fn word(text: &'static str) -> Value<'static> {

@@ -6,8 +6,8 @@ use aya_ebpf::programs::FExitContext;
 use monitor_common::{Flags, Kind};
 
 use crate::emit::settle;
-use crate::read::{Pointer, Typed};
 use crate::passed::passed;
+use crate::read::{Pointer, Typed};
 use crate::record;
 use crate::syscall::own;
 

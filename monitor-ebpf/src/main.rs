@@ -25,6 +25,7 @@ mod memory;
 mod name;
 mod network;
 mod object;
+mod passed;
 mod process;
 mod read;
 mod record;

@@ -52,6 +52,8 @@ pub(super) enum Hook {
     Calls(Kind),
     /// The same, for calls that fail only.
     Failures(Kind),
+    /// Calls by which open files come, in the same program.
+    Passed,
     /// Operations of `io_uring` that make records of this kind, in the two programs for all.
     Uring(Kind),
     /// The same, for what the object tier does not see of them.
@@ -127,6 +129,10 @@ impl Part {
         Self::new("sys_exit", Hook::Failures(kind))
     }
 
+    pub(super) const fn passed() -> Self {
+        Self::new("sys_exit", Hook::Passed)
+    }
+
     /// Operations of `io_uring`, where the kernel shows them.
     pub(super) const fn uring(kind: Kind) -> Self {
         Self::new("uring_complete", Hook::Uring(kind)).spare(URING)
@@ -141,7 +147,11 @@ impl Part {
     pub(super) const fn is_shared(&self) -> bool {
         matches!(
             self.hook,
-            Hook::Calls(_) | Hook::Failures(_) | Hook::Uring(_) | Hook::UringFailures(_)
+            Hook::Calls(_)
+                | Hook::Failures(_)
+                | Hook::Passed
+                | Hook::Uring(_)
+                | Hook::UringFailures(_)
         )
     }
 
@@ -170,7 +180,7 @@ impl Part {
                 format!("fexit/{}", own_function(function))
             }
             Hook::Cgroup(name) => name.to_owned(),
-            Hook::Calls(_) | Hook::Failures(_) => "tp_btf/sys_exit".to_owned(),
+            Hook::Calls(_) | Hook::Failures(_) | Hook::Passed => "tp_btf/sys_exit".to_owned(),
             Hook::Uring(_) | Hook::UringFailures(_) => "tp_btf/io_uring_complete".to_owned(),
         }
     }

@@ -33,6 +33,7 @@ mod mappings;
 mod metrics;
 mod namespaces;
 mod older;
+mod records;
 mod reuse;
 mod robust;
 mod rotate;

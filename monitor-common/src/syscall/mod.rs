@@ -5,10 +5,12 @@
 //! calls of `socketcall` behind these.
 
 mod abi;
+mod forms;
 mod table;
 pub mod uring;
 
 pub use abi::{SOCKETCALL, SOCKETCALLS, X32_BIT};
+pub use forms::Form;
 pub use table::{CALLS, call};
 
 use crate::Kind;
@@ -130,14 +132,28 @@ impl Call {
     /// A bit of [`Call::entry`]: only what fails is recorded.
     pub const FAILURES: u64 = 1 << 63;
 
+    /// Position of the [`Form`] in an entry.
+    pub const FORM: u32 = 56;
+
     /// Where it stands in the array of operations.
     pub fn indices(&self) -> impl Iterator<Item = u32> {
         let i386 = [Some(self.i386), abi::i386_older(self.number)];
         let i386 = i386.into_iter().flatten().filter(|number| *number > 0);
+        let i386 = i386.chain(forms::further(self.number));
         let i386 = i386.map(|number| number + NUMBERS);
         let packed = abi::socketcall(self.number).map(|number| number + 2 * NUMBERS);
         let own = [abi::x32(self.number), self.number];
         own.into_iter().chain(i386).chain(packed)
+    }
+
+    /// Value of the array's entry at one of [`Call::indices`]: [`Call::entry`], and the form that
+    /// the arguments have there.
+    pub const fn entry_at(&self, index: u32) -> u64 {
+        let form = match index.checked_sub(NUMBERS) {
+            Some(number) if number < NUMBERS => Form::of(number),
+            _ => Form::Same,
+        };
+        self.entry() | (form as u64) << Self::FORM
     }
 
     /// Value of the array's entries for this call: operation, number of its kind, number of the

@@ -190,7 +190,7 @@ impl Object {
                 let known = self.calls.due(index);
                 // One that is served for its failures may come to be served for all.
                 if known == 0 || bits == 0 && known & Call::FAILURES != 0 {
-                    let entry = call.entry() | bits;
+                    let entry = call.entry_at(index) | bits;
                     self.calls.set(&mut self.ebpf, index, entry)?;
                 }
             }

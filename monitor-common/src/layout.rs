@@ -152,6 +152,12 @@ macro_rules! kernel_members {
             Optional UNIX_ADDRESS "unix_sock" ["addr"];
             Optional UNIX_ADDRESS_LEN "unix_address" ["len"];
             Optional UNIX_ADDRESS_NAME "unix_address" ["name"];
+            Optional SOCK_SIZE "sock" [""];
+            Optional NETLINK_PORT "netlink_sock" ["portid"];
+            Optional NETLINK_GROUPS "netlink_sock" ["groups"];
+            Optional NETLINK_PEER "netlink_sock" ["dst_portid"];
+            Optional PACKET_INTERFACE "packet_sock" ["ifindex"];
+            Optional PACKET_PROTOCOL "packet_sock" ["num"];
             Optional SK_ADDRESS6 "sock_common" ["skc_v6_daddr"];
             Optional SK_LOCAL_ADDRESS6 "sock_common" ["skc_v6_rcv_saddr"];
 

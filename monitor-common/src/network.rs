@@ -6,6 +6,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// address is what was passed. Slots, for `AF_UNIX` only: `Passed` holds the name (an abstract one
 /// with `@` for its leading NUL), and `Cwd`. `io_uring` may try twice: a record with `EINPROGRESS`
 /// is then followed by one with the result.
+///
+/// For `AF_VSOCK`, `AF_NETLINK` and `AF_PACKET` an address is what their `struct sockaddr_…` has
+/// behind the family, at most 16 bytes, and the port is how many of them are known.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Connect {
@@ -62,8 +65,8 @@ pub struct Dup {
     pub reserved: u32,
 }
 
-/// A `sendto` or `sendmsg`, or one message of a `sendmmsg`, that names where to send to, on a
-/// socket of IP; those that go over a connection are left out.
+/// A `sendto` or `sendmsg`, or one message of a `sendmmsg`, that names where to send to; those that
+/// go over a connection are left out. Slot `Passed`, for `AF_UNIX` only, holds the name.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Send {

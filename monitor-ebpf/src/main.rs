@@ -16,6 +16,7 @@ mod call;
 mod cgroup;
 mod dns;
 mod emit;
+mod family;
 mod file;
 mod guard;
 mod layout;

@@ -8,6 +8,7 @@ use monitor_common::{Flags, Kind, Slot};
 
 use crate::address;
 use crate::emit::{Outcome, settle_number};
+use crate::family::{self, AF_VSOCK};
 use crate::file;
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, masked};
@@ -30,6 +31,8 @@ const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
 const EINTR: i64 = -4;
 const EINPROGRESS: i64 = -115;
+const EISCONN: i64 = -106;
+const EALREADY: i64 = -114;
 /// `UNIX_PATH_MAX`
 const UNIX_NAME_MAX: u64 = 108;
 
@@ -84,7 +87,9 @@ pub fn connect(
         if !file.is_null() {
             // A blocking connect that a signal interrupts goes on in the background.
             let under_way = matches!(call.ret, 0 | EINTR | EINPROGRESS);
-            of_socket(body, file, under_way);
+            // A socket to another machine keeps where it was to go.
+            let tried = family == AF_VSOCK && !matches!(call.ret, EISCONN | EALREADY);
+            of_socket(body, file, under_way || tried);
         }
     }
     record.emit(Kind::Connect)
@@ -127,14 +132,11 @@ pub fn has_second(call: &Call) -> bool {
     call.ret >= 0 && !own() && is_socket(file::of_descriptor(call.ret as i32))
 }
 
-/// Whether a `sendto` or `sendmsg` names an address, on a socket of IP.
+/// Whether a `sendto` or `sendmsg` names an address.
 #[inline(always)]
 pub fn has_destination(call: &Call) -> bool {
-    if !address::is_known(call.number) && destination(call).address.is_null() {
-        return false;
-    }
-    let file = call.file();
-    is_socket(file) && matches!(family_of(file), AF_INET | AF_INET6)
+    let known = address::is_known(call.number) || !destination(call).address.is_null();
+    known && is_socket(call.file())
 }
 
 /// A message to an address, at the exit of its call.
@@ -153,9 +155,13 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
         (*socket).ret = call.ret;
         (*socket).fd = call.args[0] as i32;
         clear(socket);
-        let passed = passed_address(socket, &destination(call), unspecified);
+        let to = destination(call);
+        let passed = passed_address(socket, &to, unspecified);
         let passed = address::take(socket, call.number).unwrap_or(passed);
         (*socket).passed_family = passed;
+        if passed == AF_UNIX {
+            unix_name(record, &to);
+        }
         if family == AF_INET6 && passed == AF_INET {
             map_remote(socket);
         }
@@ -330,6 +336,7 @@ pub unsafe fn of_socket(body: *mut Connect, file: Pointer, under_way: bool) {
         (*body).kind = Probed::get(socket, &SOCKET_TYPE);
         (*body).protocol = Probed::get(sk, &SK_PROTOCOL);
         if family != AF_INET && family != AF_INET6 {
+            family::of_socket(body, sk, family, under_way);
             return;
         }
         (*body).local_port = Probed::get(sk, &SK_LOCAL_PORT);
@@ -377,7 +384,10 @@ pub unsafe fn passed_address(body: *mut Connect, passed: &Passed, unspecified: u
         let (address, len) = match meant {
             AF_INET if passed.len >= 16 => (4, 4),
             AF_INET6 if passed.len >= 24 => (8, 16),
-            _ => return family,
+            _ => {
+                other_address(body, passed, family);
+                return family;
+            }
         };
         let mut port = 0u16;
         copy((&raw mut port).cast(), 2, passed, 2);
@@ -389,6 +399,25 @@ pub unsafe fn passed_address(body: *mut Connect, passed: &Passed, unspecified: u
             copy(remote, 16, passed, address)
         };
         family
+    }
+}
+
+/// The address of a family that is neither of IP nor has names.
+#[inline(always)]
+unsafe fn other_address(body: *mut Connect, passed: &Passed, family: u16) {
+    let len = family::kept(family, passed.len);
+    // SAFETY: the target is in the caller's record, and has 16 bytes.
+    unsafe {
+        let remote = (&raw mut (*body).remote).cast();
+        let copied = match len {
+            14 => copy(remote, 14, passed, 2),
+            10 => copy(remote, 10, passed, 2),
+            16 => copy(remote, 16, passed, 2),
+            _ => false,
+        };
+        if copied {
+            (*body).remote_port = len;
+        }
     }
 }
 

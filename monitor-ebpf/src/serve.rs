@@ -7,7 +7,8 @@ use crate::address;
 use crate::emit::Outcome;
 use crate::layout::*;
 use crate::network::{
-    AF_UNIX, Passed, clear, family_of, is_socket, of_socket, passed_address, socket_of, unix_name,
+    AF_INET, AF_INET6, AF_UNIX, Passed, clear, family_of, is_socket, of_socket, passed_address,
+    socket_of, unix_name,
 };
 use crate::read::{Pointer, Probed, Read};
 use crate::record::{Origin, Record};
@@ -69,6 +70,11 @@ pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
         let (address, port) = ((*socket).remote, (*socket).remote_port);
         (*socket).remote = [0; 16];
         (*socket).remote_port = 0;
+        // What such a socket says is not all of its address.
+        if !matches!(family, AF_INET | AF_INET6) {
+            (*socket).local = address;
+            (*socket).local_port = port;
+        }
         of_socket(socket, file, false);
         if call.ret < 0 {
             (*socket).local = address;

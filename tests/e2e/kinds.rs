@@ -21,6 +21,7 @@ use crate::world::{PATIENCE, assert_fields, docker_settings, watch};
 const FENCE: &str = "the fence";
 
 /// One kind of event.
+#[derive(Clone, Copy)]
 pub(crate) struct Case {
     /// Name of its rule.
     pub(crate) rule: &'static str,

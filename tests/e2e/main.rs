@@ -22,6 +22,7 @@ mod dns;
 mod fields;
 mod first;
 mod flood;
+mod gap;
 mod guard;
 mod guest;
 mod host;

@@ -1,7 +1,7 @@
 //! The serving side of sockets, and what else their calls do.
 
 use anyhow::Result;
-use monitor_tests::{daemon, docker, skip_if, vm};
+use monitor_tests::{daemon, docker, skip, skip_if, vm};
 
 use crate::kinds::{Case, check_in_container, check_in_guest, check_on_this_host};
 
@@ -190,6 +190,80 @@ const CASES: &[Case] = &[
             syscall(307, fileno(S), $all, 1, 0) == 1 or exit 3",
     },
     Case {
+        rule: "bind to groups of the kernel's",
+        condition: "evt.type = bind and fd.name = route:77771:0x5",
+        act: "socket(S, 16, 3, 0) and bind(S, pack('SSLL', 16, 0, 77771, 5)) or exit 1",
+        fields: &[
+            ("evt.args", "res=0 addr=route:77771:0x5 fd=<n>route:77771:0x5"),
+            ("fd.type", "netlink"),
+            ("fd.typechar", "n"),
+            ("fd.sockfamily", "netlink"),
+            ("fd.l4proto", "<NA>"),
+            ("fd.sip", "null"),
+            ("fd.sport", "null"),
+        ],
+        innocent: "socket(S, 16, 3, 0) and bind(S, pack('SSLL', 16, 0, 77771, 1)) or exit 1",
+    },
+    Case {
+        rule: "a message to the kernel",
+        condition: "evt.type = sendto and fd.name endswith '->route:0:0x0'",
+        act: "
+            socket(S, 16, 3, 0) and bind(S, pack('SSLL', 16, 0, 77772, 0)) or exit 1;
+            send(S, pack('LSSLL', 16, 1, 0, 0, 0), 0, pack('SSLL', 16, 0, 0, 0)) == 16 or exit 2",
+        fields: &[
+            ("evt.rawres", "16"),
+            ("evt.arg.tuple", "route:77772:0x0->route:0:0x0"),
+            ("fd.connected", "false"),
+        ],
+        innocent: "
+            socket(S, 16, 3, 0) and connect(S, pack('SSLL', 16, 0, 0, 0)) or exit 1;
+            send(S, pack('LSSLL', 16, 1, 0, 0, 0), 0) == 16 or exit 2",
+    },
+    Case {
+        rule: "connect to the kernel",
+        condition: "evt.type = connect and evt.arg.addr = generic:0:0x0",
+        act: "
+            socket(S, 16, 3, 16) and bind(S, pack('SSLL', 16, 0, 77773, 0)) or exit 1;
+            connect(S, pack('SSLL', 16, 0, 0, 0)) or exit 2",
+        fields: &[("fd.name", "generic:77773:0x0->generic:0:0x0"), ("fd.sockfamily", "netlink")],
+        innocent: "socket(S, 16, 3, 0) and connect(S, pack('SSLL', 16, 0, 0, 0)) or exit 1",
+    },
+    Case {
+        rule: "bind to an interface",
+        condition: "evt.type = bind and fd.sockfamily = packet",
+        act: "socket(S, 17, 2, 0) and bind(S, pack('SnLx12', 17, 0x88b5, 1)) or exit 1",
+        fields: &[
+            ("evt.args", "res=0 addr=1:0x88b5 fd=<X>1:0x88b5"),
+            ("fd.name", "1:0x88b5"),
+            ("fd.type", "null"),
+        ],
+        innocent: "socket(S, 17, 2, 0) or exit 1",
+    },
+    Case {
+        rule: "a frame to an interface",
+        condition: "evt.type = sendto and fd.name endswith '1:0x88b6'",
+        act: "
+            socket(S, 17, 2, 0) or exit 1;
+            send(S, 'hello', 0, pack('SnLSCCC6x2', 17, 0x88b6, 1, 0, 0, 6, (0) x 6)) == 5 or exit 2",
+        fields: &[("evt.rawres", "5"), ("evt.arg.tuple", "0:0x0000->1:0x88b6")],
+        innocent: "
+            socket(S, 17, 2, 0) or exit 1;
+            send(S, 'hello', 0, pack('SnLSCCC6x2', 17, 0x88b7, 1, 0, 0, 6, (0) x 6)) == 5 or exit 2",
+    },
+    Case {
+        rule: "a message to a name",
+        condition: "evt.type = sendto and fd.name = @e2e-sockets-five",
+        act: "
+            $a = pack('SxA*', 1, 'e2e-sockets-five');
+            socket(A, 1, 2, 0) and bind(A, $a) and socket(B, 1, 2, 0) or exit 1;
+            send(B, 'hello', 0, $a) == 5 or exit 2",
+        fields: &[("fd.type", "unix"), ("evt.arg.tuple", "0->0 @e2e-sockets-five")],
+        innocent: "
+            $a = pack('SxA*', 1, 'e2e-sockets-five');
+            socket(A, 1, 2, 0) and bind(A, $a) and socket(B, 1, 2, 0) or exit 1;
+            connect(B, $a) and send(B, 'hello', 0) == 5 or exit 2",
+    },
+    Case {
         rule: "a socket copied by fcntl",
         condition: "evt.type = fcntl and evt.rawres = 100 and fd.l4proto = udp",
         act: "socket(S, 2, 2, 0) or exit 1; syscall(72, fileno(S), 1030, 100) == 100 or exit 2",
@@ -209,10 +283,52 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// For kernels that have such sockets.
+const MACHINES: &[Case] = &[
+    Case {
+        rule: "connect to the host of this machine",
+        condition: "evt.type = connect and fd.sport = 4919",
+        act: "socket(S, 40, 1, 0) and !connect(S, pack('SSLLx4', 40, 0, 4919, 2)) or exit 1",
+        fields: &[
+            ("evt.arg.addr", "2:4919"),
+            ("fd.sockfamily", "vsock"),
+            ("fd.rport", "4919"),
+            ("fd.sip", "null"),
+            ("fd.l4proto", "<NA>"),
+        ],
+        innocent: "socket(S, 40, 1, 0) and !connect(S, pack('SSLLx4', 40, 0, 4920, 2)) or exit 1",
+    },
+    Case {
+        rule: "listen to other machines",
+        condition: "evt.type = listen and fd.name = any:4921",
+        act: "
+            socket(S, 40, 1, 0) and bind(S, pack('SSLLx4', 40, 0, 4921, -1)) or exit 1;
+            listen(S, 9) or exit 2",
+        fields: &[
+            ("evt.args", "res=0 fd=<X>any:4921 backlog=9"),
+            ("fd.sport", "4921"),
+            ("fd.is_server", "true"),
+        ],
+        innocent: "socket(S, 40, 1, 0) and bind(S, pack('SSLLx4', 40, 0, 4921, -1)) or exit 1",
+    },
+];
+
+/// Why this kernel shows nothing of other machines, if it does not.
+fn no_machines() -> Option<String> {
+    let protocols = std::fs::read_to_string("/proc/net/protocols").unwrap_or_default();
+    let known = protocols.contains("AF_VSOCK");
+    (!known).then(|| "this kernel has no sockets of AF_VSOCK".to_owned())
+}
+
 #[test]
 fn sockets_on_this_host() -> Result<()> {
     skip_if!(daemon::obstacle());
-    check_on_this_host(CASES)
+    let mut cases = CASES.to_vec();
+    match no_machines() {
+        None => cases.extend(MACHINES),
+        Some(reason) => skip::optional("sockets_on_this_host, other machines", &reason),
+    }
+    check_on_this_host(&cases)
 }
 
 #[test]

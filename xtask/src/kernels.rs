@@ -66,8 +66,7 @@ pub(crate) fn check() -> Result<()> {
 
 /// Keeps what the suite came to on this machine's own kernel.
 pub(crate) fn keep_native(passed: u64, failed: u64, skipped: u64) -> Result<()> {
-    let daemon = workspace::target().join("release/monitor-daemon");
-    let mut doctor = Command::new(daemon);
+    let mut doctor = Command::new(workspace::daemon());
     doctor.args(["doctor", "--programs", "--format", "json"]);
     let Some(programs) = shell::query(&mut doctor)? else {
         return Ok(());

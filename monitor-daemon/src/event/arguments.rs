@@ -288,10 +288,8 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
     Some(match (event.record.body(), name) {
         (Body::Connect(body), "res") => Parameter::errno(body.ret),
         (Body::Connect(body), "fd") => descriptor(event, body.fd.into(), View::Passed),
-        (Body::Connect(body), "tuple") if body.passed_family == AF_UNIX => {
-            let path = event.record.string(Slot::Passed);
-            Parameter::Text([&b"0->0 "[..], path].concat().into())
-        }
+        (Body::Connect(body), "tuple") if body.passed_family == AF_UNIX => unix_tuple(event),
+        (Body::Send(body), "tuple") if body.socket.passed_family == AF_UNIX => unix_tuple(event),
         (Body::Connect(_) | Body::Send(_), "tuple") => {
             Parameter::Text(fd::name(event, View::Passed)?)
         }
@@ -299,8 +297,8 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
             Parameter::Text(event.record.string(Slot::Passed).into())
         }
         (Body::Connect(_), "addr") => {
-            let socket = fd::tuple(event)?.server?;
-            Parameter::Text(socket.to_string().into_bytes().into())
+            let text = fd::tuple(event)?.server?.passed();
+            Parameter::Text(text.into_bytes().into())
         }
         (Body::Send(body), "res") => Parameter::errno(body.socket.ret),
         (Body::Send(body), "fd") => descriptor(event, body.socket.fd.into(), View::Passed),
@@ -314,6 +312,12 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
         (Body::Socket(body), "proto") => Parameter::unsigned(body.protocol.into()),
         _ => return None,
     })
+}
+
+/// Both ends of a socket of `AF_UNIX`, whose addresses in the kernel are not told, and its name.
+fn unix_tuple<'e>(event: &'e Event<'_>) -> Parameter<'e> {
+    let path = event.record.string(Slot::Passed);
+    Parameter::Text([&b"0->0 "[..], path].concat().into())
 }
 
 fn serve<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {

@@ -1,7 +1,7 @@
 //! `fd.*` and `fs.path.*`: the file or socket an event is about.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use monitor_common::file::Open;
 use monitor_common::network::Connect;
@@ -11,13 +11,12 @@ use monitor_common::{Kind, Slot};
 use monitor_policy::text::OpenState;
 use monitor_policy::{Field, FieldRef, Value, View};
 
+use super::address::{
+    AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, AF_VSOCK, Address, family as body_family,
+};
 use super::{Event, number, path};
 use crate::record::Body;
 
-const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
-const AF_NETLINK: u16 = 16;
 const O_DIRECTORY: u32 = 0o200_000;
 const EINPROGRESS: i64 = -115;
 /// `FMODE_CREATED`: the open made the file.
@@ -32,8 +31,8 @@ enum End {
 
 /// Both ends of a connection as far as they are known.
 pub(super) struct Tuple {
-    pub(super) client: Option<SocketAddr>,
-    pub(super) server: Option<SocketAddr>,
+    pub(super) client: Option<Address>,
+    pub(super) server: Option<Address>,
 }
 
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
@@ -82,7 +81,7 @@ pub(super) fn named_address(event: &Event<'_>, field: &FieldRef) -> Option<IpAdd
         Field::FdRipName => remote,
         _ => return None,
     };
-    Some(end?.ip())
+    end?.ip()
 }
 
 /// Falco's one-letter kind of the descriptor; `None` when the event has none.
@@ -96,6 +95,14 @@ pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
     }
 }
 
+/// Family of the event's socket.
+fn socket_family(event: &Event<'_>) -> Option<u16> {
+    match event.record.body() {
+        Body::Socket(body) => Some(body.domain as u16),
+        _ => Some(body_family(event.connection()?)),
+    }
+}
+
 /// `fd.name`.
 pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>> {
     match event.record.body() {
@@ -106,6 +113,9 @@ pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>
         Body::Accept(body) | Body::Listen(body) | Body::Bind(body) if is_unix(&body.socket) => {
             Some(Cow::Borrowed(event.record.string(Slot::Passed)))
         }
+        Body::Send(body) if is_unix(&body.socket) => {
+            Some(Cow::Borrowed(event.record.string(Slot::Passed)))
+        }
         Body::Socket(_) => Some(Cow::Borrowed(b"")),
         Body::Module(_) | Body::Memory(_) => used_file(event).map(Cow::Borrowed),
         _ => {
@@ -113,17 +123,15 @@ pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>
                 Tuple {
                     client: Some(client),
                     server: Some(server),
-                } => {
-                    format!("{}->{}", plain(client), plain(server))
-                }
+                } => format!("{client}->{server}"),
                 Tuple {
-                    client: None,
-                    server: Some(server),
-                } => plain(server),
-                Tuple {
-                    client: Some(client),
+                    client: Some(end),
                     server: None,
-                } => plain(client),
+                }
+                | Tuple {
+                    client: None,
+                    server: Some(end),
+                } => end.to_string(),
                 _ => String::new(),
             };
             Some(Cow::Owned(text.into_bytes()))
@@ -152,29 +160,10 @@ fn used_file<'e>(event: &'e Event<'_>) -> Option<&'e [u8]> {
 /// Addresses of a connection; IPv4 in IPv6 form reads as IPv4.
 pub(super) fn tuple(event: &Event<'_>) -> Option<Tuple> {
     let body = event.connection()?;
-    let end = |bytes: &[u8; 16], port: u16| {
-        let address = match body_family(body) {
-            AF_INET => {
-                let [a, b, c, d, ..] = *bytes;
-                IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-            }
-            AF_INET6 => IpAddr::V6(Ipv6Addr::from(*bytes)).to_canonical(),
-            _ => return None,
-        };
-        Some(SocketAddr::new(address, port))
-    };
     let connecting = event.record.kind() == Kind::Connect;
-    let remote = if body.remote_port == 0 && !connecting {
-        None
-    } else {
-        end(&body.remote, body.remote_port)
-    };
+    let remote = Address::remote(body).filter(|_| body.remote_port != 0 || connecting);
     // A socket that never got a local address has port 0.
-    let local = if body.local_port == 0 {
-        None
-    } else {
-        end(&body.local, body.local_port)
-    };
+    let local = Address::local(body).filter(|_| body.local_port != 0);
     Some(match own_end(event) {
         End::Client => Tuple {
             client: local,
@@ -298,7 +287,12 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
             return Some(word(match typechar(event)? {
                 '4' | '6' => "ip",
                 'u' => "unix",
-                _ => return None,
+                'n' => "netlink",
+                _ => match socket_family(event)? {
+                    AF_VSOCK => "vsock",
+                    AF_PACKET => "packet",
+                    _ => return None,
+                },
             }));
         }
         Field::FdConnected => {
@@ -321,8 +315,8 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         End::Client => (client, server),
         End::Server => (server, client),
     };
-    let address = |end: Option<SocketAddr>| Some(Value::Address(end?.ip()));
-    let port = |end: Option<SocketAddr>| Some(Value::Unsigned(end?.port().into()));
+    let address = |end: Option<Address>| Some(Value::Address(end?.ip()?));
+    let port = |end: Option<Address>| Some(Value::Unsigned(end?.port()?.into()));
     match field.field {
         Field::FdCip | Field::FdCnet => address(client),
         Field::FdSip | Field::FdSnet => address(server),
@@ -350,12 +344,12 @@ pub(super) fn elements(event: &Event<'_>, field: &FieldRef, elements: &mut Vec<V
     if !field.field.is_either_end() {
         return false;
     }
-    let of = |end: SocketAddr| match field.field {
-        Field::FdIp | Field::FdNet => Value::Address(end.ip()),
-        _ => Value::Unsigned(end.port().into()),
+    let of = |end: Address| match field.field {
+        Field::FdIp | Field::FdNet => Some(Value::Address(end.ip()?)),
+        _ => Some(Value::Unsigned(end.port()?.into())),
     };
     if let Some(Tuple { client, server }) = tuple(event) {
-        elements.extend([client, server].into_iter().flatten().map(of));
+        elements.extend([client, server].into_iter().flatten().filter_map(of));
     }
     true
 }
@@ -416,8 +410,8 @@ fn in_container(event: &Event<'_>, path: &[u8]) -> Value<'static> {
     Value::Text([id.as_bytes(), b":", path].concat().into())
 }
 
-fn host<'e>(event: &'e Event<'_>, end: Option<SocketAddr>) -> Option<Value<'e>> {
-    let name = event.world.names.name_of(end?.ip())?;
+fn host<'e>(event: &'e Event<'_>, end: Option<Address>) -> Option<Value<'e>> {
+    let name = event.world.names.name_of(end?.ip()?)?;
     Some(Value::Text(name.as_bytes().into()))
 }
 
@@ -438,6 +432,7 @@ fn protocol(event: &Event<'_>) -> Option<&'static str> {
     }
     Some(match (kind, protocol) {
         (1, 0 | 6 | 262) => "tcp",
+        (1 | 5, 132) => "sctp",
         (2, 0 | 17) => "udp",
         (_, 1 | 58) => "icmp",
         (3, _) => "raw",
@@ -450,14 +445,6 @@ fn family(body: &Connect) -> u16 {
     let family = body_family(body);
     let mapped = family == AF_INET6 && Ipv6Addr::from(body.remote).to_ipv4_mapped().is_some();
     if mapped { AF_INET } else { family }
-}
-
-const fn body_family(body: &Connect) -> u16 {
-    if body.family == 0 {
-        body.passed_family
-    } else {
-        body.family
-    }
 }
 
 const fn socket_typechar(family: u16) -> char {
@@ -480,10 +467,6 @@ const fn type_name(typechar: char) -> Option<&'static str> {
         'n' => "netlink",
         _ => return None,
     })
-}
-
-fn plain(end: SocketAddr) -> String {
-    format!("{}:{}", end.ip(), end.port())
 }
 
 fn word(text: &'static str) -> Value<'static> {

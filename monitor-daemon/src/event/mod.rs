@@ -4,6 +4,7 @@
 //! file here fills one class of Falco's fields. A field that this build cannot fill is missing,
 //! which `language.md`'s authors and ours read the same way: comparisons on it are false.
 
+mod address;
 mod arguments;
 mod calls;
 mod container;

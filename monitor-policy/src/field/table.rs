@@ -230,7 +230,7 @@ fields! {
     FdLport = "fd.lport", Port, [], "Local port";
     FdRport = "fd.rport", Port, [], "Remote port";
     FdL4proto = "fd.l4proto", Text, [], "`tcp`, `udp`, `icmp`, `raw`; `<NA>` where none of these";
-    FdSockfamily = "fd.sockfamily", Text, [], "`ip` or `unix`";
+    FdSockfamily = "fd.sockfamily", Text, [], "`ip`, `unix`, `netlink`, `packet` or `vsock`";
     FdIsServer = "fd.is_server", Bool, [], "Owner is the server end";
     FdUid = "fd.uid", Text, [], "Tid and fd number concatenated";
     FdContainername = "fd.containername", Text, [], "Container id, a colon and the name";

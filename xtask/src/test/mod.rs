@@ -75,9 +75,10 @@ fn run_suites(suites: &[String], guests: &[&str], tally: &mut Tally) -> Result<(
         );
     }
     let selected = |suite: &str| suites.is_empty() || suites.iter().any(|name| name == suite);
-    build::build(Profile::Release)?;
     if INSTALLING.into_iter().any(selected) {
         dist::dist()?;
+    } else {
+        build::build(Profile::Release)?;
     }
 
     if selected("tidy") {

@@ -198,6 +198,22 @@ fn a_message_shows_where_it_goes() {
     );
 }
 
+#[test]
+fn an_association_of_sctp_shows_its_ends() {
+    let mut socket = listening();
+    socket.remote[..4].copy_from_slice(&[203, 0, 113, 5]);
+    (socket.kind, socket.protocol, socket.remote_port) = (5, 132, 36_412);
+    let name = "192.0.2.9:443->203.0.113.5:36412";
+    let record = bytes(Kind::Connect, child_of(3, 4, "cat"), &socket, &[]);
+    let args = format!("res=0 tuple={name} fd=<4>{name} addr=203.0.113.5:36412");
+    let expected = [
+        ("evt.args", &*args),
+        ("fd.l4proto", "sctp"),
+        ("fd.name", name),
+    ];
+    check(&record, &expected);
+}
+
 /// Kind, number, arguments, event type, and all parameters as they show.
 type Case = (Kind, u32, [u64; 6], &'static str, &'static str);
 

@@ -1,18 +1,19 @@
 /* Does the system calls that it is told, and tells what each gave. It needs no library, so that it
  * does no calls but these, read(2) and write(2).
  *
- *     calls 64|32 …, with the calls on standard input; 32 does them by int $0x80
+ *     calls 64|32|thread …, with the calls on standard input; 32 does them by int $0x80, thread in
+ *     a second thread
  *
  * A line is a call: its number, then the arguments. An argument is a number (12, -1, 0x1f, 017), a
  * 'text', the result of an earlier line (@0), the own process id ($), or an array: w[…] of words as
  * long as a pointer, q[…], d[…], h[…] and b[…] of 8, 4, 2 and 1 bytes, with zeros behind. A line
  * = ARGUMENT calls nothing and gives the argument. Results go to standard output, behind the own
- * process id. */
+ * process id and that of the thread. */
 
 enum { LINES = 512, SCRIPT = 1 << 16, ROOM = 1 << 20 };
 
 /* In low memory, as this is no position-independent program: 32-bit calls can point to it. */
-static char script[SCRIPT], room[ROOM];
+static char script[SCRIPT], room[ROOM], stack[1 << 16] __attribute__((used, aligned(16)));
 static long results[LINES], lines, used, own;
 static int narrow;
 static const char *at;
@@ -31,6 +32,15 @@ __attribute__((naked)) static long call32(long number __attribute__((unused)),
 	__asm__("push %rbx; push %rbp; mov %rdi, %rax; mov (%rsi), %rbx; mov 8(%rsi), %rcx;"
 		"mov 16(%rsi), %rdx; mov 32(%rsi), %rdi; mov 40(%rsi), %rbp; mov 24(%rsi), %rsi;"
 		"int $0x80; cltq; pop %rbp; pop %rbx; ret");
+}
+
+/* As fork(2) for a thread: 0 in the new one. */
+__attribute__((naked)) static long thread(void)
+{
+	/* CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM */
+	__asm__("mov $56, %eax; mov $0x50f00, %edi; mov $stack + 65536, %esi; xor %edx, %edx;"
+		"xor %r10d, %r10d; xor %r8d, %r8d; syscall; test %eax, %eax; jnz 1f; call work; hlt;"
+		"1: ret");
 }
 
 static long number(void)
@@ -156,19 +166,30 @@ static void line(void)
 	keep(result);
 }
 
-__attribute__((used)) static void run(long *stack)
+__attribute__((used)) static void work(void)
 {
-	narrow = ((char **)stack)[2][0] == '3';
-	own = process();
-	/* alarm(20): a call that waits in vain ends it. */
-	call64(37, (long[6]){ 20 });
-	say(own);
 	long length = 0, more;
+	say(own);
+	say(call64(186, (long[6]){ 0 }));
 	while ((more = call64(0, (long[6]){ 0, (long)(script + length), SCRIPT - 1 - length })) > 0)
 		length += more;
+	/* alarm(20): a call that waits in vain ends it. */
+	call64(37, (long[6]){ 20 });
 	for (at = script; *at; at += *at == '\n')
 		line();
 	call64(231, (long[6]){ 0 });
+}
+
+__attribute__((used)) static void run(char **arguments)
+{
+	char mode = arguments[2][0];
+	narrow = mode == '3';
+	own = process();
+	if (mode != 't')
+		work();
+	thread();
+	for (;;)
+		call64(34, (long[6]){ 0 });
 }
 
 __attribute__((naked)) void _start(void)

@@ -100,8 +100,7 @@ fn every_call_asked_for_has_rows() -> Result<()> {
             };
             if !enough && !none {
                 wrong.push(format!(
-                    "{call} ({}): succeeds {succeeds}, fails {fails}",
-                    abi.name()
+                    "{call} ({abi:?}): succeeds {succeeds}, fails {fails}"
                 ));
             }
         }

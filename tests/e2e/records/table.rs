@@ -26,15 +26,6 @@ pub(super) enum Abi {
     Narrow,
 }
 
-impl Abi {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Wide => "64",
-            Self::Narrow => "32",
-        }
-    }
-}
-
 /// The calls of one process.
 #[derive(Debug)]
 pub(super) struct Group {

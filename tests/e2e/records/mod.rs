@@ -130,7 +130,9 @@ fn each_call_is_told_with_all_that_belongs_to_it() -> Result<()> {
 fn groups(way: Way) -> Result<Vec<(&'static str, Group)>> {
     let mut all = Vec::new();
     for (table, text) in TABLES {
-        let groups = table::groups(text, way.abi())?;
+        let mut groups = table::groups(text, way.abi())?;
+        // The end of a traced thread waits for its tracer, which nobody here is.
+        groups.retain(|group| way != Way::Thread || group.name != "tracing");
         all.extend(groups.into_iter().map(|group| (table, group)));
     }
     Ok(all)

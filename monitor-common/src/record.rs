@@ -81,11 +81,14 @@ pub enum Kind {
     /// `mmap`, `mprotect` or `pkey_mprotect` of memory that can be run, and `mmap` of a file to
     /// write to it; slot `Resolved` has the file: body [`crate::call::Registers`].
     Memory = 35,
+    /// `recvfrom`, `recvmsg` or `recvmmsg`, a record for each message: body
+    /// [`crate::network::Send`].
+    Receive = 36,
 }
 
 impl Kind {
     /// All kinds, in number order.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -116,6 +119,7 @@ impl Kind {
         Self::Control,
         Self::Dns,
         Self::Memory,
+        Self::Receive,
     ];
 
     /// The kind with this number.
@@ -156,6 +160,7 @@ impl Kind {
             Self::Control => "control",
             Self::Dns => "dns",
             Self::Memory => "memory",
+            Self::Receive => "receive",
         }
     }
 }

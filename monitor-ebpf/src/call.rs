@@ -6,6 +6,7 @@ use monitor_common::{Kind, Slot};
 
 use crate::emit::Outcome;
 use crate::file::{self, AT_FDCWD};
+use crate::held;
 use crate::read::Pointer;
 use crate::record::Record;
 use crate::scratch::COMMON;
@@ -23,6 +24,8 @@ pub fn report(
 ) -> Outcome {
     let body = record.body::<Registers>();
     // SAFETY: memory of the record.
+    let held = unsafe { &raw mut (*body).held };
+    // SAFETY: memory of the record.
     unsafe {
         (*body).ret = call.ret;
         (*body).args = call.args;
@@ -31,6 +34,7 @@ pub fn report(
         }
         (*body).syscall = call.number;
         (*body).reserved = 0;
+        held::none(held);
     }
     let value = |role| {
         let index = argument(strings(), role)?;
@@ -50,11 +54,13 @@ pub fn report(
     };
     let directory = |role| value(role).map_or(AT_FDCWD, |descriptor| descriptor as i32);
     if let Some(descriptor) = value(Role::File) {
-        if call.is_uring() {
-            file::resolved(record, call.file());
+        let file = if call.is_uring() {
+            call.file()
         } else {
-            file::base(record, Slot::Resolved, 0, descriptor as i32);
-        }
+            file::of_descriptor(descriptor as i32)
+        };
+        // SAFETY: memory of the record.
+        unsafe { held::held(record, held, descriptor as i32, file) };
     }
     if let Some(path) = value(Role::Path) {
         let directory = directory(Role::PathBase);

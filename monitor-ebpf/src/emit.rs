@@ -56,6 +56,7 @@ const BULK_KINDS: u64 = bits(&[
     Kind::Call,
     Kind::Dns,
     Kind::Memory,
+    Kind::Receive,
 ]);
 /// The kinds that everything else is joined with.
 const LIFECYCLE_KINDS: u64 = bits(&[

@@ -11,11 +11,13 @@
 )]
 
 mod actions;
+mod arm;
 mod calls;
 mod cgroups;
 mod command;
 mod containers;
 mod defaults;
+mod descriptors;
 mod digest;
 mod dist;
 mod dns;

@@ -73,6 +73,25 @@ fn cargo_build() -> Command {
     command
 }
 
+/// Builds the kernel programs, then the daemon for aarch64, static and with what `profile` needs:
+/// `target/aarch64-unknown-linux-musl/PROFILE/monitor-daemon`.
+pub(crate) fn build_arm(profile: Profile) -> Result<()> {
+    build_ebpf()?;
+    setup::arm_target()?;
+    let mut command = shell::cargo();
+    command.args(["build", "--locked", "--package", "monitor-daemon"]);
+    command.args(["--target", setup::ARM_TARGET]);
+    // Nothing in it is C, so that the compiler's own linker and musl do.
+    let linker = format!("target.{}.linker=\"rust-lld\"", setup::ARM_TARGET);
+    command.args(["--config", &linker]);
+    // Most of the file, and guests hold it in memory.
+    command.args(["--config", "profile.dev.strip=\"debuginfo\""]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    shell::run(&mut command)
+}
+
 /// Builds the kernel programs into `target/bpf/monitor.o`.
 ///
 /// The file is only written when its content changes, so that the daemon is not built again for

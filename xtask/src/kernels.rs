@@ -20,7 +20,15 @@ use tables::Run;
 /// What this machine's own kernel is called among the files.
 const NATIVE: &str = "native";
 /// The files, in the order of the rows.
-const RUNS: [&str; 5] = ["5.10", "6.1", "6.12", "newest", NATIVE];
+const RUNS: [&str; 7] = [
+    "5.10",
+    "6.1",
+    "6.12",
+    "newest",
+    NATIVE,
+    "6.1-arm64",
+    "6.12-arm64",
+];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {

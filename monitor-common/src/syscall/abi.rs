@@ -10,21 +10,15 @@ const COMMON: u32 = 424;
 
 /// Number in the i386 ABI of an x86-64 call; the 32-bit form where there are several. 0 for a call
 /// that i386 does not have: its own number 0 is `restart_syscall`, which nobody calls.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "checked against the length; `get` is not const"
-)]
-pub(super) const fn i386(number: u32) -> u32 {
+pub(super) fn i386(number: u32) -> u32 {
     if number >= COMMON {
-        number
-    } else if (number as usize) < I386.len() {
-        I386[number as usize] as u32
-    } else {
-        0
+        return number;
     }
+    let known = I386.get(number as usize).copied();
+    known.unwrap_or_default().into()
 }
 
-/// Number of the older form of a call in the i386 ABI: 16-bit ids, 32-bit lengths.
+/// Number of the other form of a call in the i386 ABI: 16-bit ids, 32-bit lengths, 64-bit times.
 pub(super) fn i386_older(number: u32) -> Option<u32> {
     let row = OLDER.iter().find(|row| u32::from(row.0) == number)?;
     Some(row.1.into())
@@ -42,7 +36,7 @@ pub(super) fn socketcall(number: u32) -> Option<u32> {
     Some(row.1)
 }
 
-const PACKED: [(u32, u32); 17] = [
+const PACKED: [(u32, u32); 18] = [
     (41, 1),
     (49, 2),
     (42, 3),
@@ -59,6 +53,7 @@ const PACKED: [(u32, u32); 17] = [
     (46, 16),
     (47, 17),
     (288, 18),
+    (299, 19),
     (307, 20),
 ];
 
@@ -89,8 +84,8 @@ const I386: [u16; 335] = [
     354, 355, 356, 0, 357, 358, 374, 375, 376, 377, 378, 379, 380, 381, 382, 383, 385, 386,
 ];
 
-/// x86-64 number, number of the older form.
-const OLDER: [(u16, u16); 14] = [
+/// x86-64 number, number of the other form.
+const OLDER: [(u16, u16); 15] = [
     (72, 55),
     (76, 92),
     (77, 93),
@@ -105,6 +100,7 @@ const OLDER: [(u16, u16); 14] = [
     (119, 170),
     (122, 138),
     (123, 139),
+    (299, 417),
 ];
 
 /// x86-64 number, x32 number, where they differ.

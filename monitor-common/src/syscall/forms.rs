@@ -1,7 +1,7 @@
 //! Further numbers that calls have in the i386 ABI, and how their arguments differ there, from the
 //! kernel's `syscall_32.tbl`. 32-bit ARM has kept the numbers of those that it has.
 
-use super::Call;
+use super::{Call, Machine};
 
 /// How a call of the i386 ABI passes its arguments, where not as the x86-64 call does. Numbers are
 /// part of the ABI.
@@ -43,10 +43,15 @@ impl Form {
     }
 }
 
-/// Numbers of an x86-64 call in the i386 ABI beyond the two that `abi` knows.
-pub(super) fn further(number: u32) -> impl Iterator<Item = u32> {
+/// Numbers of an x86-64 call in the ABI for 32-bit programs beyond the two that are known anyway.
+pub(super) fn further(number: u32, machine: Machine) -> impl Iterator<Item = u32> {
     let rows = FURTHER.iter().filter(move |row| u32::from(row.0) == number);
-    rows.map(|row| row.1.into())
+    let has = move |number: &u32| match machine {
+        Machine::X86 => true,
+        // 64-bit lengths and times; 32-bit ARM has others, or none, where the rest is.
+        Machine::Arm => matches!(number, 193..=197 | 239 | 403..),
+    };
+    rows.map(|row| row.1.into()).filter(has)
 }
 
 /// x86-64 number, i386 number: 64-bit lengths and times, 16-bit ids, and first versions.

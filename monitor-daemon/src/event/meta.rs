@@ -21,10 +21,11 @@ const FILES: [Kind; 7] = [
     Kind::Mkdir,
 ];
 /// What acts on sockets.
-const NETWORK: [Kind; 6] = [
+const NETWORK: [Kind; 7] = [
     Kind::Connect,
     Kind::Socket,
     Kind::Send,
+    Kind::Receive,
     Kind::Accept,
     Kind::Listen,
     Kind::Bind,
@@ -162,6 +163,7 @@ const fn category(kind: Kind) -> &'static str {
             "net"
         }
         Kind::Send => "IO-write",
+        Kind::Receive => "IO-read",
         Kind::Memory => "memory",
         Kind::Call | Kind::Control => "other",
         _ => "process",

@@ -31,6 +31,11 @@ const DESTINATIONS: &str = "the addresses of sendmmsg(2), and of sockets that ar
                             from the program's memory after the call, when they may have been changed";
 const DESTINATION: &str = "the address of a message is read from the program's memory after the \
                            call, when it may have been changed";
+const URING_RECEIVES: &str = "messages received through io_uring";
+const SENDERS: &str = "the senders of messages of recvmmsg(2), and of sockets that are not of UDP, are \
+                       read from the program's memory after the call, when they may have been changed";
+const SENDER: &str = "the sender of a message is read from the program's memory after the call, when \
+                      it may have been changed";
 const NAMES: &str = "names are read from the program's memory after the call, when they may have \
                      been changed, and not resolved";
 const PARAMETERS: &str = "a module's parameters are read from the program's memory after the call, \
@@ -73,6 +78,7 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::Control => CONTROLS,
         Kind::Dns => DNS,
         Kind::Memory => MEMORIES,
+        Kind::Receive => RECEIVES,
     }
 }
 
@@ -423,6 +429,22 @@ const SENDS: &[Provider] = &[
         blind: &[URING_LATE, CONNECTED, DESTINATIONS, PACKED],
     },
 ];
+
+const RECEIVES: &[Provider] = &[at_exit(
+    SOCKET_NEEDS,
+    &[
+        Part::calls(Kind::Receive),
+        Part::new("got_recvmsg4", Hook::Cgroup("cgroup/recvmsg4")).spare(SENDER),
+        Part::new("got_recvmsg6", Hook::Cgroup("cgroup/recvmsg6")).spare(SENDER),
+    ],
+    &[
+        URING_RECEIVES,
+        PACKED,
+        SENDERS,
+        "the senders of messages whose address the program does not ask for, on sockets without a \
+         peer",
+    ],
+)];
 
 const ACCEPTS: &[Provider] = &[at_exit(
     SOCKET_NEEDS,

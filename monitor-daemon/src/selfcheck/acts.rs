@@ -50,6 +50,7 @@ pub const ACTS: &[Act] = &[
     act("connect", Kind::Connect, &[42], connect),
     act("accept", Kind::Accept, &[43, 288], connect),
     act("send", Kind::Send, &[44], send),
+    act("receive", Kind::Receive, &[45], receive),
     act("dns", Kind::Dns, &[], ask),
     act("dup", Kind::Dup, &[32], dup),
     act("symlink", Kind::Symlink, &[88, 266], symlink),
@@ -158,6 +159,12 @@ fn send(_: &Room) -> io::Result<()> {
     let socket = UdpSocket::bind(LOOPBACK)?;
     socket.send_to(b"self-check", socket.local_addr()?)?;
     Ok(())
+}
+
+fn receive(_: &Room) -> io::Result<()> {
+    let socket = UdpSocket::bind(LOOPBACK)?;
+    socket.send_to(b"self-check", socket.local_addr()?)?;
+    socket.recv_from(&mut [0; 16]).map(drop)
 }
 
 /// Asks for the root's address, which nobody has; whether there is a server does not matter.

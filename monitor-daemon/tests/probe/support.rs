@@ -53,7 +53,8 @@ impl Seen {
     /// The body of a call of registers; those that are not known hold pointers or nothing, and are
     /// taken as they are.
     pub(crate) fn registers(&self, syscall: u32, known: &[(usize, u64)], ret: i64) -> Registers {
-        let mut args = self.record().registers().unwrap().args;
+        let found = *self.record().registers().unwrap();
+        let mut args = found.args;
         for (index, value) in known {
             *args.get_mut(*index).unwrap() = *value;
         }
@@ -62,6 +63,7 @@ impl Seen {
             args,
             syscall,
             reserved: 0,
+            held: found.held,
         }
     }
 

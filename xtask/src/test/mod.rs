@@ -56,6 +56,8 @@ pub(crate) fn ci(suites: &[String]) -> Result<ExitCode> {
         return Err(again.exec()).context("cannot start this program again");
     }
     setup::setup(Level::Ci)?;
+    // For the guests that emulate it.
+    build::build_arm(Profile::Debug)?;
     let mut tally = Tally::default();
     run_suites(suites, &[GUESTS], &mut tally)?;
     further::check(&mut tally);

@@ -100,6 +100,7 @@ impl Doer {
         let mut process = Command::new(program)
             .args([way.name(), &format!("{table}/{}", group.name)])
             .current_dir(&folder)
+            .env("E2E_CALLS", "yes")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -35,7 +35,7 @@ const TABLES: [(&str, &str); 5] = [
 ];
 
 /// What every alert tells.
-const FIELDS: [&str; 32] = [
+const FIELDS: [&str; 46] = [
     "evt.type",
     "syscall.type",
     "evt.category",
@@ -67,7 +67,21 @@ const FIELDS: [&str; 32] = [
     "fs.path.nameraw",
     "fs.path.source",
     "fs.path.target",
-    "proc.sid",
+    "proc.vpid",
+    "proc.tty",
+    "proc.env",
+    "proc.duration",
+    "proc.pname",
+    "proc.pexe",
+    "proc.pexepath",
+    "proc.pcmdline",
+    "proc.aexepath[1]",
+    "proc.exe_ino.ctime",
+    "proc.exe_ino.mtime",
+    "proc.exe_ino.ctime_duration_proc_start",
+    "proc.is_exe_from_memfd",
+    "user.loginuid",
+    "group.name",
 ];
 
 #[test]

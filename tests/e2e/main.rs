@@ -37,6 +37,7 @@ mod metrics;
 mod namespaces;
 mod older;
 mod records;
+mod reload;
 mod reuse;
 mod robust;
 mod rotate;

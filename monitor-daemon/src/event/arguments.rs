@@ -362,7 +362,7 @@ fn link<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e
         "target" | "oldpath" => Parameter::Text(event.paths.target(view).into()),
         "linkdirfd" | "newdir" => directory_descriptor(body.dirfd, event.record.string(Slot::Base)),
         "olddir" => directory_descriptor(body.target_dirfd, event.record.string(Slot::TargetBase)),
-        "flags" => Parameter::unsigned(body.flags.into()),
+        "flags" => flags(body.flags.into(), signature::AT),
         _ => return None,
     })
 }
@@ -374,7 +374,7 @@ fn ptrace<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
     Some(match name {
         "res" => Parameter::errno(body.ret),
         "request" => Parameter::named(body.request, text::ptrace_request(body.request)),
-        "pid" => Parameter::signed(body.target.into()),
+        "pid" => calls::process(event, body.target as u32),
         "addr" => Parameter::named(body.addr, format!("{:X}", body.addr)),
         "data" => Parameter::named(body.data, format!("{:X}", body.data)),
         _ => return None,

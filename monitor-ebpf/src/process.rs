@@ -12,6 +12,7 @@ use crate::call;
 use crate::emit::{Lane, Outcome, settle};
 use crate::file::{self, AT_FDCWD};
 use crate::layout::*;
+use crate::name::NOBODY;
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin, Record};
 use crate::scratch::{self, COMMON};
@@ -230,7 +231,7 @@ pub fn clone(ctx: BtfTracePointContext) -> i32 {
     }
     call.args = [flags, 0, 0, 0, 0, 0];
     call.flags &= !Flags::OBJECT_TIER;
-    let report = |record: &_| call::report(record, &call, Kind::Clone as u32, || 0);
+    let report = |record: &_| call::report(record, &call, Kind::Clone as u32, || 0, NOBODY);
     let outcome = record::with::<Probed>(Kind::Clone as u32, call.flags, report);
     settle(Kind::Clone, outcome)
 }

@@ -171,7 +171,8 @@ impl Request {
             return self.rows(kind).any(|call| call.uring().count() > 0);
         }
         let call = part.call.map(|operation| operation.call().number);
-        call.is_none_or(|number| self.wants(number))
+        let mut calls = part.only.iter().copied().chain(call).peekable();
+        calls.peek().is_none() || calls.any(|number| self.wants(number))
     }
 }
 

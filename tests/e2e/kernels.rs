@@ -7,10 +7,10 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use monitor_tests::{daemon, paths, skip, skip_if, suite};
+use monitor_tests::{daemon, paths, skip_if, suite};
 use serde_json::{Value, json};
 
-use crate::{arm, records};
+use crate::arm;
 
 /// Emulation without help by the hardware, and two CPUs.
 const WITHIN: Duration = Duration::from_mins(15);
@@ -28,10 +28,6 @@ const LEFT_OUT: [&str; 5] = [
 fn passes_on(series: &str) -> Result<()> {
     let executable = std::env::current_exe()?;
     let tree = suite::tree(&executable)?;
-    let folder = tempfile::tempdir()?;
-    let calls = folder.path().join(records::PROGRAM);
-    records::compile(&calls)?;
-    tree.program(&format!("/usr/bin/{}", records::PROGRAM), &calls)?;
     let started = Instant::now();
     let results = suite::run(series, &tree, &executable, &LEFT_OUT, WITHIN)?;
     println!(
@@ -87,7 +83,7 @@ macro_rules! kernels {
         $(#[test]
         fn $case() -> Result<()> {
             skip_if!(daemon::obstacle());
-            skip_if!(suite::obstacle($series).or_else(|| skip::without(&["gcc"])));
+            skip_if!(suite::obstacle($series));
             passes_on($series)
         })*
     };

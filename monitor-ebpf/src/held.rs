@@ -11,6 +11,13 @@ use crate::record::Record;
 use crate::scratch::COMMON;
 use crate::serve;
 
+/// Whether the slot of the file's name is still to be filled.
+#[derive(Clone, Copy)]
+pub enum Naming {
+    Wanted,
+    Done,
+}
+
 /// A call without a descriptor.
 ///
 /// # Safety
@@ -37,7 +44,14 @@ pub unsafe fn none(held: *mut Held) {
 /// # Safety
 /// `held` is in the record.
 #[inline(always)]
-pub unsafe fn held(record: &Record<COMMON>, held: *mut Held, descriptor: i32, file: Pointer) {
+pub unsafe fn held(
+    record: &Record<COMMON>,
+    held: *mut Held,
+    descriptor: i32,
+    file: Pointer,
+    naming: Naming,
+) {
+    let wanted = matches!(naming, Naming::Wanted);
     // SAFETY: the caller's; probed.
     unsafe {
         (*held).socket.fd = descriptor;
@@ -51,10 +65,14 @@ pub unsafe fn held(record: &Record<COMMON>, held: *mut Held, descriptor: i32, fi
         (*held).inode_mode = Probed::get::<u16>(inode, &INODE_MODE).into();
         if is_socket(file) {
             of_socket(&raw mut (*held).socket, file, true);
-            serve::own_name(record, Slot::Resolved, file);
+            if wanted {
+                serve::own_name(record, Slot::Resolved, file);
+            }
         } else {
             (*held).layer = file::layer::<Probed>(inode);
-            file::resolved(record, file);
+            if wanted {
+                file::resolved(record, file);
+            }
         }
     }
 }

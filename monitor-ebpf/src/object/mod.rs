@@ -6,5 +6,6 @@
 mod calls;
 mod file;
 mod link;
+mod name;
 mod network;
 mod passed;

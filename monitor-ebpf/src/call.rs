@@ -21,6 +21,18 @@ pub fn report(
     kind: u32,
     strings: impl Fn() -> u32,
 ) -> Outcome {
+    report_on(record, call, kind, strings, core::ptr::null())
+}
+
+/// [`report`] of a call that was about an open file; where it is null, the call's descriptor says.
+#[inline(always)]
+pub fn report_on(
+    record: &Record<COMMON>,
+    call: &Call,
+    kind: u32,
+    strings: impl Fn() -> u32,
+    mut file: Pointer,
+) -> Outcome {
     let body = record.body::<Registers>();
     // SAFETY: memory of the record.
     let held = unsafe { &raw mut (*body).held };
@@ -52,15 +64,17 @@ pub fn report(
         }
     };
     let directory = |role| value(role).map_or(AT_FDCWD, |descriptor| descriptor as i32);
-    if let Some(descriptor) = value(Role::File) {
-        let file = if call.is_uring() {
-            call.file()
-        } else {
-            file::of_descriptor(descriptor as i32)
-        };
-        // SAFETY: memory of the record.
-        unsafe { held::held(record, held, descriptor as i32, file) };
+    let mut descriptor = -1;
+    if let Some(argument) = value(Role::File) {
+        descriptor = argument as i32;
+        if call.is_uring() {
+            file = call.file();
+        } else if file.is_null() {
+            file = file::of_descriptor(descriptor);
+        }
     }
+    // SAFETY: memory of the record.
+    unsafe { held::held(record, held, descriptor, file) };
     if let Some(path) = value(Role::Path) {
         let directory = directory(Role::PathBase);
         file::passed(record, call.origin(), path as Pointer, directory);

@@ -15,6 +15,7 @@ use crate::emit::{Outcome, settle_number};
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
 use crate::layout::*;
 use crate::memory;
+use crate::message;
 use crate::network;
 use crate::process;
 use crate::read::{Pointer, Probed, Read, Typed, current};
@@ -24,7 +25,7 @@ use crate::serve;
 
 /// What to do at the end of each call; see `monitor_common::syscall`.
 #[map]
-static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS + SOCKETCALLS, 0);
+pub static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS + SOCKETCALLS, 0);
 
 /// `TS_COMPAT` of `arch/x86/include/asm/thread_info.h`: the call in progress is of the i386 ABI.
 pub const TS_COMPAT: u32 = 2;
@@ -85,7 +86,7 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: a checked map value. It is read anew at each use: the verifier would follow the
     // program once for each value that it was compared with.
     let entry = || unsafe { entry.read_volatile() };
-    if entry() == 0 {
+    if entry() == 0 || entry() & syscall::Call::APART != 0 {
         return 0;
     }
     let number = (entry() >> 16) as u16;
@@ -98,6 +99,46 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
         unpack(&mut call);
     }
     dispatch::<Typed>(entry, &mut call)
+}
+
+/// `sys_exit(struct pt_regs *regs, long ret)` for calls on memory ([`syscall::Call::APART`]), with the
+/// file behind that: a program of its own, since kernels before 5.13 refuse all that could call back.
+#[btf_tracepoint(function = "sys_exit")]
+pub fn memory_exit(ctx: BtfTracePointContext) -> i32 {
+    let regs: *const pt_regs = ctx.arg(0);
+    // SAFETY: the argument of the hook and the current task are typed.
+    let (status, number) = unsafe {
+        (
+            Typed::get::<u32>(current(), &TASK_STATUS),
+            register(regs, offset_of!(pt_regs, orig_rax)) as u32,
+        )
+    };
+    let compat = status & TS_COMPAT != 0;
+    let index = if compat {
+        number.wrapping_add(NUMBERS)
+    } else {
+        number & !X32_BIT
+    };
+    let Some(entry) = OPERATIONS.get_ptr(index) else {
+        return 0;
+    };
+    // SAFETY: a checked map value, read anew at each use as above.
+    let entry = || unsafe { entry.read_volatile() };
+    if entry() & syscall::Call::APART == 0 {
+        return 0;
+    }
+    let number = (entry() >> 16) as u16;
+    // SAFETY: as above.
+    let call = unsafe { read_call(regs, number.into(), ctx.arg(1), compat) };
+    if !memory::matters(&call) {
+        return 0;
+    }
+    let kind = Kind::Memory as u32;
+    let file = memory::mapped(&call);
+    let report = |record: &Record<COMMON>| {
+        call::report_on(record, &call, kind, || (entry() >> 32) as u32, file)
+    };
+    settle_number(kind, record::with::<Typed>(kind, call.flags, report))
 }
 
 /// Replaces the arguments of a `socketcall` by those of the call that it stands for.
@@ -312,10 +353,10 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
         OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE | CONNECT => own(),
         DUP | DUP2 | DUP3 => !network::has_second(call),
         FCNTL => !network::is_dup(call) || !network::has_second(call),
-        SEND_TO | SEND_MSG => own() || !network::has_destination(call),
+        SEND_TO | SEND_MSG => own() || !message::has_destination(call),
         RECV_FROM | RECV_MSG => own() || !network::is_socket(call.file()),
         SEND_MMSG | RECV_MMSG => {
-            network::many(call);
+            message::many(call);
             true
         }
         ACCEPT | ACCEPT4 | LISTEN | BIND => own(),
@@ -342,8 +383,8 @@ fn report(record: &Record<COMMON>, entry: impl Fn() -> u64, call: &Call) -> Outc
         SOCKET => network::socket(record, call),
         PTRACE => process::ptrace(record, call),
         DUP | DUP2 | DUP3 | FCNTL => network::dup(record, call),
-        SEND_TO | SEND_MSG => network::send(record, call),
-        RECV_FROM | RECV_MSG => network::receive(record, call),
+        SEND_TO | SEND_MSG => message::send(record, call),
+        RECV_FROM | RECV_MSG => message::receive(record, call),
         ACCEPT | ACCEPT4 => serve::accept(record, call),
         LISTEN => serve::listen(record, call),
         BIND => serve::bind(record, call),

@@ -135,6 +135,8 @@ pub struct Call {
 impl Call {
     /// A bit of [`Call::entry`]: only what fails is recorded.
     pub const FAILURES: u64 = 1 << 63;
+    /// A bit of [`Call::entry`]: a program apart from that for all calls records it.
+    pub const APART: u64 = 1 << 62;
 
     /// Where it stands in the array of operations.
     pub fn indices(&self) -> impl Iterator<Item = u32> {

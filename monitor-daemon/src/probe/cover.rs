@@ -163,11 +163,16 @@ impl Chooser<'_> {
             Hook::UringFailures(kind) => {
                 return self.attach_uring(object, kind, Call::FAILURES);
             }
-            Hook::Tracepoint(_) | Hook::Calls(_) | Hook::Failures(_) | Hook::Cgroup(_) => {}
+            Hook::Tracepoint(_)
+            | Hook::Calls(_)
+            | Hook::CallsApart(_)
+            | Hook::Failures(_)
+            | Hook::Cgroup(_) => {}
         }
         object.attach(part.program, part.hook)?;
         match part.hook {
             Hook::Calls(kind) => object.serve(self.request.rows(kind), 0),
+            Hook::CallsApart(kind) => object.serve(self.request.rows(kind), Call::APART),
             // Where all are served, so are those that fail.
             Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
             _ => Ok(()),

@@ -188,8 +188,8 @@ impl Object {
         for call in calls {
             for index in call.indices() {
                 let known = self.calls.due(index);
-                // One that is served for its failures may come to be served for all.
-                if known == 0 || bits == 0 && known & Call::FAILURES != 0 {
+                // One that is served for its failures, or apart, may come to be served with all.
+                if known == 0 || bits == 0 && known & (Call::FAILURES | Call::APART) != 0 {
                     let entry = call.entry() | bits;
                     self.calls.set(&mut self.ebpf, index, entry)?;
                 }
@@ -301,7 +301,10 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
             program.load(name, btf)?;
             program.attach()?;
         }
-        (Program::BtfTracePoint(program), Hook::Calls(_) | Hook::Failures(_)) => {
+        (
+            Program::BtfTracePoint(program),
+            Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_),
+        ) => {
             program.load("sys_exit", btf)?;
             program.attach()?;
         }

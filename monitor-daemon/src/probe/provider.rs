@@ -48,7 +48,9 @@ pub(super) enum Hook {
     ExitAnywhere(&'static str),
     /// All calls that make records of this kind, in the one program at the end of all system calls.
     Calls(Kind),
-    /// The same, for calls that fail only.
+    /// The same, in a program of its own at the end of all system calls.
+    CallsApart(Kind),
+    /// All calls, for those that fail only.
     Failures(Kind),
     /// Operations of `io_uring` that make records of this kind, in the two programs for all.
     Uring(Kind),
@@ -141,7 +143,9 @@ impl Part {
             Hook::Entry(function, _) => format!("fentry/{function}"),
             Hook::Exit(function, _) | Hook::ExitAnywhere(function) => format!("fexit/{function}"),
             Hook::Cgroup(name) => name.to_owned(),
-            Hook::Calls(_) | Hook::Failures(_) => "tp_btf/sys_exit".to_owned(),
+            Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_) => {
+                "tp_btf/sys_exit".to_owned()
+            }
             Hook::Uring(_) | Hook::UringFailures(_) => "tp_btf/io_uring_complete".to_owned(),
         }
     }

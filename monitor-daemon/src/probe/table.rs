@@ -42,6 +42,8 @@ const PARAMETERS: &str = "a module's parameters are read from the program's memo
                           when they may have been changed";
 const REDIRECTED: &str = "questions of sockets that are not connected, when rules of the firewall \
                           send them to another port; not their answers";
+const HARMLESS_MAPPINGS: &str = "mappings that are neither executable nor a file's to write to";
+const OLDEST_MMAP: &str = "32-bit programs that use the oldest form of mmap, call number 90";
 const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
 const SOCKET_NEEDS: &[Need] = &[Need::Task, Need::File, Need::Socket];
 
@@ -537,17 +539,28 @@ const DNS: &[Provider] = &[Provider {
          than the daemon",
     ],
 }];
-const MEMORIES: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Memory)],
-    &[
-        "the file behind a mapping is looked up by its descriptor after the call, when another \
-         thread may have changed it",
-        "the files behind memory that mprotect changes",
-        "mappings that are neither executable nor a file's to write to",
-        "32-bit programs that use the oldest form of mmap, call number 90",
-    ],
-)];
+const MEMORIES: &[Provider] = &[
+    at_exit(
+        &[Need::Task, Need::File, Need::Memory],
+        &[Part::new("memory_exit", Hook::CallsApart(Kind::Memory))],
+        &[
+            "all but the first of the files behind memory that one mprotect changes",
+            HARMLESS_MAPPINGS,
+            OLDEST_MMAP,
+        ],
+    ),
+    at_exit(
+        FILE_NEEDS,
+        &[Part::calls(Kind::Memory)],
+        &[
+            "the file behind a mapping is looked up by its descriptor after the call, when another \
+             thread may have changed it",
+            "the files behind memory that mprotect changes",
+            HARMLESS_MAPPINGS,
+            OLDEST_MMAP,
+        ],
+    ),
+];
 
 /// What registers tell is the same in both tiers, so there is one provider, at the end of calls.
 const fn at_exit(

@@ -149,6 +149,8 @@ macro_rules! kernel_members {
             Socket SK_LOCAL_PORT "sock_common" ["skc_num"];
             Socket SK_ADDRESS "sock_common" ["skc_daddr"];
             Socket SK_LOCAL_ADDRESS "sock_common" ["skc_rcv_saddr"];
+            Socket MESSAGE_NAME "msghdr" ["msg_name"];
+            Socket MESSAGE_NAME_LEN "msghdr" ["msg_namelen"];
             Optional SK_QUEUE "sock" ["sk_ack_backlog"];
             Optional SK_QUEUE_MAX "sock" ["sk_max_ack_backlog"];
             Optional UNIX_ADDRESS "unix_sock" ["addr"];

@@ -27,7 +27,7 @@ const MESSAGES_MAX: u32 = 1024;
 /// Whether a `sendto` or `sendmsg` names an address.
 #[inline(always)]
 pub fn has_destination(call: &Call) -> bool {
-    let known = address::is_known(call.number) || !destination(call).address.is_null();
+    let known = address::is_known(call.number) || !to(call).address.is_null();
     known && is_socket(call.file())
 }
 
@@ -42,7 +42,7 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
     // SAFETY: memory of the record; the file is probed.
     unsafe {
         let socket = message(body, call);
-        let to = destination(call);
+        let to = to(call);
         let passed = passed_address(socket, &to, unspecified);
         let passed = address::take(socket, call.number).unwrap_or(passed);
         (*socket).passed_family = passed;
@@ -54,6 +54,7 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
         }
         of_socket(socket, file, false);
     }
+    address::forget();
     record.emit(Kind::Send)
 }
 
@@ -102,6 +103,15 @@ unsafe fn message(body: *mut Send, call: &Call) -> *mut Connect {
         (*socket).passed_family = 0;
         clear(socket);
         socket
+    }
+}
+
+/// Where a message is to go, by the kernel's copy if there is one.
+#[inline(always)]
+fn to(call: &Call) -> Passed {
+    match address::copied(call.number) {
+        Some(copied) => copied,
+        None => destination(call),
     }
 }
 

@@ -16,7 +16,6 @@ const RACE: &str = "the passed path is read from the program's memory after the 
                     have been changed; the resolved path is the kernel's";
 const LATE: &str = "the passed path of what fails is read from the program's memory after the \
                     call, when it may have been changed";
-const SOCKETCALL: &str = "32-bit programs that use socketcall(2)";
 const PACKED: &str = "32-bit programs that change the arguments of socketcall(2) before it ends";
 const FAILURES32: &str = "failures of 32-bit programs";
 const PROGRAMS32: &str = "32-bit programs";
@@ -36,6 +35,11 @@ const SENDERS: &str = "the senders of messages of recvmmsg(2), and of sockets th
                        read from the program's memory after the call, when they may have been changed";
 const SENDER: &str = "the sender of a message is read from the program's memory after the call, when \
                       it may have been changed";
+const FAILED_BINDS: &str = "the address of a bind that fails, of other families than IP, is read from \
+                            the program's memory after the call, when it may have been changed";
+const MANY_DESTINATIONS: &str = "the addresses of sendmmsg(2) on sockets that are not of UDP are read \
+                                 from the program's memory after the call, when they may have been \
+                                 changed";
 const NAMES: &str = "names are read from the program's memory after the call, when they may have \
                      been changed, and not resolved";
 const PARAMETERS: &str = "a module's parameters are read from the program's memory after the call, \
@@ -397,27 +401,16 @@ const SENDS: &[Provider] = &[
         tier: Tier::Object,
         needs: SOCKET_NEEDS,
         parts: &[
-            Part::call("sendto_exit", "__x64_sys_sendto", Operation::SendTo),
-            Part::call("sendmsg_exit", "__x64_sys_sendmsg", Operation::SendMsg),
-            Part::call("sendmmsg_exit", "__x64_sys_sendmmsg", Operation::SendMmsg),
-            Part::call(
-                "sendmmsg_exit32",
-                "__ia32_compat_sys_sendmmsg",
-                Operation::SendMmsg,
-            )
-            .spare(PROGRAMS32),
-            Part::call("sendto_exit32", "__ia32_sys_sendto", Operation::SendTo).spare(PROGRAMS32),
-            Part::call(
-                "sendmsg_exit32",
-                "__ia32_compat_sys_sendmsg",
-                Operation::SendMsg,
-            )
-            .spare(PROGRAMS32),
+            Part::new(
+                "send_begin",
+                Hook::Entry("security_socket_sendmsg", &["sock", "msg", "size"]),
+            ),
+            Part::calls(Kind::Send),
             Part::uring(Kind::Send),
             SENT4,
             SENT6,
         ],
-        blind: &[URING_LATE, CONNECTED, DESTINATIONS, SOCKETCALL],
+        blind: &[URING_LATE, CONNECTED, MANY_DESTINATIONS, PACKED],
     },
     Provider {
         tier: Tier::Syscall,
@@ -458,16 +451,33 @@ const LISTENS: &[Provider] = &[at_exit(
     &[Part::calls(Kind::Listen), Part::uring(Kind::Listen)],
     &[URING_LATE, PACKED],
 )];
-const BINDS: &[Provider] = &[at_exit(
-    SOCKET_NEEDS,
-    &[
-        Part::calls(Kind::Bind),
-        Part::uring(Kind::Bind),
-        Part::new("tried_bind4", Hook::Cgroup("cgroup/bind4")).spare(FAILED_BIND),
-        Part::new("tried_bind6", Hook::Cgroup("cgroup/bind6")).spare(FAILED_BIND),
-    ],
-    &[URING_LATE, PACKED],
-)];
+const BOUND4: Part = Part::new("tried_bind4", Hook::Cgroup("cgroup/bind4")).spare(FAILED_BIND);
+const BOUND6: Part = Part::new("tried_bind6", Hook::Cgroup("cgroup/bind6")).spare(FAILED_BIND);
+const BINDS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: SOCKET_NEEDS,
+        parts: &[
+            Part::new(
+                "bind_begin",
+                Hook::Entry("security_socket_bind", &["sock", "address", "addrlen"]),
+            ),
+            Part::calls(Kind::Bind),
+            Part::uring(Kind::Bind),
+        ],
+        blind: &[URING_LATE, PACKED],
+    },
+    at_exit(
+        SOCKET_NEEDS,
+        &[
+            Part::calls(Kind::Bind),
+            Part::uring(Kind::Bind),
+            BOUND4,
+            BOUND6,
+        ],
+        &[URING_LATE, FAILED_BINDS, PACKED],
+    ),
+];
 const CLONES: &[Provider] = &[
     tracepoint(
         &[Need::Task],

@@ -31,8 +31,8 @@ pub enum Need {
 }
 
 /// Calls `$then!` with all rows: `Need GLOBAL "struct" ["member", "name in other kernels", …];`.
-/// A member is a dotted path through nested and anonymous structs; the empty one stands for the
-/// struct's end, that is its size.
+/// A member is a dotted path through nested and anonymous structs, with numbers for elements of arrays;
+/// the empty one stands for the struct's end, that is its size.
 #[macro_export]
 macro_rules! kernel_members {
     ($then:ident) => {
@@ -40,9 +40,25 @@ macro_rules! kernel_members {
             Task TASK_PID "task_struct" ["pid"];
             Task TASK_TGID "task_struct" ["tgid"];
             Task TASK_FLAGS "task_struct" ["flags"];
-            Task TASK_STATUS "task_struct" ["thread_info.status"];
+            // What tells calls of 32-bit programs: of x86-64; of aarch64.
+            Task TASK_STATUS "task_struct" ["thread_info.status", "thread_info.flags"];
             Task TASK_COMM "task_struct" ["comm"];
             Task TASK_STACK "task_struct" ["stack"];
+            // A call's number, its arguments, and those of 32-bit programs: of x86-64; of aarch64.
+            Task REGISTERS_SIZE "pt_regs" [""];
+            Task CALL_NUMBER "pt_regs" ["orig_ax", "syscallno"];
+            Task ARGUMENT_0 "pt_regs" ["di", "orig_x0"];
+            Task ARGUMENT_1 "pt_regs" ["si", "regs.1"];
+            Task ARGUMENT_2 "pt_regs" ["dx", "regs.2"];
+            Task ARGUMENT_3 "pt_regs" ["r10", "regs.3"];
+            Task ARGUMENT_4 "pt_regs" ["r8", "regs.4"];
+            Task ARGUMENT_5 "pt_regs" ["r9", "regs.5"];
+            Task COMPAT_ARGUMENT_0 "pt_regs" ["bx", "orig_x0"];
+            Task COMPAT_ARGUMENT_1 "pt_regs" ["cx", "regs.1"];
+            Task COMPAT_ARGUMENT_2 "pt_regs" ["dx", "regs.2"];
+            Task COMPAT_ARGUMENT_3 "pt_regs" ["si", "regs.3"];
+            Task COMPAT_ARGUMENT_4 "pt_regs" ["di", "regs.4"];
+            Task COMPAT_ARGUMENT_5 "pt_regs" ["bp", "regs.5"];
             Task TASK_LEADER "task_struct" ["group_leader"];
             Task TASK_PARENT "task_struct" ["real_parent"];
             Task TASK_START "task_struct" ["start_boottime"];

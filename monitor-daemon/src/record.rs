@@ -9,6 +9,7 @@ use monitor_common::cgroup::Cgroup;
 use monitor_common::file::{Link, Open};
 use monitor_common::network::{Connect, Dns, Dup, Send, Serve, Socket};
 use monitor_common::process::{Exec, Exit, Fork, Ptrace};
+use monitor_common::syscall::Machine;
 use monitor_common::{Header, Kind, Slot, Task};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -212,7 +213,7 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Exec => body(Body::Exec, rest, found)?,
         Kind::Fork => body(Body::Fork, rest, found)?,
         Kind::Exit => body(Body::Exit, rest, found)?,
-        Kind::Open => body(Body::Open, rest, found)?,
+        Kind::Open => body(|open| Body::Open(with_flags_of_x86(open)), rest, found)?,
         Kind::Connect => body(Body::Connect, rest, found)?,
         Kind::Socket => body(Body::Socket, rest, found)?,
         Kind::Symlink => body(Body::Symlink, rest, found)?,
@@ -241,6 +242,22 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Memory => body(Body::Memory, rest, found)?,
         Kind::Receive => body(Body::Receive, rest, found)?,
     })
+}
+
+/// Flags of an open with the bits that they have on x86-64, which is what all else knows.
+fn with_flags_of_x86(mut open: Open) -> Open {
+    if Machine::OWN == Machine::Arm {
+        open.flags = flags_of_arm(open.flags);
+    }
+    open
+}
+
+/// `O_DIRECTORY` and `O_NOFOLLOW` of aarch64 and 32-bit ARM are where x86 has `O_DIRECT` and
+/// `O_LARGEFILE`, and the other way round.
+fn flags_of_arm(flags: u32) -> u32 {
+    const LOW: u32 = 0o140_000;
+    const HIGH: u32 = LOW << 2;
+    flags & !(LOW | HIGH) | (flags & LOW) << 2 | (flags & HIGH) >> 2
 }
 
 fn body<T: FromBytes + KnownLayout + Immutable>(
@@ -350,6 +367,17 @@ mod tests {
                     prop_assert!(record.string(slot).len() <= bytes.len());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn flags_of_an_open_on_arm() {
+        // O_WRONLY | O_CREAT | O_DIRECTORY | O_LARGEFILE, then O_NOFOLLOW | O_DIRECT | O_PATH.
+        for (arm, x86) in [
+            (0o101 | 0o40_000 | 0o400_000, 0o101 | 0o200_000 | 0o100_000),
+            (0o10_300_000, 0o10_440_000),
+        ] {
+            assert_eq!(flags_of_arm(arm), x86, "{arm:o}");
         }
     }
 }

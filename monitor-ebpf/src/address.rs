@@ -1,28 +1,34 @@
-//! Where calls want to go, and whom messages come from, by the kernel's own copy of the address: the end of a call can only
-//! read it from the program's memory, which may have been changed by then.
+//! Where calls want to go, and whom messages come from, by the kernel's own copy of the address:
+//! the end of a call can only read it from the program's memory, which may have been changed by
+//! then.
 //!
 //! Programs at the root of the unified hierarchy of cgroups see each attempt over IP before it is
 //! made, and keep it for the end of the call.
 
-use aya_ebpf::bindings::{BPF_ANY, bpf_sock_addr, pt_regs};
+use aya_ebpf::bindings::{BPF_ANY, bpf_sock_addr};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::macros::{cgroup_sock_addr, map};
 use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::SockAddrContext;
 use monitor_common::network::Connect;
-use monitor_common::syscall::X32_BIT;
+use monitor_common::syscall::{Operation, SOCKETCALL, X32_BIT};
 
 use crate::layout::*;
 use crate::network::{AF_INET, AF_INET6, Passed};
 use crate::read::{Pointer, Probed, Read, Typed, current, masked};
 use crate::record::Origin;
-use crate::syscall::{TS_COMPAT, registers_of};
+use crate::syscall::{is_compat, is_number_of, registers_of};
 
 /// Most bytes of an address (`struct sockaddr_storage`).
 const ADDRESS_MAX: u32 = 128;
 
 /// Lets the attempt go on.
 const PASS: i32 = 1;
+
+/// Calls that the x32 ABI has for itself, without [`X32_BIT`]; no calls of another machine.
+const X32_RECVFROM: u32 = 517;
+const X32_SENDMSG: u32 = 518;
+const X32_RECVMSG: u32 = 519;
 
 /// What a thread tries, by its id, until its call ends. As many calls may block at once.
 #[map]
@@ -200,31 +206,31 @@ pub fn forget() {
 #[inline(always)]
 fn calling() -> Option<u32> {
     let task = current();
-    // SAFETY: the current task is typed, and so are its registers.
-    let (compat, number) = unsafe {
-        let regs = registers_of(task);
-        let status: u32 = Typed::get(task, &TASK_STATUS);
-        let number: u64 = Probed::at(regs.cast(), core::mem::offset_of!(pt_regs, orig_rax) as u32);
-        (status & TS_COMPAT != 0, number as u32)
-    };
-    if compat {
-        return match number {
-            361 => Some(49),
-            362 => Some(42),
-            369 => Some(44),
-            370 => Some(46),
-            371 => Some(45),
-            372 => Some(47),
-            102 => Some(0),
-            _ => None,
-        };
+    // SAFETY: probed.
+    let number: u32 = unsafe { Probed::get(registers_of(task), &CALL_NUMBER) };
+    let compat = is_compat(task);
+    if compat && number == SOCKETCALL {
+        return Some(0);
     }
-    match number & !X32_BIT {
-        number @ (42 | 44..=47 | 49) => Some(number),
-        // x32 has these for itself.
-        517 => Some(45),
-        518 => Some(46),
-        519 => Some(47),
+    let number = number & !X32_BIT;
+    let attempts = [
+        Operation::Connect,
+        Operation::SendTo,
+        Operation::SendMsg,
+        Operation::RecvFrom,
+        Operation::RecvMsg,
+        Operation::Bind,
+    ];
+    for operation in attempts {
+        if is_number_of(operation, number, compat) {
+            return Some(operation.call().number);
+        }
+    }
+    match number {
+        _ if compat => None,
+        X32_RECVFROM => Some(Operation::RecvFrom.call().number),
+        X32_SENDMSG => Some(Operation::SendMsg.call().number),
+        X32_RECVMSG => Some(Operation::RecvMsg.call().number),
         _ => None,
     }
 }

@@ -16,8 +16,6 @@ use crate::walk::{self, End, Walk};
 pub const AT_FDCWD: i32 = -100;
 
 pub const O_PATH: u32 = 0o10_000_000;
-/// The kernel adds this to all opens.
-pub const O_LARGEFILE: u32 = 0o100_000;
 pub const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 
 /// The arguments of one of the open calls.

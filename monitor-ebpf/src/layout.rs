@@ -2,6 +2,7 @@
 //! the verifier sees as constants.
 
 use aya_ebpf::Global;
+use monitor_common::syscall::OPERATIONS;
 
 /// Offset of a kernel struct member.
 pub type Member = Global<u32>;
@@ -36,6 +37,24 @@ pub static CGROUP_HIERARCHY: Global<u32> = Global::new(0);
 /// task and its registers are typed then.
 #[unsafe(no_mangle)]
 pub static HAVE_TASK_BTF: Global<u32> = Global::new(0);
+
+/// Bits of [`TASK_STATUS`] that say that the call in progress is of the ABI for 32-bit programs.
+#[unsafe(no_mangle)]
+pub static COMPAT_BITS: Global<u32> = Global::new(0);
+/// 1 if calls of 32-bit programs may be in the same functions as others, as on aarch64.
+#[unsafe(no_mangle)]
+pub static COMPAT_SHARES_FUNCTIONS: Global<u32> = Global::new(0);
+/// Numbers of the calls with an [`Operation`](monitor_common::syscall::Operation) of their own, in
+/// its order, in the machine's own ABI and in that of 32-bit programs; absent where there are none.
+#[unsafe(no_mangle)]
+pub static OWN_NUMBERS: [Global<u32>; OPERATIONS] =
+    [const { Global::new(monitor_common::layout::ABSENT) }; OPERATIONS];
+#[unsafe(no_mangle)]
+pub static COMPAT_NUMBERS: [Global<u32>; OPERATIONS] =
+    [const { Global::new(monitor_common::layout::ABSENT) }; OPERATIONS];
+/// `O_LARGEFILE`, which the kernel adds to what 64-bit programs ask for.
+#[unsafe(no_mangle)]
+pub static O_LARGEFILE: Global<u32> = Global::new(0);
 
 /// Which parameter of `vfs_symlink` is the new name's dentry, and which the text of the target;
 /// `vfs_*` functions got a first parameter more in 5.12.

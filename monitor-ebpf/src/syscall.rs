@@ -1,8 +1,5 @@
 //! The syscall tier: one look at the end of every system call, and what to do with the wanted.
 
-use core::mem::offset_of;
-
-use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_task_pt_regs};
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::Array;
@@ -27,8 +24,6 @@ use crate::serve;
 #[map]
 pub static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS + SOCKETCALLS, 0);
 
-/// `TS_COMPAT` of `arch/x86/include/asm/thread_info.h`: the call in progress is of the i386 ABI.
-pub const TS_COMPAT: u32 = 2;
 /// What `creat` opens with: `O_CREAT | O_WRONLY | O_TRUNC`.
 const CREAT_FLAGS: u32 = 0o1101;
 /// `bpf` of x86-64.
@@ -40,7 +35,7 @@ const EINTR: i64 = -4;
 
 /// A finished call, or an operation of `io_uring` in the form of the call that does the same.
 pub struct Call {
-    /// Number in the x86-64 ABI.
+    /// Number in the x86-64 ABI; before [`Call::is`], of [`current_call`], in that of the call.
     pub number: u32,
     pub ret: i64,
     /// In the order of the call. For `io_uring` ([`Flags::URING`]) see `crate::uring`.
@@ -53,16 +48,11 @@ pub struct Call {
 /// arguments.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    let regs: *const pt_regs = ctx.arg(0);
-    // SAFETY: the argument of the hook and the current task are typed.
-    let (status, number) = unsafe {
-        (
-            Typed::get::<u32>(current(), &TASK_STATUS),
-            register(regs, offset_of!(pt_regs, orig_rax)) as u32,
-        )
-    };
+    let regs: Pointer = ctx.arg(0);
     // A number means nothing before the ABI is known.
-    let compat = status & TS_COMPAT != 0;
+    let compat = is_compat(current());
+    // SAFETY: the argument of the hook is typed.
+    let number: u32 = unsafe { Typed::get(regs, &CALL_NUMBER) };
     let number = if compat { number } else { number & !X32_BIT };
     if number >= NUMBERS {
         return 0;
@@ -70,7 +60,7 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     let socketcall = compat && number == SOCKETCALL;
     let index = if socketcall {
         // SAFETY: the argument of the hook is typed.
-        let which = unsafe { (*regs).rbx } as u32;
+        let which: u32 = unsafe { Typed::get(regs, &COMPAT_ARGUMENT_0) };
         if which >= SOCKETCALLS {
             return 0;
         }
@@ -105,20 +95,15 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
 /// file behind that: a program of its own, since kernels before 5.13 refuse all that could call back.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn memory_exit(ctx: BtfTracePointContext) -> i32 {
-    let regs: *const pt_regs = ctx.arg(0);
-    // SAFETY: the argument of the hook and the current task are typed.
-    let (status, number) = unsafe {
-        (
-            Typed::get::<u32>(current(), &TASK_STATUS),
-            register(regs, offset_of!(pt_regs, orig_rax)) as u32,
-        )
-    };
-    let compat = status & TS_COMPAT != 0;
-    let index = if compat {
-        number.wrapping_add(NUMBERS)
-    } else {
-        number & !X32_BIT
-    };
+    let regs: Pointer = ctx.arg(0);
+    let compat = is_compat(current());
+    // SAFETY: the argument of the hook is typed.
+    let number: u32 = unsafe { Typed::get(regs, &CALL_NUMBER) };
+    let number = if compat { number } else { number & !X32_BIT };
+    if number >= NUMBERS {
+        return 0;
+    }
+    let index = if compat { number + NUMBERS } else { number };
     let Some(entry) = OPERATIONS.get_ptr(index) else {
         return 0;
     };
@@ -162,23 +147,23 @@ fn unpack(call: &mut Call) {
 /// # Safety
 /// `regs` is as for [`Typed`].
 #[inline(always)]
-pub unsafe fn read_call(regs: *const pt_regs, number: u32, ret: i64, compat: bool) -> Call {
+pub unsafe fn read_call(regs: Pointer, number: u32, ret: i64, compat: bool) -> Call {
     let ret = if (ERESTART_RESTARTBLOCK..=ERESTARTSYS).contains(&ret) {
         EINTR
     } else {
         ret
     };
     // SAFETY: the caller's.
-    let register = |offset| unsafe { register(regs, offset) };
+    let register = |member| unsafe { Typed::get::<u64>(regs, member) };
     if compat {
-        let low = |offset| register(offset) & 0xffff_ffff;
+        let low = |member| register(member) & 0xffff_ffff;
         let args = [
-            low(offset_of!(pt_regs, rbx)),
-            low(offset_of!(pt_regs, rcx)),
-            low(offset_of!(pt_regs, rdx)),
-            low(offset_of!(pt_regs, rsi)),
-            low(offset_of!(pt_regs, rdi)),
-            low(offset_of!(pt_regs, rbp)),
+            low(&COMPAT_ARGUMENT_0),
+            low(&COMPAT_ARGUMENT_1),
+            low(&COMPAT_ARGUMENT_2),
+            low(&COMPAT_ARGUMENT_3),
+            low(&COMPAT_ARGUMENT_4),
+            low(&COMPAT_ARGUMENT_5),
         ];
         return Call {
             number,
@@ -188,12 +173,12 @@ pub unsafe fn read_call(regs: *const pt_regs, number: u32, ret: i64, compat: boo
         };
     }
     let args = [
-        register(offset_of!(pt_regs, rdi)),
-        register(offset_of!(pt_regs, rsi)),
-        register(offset_of!(pt_regs, rdx)),
-        register(offset_of!(pt_regs, r10)),
-        register(offset_of!(pt_regs, r8)),
-        register(offset_of!(pt_regs, r9)),
+        register(&ARGUMENT_0),
+        register(&ARGUMENT_1),
+        register(&ARGUMENT_2),
+        register(&ARGUMENT_3),
+        register(&ARGUMENT_4),
+        register(&ARGUMENT_5),
     ];
     Call {
         number,
@@ -203,29 +188,26 @@ pub unsafe fn read_call(regs: *const pt_regs, number: u32, ret: i64, compat: boo
     }
 }
 
-/// A register as it was when the call began.
-///
-/// # Safety
-/// `regs` is as for [`Typed`].
+/// Whether the call that a task is in is of the ABI for 32-bit programs.
 #[inline(always)]
-unsafe fn register(regs: *const pt_regs, offset: usize) -> u64 {
-    // SAFETY: the caller's.
-    unsafe { Typed::at(regs.cast(), offset as u32) }
+pub fn is_compat(task: Pointer) -> bool {
+    // SAFETY: callers have the current task, which is typed.
+    unsafe { Typed::get::<u32>(task, &TASK_STATUS) & COMPAT_BITS.load() != 0 }
 }
 
 /// The registers with which a task came into the kernel; as for [`Typed`].
 #[inline(always)]
-pub fn registers_of(task: Pointer) -> *const pt_regs {
-    /// `THREAD_SIZE` of `arch/x86/include/asm/page_64_types.h`; `task_pt_regs` finds them at the
-    /// end of the stack.
+pub fn registers_of(task: Pointer) -> Pointer {
+    /// `THREAD_SIZE` of `arch/x86/include/asm/page_64_types.h`, and of aarch64 with pages of 4 KiB;
+    /// `task_pt_regs` finds them at the end of the stack.
     const STACK: usize = 16 << 10;
     // SAFETY: probed; and the helper takes the current task.
     unsafe {
         if HAVE_TASK_BTF.load() == 0 {
             let stack: Pointer = Probed::get(task, &TASK_STACK);
-            return stack.wrapping_add(STACK - size_of::<pt_regs>()).cast();
+            return stack.wrapping_add(STACK - REGISTERS_SIZE.load() as usize);
         }
-        bpf_task_pt_regs(task.cast_mut().cast()) as *const pt_regs
+        bpf_task_pt_regs(task.cast_mut().cast()) as Pointer
     }
 }
 
@@ -247,10 +229,9 @@ pub fn current_call(ret: i64) -> Call {
                 flags: Flags::OBJECT_TIER,
             };
         }
-        let compat = Typed::get::<u32>(task, &TASK_STATUS) & TS_COMPAT != 0;
         let regs = registers_of(task);
-        let number = register(regs, offset_of!(pt_regs, orig_rax)) as u32 & !X32_BIT;
-        let mut call = read_call(regs, number, ret, compat);
+        let number = Typed::get::<u32>(regs, &CALL_NUMBER) & !X32_BIT;
+        let mut call = read_call(regs, number, ret, is_compat(task));
         call.flags |= Flags::OBJECT_TIER;
         call
     }
@@ -297,19 +278,24 @@ impl Call {
     /// the one of x86-64.
     #[inline(always)]
     pub fn is(&mut self, operation: Operation) -> bool {
-        let row = operation.call();
-        let (own, other) = (row.number, row.i386);
-        let number = if self.flags & Flags::COMPAT != 0 {
-            other
-        } else {
-            own
-        };
-        if self.number != number {
+        if !is_number_of(operation, self.number, self.flags & Flags::COMPAT != 0) {
             return false;
         }
-        self.number = own;
+        self.number = operation.call().number;
         true
     }
+}
+
+/// Whether a call has this number, in the ABI for 32-bit programs or in the machine's own.
+#[inline(always)]
+pub fn is_number_of(operation: Operation, number: u32, compat: bool) -> bool {
+    let numbers = if compat {
+        &COMPAT_NUMBERS
+    } else {
+        &OWN_NUMBERS
+    };
+    let known = numbers.get(operation as usize - 1);
+    known.is_some_and(|known| known.load() == number)
 }
 
 const OPEN: u8 = Operation::Open as u8;

@@ -23,7 +23,7 @@ use monitor_common::{Flags, Kind, PATH_MAX};
 
 use crate::call;
 use crate::emit::{Outcome, settle_number};
-use crate::file::{self, LinkArguments, O_LARGEFILE, O_PATH, OpenArguments};
+use crate::file::{self, LinkArguments, O_PATH, OpenArguments};
 use crate::layout::*;
 use crate::message;
 use crate::network;
@@ -237,7 +237,7 @@ fn report(record: &Record<COMMON>, entry: impl Fn() -> u64, call: &Call) -> Outc
             let open = OpenArguments {
                 dirfd: a as i32,
                 path: b,
-                flags: c as u32 & !O_LARGEFILE,
+                flags: c as u32 & !O_LARGEFILE.load(),
                 mode: d as u32,
             };
             file::open(record, call, &open)

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use monitor_tests::{daemon, paths, skip_if, suite};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::arm;
 
 /// Emulation without help by the hardware, and two CPUs.
 const WITHIN: Duration = Duration::from_mins(15);
@@ -33,29 +35,40 @@ fn passes_on(series: &str) -> Result<()> {
         println!("{series}: skipped {name}: {reason}");
         ensure!(reason.starts_with("needs `"), "{name}: {reason}");
     }
-    // For the tables that `cargo xtask kernels` writes.
-    let folder = paths::root().join("target/kernels");
-    fs::create_dir_all(&folder)?;
-    let report = json!({
-        "passed": results.passed.len(),
-        "failed": results.failed.len(),
-        "skipped": results.skipped.len(),
-        "programs": results.programs,
-    });
-    fs::write(
-        folder.join(format!("{series}.json")),
-        format!("{report:#}\n"),
-    )?;
-    let kinds = &results.programs["kinds"];
-    let blind = kinds
-        .as_object()
-        .into_iter()
-        .flatten()
-        .find(|(_, tier)| tier.is_null());
-    ensure!(blind.is_none(), "on {series}, nothing serves {blind:?}");
+    let counts = [&results.passed, &results.failed].map(Vec::len);
+    keep(series, counts, results.skipped.len(), &results.programs)?;
     let failed = &results.failed;
     ensure!(failed.is_empty(), "on {series}: {failed:?}");
     ensure!(!results.passed.is_empty(), "on {series}: no case passed");
+    Ok(())
+}
+
+/// Its cases are others: the suite's own programs are not built for that machine.
+fn passes_on_arm(series: &str) -> Result<()> {
+    let (passed, programs) = arm::cases_on(series)?;
+    keep(series, [passed, 0], 0, &programs)
+}
+
+/// Leaves what `cargo xtask kernels` makes its tables from; every kind has to be served.
+fn keep(
+    series: &str,
+    [passed, failed]: [usize; 2],
+    skipped: usize,
+    programs: &Value,
+) -> Result<()> {
+    let folder = paths::root().join("target/kernels");
+    fs::create_dir_all(&folder)?;
+    let report = json!({
+        "passed": passed,
+        "failed": failed,
+        "skipped": skipped,
+        "programs": programs,
+    });
+    let file = folder.join(format!("{series}.json"));
+    fs::write(file, format!("{report:#}\n"))?;
+    let kinds = programs["kinds"].as_object();
+    let blind = kinds.into_iter().flatten().find(|(_, tier)| tier.is_null());
+    ensure!(blind.is_none(), "on {series}, nothing serves {blind:?}");
     Ok(())
 }
 
@@ -75,4 +88,19 @@ kernels! {
     passes_on_linux_6_1 "6.1";
     passes_on_linux_6_12 "6.12";
     passes_on_the_newest_linux "newest";
+}
+
+macro_rules! arm_kernels {
+    ($($case:ident $series:literal;)*) => {
+        $(#[test]
+        fn $case() -> Result<()> {
+            skip_if!(arm::obstacle($series));
+            passes_on_arm($series)
+        })*
+    };
+}
+
+arm_kernels! {
+    passes_on_linux_6_1_on_aarch64 "6.1-arm64";
+    passes_on_linux_6_12_on_aarch64 "6.12-arm64";
 }

@@ -11,6 +11,7 @@
 )]
 
 mod actions;
+mod arm;
 mod calls;
 mod cgroups;
 mod command;
@@ -23,6 +24,7 @@ mod dns;
 mod fields;
 mod first;
 mod flood;
+mod gap;
 mod guard;
 mod guest;
 mod host;

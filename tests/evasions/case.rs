@@ -30,8 +30,10 @@ pub(crate) struct Case {
 /// How many rows there are.
 pub(crate) const ROWS: u8 = 38;
 
-/// Alerts of the case's rule.
+/// Alerts of the case's rule, or of one of the daemon's own.
 pub(crate) struct Seen {
+    /// Name of that rule; empty for the case's.
+    pub(crate) rule: &'static str,
     /// Fields that they have, as text; `{NAME}` stands for a fact.
     pub(crate) fields: &'static [(&'static str, &'static str)],
     pub(crate) count: Count,
@@ -42,6 +44,9 @@ pub(crate) enum Count {
     Some,
     /// As many as the fact of this name says, and that is not 0.
     Fact(&'static str),
+    /// At least one, whose gap holds the time of the fact of this name, s since the epoch, and
+    /// begins and ends not much before and after it.
+    Gap(&'static str),
 }
 
 /// Which daemon watches the case.
@@ -71,8 +76,20 @@ impl Case {
 /// At least one alert with these fields.
 pub(crate) const fn some(fields: &'static [(&'static str, &'static str)]) -> Seen {
     Seen {
+        rule: "",
         fields,
         count: Count::Some,
+    }
+}
+
+/// At least one alert of one of the daemon's own rules.
+pub(crate) const fn own(
+    rule: &'static str,
+    fields: &'static [(&'static str, &'static str)],
+) -> Seen {
+    Seen {
+        rule,
+        ..some(fields)
     }
 }
 
@@ -82,6 +99,7 @@ pub(crate) const fn exactly(
     fields: &'static [(&'static str, &'static str)],
 ) -> Seen {
     Seen {
+        rule: "",
         fields,
         count: Count::Fact(fact),
     }

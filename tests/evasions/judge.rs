@@ -9,6 +9,11 @@ use serde_json::Value;
 use crate::case::{Case, Count, Seen};
 use crate::script::{FENCE, Site};
 
+/// Longest that a gap may have begun before the act, s: the daemon tells of its life every two.
+const GAP_EARLY: u64 = 10;
+/// Longest that it may go on behind it, s: until the daemon has started again, here or in a guest.
+const GAP_LATE: u64 = 120;
+
 /// What a run of a case shows.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Outcome {
@@ -82,13 +87,18 @@ impl<'r> Evidence<'r> {
             "the act of `{}` failed with {status}: {said}",
             case.name
         );
-        self.behind(case, "end")?;
-        if let Some(alert) = self.behind(case, "twin")?.first() {
+        self.behind(case, "end", case.name)?;
+        if let Some(alert) = self.behind(case, "twin", case.name)?.first() {
             bail!("`{}` fired on its innocent twin: {alert}", case.name);
         }
-        let alerts = self.behind(case, "act")?;
         let facts = facts(said);
         for seen in case.seen {
+            let rule = if seen.rule.is_empty() {
+                case.name
+            } else {
+                seen.rule
+            };
+            let alerts = self.behind(case, "act", rule)?;
             if let Some(missing) = self.missing(case, seen, &facts, &alerts)? {
                 return Ok(Outcome::Blind { missing });
             }
@@ -116,15 +126,23 @@ impl<'r> Evidence<'r> {
                 .iter()
                 .all(|(name, value)| field(alert, name).as_ref() == Some(value))
         };
-        let count = alerts.iter().filter(fits).count();
+        let number = |fact| -> Result<usize> {
+            let known = facts
+                .get(fact)
+                .with_context(|| format!("no fact `{fact}`"))?;
+            Ok(known.parse()?)
+        };
+        let mut fitting: Vec<_> = alerts.iter().filter(fits).collect();
+        if let Count::Gap(fact) = seen.count {
+            let acted = number(fact)?;
+            fitting.retain(|alert| spans(alert, acted as u64));
+        }
+        let count = fitting.len();
         let expected = match seen.count {
-            Count::Some if count > 0 => return Ok(None),
-            Count::Some => "at least 1".to_owned(),
+            Count::Some | Count::Gap(_) if count > 0 => return Ok(None),
+            Count::Some | Count::Gap(_) => "at least 1".to_owned(),
             Count::Fact(fact) => {
-                let expected = facts
-                    .get(fact)
-                    .with_context(|| format!("no fact `{fact}`"))?;
-                let number: usize = expected.parse()?;
+                let number = number(fact)?;
                 ensure!(number > 0, "`{}` did nothing that counts", case.name);
                 if number == count {
                     return Ok(None);
@@ -152,18 +170,28 @@ impl<'r> Evidence<'r> {
         Ok((said, status))
     }
 
-    /// Alerts of the case's rule in one of its steps.
-    fn behind(&self, case: &Case, step: &str) -> Result<Vec<&Value>> {
+    /// Alerts of a rule in one of the case's steps.
+    fn behind(&self, case: &Case, step: &str, rule: &str) -> Result<Vec<&Value>> {
         let mark = format!("{} {step}", case.name);
         let alerts = self
             .behind
             .get(&mark)
             .with_context(|| format!("no fence `{mark}`"))?;
-        Ok(alerts
-            .iter()
-            .filter(|alert| is_from(alert, case.name))
-            .collect())
+        Ok(alerts.iter().filter(|alert| is_from(alert, rule)).collect())
     }
+}
+
+/// Whether the gap that an alert tells holds a second since the epoch, and little else.
+fn spans(alert: &Value, second: u64) -> bool {
+    let bound = |name: &str| {
+        let ns = field(alert, name)?.parse::<u64>().ok()?;
+        Some(ns / 1_000_000_000)
+    };
+    let (Some(from), Some(until)) = (bound("gap.from"), bound("gap.until")) else {
+        return false;
+    };
+    (second.saturating_sub(GAP_EARLY)..=second).contains(&from)
+        && (second..=second + GAP_LATE).contains(&until)
 }
 
 fn facts(said: &str) -> HashMap<&str, &str> {

@@ -17,6 +17,9 @@ use crate::{paths, skip, wait};
 const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(30);
 
+/// Names the folder in which the daemon keeps when it was last alive; one of its own if not set.
+pub const STATE: &str = "STATE_DIRECTORY";
+
 /// Why the daemon cannot watch this host, if so.
 pub fn obstacle() -> Option<String> {
     skip::not_root().or_else(|| paths::daemon().err().map(|error| error.to_string()))
@@ -65,6 +68,10 @@ impl Daemon {
             .read(true)
             .open(&path)?;
         command.arg("--alerts").arg(&path);
+        // A run before this one is not the case's, unless it says so.
+        if !command.get_envs().any(|(name, _)| name == STATE) {
+            command.env(STATE, folder.path());
+        }
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -184,6 +191,19 @@ impl Daemon {
         self.read_alerts()?;
         ensure!(self.unfinished.is_empty(), "the last alert is incomplete");
         Ok(std::mem::take(&mut self.alerts))
+    }
+
+    /// Kills it with SIGKILL.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended before.
+    pub fn kill(mut self) -> Result<()> {
+        self.stopped = true;
+        ensure!(self.process.try_wait()?.is_none(), "{}", self.log());
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
     }
 
     fn end(&mut self) -> Result<()> {

@@ -56,6 +56,26 @@ pub fn guest_kernel(series: &str) -> Result<PathBuf> {
     Ok(image)
 }
 
+/// The daemon and a busybox for aarch64.
+///
+/// # Errors
+///
+/// When they have not been built and set up.
+pub fn arm_programs() -> Result<[PathBuf; 2]> {
+    let programs = [
+        "target/aarch64-unknown-linux-musl/debug/monitor-daemon",
+        "target/vm/arm64/busybox",
+    ];
+    let programs = programs.map(|program| root().join(program));
+    if let Some(missing) = programs.iter().find(|program| !program.is_file()) {
+        bail!(
+            "`{}` is missing; run `cargo xtask setup --level ci` and `cargo xtask build --arm`",
+            missing.display()
+        );
+    }
+    Ok(programs)
+}
+
 /// The upstream rule files, which lie beside the repository, if they are there.
 pub fn upstream_rules() -> Option<PathBuf> {
     let folder = root().parent()?.join("shared/falco/rules");

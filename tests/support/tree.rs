@@ -38,7 +38,15 @@ impl Tree {
     ///
     /// When there is no busybox, or files cannot be written.
     pub fn busybox() -> Result<Self> {
-        let busybox = crate::paths::program("busybox").context("busybox is missing")?;
+        Self::with_busybox(&crate::paths::program("busybox").context("busybox is missing")?)
+    }
+
+    /// The same, with a busybox for another machine that has the applets of the one here.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn with_busybox(busybox: &Path) -> Result<Self> {
         let tree = Self::empty()?;
         for folder in [
             "dev",
@@ -54,8 +62,9 @@ impl Tree {
             tree.folder(folder)?;
         }
         tree.folder("tmp")?.mode("tmp", 0o1777)?;
-        tree.program("bin/busybox", &busybox)?;
-        let applets = Command::new(&busybox).arg("--list").output()?.stdout;
+        tree.program("bin/busybox", busybox)?;
+        let own = crate::paths::program("busybox").context("busybox is missing")?;
+        let applets = Command::new(own).arg("--list").output()?.stdout;
         for applet in String::from_utf8(applets)?
             .lines()
             .filter(|name| *name != "busybox")

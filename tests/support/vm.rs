@@ -1,5 +1,7 @@
 //! Virtual machines: another kernel with a few files, one script, and its exit status.
 //!
+//! A series that ends in [`ARM`] is a kernel for aarch64, whose programs the files then have to be.
+//!
 //! The guest lives in memory, from an initramfs. It has the kernel's file systems mounted (procfs,
 //! sysfs, devtmpfs, cgroup2, tracefs, securityfs, bpffs), the loopback interface up, no other
 //! network, no modules and no disk. What the script prints comes over a serial line of its own, so
@@ -21,7 +23,48 @@ use crate::{paths, skip, wait};
 /// The kernel of Debian 12.
 pub const DEBIAN_12: &str = "6.1";
 
-const QEMU: &str = "qemu-system-x86_64";
+/// The end of the series of kernels for aarch64, such as `6.12-arm64`.
+pub const ARM: &str = "-arm64";
+
+/// What is emulated, and where its serial lines are.
+struct Machine {
+    qemu: &'static str,
+    options: &'static [&'static str],
+    /// Options for the kernel, of which it passes `port` on to the first process.
+    kernel: &'static str,
+}
+
+const X86: Machine = Machine {
+    qemu: "qemu-system-x86_64",
+    // QEMU 7 does not get on with how Linux 6.12 uses that instruction.
+    options: &[
+        "-cpu",
+        "qemu64,-cx16",
+        "-serial",
+        "chardev:console",
+        "-serial",
+        "stdio",
+    ],
+    // On a busy machine the emulated timer is late, and a kernel that checks it panics.
+    kernel: "console=ttyS0 port=ttyS1 no_timer_check",
+};
+
+const AARCH64: Machine = Machine {
+    qemu: "qemu-system-aarch64",
+    // Later processors have authenticated pointers, which take emulation most of its time.
+    options: &[
+        "-machine",
+        "virt",
+        "-cpu",
+        "cortex-a72",
+        "-device",
+        "pci-serial,chardev=console",
+        "-serial",
+        "stdio",
+    ],
+    kernel: "console=ttyS0 port=ttyAMA0",
+};
+
 const END: &str = "guest-exit-status ";
 
 const INIT: &str = r#"#!/bin/busybox sh
@@ -42,10 +85,10 @@ on bpf bpf /sys/fs/bpf
 chmod 1777 /tmp
 hostname guest
 ip link set lo up
-stty -F /dev/ttyS1 raw -echo
+stty -F /dev/$port raw -echo
 cd /root
-sh /script </dev/null >/dev/ttyS1 2>&1
-echo "guest-exit-status $?" >/dev/ttyS1
+sh /script </dev/null >/dev/$port 2>&1
+echo "guest-exit-status $?" >/dev/$port
 poweroff -f
 "#;
 
@@ -62,7 +105,7 @@ pub struct Output {
 
 /// Why no guest with the kernel `series` can be booted here, if so.
 pub fn obstacle(series: &str) -> Option<String> {
-    skip::without(&[QEMU, "cpio", "busybox"]).or_else(|| {
+    skip::without(&[machine(series).qemu, "cpio", "busybox"]).or_else(|| {
         paths::guest_kernel(series)
             .err()
             .map(|error| error.to_string())
@@ -81,8 +124,8 @@ pub fn run(series: &str, files: &Tree, script: &str, within: Duration) -> Result
     boot(series, files, within)
 }
 
-/// Like [`run`], for files that have their own `/init`: what it prints to `/dev/ttyS1` is the
-/// output, and the last line is `guest-exit-status` with a number.
+/// Like [`run`], for files that have their own `/init`: what it prints to `/dev/ttyS1` (on x86-64)
+/// is the output, and the last line is `guest-exit-status` with a number.
 ///
 /// # Errors
 ///
@@ -92,7 +135,8 @@ pub fn boot(series: &str, files: &Tree, within: Duration) -> Result<Output> {
     let initramfs = folder.path().join("initramfs");
     fs::write(&initramfs, files.initramfs()?)?;
     let console = folder.path().join("console");
-    let mut guest = start(&paths::guest_kernel(series)?, &initramfs, &console)?;
+    let kernel = paths::guest_kernel(series)?;
+    let mut guest = start(machine(series), &kernel, &initramfs, &console)?;
 
     let lines = guest.stdout.take().context("the guest has no output")?;
     let name = series.to_owned();
@@ -120,13 +164,22 @@ pub fn boot(series: &str, files: &Tree, within: Duration) -> Result<Output> {
     })
 }
 
-fn start(kernel: &Path, initramfs: &Path, console: &Path) -> Result<Child> {
-    let mut qemu = Command::new(QEMU);
+fn machine(series: &str) -> &'static Machine {
+    if series.ends_with(ARM) {
+        &AARCH64
+    } else {
+        &X86
+    }
+}
+
+fn start(machine: &Machine, kernel: &Path, initramfs: &Path, console: &Path) -> Result<Child> {
+    let mut qemu = Command::new(machine.qemu);
     // Emulation everywhere: there are machines whose /dev/kvm opens and then never runs a guest,
     // and a boot takes seconds either way.
     qemu.args(["-accel", "tcg"]);
-    // QEMU 7 does not get on with how Linux 6.12 uses that instruction.
-    qemu.args(["-cpu", "qemu64,-cx16"]);
+    qemu.arg("-chardev")
+        .arg(format!("file,id=console,path={}", console.display()));
+    qemu.args(machine.options);
     qemu.args([
         "-m",
         "2048",
@@ -137,22 +190,21 @@ fn start(kernel: &Path, initramfs: &Path, console: &Path) -> Result<Child> {
         "-nodefaults",
         "-no-reboot",
     ])
-    .arg("-serial")
-    .arg(format!("file:{}", console.display()))
-    .args(["-serial", "stdio", "-kernel"])
+    .arg("-kernel")
     .arg(kernel)
     .arg("-initrd")
     .arg(initramfs)
-    // BPF among the security modules: only then do programs of that type attach. On a busy machine
-    // the emulated timer is late, and a kernel that checks it panics.
-    .args([
-        "-append",
-        "console=ttyS0 panic=-1 loglevel=4 no_timer_check lsm=lockdown,capability,yama,bpf",
-    ])
+    .arg("-append")
+    // BPF among the security modules: only then do programs of that type attach.
+    .arg(format!(
+        "{} panic=-1 loglevel=4 lsm=lockdown,capability,yama,bpf",
+        machine.kernel
+    ))
     .stdin(Stdio::null())
     .stdout(Stdio::piped())
     .stderr(Stdio::piped());
-    qemu.spawn().with_context(|| format!("cannot start {QEMU}"))
+    let started = qemu.spawn();
+    started.with_context(|| format!("cannot start {}", machine.qemu))
 }
 
 fn pass_on(series: &str, lines: impl Read) -> String {

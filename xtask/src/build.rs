@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::setup::{self, DEBIAN_CARGO, DEBIAN_CLIPPY, DEBIAN_RUSTC};
 use crate::{shell, workspace};
@@ -23,8 +23,69 @@ pub(crate) enum Profile {
 /// Builds the kernel programs, then the daemon.
 pub(crate) fn build(profile: Profile) -> Result<()> {
     build_ebpf()?;
+    match profile {
+        Profile::Release => build_static(),
+        Profile::Debug => shell::run(&mut cargo_build()),
+    }
+}
+
+/// Leaves the program that is delivered at `target/release/monitor-daemon`, so that it is the one
+/// that is tried and tested too.
+///
+/// It is linked with musl, whose resolver reads `/etc/hosts` and `/etc/resolv.conf` itself: glibc's,
+/// in a static program, loads modules of whatever glibc the host has.
+fn build_static() -> Result<()> {
+    let (target, flag) = setup::static_target()?;
+    let mut flags = without_paths();
+    flags.extend(flag.map(str::to_owned));
+    let mut command = cargo_build();
+    command
+        .args(["--release", "--target", target])
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    shell::run(&mut command)?;
+    let built = workspace::target()
+        .join(target)
+        .join("release/monitor-daemon");
+    refuse_dynamic(&built)?;
+    let program = workspace::daemon();
+    fs::create_dir_all(program.parent().context("the program has no folder")?)?;
+    // A new file: the old one may be running.
+    let fresh = program.with_extension("new");
+    fs::copy(&built, &fresh).with_context(|| format!("cannot write `{}`", fresh.display()))?;
+    fs::rename(&fresh, &program).with_context(|| format!("cannot write `{}`", program.display()))
+}
+
+/// A program that names an interpreter would need it, and libraries, on the host.
+fn refuse_dynamic(program: &Path) -> Result<()> {
+    let listing = shell::query(Command::new("ldd").arg(program))?.unwrap_or_default();
+    // Other words for the two kinds of static programs; `ldd` fails for one of them.
+    ensure!(
+        listing.is_empty() || listing.contains("statically linked"),
+        "`{}` is not static: {listing}",
+        program.display()
+    );
+    Ok(())
+}
+
+fn cargo_build() -> Command {
     let mut command = shell::cargo();
     command.args(["build", "--locked", "--package", "monitor-daemon"]);
+    command
+}
+
+/// Builds the kernel programs, then the daemon for aarch64, static and with what `profile` needs:
+/// `target/aarch64-unknown-linux-musl/PROFILE/monitor-daemon`.
+pub(crate) fn build_arm(profile: Profile) -> Result<()> {
+    build_ebpf()?;
+    setup::arm_target()?;
+    let mut command = shell::cargo();
+    command.args(["build", "--locked", "--package", "monitor-daemon"]);
+    command.args(["--target", setup::ARM_TARGET]);
+    // Nothing in it is C, so that the compiler's own linker and musl do.
+    let linker = format!("target.{}.linker=\"rust-lld\"", setup::ARM_TARGET);
+    command.args(["--config", &linker]);
+    // Most of the file, and guests hold it in memory.
+    command.args(["--config", "profile.dev.strip=\"debuginfo\""]);
     if profile == Profile::Release {
         command.arg("--release");
     }

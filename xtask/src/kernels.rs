@@ -20,7 +20,15 @@ use tables::Run;
 /// What this machine's own kernel is called among the files.
 const NATIVE: &str = "native";
 /// The files, in the order of the rows.
-const RUNS: [&str; 5] = ["5.10", "6.1", "6.12", "newest", NATIVE];
+const RUNS: [&str; 7] = [
+    "5.10",
+    "6.1",
+    "6.12",
+    "newest",
+    NATIVE,
+    "6.1-arm64",
+    "6.12-arm64",
+];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -66,8 +74,7 @@ pub(crate) fn check() -> Result<()> {
 
 /// Keeps what the suite came to on this machine's own kernel.
 pub(crate) fn keep_native(passed: u64, failed: u64, skipped: u64) -> Result<()> {
-    let daemon = workspace::target().join("release/monitor-daemon");
-    let mut doctor = Command::new(daemon);
+    let mut doctor = Command::new(workspace::daemon());
     doctor.args(["doctor", "--programs", "--format", "json"]);
     let Some(programs) = shell::query(&mut doctor)? else {
         return Ok(());

@@ -49,6 +49,9 @@ enum Task {
         /// Leave target/debug/monitor-daemon instead of target/release/monitor-daemon
         #[arg(long)]
         debug: bool,
+        /// For aarch64, static: leave target/aarch64-unknown-linux-musl/…/monitor-daemon
+        #[arg(long)]
+        arm: bool,
     },
     /// Build the archive to install: target/dist/monitor-daemon-VERSION-x86_64.tar.gz
     Dist,
@@ -92,8 +95,15 @@ fn main() -> ExitCode {
             .and_then(|()| kernels::sizes())
             .map(|sizes| print!("{sizes}"))
             .map(done),
-        Task::Build { debug: false } => build::build(Profile::Release).map(done),
-        Task::Build { debug: true } => build::build(Profile::Debug).map(done),
+        Task::Build { debug, arm } => {
+            let profile = if debug {
+                Profile::Debug
+            } else {
+                Profile::Release
+            };
+            let build = if arm { build::build_arm } else { build::build };
+            build(profile).map(done)
+        }
         Task::Dist => dist::dist().map(done),
         Task::Run { arguments } => run::run(&arguments).map(done),
         Task::Test { suites } => test::test(&suites),

@@ -20,8 +20,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     setup::setup(Level::Build)?;
     build::build(Profile::Release)?;
-    let daemon = workspace::target().join("release/monitor-daemon");
-    let mut command = shell::without_outer_cargo(daemon);
+    let mut command = shell::without_outer_cargo(workspace::daemon());
     command.arg("run").args(arguments);
     shell::announce(&command);
     // Replaces this process, so that signals and the exit status are the daemon's own.

@@ -20,6 +20,11 @@ pub(crate) fn bpf_object() -> PathBuf {
     target().join("bpf/monitor.o")
 }
 
+/// The daemon, as delivered.
+pub(crate) fn daemon() -> PathBuf {
+    target().join("release/monitor-daemon")
+}
+
 /// Programs built for the tasks' own use.
 pub(crate) fn tools() -> PathBuf {
     target().join("tools")

@@ -10,18 +10,12 @@ const COMMON: u32 = 424;
 
 /// Number in the i386 ABI of an x86-64 call; the 32-bit form where there are several. 0 for a call
 /// that i386 does not have: its own number 0 is `restart_syscall`, which nobody calls.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "checked against the length; `get` is not const"
-)]
-pub(super) const fn i386(number: u32) -> u32 {
+pub(super) fn i386(number: u32) -> u32 {
     if number >= COMMON {
-        number
-    } else if (number as usize) < I386.len() {
-        I386[number as usize] as u32
-    } else {
-        0
+        return number;
     }
+    let known = I386.get(number as usize).copied();
+    known.unwrap_or_default().into()
 }
 
 /// Number of the other form of a call in the i386 ABI: 16-bit ids, 32-bit lengths, 64-bit times.

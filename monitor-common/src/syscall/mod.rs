@@ -1,10 +1,14 @@
 //! Which system calls the syscall tier looks at, and how the loader tells the kernel side.
 //!
 //! The kernel side keeps an array from call number to [`Call::entry`]; a call that is not in it
-//! costs one look-up. i386 numbers live behind those of x86-64, and the
-//! calls of `socketcall` behind these.
+//! costs one look-up. Numbers of the ABI for 32-bit programs live behind those of the machine's own,
+//! and the calls of `socketcall` behind these.
+//!
+//! A call is called by its x86-64 number everywhere but at the places where the kernel side meets it:
+//! of other numbers know [`Machine`], the array, and what the loader makes of [`Call::number_on`].
 
 mod abi;
+mod arm;
 mod table;
 pub mod uring;
 
@@ -88,6 +92,9 @@ pub enum Operation {
     Registers = 33,
 }
 
+/// How many operations have a call for themselves.
+pub const OPERATIONS: usize = Operation::Registers as usize - 1;
+
 impl Operation {
     /// The call that has this operation for itself.
     #[expect(
@@ -97,6 +104,24 @@ impl Operation {
     pub const fn call(self) -> &'static Call {
         &CALLS[self as usize - 1]
     }
+}
+
+/// Whose system calls: the numbers differ.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Machine {
+    /// x86-64, with the ABIs x32 and i386.
+    X86,
+    /// aarch64, with the EABI of 32-bit ARM.
+    Arm,
+}
+
+impl Machine {
+    /// The one that this is compiled for.
+    pub const OWN: Self = if cfg!(target_arch = "aarch64") {
+        Self::Arm
+    } else {
+        Self::X86
+    };
 }
 
 /// What an argument of a call leads to.
@@ -126,8 +151,6 @@ pub struct Call {
     pub kind: Kind,
     /// Number in the x86-64 ABI; the one that records carry.
     pub number: u32,
-    /// Number in the i386 ABI, 0 where that has no such call.
-    pub i386: u32,
     /// For each [`Role`] in four bits, the position of its argument from 1 on, or 0.
     pub strings: u32,
 }
@@ -138,14 +161,34 @@ impl Call {
     /// A bit of [`Call::entry`]: a program apart from that for all calls records it.
     pub const APART: u64 = 1 << 62;
 
+    /// Its number in the machine's own ABI.
+    pub fn number_on(&self, machine: Machine) -> Option<u32> {
+        match machine {
+            Machine::X86 => Some(self.number),
+            Machine::Arm => arm::native(self.number),
+        }
+    }
+
+    /// Its number in the machine's ABI for 32-bit programs; the newest form where there are several.
+    pub fn number32_on(&self, machine: Machine) -> Option<u32> {
+        match machine {
+            Machine::X86 => Some(abi::i386(self.number)).filter(|number| *number > 0),
+            Machine::Arm => arm::compat(self.number),
+        }
+    }
+
     /// Where it stands in the array of operations.
-    pub fn indices(&self) -> impl Iterator<Item = u32> {
-        let i386 = [Some(self.i386), abi::i386_older(self.number)];
-        let i386 = i386.into_iter().flatten().filter(|number| *number > 0);
-        let i386 = i386.map(|number| number + NUMBERS);
-        let packed = abi::socketcall(self.number).map(|number| number + 2 * NUMBERS);
-        let own = [abi::x32(self.number), self.number];
-        own.into_iter().chain(i386).chain(packed)
+    pub fn indices(&self, machine: Machine) -> impl Iterator<Item = u32> {
+        // The old forms are the same in both: ARM began with the numbers of i386.
+        let compat = [self.number32_on(machine), abi::i386_older(self.number)];
+        let compat = compat.into_iter().flatten().map(|number| number + NUMBERS);
+        let (x32, packed) = match machine {
+            Machine::X86 => (Some(abi::x32(self.number)), abi::socketcall(self.number)),
+            Machine::Arm => (None, None),
+        };
+        let packed = packed.map(|number| number + 2 * NUMBERS);
+        let own = [x32, self.number_on(machine)].into_iter().flatten();
+        own.chain(compat).chain(packed)
     }
 
     /// Value of the array's entries for this call: operation, number of its kind, number of the
@@ -170,7 +213,7 @@ mod tests {
     #[test]
     fn special_calls_stand_in_the_order_of_their_operations() {
         for (index, call) in CALLS.iter().enumerate() {
-            if index + 1 < Operation::Registers as usize {
+            if index < OPERATIONS {
                 assert_eq!(call.operation as usize, index + 1);
             } else {
                 assert_eq!(call.operation, Operation::Registers);
@@ -180,13 +223,38 @@ mod tests {
 
     #[test]
     fn no_slot_of_the_array_is_claimed_twice() {
-        let mut taken = [None; (2 * NUMBERS + SOCKETCALLS) as usize];
-        for call in CALLS {
-            let number = call.number as u16;
-            for index in call.indices() {
-                let before = taken[index as usize].replace(number);
-                assert!(before.is_none_or(|before| before == number), "{call:?}");
+        for machine in [Machine::X86, Machine::Arm] {
+            let mut taken = [None; (2 * NUMBERS + SOCKETCALLS) as usize];
+            // All that x86-64 has.
+            for call in (0..335).chain(424..463).filter_map(call) {
+                let number = call.number as u16;
+                for index in call.indices(machine) {
+                    let before = taken[index as usize].replace(number);
+                    assert!(
+                        before.is_none_or(|before| before == number),
+                        "{machine:?}: {call:?}, {before:?}"
+                    );
+                }
             }
+        }
+    }
+
+    #[test]
+    fn a_call_on_both_machines() {
+        // open, openat, connect: x86-64, x32, i386, socketcall; aarch64, EABI.
+        let compat = |number| number + NUMBERS;
+        let cases: [(_, _, &[u32]); 6] = [
+            (2, Machine::X86, &[2, 2, compat(5)]),
+            (2, Machine::Arm, &[compat(5)]),
+            (257, Machine::Arm, &[56, compat(322)]),
+            (42, Machine::X86, &[42, 42, compat(362), 2 * NUMBERS + 3]),
+            (42, Machine::Arm, &[203, compat(283)]),
+            (105, Machine::Arm, &[146, compat(213), compat(23)]),
+        ];
+        for (number, machine, expected) in cases {
+            let call = call(number).unwrap();
+            let found = call.indices(machine);
+            assert!(found.eq(expected.iter().copied()), "{machine:?}: {call:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The calls that are known by more than their number.
 
-use super::{Call, Operation, Role, abi};
+use super::{Call, Operation, Role};
 use crate::Kind;
 
 /// The row of an x86-64 call; of one that the table does not have, its registers only.
@@ -182,7 +182,6 @@ const fn special(operation: Operation, kind: Kind, number: u32) -> Call {
         operation,
         kind,
         number,
-        i386: abi::i386(number),
         strings: 0,
     }
 }

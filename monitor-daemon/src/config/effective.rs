@@ -6,7 +6,7 @@ use serde_yaml::{Mapping, Value};
 use super::append;
 use super::limits;
 use super::switches;
-use super::value::{StdoutFormat, SyslogFormat, SyslogProtocol};
+use super::value::{StateFile, StdoutFormat, SyslogFormat, SyslogProtocol};
 use super::{Alerts, Config, Docker, JsonProperties, KEYS, Syslog};
 
 impl Config {
@@ -66,6 +66,11 @@ impl Config {
             "time_format_iso_8601" => self.time_format_iso_8601.into(),
             "hostname" => self.hostname.as_deref().map_or(Value::Null, Value::from),
             "accept_blind" => self.accept_blind.into(),
+            "state_file" => match &self.state_file {
+                StateFile::Usual => Value::Null,
+                StateFile::Path(path) => text(path),
+                StateFile::Off => "off".into(),
+            },
             "protect" => self.protect.into(),
             _ => Value::Null,
         }

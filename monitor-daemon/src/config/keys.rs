@@ -173,6 +173,13 @@ pub const KEYS: &[Key] = &[
          kernel provides.",
     ),
     key(
+        "state_file",
+        "path, `off`",
+        "Where the daemon keeps when it was last alive, so that the next start can tell for how \
+         long nothing was watched. Without it, `state.json` in the folder that systemd's \
+         `StateDirectory=` gives, else in `/var/lib/monitor`.",
+    ),
+    key(
         "protect",
         "`true`, `false`",
         "Whether the kernel refuses signals to the daemon, tracing it, and descriptors of its maps, \

@@ -25,7 +25,7 @@ use monitor_policy::Options;
 pub use error::ConfigError;
 pub use keys::{KEYS, Key};
 use sources::{Named, Source};
-pub use value::{RingBytes, StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol};
+pub use value::{RingBytes, StateFile, StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol};
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/monitor/monitor.yaml";
@@ -60,6 +60,8 @@ pub struct Config {
     /// `accept_blind`: start even when a loaded rule needs an event kind that nothing on this
     /// kernel provides. Default `false`.
     pub accept_blind: bool,
+    /// `state_file`: where the daemon keeps when it was last alive.
+    pub state_file: StateFile,
     /// `protect`: keep others from killing and tracing the daemon, and off its kernel objects.
     /// Default `false`.
     pub protect: bool,

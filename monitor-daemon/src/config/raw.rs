@@ -13,8 +13,8 @@ use super::error::ConfigError;
 use super::limits::RawLimits;
 use super::switches::RawSwitch;
 use super::value::{
-    Bounded, HostPort, Listen, MatchingName, PriorityName, RingBytes, StdoutFormat, SyslogFacility,
-    SyslogFormat, SyslogProtocol, optional, scalar,
+    Bounded, HostPort, Listen, MatchingName, PriorityName, RingBytes, StateFile, StdoutFormat,
+    SyslogFacility, SyslogFormat, SyslogProtocol, optional, scalar,
 };
 use super::{Alerts, Config, Docker, JsonProperties, Rings, Syslog};
 
@@ -49,6 +49,8 @@ pub(super) struct RawConfig {
     docker: RawDocker,
     rings: RawRings,
     accept_blind: bool,
+    #[serde(deserialize_with = "optional")]
+    state_file: Option<StateFile>,
     protect: bool,
     limits: RawLimits,
 }
@@ -164,6 +166,7 @@ impl RawConfig {
             docker,
             rings,
             accept_blind,
+            state_file,
             protect,
             limits,
         } = self;
@@ -200,6 +203,7 @@ impl RawConfig {
                 bulk: rings.bulk_bytes.unwrap_or(DEFAULT_BULK),
             },
             accept_blind,
+            state_file: state_file.unwrap_or_default(),
             protect,
         }
     }

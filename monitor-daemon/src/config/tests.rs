@@ -8,7 +8,7 @@ use monitor_policy::{
     AppendOutput, ExtraField, Matching, Options, Priority, Selected, SuggestedOutput, Switch,
 };
 
-use super::{Config, KEYS, StdoutFormat, SyslogFormat, SyslogProtocol, reference};
+use super::{Config, KEYS, StateFile, StdoutFormat, SyslogFormat, SyslogProtocol, reference};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(Path::new("m.yaml"), text).map_err(|error| error.to_string())
@@ -28,6 +28,7 @@ fn nothing_written_means_the_defaults() {
     assert_eq!(config.rings.control.bytes(), 1 << 20);
     assert_eq!(config.rings.bulk.bytes(), 4 << 20);
     assert!(!config.accept_blind);
+    assert_eq!(config.state_file, StateFile::Usual);
     assert!(!config.protect);
 }
 
@@ -76,6 +77,7 @@ metrics: { listen: '0.0.0.0:9000', allow_remote: true }
 docker: { socket: /run/docker.sock, metadata_wait_ms: 50 }
 rings: { lifecycle_bytes: 65536, control_bytes: 262144, bulk_bytes: 131072 }
 accept_blind: true
+state_file: /run/state
 protect: true
 ";
 
@@ -116,6 +118,7 @@ fn every_key_is_taken() {
         [65536, 262_144, 131_072]
     );
     assert!(config.accept_blind);
+    assert_eq!(config.state_file, StateFile::Path("/run/state".into()));
     assert!(config.protect);
 }
 

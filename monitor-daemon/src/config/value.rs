@@ -4,6 +4,7 @@
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use monitor_policy::{Matching, Priority};
@@ -210,6 +211,30 @@ impl FromStr for Listen {
                     "expected an address with a port, such as `127.0.0.1:9464`, or `off`, not `{text}`"
                 )
             }),
+        }
+    }
+}
+
+/// `state_file`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum StateFile {
+    /// In the folder for such files.
+    #[default]
+    Usual,
+    /// This one.
+    Path(PathBuf),
+    /// None: gaps between runs are not told.
+    Off,
+}
+
+impl FromStr for StateFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            _ if text.starts_with('/') => Ok(Self::Path(text.into())),
+            _ => Err(format!("expected an absolute path or `off`, not `{text}`")),
         }
     }
 }

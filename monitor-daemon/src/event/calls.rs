@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use monitor_common::Slot;
+use monitor_common::syscall::{self, Machine};
 use monitor_policy::{Value, View, text};
 
 use super::Event;
@@ -54,8 +55,14 @@ pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Opt
         Shape::Permitted => capabilities(event.record.task().cap_permitted),
         Shape::Effective => capabilities(event.record.task().cap_effective),
         Shape::Call => Parameter::named(body.syscall.into(), event.kind.name()),
-        Shape::CallNumber => Parameter::unsigned(body.syscall.into()),
+        Shape::CallNumber => Parameter::unsigned(own_number(body.syscall).into()),
     })
+}
+
+/// The number that a call has in this machine's own ABI; that of x86-64 where there is none.
+fn own_number(number: u32) -> u32 {
+    let own = syscall::call(number).and_then(|call| call.number_on(Machine::OWN));
+    own.unwrap_or(number)
 }
 
 /// An id of a user or group, by its name.

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use monitor_policy::Priority;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Counter, CounterVec, Encoder, Error, Histogram, IntCounter, IntCounterVec, IntGauge, Registry,
-    TextEncoder,
+    Counter, CounterVec, Encoder, Error, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge,
+    Registry, TextEncoder,
 };
 
 pub use definition::markdown;
@@ -73,6 +73,13 @@ const TAMPERINGS: &Definition = &counter(
     "Changes that somebody else made to the daemon's programs, links and maps, each of which is an \
      alert too.",
 );
+const GAP: &Definition = &gauge(
+    "monitor_gap_seconds",
+    &[],
+    "seconds",
+    "Time before this start in which nothing was watched, 0 when no earlier run is known; an alert \
+     of the rule `Monitor internal: nothing was watched` tells more.",
+);
 const DEFINITIONS: &[&Definition] = &[
     BUILD_INFO,
     DECODE_ERRORS,
@@ -81,6 +88,7 @@ const DEFINITIONS: &[&Definition] = &[
     RULE_MATCHES,
     RULE_SECONDS,
     TAMPERINGS,
+    GAP,
 ];
 
 /// One event against all rules: 250 ns to 16 ms.
@@ -101,6 +109,8 @@ pub struct Metrics {
     pub rules_loaded: IntGauge,
     /// What somebody else did to our kernel objects.
     pub tamperings: IntCounter,
+    /// Seconds before this start in which nothing was watched.
+    pub gap_seconds: Gauge,
     rule_matches: IntCounterVec,
     rule_seconds: CounterVec,
     outputs: OutputFamilies,
@@ -126,6 +136,7 @@ impl Metrics {
             decode_errors: register(&registry, IntCounter::with_opts(DECODE_ERRORS.options())?)?,
             evaluation: register(&registry, evaluation)?,
             tamperings: register(&registry, IntCounter::with_opts(TAMPERINGS.options())?)?,
+            gap_seconds: register(&registry, Gauge::with_opts(GAP.options())?)?,
             rules_loaded: register(&registry, IntGauge::with_opts(RULES_LOADED.options())?)?,
             rule_matches: register(&registry, matches)?,
             rule_seconds: register(&registry, seconds)?,

@@ -105,8 +105,8 @@ impl<'a> Btf<'a> {
         Ok(btf)
     }
 
-    /// Byte offset of a member, given as a dotted path through named and anonymous members; the
-    /// empty path stands for the end of the struct.
+    /// Byte offset of a member, given as a dotted path through named and anonymous members and
+    /// numbers of elements; the empty path stands for the end of the struct.
     pub(super) fn offset(&self, structure: &str, path: &str) -> Option<u32> {
         let mut id = *self.structs.get(structure.as_bytes())?;
         if path.is_empty() {
@@ -182,6 +182,9 @@ impl<'a> Btf<'a> {
             return None;
         }
         let structure = self.resolve(id)?;
+        if structure.kind == KIND_ARRAY {
+            return self.element(&structure, name);
+        }
         if structure.kind != KIND_STRUCT && structure.kind != KIND_UNION {
             return None;
         }
@@ -202,6 +205,21 @@ impl<'a> Btf<'a> {
             let (inner, kind) = self.member(kind, name, depth + 1)?;
             Some((offset.checked_add(inner)?, kind))
         })
+    }
+
+    /// Offset in bits and type of an array's element, by its number.
+    fn element(&self, array: &Type, number: &[u8]) -> Option<(u32, u32)> {
+        const POINTER: u32 = 8;
+        let number: u32 = str::from_utf8(number).ok()?.parse().ok()?;
+        let (kind, count) = (self.word(array.at + 12)?, self.word(array.at + 20)?);
+        let element = self.resolve(kind)?;
+        let size = match element.kind {
+            KIND_POINTER => POINTER,
+            KIND_INT | KIND_STRUCT | KIND_UNION | KIND_ENUM | KIND_ENUM64 => element.size_or_target,
+            _ => return None,
+        };
+        let bits = number.checked_mul(size)?.checked_mul(8)?;
+        (number < count).then_some((bits, kind))
     }
 
     /// The type behind typedefs and qualifiers.
@@ -280,9 +298,10 @@ mod tests {
     use proptest::prelude::*;
 
     /// Type 1 `struct s { int a; struct { int b; }; struct t in; }`, 2 anonymous, 3 `struct t
-    /// { int c : 4; int d : 4; }`, 4 `int f(x, y)` by prototype 5.
+    /// { int c : 4; int d : 4; }`, 4 `int f(x, y)` by prototype 5, 6 `struct u { struct t e[4]; }`
+    /// with array 7.
     fn sample() -> Vec<u8> {
-        let strings = b"\0s\0a\0b\0t\0in\0c\0d\0f\0x\0y\0";
+        let strings = b"\0s\0a\0b\0t\0in\0c\0d\0f\0x\0y\0u\0e\0";
         let name = |text: &str| {
             let pattern = format!("\0{text}\0").into_bytes();
             let found = strings
@@ -308,6 +327,8 @@ mod tests {
         .concat()
         .into_iter()
         .chain([name("x"), 0, name("y"), 0])
+        .chain([head("u", KIND_STRUCT, 1, 16), member("e", 7, 0)].concat())
+        .chain([0, KIND_ARRAY << 24, 0, 3, 3, 4])
         .collect();
         let types: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
         let header = [
@@ -332,6 +353,10 @@ mod tests {
             ("s", "a", Some(0)),
             ("s", "b", Some(4)),
             ("s", "in", Some(8)),
+            ("u", "e.3", Some(12)),
+            ("u", "e.3.c", Some(12)),
+            ("u", "e.4", None),
+            ("u", "e.x", None),
             ("s", "in.c", Some(8)),
             ("s", "in.d", None), // does not begin at a byte
             ("s", "", Some(12)),

@@ -2,12 +2,12 @@
 
 use monitor_common::Kind;
 use monitor_common::layout::Need;
-use monitor_common::syscall::Call;
+use monitor_common::syscall::{Call, Machine};
 
 use super::btf::Btf;
 use super::layout::Layout;
 use super::object::Object;
-use super::provider::{Hook, Part, Provider, Tier};
+use super::provider::{Hook, Part, Provider, Tier, own_function};
 use super::table::{failures, providers};
 use super::{Coverage, Request, Tiers};
 
@@ -106,6 +106,9 @@ impl Chooser<'_> {
         let mut names = Vec::new();
         let mut blind = Vec::new();
         let wanted = |part: &&Part| {
+            if !part.exists_on(Machine::OWN) {
+                return false;
+            }
             if let Hook::Uring(kind) | Hook::UringFailures(kind) = part.hook {
                 return self.request.rows(kind).any(|call| call.uring().count() > 0);
             }
@@ -144,7 +147,8 @@ impl Chooser<'_> {
     fn attach(&self, object: &mut Object, part: &Part) -> Result<(), String> {
         match part.hook {
             Hook::Entry(function, expected) | Hook::Exit(function, expected) => {
-                let found = self.parameters(function)?;
+                let function = own_function(function);
+                let found = self.parameters(&function)?;
                 if !found.starts_with(expected) {
                     return Err(format!(
                         "`{function}` has the parameters ({})",

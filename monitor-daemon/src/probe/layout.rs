@@ -1,6 +1,7 @@
 //! Offsets of kernel struct members on the running kernel, from the table that both sides share.
 
 use monitor_common::layout::{ABSENT, Need};
+use monitor_common::syscall::{CALLS, Call, Machine, OPERATIONS};
 
 use super::btf::Btf;
 
@@ -92,6 +93,45 @@ impl Layout {
     }
 }
 
+/// Numbers of the calls with an operation of their own, in its order; [`ABSENT`] where a machine has
+/// no such call.
+pub(super) struct Numbers {
+    /// In the machine's own ABI.
+    pub(super) own: Vec<u32>,
+    /// In its ABI for 32-bit programs.
+    pub(super) compat: Vec<u32>,
+}
+
+impl Numbers {
+    pub(super) fn new(machine: Machine) -> Self {
+        let of = |number: fn(&Call, Machine) -> Option<u32>| {
+            let calls = CALLS.iter().take(OPERATIONS);
+            calls
+                .map(|call| number(call, machine).unwrap_or(ABSENT))
+                .collect()
+        };
+        Self {
+            own: of(Call::number_on),
+            compat: of(Call::number32_on),
+        }
+    }
+}
+
+/// What the programs need to know of a machine beyond its layouts.
+fn facts(machine: Machine) -> [(&'static str, u32); 3] {
+    let (compat, shares, large) = match machine {
+        // `TS_COMPAT` of `arch/x86/include/asm/thread_info.h`.
+        Machine::X86 => (1 << 1, 0, 0o100_000),
+        // `TIF_32BIT` of `arch/arm64/include/asm/thread_info.h`.
+        Machine::Arm => (1 << 22, 1, 0o400_000),
+    };
+    [
+        ("COMPAT_BITS", compat),
+        ("COMPAT_SHARES_FUNCTIONS", shares),
+        ("O_LARGEFILE", large),
+    ]
+}
+
 /// Where a `css_set` has the pointer to a controller's state.
 fn state(btf: &Btf<'_>, controller: &str) -> Option<u32> {
     const POINTER: u32 = 8;
@@ -127,6 +167,7 @@ fn parameters(btf: &Btf<'_>) -> Vec<(&'static str, u32)> {
         ("URING_SKIP", bit("REQ_F_CQE_SKIP_BIT")),
         ("URING_STATE", bit("REQ_F_ASYNC_DATA_BIT")),
     ];
+    parameters.extend(facts(Machine::OWN));
     parameters.extend(MOVING.iter().map(|(function, parameter, global)| {
         (*global, position(function, parameter).unwrap_or(ABSENT))
     }));
@@ -151,6 +192,13 @@ mod tests {
         assert_eq!((offset("UPID_SIZE"), offset("UPID_NS")), (16, 8));
         assert_eq!(offset("DENTRY_NAME"), offset("DENTRY_NAME_LEN") + 4);
         assert_eq!(offset("PATH_DENTRY"), offset("PATH_MNT") + 8);
+        // Registers as `asm/ptrace.h` tells programs of them.
+        let (number, argument) = match Machine::OWN {
+            Machine::X86 => (120, 112),
+            Machine::Arm => (280, 272),
+        };
+        assert_eq!(offset("CALL_NUMBER"), number);
+        assert_eq!(offset("ARGUMENT_0"), argument);
         // `cpuset` comes first, then `cpu`.
         let subsys = offset("CGROUP_STATE") - 8;
         assert!(subsys.is_multiple_of(8) && subsys < 1024, "{subsys}");

@@ -8,12 +8,12 @@ use std::{fs, io};
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
-use monitor_common::syscall::Call;
+use monitor_common::syscall::{Call, Machine};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::dispatch::Dispatch;
-use super::layout::Layout;
-use super::provider::Hook;
+use super::layout::{self, Layout};
+use super::provider::{Hook, own_function};
 use super::{ProbeError, Request};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/monitor.o"));
@@ -69,7 +69,10 @@ impl Object {
         {
             loader.override_global(name, value, true);
         }
+        let numbers = layout::Numbers::new(Machine::OWN);
         loader
+            .override_global("OWN_NUMBERS", &numbers.own[..], true)
+            .override_global("COMPAT_NUMBERS", &numbers.compat[..], true)
             .map_max_entries("LIFECYCLE", request.lifecycle_bytes)
             .map_max_entries("CONTROL", request.control_bytes)
             .map_max_entries("BULK", request.bulk_bytes)
@@ -186,7 +189,7 @@ impl Object {
         bits: u64,
     ) -> Result<(), String> {
         for call in calls {
-            for index in call.indices() {
+            for index in call.indices(Machine::OWN) {
                 let known = self.calls.due(index);
                 // One that is served for its failures, or apart, may come to be served with all.
                 if known == 0 || bits == 0 && known & (Call::FAILURES | Call::APART) != 0 {
@@ -313,7 +316,7 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
             program.attach()?;
         }
         (Program::FExit(program), Hook::Exit(function, _) | Hook::ExitAnywhere(function)) => {
-            program.load(function, btf)?;
+            program.load(&own_function(function), btf)?;
             program.attach()?;
         }
         _ => return Err(ProgramError::UnexpectedProgramType),
@@ -393,6 +396,9 @@ fn refusal(error: &ProgramError) -> String {
                 }
                 (None, _) => format!("refused by this kernel: {io_error}"),
             }
+        }
+        ProgramError::SyscallError(error) => {
+            format!("refused by this kernel: {}: {}", error.call, error.io_error)
         }
         ProgramError::Btf(error) => format!("not in this kernel: {error}"),
         other => other.to_string(),

@@ -1,8 +1,10 @@
 //! What a provider of records is: its tier, its hooks, and what it cannot see.
 
+use std::borrow::Cow;
+
 use monitor_common::Kind;
 use monitor_common::layout::Need;
-use monitor_common::syscall::Operation;
+use monitor_common::syscall::{Machine, Operation};
 
 /// What is not seen where the kernel does not show them.
 pub(super) const URING: &str = "operations of io_uring, which end no system call";
@@ -136,12 +138,23 @@ impl Part {
         }
     }
 
+    /// Whether there is anything to attach to on this machine.
+    pub(super) fn exists_on(&self, machine: Machine) -> bool {
+        let function = match self.hook {
+            Hook::Exit(function, _) => function_on(machine, function),
+            _ => Some(Cow::Borrowed("")),
+        };
+        function.is_some()
+    }
+
     /// Short text for people, such as `tp_btf/sched_process_exec`.
     pub(super) fn name(&self) -> String {
         match self.hook {
             Hook::Tracepoint(name) => format!("tp_btf/{name}"),
             Hook::Entry(function, _) => format!("fentry/{function}"),
-            Hook::Exit(function, _) | Hook::ExitAnywhere(function) => format!("fexit/{function}"),
+            Hook::Exit(function, _) | Hook::ExitAnywhere(function) => {
+                format!("fexit/{}", own_function(function))
+            }
             Hook::Cgroup(name) => name.to_owned(),
             Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_) => {
                 "tp_btf/sys_exit".to_owned()
@@ -151,13 +164,61 @@ impl Part {
     }
 }
 
+/// What a function is called on a machine that x86-64 has under this name; none where another
+/// function that is in use has its work.
+fn function_on(machine: Machine, name: &'static str) -> Option<Cow<'static, str>> {
+    if machine == Machine::X86 {
+        return Some(name.into());
+    }
+    // 32-bit programs share what needs no other form for them.
+    if name.starts_with("__ia32_sys_") {
+        return None;
+    }
+    let parts = [
+        ("__x64_sys_", "__arm64_sys_"),
+        ("__ia32_compat_sys_", "__arm64_compat_sys_"),
+    ];
+    let found = parts.iter().find_map(|(x86, arm)| {
+        let call = name.strip_prefix(x86)?;
+        Some(format!("{arm}{call}").into())
+    });
+    Some(found.unwrap_or(name.into()))
+}
+
+/// What a function is called here that x86-64 has under this name.
+pub(super) fn own_function(name: &'static str) -> Cow<'static, str> {
+    function_on(Machine::OWN, name).unwrap_or(name.into())
+}
+
 impl Provider {
     /// Its hooks, for people.
     pub(super) fn name(&self) -> String {
         self.parts
             .iter()
+            .filter(|part| part.exists_on(Machine::OWN))
             .map(Part::name)
             .collect::<Vec<_>>()
             .join(" + ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_of_calls_on_another_machine() {
+        for (x86, arm) in [
+            ("__x64_sys_execve", Some("__arm64_sys_execve")),
+            (
+                "__ia32_compat_sys_fcntl64",
+                Some("__arm64_compat_sys_fcntl64"),
+            ),
+            ("__ia32_sys_dup", None),
+            ("do_sys_openat2", Some("do_sys_openat2")),
+        ] {
+            assert_eq!(function_on(Machine::X86, x86).as_deref(), Some(x86));
+            assert_eq!(function_on(Machine::Arm, x86).as_deref(), arm);
+        }
     }
 }

@@ -74,6 +74,12 @@ impl Table {
         self.slots.get(&key).map(|slot| &slot.process)
     }
 
+    /// Those that have not exited, in no order.
+    pub fn alive(&self) -> impl Iterator<Item = &Arc<Process>> {
+        let alive = self.slots.values().filter(|slot| !slot.exited);
+        alive.map(|slot| &slot.process)
+    }
+
     /// The latest process with this pid.
     pub fn by_pid(&self, pid: u32) -> Option<&Arc<Process>> {
         self.get(*self.by_pid.get(&pid)?)

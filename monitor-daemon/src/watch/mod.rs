@@ -6,9 +6,11 @@
 //! other threads behind bounded queues.
 
 mod clock;
+mod gap;
 mod guard;
 mod host;
 mod judge;
+mod life;
 mod loads;
 mod losses;
 mod services;

@@ -8,12 +8,13 @@ use monitor_policy::Event as _;
 use super::guard::{Guard, KIND, Suspect};
 use super::host::Host;
 use super::judge::Judge;
+use super::life::Life;
 use super::loads::Loads;
 use super::losses::{self, Losses};
 use super::services::Services;
 use super::tampering::Tampering;
 use super::waiting::{Deferred, Waiting};
-use super::{Input, Settings, clock};
+use super::{Input, Settings, clock, gap};
 use crate::container::index::{self, Index};
 use crate::container::{Container, State as Metadata, Update};
 use crate::event::{Actor, Event, World};
@@ -47,6 +48,7 @@ pub(super) struct State {
     /// Refused attempts not told, by the last look at the counter.
     refusals_lost: u64,
     losses: Losses,
+    life: Life,
     services: Services,
     docker_up: bool,
     rules: u64,
@@ -93,6 +95,7 @@ impl State {
             guard: Guard::default(),
             refusals_lost: 0,
             losses: Losses::default(),
+            life: Life::begin(&config.state_file),
             services,
             docker_up: false,
             rules,
@@ -114,7 +117,19 @@ impl State {
     pub(super) fn begin(&mut self, probes: &Probes) {
         self.host.snapshot(clock::boot_ns());
         self.request_metadata();
+        self.tell_gap();
         self.publish(probes);
+    }
+
+    /// Tells for how long nothing was watched before this run.
+    fn tell_gap(&self) {
+        let Some(gap) = self.life.gap() else { return };
+        let alert = gap.alert(self.host.table.alive(), &self.hostname);
+        tracing::warn!(seconds = gap.seconds(), "{}", alert.output);
+        self.metrics.gap_seconds.set(gap.seconds());
+        self.metrics.rule(gap::RULE, alert.priority).inc();
+        // A full queue has counted the loss.
+        let _lost = self.alerts.push(alert);
     }
 
     pub(super) fn say_ready(&self) {
@@ -149,6 +164,7 @@ impl State {
         self.look_after(probes, now);
         if now.saturating_sub(self.housekept) >= HOUSEKEEPING_NS {
             self.housekept = now;
+            self.life.alive(now);
             self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
             self.recount_after_loss(probes, now);
             self.host.expire(now);
@@ -274,6 +290,7 @@ impl State {
             .rest(until, self.boot_to_epoch_ns, &self.hostname);
         self.tell_losses(alerts);
         self.publish(probes);
+        self.life.end();
     }
 
     /// Handles one record; the time it carries.

@@ -6,9 +6,9 @@ use aya_ebpf::programs::FExitContext;
 use monitor_common::Flags;
 use monitor_common::syscall::Operation;
 
-use crate::layout::HAVE_TASK_BTF;
+use crate::layout::{COMPAT_SHARES_FUNCTIONS, HAVE_TASK_BTF};
 use crate::read::{Probed, current};
-use crate::syscall::{dispatch, read_call, registers_of};
+use crate::syscall::{dispatch, is_compat, read_call, registers_of};
 
 /// Which results a program reports.
 #[derive(Clone, Copy)]
@@ -18,7 +18,7 @@ enum Results {
 }
 
 /// `long __x64_sys_NAME(const struct pt_regs *regs)`, and `__ia32_…` with registers of the i386
-/// convention.
+/// convention; the loader knows what they are called on other machines.
 #[inline(always)]
 fn finished(ctx: &FExitContext, operation: Operation, compat: bool, results: Results) -> i32 {
     let ret: i64 = ctx.arg(1);
@@ -34,6 +34,12 @@ fn finished(ctx: &FExitContext, operation: Operation, compat: bool, results: Res
     };
     // SAFETY: arguments of the hook are typed, and so are the task's registers.
     let mut call = unsafe { read_call(regs, row.number, ret, compat) };
+    if !compat && COMPAT_SHARES_FUNCTIONS.load() != 0 && is_compat(current()) {
+        call.flags |= Flags::COMPAT;
+        for argument in &mut call.args {
+            *argument &= 0xffff_ffff;
+        }
+    }
     call.flags |= Flags::OBJECT_TIER;
     dispatch::<Probed>(|| row.entry(), &mut call)
 }

@@ -9,7 +9,7 @@ use monitor_common::syscall::Operation;
 use monitor_common::{Flags, Kind};
 
 use crate::emit::settle;
-use crate::file::{self, O_LARGEFILE, O_PATH, OpenArguments};
+use crate::file::{self, O_PATH, OpenArguments};
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin};
@@ -142,7 +142,7 @@ fn asked(ret: i64, kernel: OpenArguments) -> (Call, OpenArguments) {
     (
         call,
         OpenArguments {
-            flags: kernel.flags & !O_LARGEFILE,
+            flags: kernel.flags & !O_LARGEFILE.load(),
             ..kernel
         },
     )

@@ -1,6 +1,10 @@
 //! Rows 27, 28, 37 and 38: the daemon itself is stopped, tampered with, or made to wait.
 
-use crate::case::{Case, Place, exactly, some};
+use crate::case::{Case, Count, Place, Seen, exactly, own, some};
+
+/// The daemon's own rules.
+const GAP: &str = "Monitor internal: nothing was watched";
+const TAMPERED: &str = "Monitor tampered with";
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -42,11 +46,17 @@ pub(super) const CASES: &[Case] = &[
     Case {
         row: 27,
         name: "daemon-killed",
-        technique: "SIGKILL to the daemon, then the act; it is started again",
+        technique: "SIGKILL to the daemon, then the act; started again, it tells for how long \
+                    nobody watched (the act itself is not recorded)",
         condition: "opened and fd.name = $D/secret",
         twin: "cat $D/benign",
-        act: "kill -KILL $(cat $R/pid); wait $(cat $R/pid); box cat $D/secret; daemon_start",
-        seen: &[some(&[("container.id", "$BOX")])],
+        act: "kill -KILL $(cat $R/pid); wait $(cat $R/pid)
+              echo fact acted $(date +%s); box cat $D/secret; daemon_start",
+        seen: &[Seen {
+            rule: GAP,
+            fields: &[("gap.why", "killed")],
+            count: Count::Gap("acted"),
+        }],
         place: Place::Alone,
         ..Case::BASE
     },
@@ -80,10 +90,11 @@ pub(super) const CASES: &[Case] = &[
         technique: "the daemon's table of calls is emptied through bpf(2)",
         condition: "evt.type = bpf and proc.exepath = $P/bpf",
         twin: "$P/payload",
-        act: "box bpf clear OPERATIONS; daemon_stop; daemon_start",
+        act: "box bpf clear OPERATIONS; await 'Monitor tampered with'",
         seen: &[
             some(&[("evt.arg.cmd", "BPF_MAP_GET_FD_BY_ID"), ("container.id", "$BOX")]),
             some(&[("evt.arg.cmd", "BPF_MAP_UPDATE_ELEM"), ("container.id", "$BOX")]),
+            own(TAMPERED, &[("proc.exepath", "$P/bpf"), ("container.id", "$BOX")]),
         ],
         place: Place::Alone,
         ..Case::BASE

@@ -11,13 +11,14 @@ mod stage;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::build::{self, Profile};
 use crate::setup::{self, Level};
-use crate::{build, shell, workspace};
+use crate::{shell, workspace};
 use stage::Stage;
 
 /// Where packages put what is only read.
@@ -27,8 +28,8 @@ const DOCUMENTS: &str = "usr/share/doc/monitor-daemon";
 /// Leaves `target/dist/monitor-daemon-VERSION-x86_64.tar.gz` and its checksum.
 pub(crate) fn dist() -> Result<()> {
     setup::setup(Level::Build)?;
-    build::build_ebpf()?;
-    let program = build_static()?;
+    build::build(Profile::Release)?;
+    let program = workspace::daemon();
     let folder = workspace::target().join("dist");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -42,43 +43,6 @@ pub(crate) fn dist() -> Result<()> {
     fs::write(folder.join(format!("{name}.sha256")), &sum)?;
     fs::remove_dir_all(folder.join("root"))?;
     println!("{}\n{}", folder.join(&name).display(), sum.trim_end());
-    Ok(())
-}
-
-/// Builds the daemon with musl, whose resolver reads `/etc/hosts` and `/etc/resolv.conf` itself:
-/// glibc's, in a static program, loads modules of whatever glibc the host has.
-fn build_static() -> Result<PathBuf> {
-    let (target, flag) = setup::static_target()?;
-    let mut flags = build::without_paths();
-    flags.extend(flag.map(str::to_owned));
-    let mut command = shell::cargo();
-    command
-        .args([
-            "build",
-            "--locked",
-            "--release",
-            "--package",
-            "monitor-daemon",
-        ])
-        .args(["--target", target])
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
-    shell::run(&mut command)?;
-    let program = workspace::target()
-        .join(target)
-        .join("release/monitor-daemon");
-    refuse_dynamic(&program)?;
-    Ok(program)
-}
-
-/// A program that names an interpreter would need it, and libraries, on the host.
-fn refuse_dynamic(program: &Path) -> Result<()> {
-    let listing = shell::query(Command::new("ldd").arg(program))?.unwrap_or_default();
-    // Other words for the two kinds of static programs; `ldd` fails for one of them.
-    ensure!(
-        listing.is_empty() || listing.contains("statically linked"),
-        "`{}` is not static: {listing}",
-        program.display()
-    );
     Ok(())
 }
 

@@ -87,11 +87,18 @@ impl Run {
         run
     }
 
-    /// The first two numbers of the release: `6.12` of `6.12.95+deb12-cloud-amd64`.
-    fn series(&self) -> &str {
+    /// The first two numbers of the release, and the machine where it is another:
+    /// `6.12` of `6.12.95+deb12-cloud-amd64`.
+    fn series(&self) -> String {
         let mut points = self.kernel.match_indices('.');
         let end = points.nth(1).map_or(self.kernel.len(), |(at, _)| at);
-        self.kernel.get(..end).unwrap_or_default()
+        let numbers = self.kernel.get(..end).unwrap_or_default();
+        let machine = if self.kernel.ends_with("-arm64") {
+            " aarch64"
+        } else {
+            ""
+        };
+        format!("{numbers}{machine}")
     }
 
     /// The cells that are compared.
@@ -159,7 +166,7 @@ pub(super) fn other_tiers(readme: &str, runs: &[Run]) -> Vec<String> {
 /// The table of programs.
 pub(super) fn programs(runs: &[Run], object: &BTreeMap<String, u64>) -> String {
     let mut text = String::from(HEAD);
-    let series: Vec<&str> = runs.iter().map(Run::series).collect();
+    let series: Vec<String> = runs.iter().map(Run::series).collect();
     let _infallible = writeln!(
         text,
         "| Program | instructions | {} |\n|---|---|{}",
@@ -195,7 +202,7 @@ pub(super) fn growth(known: &str, runs: &[Run], object: &BTreeMap<String, u64>) 
     }
     for run in runs {
         for (name, found) in &run.verified {
-            if let (Some(told), Some(found)) = (known.number(name, run.series()), found)
+            if let (Some(told), Some(found)) = (known.number(name, &run.series()), found)
                 && *found * 100 > told * (100 + VERIFIED_MARGIN)
             {
                 complaints.push(format!(
@@ -286,6 +293,18 @@ mod tests {
         assert_eq!(
             replace(&text, "new\n").unwrap(),
             format!("a\n{BEGIN}new\n{END}b\n")
+        );
+    }
+
+    #[test]
+    fn another_machine_has_rows_of_its_own() {
+        let arm = Run {
+            kernel: "6.12.95+deb12-cloud-arm64".to_owned(),
+            ..run(10)
+        };
+        assert_eq!(
+            (arm.series().as_str(), run(10).series().as_str()),
+            ("6.12 aarch64", "6.12")
         );
     }
 

@@ -28,6 +28,13 @@ const OTHERS: [(&str, &str); 3] = [
     (NEWEST, "debian sid"),
 ];
 
+/// The same for aarch64: without and with programs at kernel functions.
+const ARM: [(&str, &str); 2] = [
+    ("6.1-arm64", "debian bookworm"),
+    ("6.12-arm64", "debian bookworm-backports"),
+];
+const ARM_SUFFIX: &str = "-arm64";
+
 const ARCHIVE: &str = "http://deb.debian.org";
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -46,6 +53,24 @@ pub(crate) fn install_all() -> Result<()> {
     Ok(())
 }
 
+/// Fetches what the tests boot on an emulated aarch64: kernels, and a busybox.
+pub(crate) fn install_arm() -> Result<()> {
+    for (series, _) in ARM {
+        install(series)?;
+    }
+    let busybox = workspace::target().join("vm/arm64/busybox");
+    if busybox.is_file() {
+        return Ok(());
+    }
+    let folder = busybox.parent().context("busybox has no folder")?;
+    fs::create_dir_all(folder)?;
+    let source = Source::archive(ARM[0].1, "arm64")?;
+    let unpacked = source.unpack("busybox-static", folder)?;
+    fs::rename(unpacked.join("bin/busybox"), &busybox).context("the package has no busybox")?;
+    fs::remove_dir_all(&unpacked)?;
+    Ok(())
+}
+
 /// Fetches the newest kernel of `series` that there is.
 pub(crate) fn install(series: &str) -> Result<()> {
     let image = workspace::guest_kernel(series);
@@ -53,10 +78,15 @@ pub(crate) fn install(series: &str) -> Result<()> {
         return Ok(());
     }
     let folder = image.parent().context("the image has no folder")?;
-    let other = OTHERS.iter().find(|(other, _)| *other == series);
+    let architecture = match series.strip_suffix(ARM_SUFFIX) {
+        Some(_) => "arm64",
+        None => "amd64",
+    };
+    let mut others = OTHERS.iter().chain(&ARM);
+    let other = others.find(|(other, _)| *other == series);
     let source = match other {
         None => Source::default(),
-        Some((_, suite)) => Source::archive(suite)?,
+        Some((_, suite)) => Source::archive(suite, architecture)?,
     };
     let mut package = source.newest(series)?;
     if package.is_none() && other.is_none() && shell::is_root() {
@@ -68,26 +98,18 @@ pub(crate) fn install(series: &str) -> Result<()> {
         fs::remove_dir_all(folder)?;
     }
     fs::create_dir_all(folder)?;
-    let archive = source.download(&package, folder)?;
-    let unpacked = folder.join("unpacked");
-    shell::run(
-        Command::new("dpkg-deb")
-            .arg("-x")
-            .arg(&archive)
-            .arg(&unpacked),
-    )?;
+    let unpacked = source.unpack(&package, folder)?;
     let found = image_in(&unpacked, &package)?;
     // The last step, so that an interrupted call leaves no image behind.
     fs::rename(&found, &image).with_context(|| format!("`{}` is missing", found.display()))?;
     fs::remove_dir_all(&unpacked)?;
-    fs::remove_file(&archive)?;
     Ok(())
 }
 
 fn no_kernel(series: &str) -> String {
     format!(
-        "the package sources offer no linux-image-{series}.*-cloud-amd64; for Debian 12's own, \
-         add its bookworm suite and run `apt-get update`"
+        "the package sources offer no cloud kernel linux-image-{series}; for Debian 12's own, add \
+         its bookworm suite and run `apt-get update`"
     )
 }
 
@@ -118,14 +140,15 @@ struct Source {
 
 impl Source {
     /// One suite of Debian's archive, with lists of its own, brought up to date.
-    fn archive(suite: &str) -> Result<Self> {
+    fn archive(suite: &str, architecture: &str) -> Result<Self> {
         let name = suite.rsplit(' ').next().unwrap_or(suite);
+        let name = format!("{name}-{architecture}");
         let folder = workspace::target().join("vm/apt").join(name);
         for inner in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(inner))?;
         }
         let sources = folder.join("sources.list");
-        let line = format!("deb [arch=amd64 signed-by={KEYS}] {ARCHIVE}/{suite} main\n");
+        let line = format!("deb [arch={architecture} signed-by={KEYS}] {ARCHIVE}/{suite} main\n");
         fs::write(&sources, line)
             .with_context(|| format!("cannot write `{}`", sources.display()))?;
         let mut options = Vec::new();
@@ -142,11 +165,23 @@ impl Source {
         // Neither translations nor icons.
         option("Acquire::Languages", Path::new("none"));
         option("APT::Sandbox::User", Path::new("root"));
+        option("APT::Architecture", Path::new(architecture));
+        option("APT::Architectures", Path::new(architecture));
         let source = Self { options };
         let mut update = apt::apt_get(&[]);
         update.args(&source.options).arg("update");
         shell::run(&mut update)?;
         Ok(source)
+    }
+
+    /// Unpacks a package into a folder below `folder`; where.
+    fn unpack(&self, package: &str, folder: &Path) -> Result<PathBuf> {
+        let archive = self.download(package, folder)?;
+        let unpacked = folder.join("unpacked");
+        let mut unpack = Command::new("dpkg-deb");
+        shell::run(unpack.arg("-x").arg(&archive).arg(&unpacked))?;
+        fs::remove_file(&archive)?;
+        Ok(unpacked)
     }
 
     fn download(&self, package: &str, folder: &Path) -> Result<PathBuf> {
@@ -173,12 +208,16 @@ impl Source {
     }
 
     fn newest(&self, series: &str) -> Result<Option<String>> {
+        let (series, architecture) = match series.strip_suffix(ARM_SUFFIX) {
+            Some(series) => (series, "arm64"),
+            None => (series, "amd64"),
+        };
         let numbers = match series {
             NEWEST => "[0-9]".to_owned(),
             series => series.replace('.', "\\.") + "\\.",
         };
         // Since Debian 14 the image is in a package that `linux-image` only depends on.
-        let pattern = format!("^linux-(image|binary)-{numbers}[^ ]*-cloud-amd64$");
+        let pattern = format!("^linux-(image|binary)-{numbers}[^ ]*-cloud-{architecture}$");
         let mut command = Command::new("apt-cache");
         command.args(&self.options);
         let listing = shell::query(command.args(["search", "--names-only", &pattern]))?;

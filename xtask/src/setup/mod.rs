@@ -68,6 +68,7 @@ const TEST: &[Need] = &[
 
 const CI: &[Need] = &[
     Need::program("g++", "g++"),
+    Need::program("qemu-system-aarch64", "qemu-system-arm"),
     Need::at_least("rust-web-clippy", "1.96"),
 ];
 const BENCH: &[Need] = &[Need::program("valgrind", "valgrind")];
@@ -76,6 +77,8 @@ const BENCH: &[Need] = &[Need::program("valgrind", "valgrind")];
 pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// The target of static programs.
 pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
+/// The same for aarch64.
+pub(crate) const ARM_TARGET: &str = "aarch64-unknown-linux-musl";
 /// Debian's cargo, by path.
 pub(crate) const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 /// Debian's clippy, by path.
@@ -109,6 +112,8 @@ pub(crate) fn setup(level: Level) -> Result<()> {
         kernel::install_all()?;
     }
     if level == Level::Ci {
+        kernel::install_arm()?;
+        arm_target()?;
         tools::install(&CARGO_FUZZ)?;
         tools::install(&CARGO_DENY)?;
     }
@@ -137,6 +142,12 @@ pub(crate) fn static_target() -> Result<(&'static str, Option<&'static str>)> {
         "x86_64-unknown-linux-gnu",
         Some("-Ctarget-feature=+crt-static"),
     ))
+}
+
+/// Makes rustup's compiler able to build static programs for aarch64.
+pub(crate) fn arm_target() -> Result<()> {
+    let mut add = shell::without_outer_cargo("rustup");
+    shell::run(add.args(["target", "add", ARM_TARGET]))
 }
 
 /// The LLVM major version behind Debian's compiler; it moves with the distribution.

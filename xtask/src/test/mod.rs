@@ -56,6 +56,8 @@ pub(crate) fn ci(suites: &[String]) -> Result<ExitCode> {
         return Err(again.exec()).context("cannot start this program again");
     }
     setup::setup(Level::Ci)?;
+    // For the guests that emulate it.
+    build::build_arm(Profile::Debug)?;
     let mut tally = Tally::default();
     run_suites(suites, &[GUESTS], &mut tally)?;
     further::check(&mut tally);
@@ -75,9 +77,10 @@ fn run_suites(suites: &[String], guests: &[&str], tally: &mut Tally) -> Result<(
         );
     }
     let selected = |suite: &str| suites.is_empty() || suites.iter().any(|name| name == suite);
-    build::build(Profile::Release)?;
     if INSTALLING.into_iter().any(selected) {
         dist::dist()?;
+    } else {
+        build::build(Profile::Release)?;
     }
 
     if selected("tidy") {

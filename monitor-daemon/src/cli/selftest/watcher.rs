@@ -241,7 +241,7 @@ impl Folder {
         fs::write(self.0.join("rules.yaml"), rules)?;
         fs::write(
             self.0.join("monitor.yaml"),
-            "rule_matching: all\naccept_blind: true\nmetrics:\n  listen: off\ndocker:\n  \
+            "rule_matching: all\naccept_blind: true\nstate_file: off\nmetrics:\n  listen: off\ndocker:\n  \
              metadata_wait_ms: 0\n  socket: /nonexistent\nalerts:\n  stdout: off\n",
         )?;
         File::options()

@@ -18,7 +18,6 @@ const CASES: &[Case] = &[
             ("evt.rawres", "5"),
             ("fd.type", "file"),
             ("fd.typechar", "f"),
-            ("fd.num", "3"),
             ("fd.directory", "/tmp"),
             ("fd.filename", "e2e-held"),
             ("fd.nameraw", "/tmp/e2e-held"),
@@ -66,7 +65,6 @@ const CASES: &[Case] = &[
             ("fd.name", "127.0.0.1:43462->127.0.0.1:43461"),
             ("fd.l4proto", "tcp"),
             ("fd.connected", "true"),
-            ("fd.num", "4"),
             ("fd.filename", "null"),
         ],
         innocent: "

@@ -28,7 +28,8 @@ const CASES: &[Case] = &[
     },
     Case {
         rule: "mprotect",
-        condition: "evt.type = mprotect and evt.arg.prot contains PROT_EXEC",
+        condition: "evt.type = mprotect and evt.arg.prot contains PROT_EXEC and \
+                    evt.arg.length = 12288",
         act: "
             $a = syscall(9, 0, 12288, 3, 0x22, -1, 0);
             syscall(10, $a, 12288, 5) == 0 or exit 1",
@@ -58,7 +59,7 @@ const CASES: &[Case] = &[
             syscall(9, 0, 4096, 1, 2, $f, 0) > 0 or exit 1",
     },
     Case {
-        rule: "file written by mapping",
+        rule: "written-by-mapping",
         condition: "evt.type = mmap and evt.arg.prot contains PROT_WRITE and \
                     evt.arg.flags contains MAP_SHARED and fd.name = /tmp/e2e-mapped",
         act: "
@@ -85,7 +86,7 @@ const CASES: &[Case] = &[
 
 /// For kernels that can say what is mapped where (5.17).
 const AREAS: &[Case] = &[Case {
-    rule: "file made code",
+    rule: "file-made-code",
     condition: "evt.type = mprotect and fd.name = /tmp/e2e-protected",
     act: "
             open($f, '+>', '/tmp/e2e-protected'); truncate($f, 8192);
@@ -122,7 +123,7 @@ fn mappings_on_this_host() -> Result<()> {
 fn mappings_in_a_container() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(docker::obstacle());
-    let rules = ["mmap", "file written by mapping", "file made code"];
+    let rules = ["mmap", "written-by-mapping", "file-made-code"];
     check_in_container(&all(), &rules, REPOSITORY, &[])
 }
 

@@ -210,7 +210,6 @@ const CASES: &[Case] = &[
             ("fd.l4proto", "udp"),
             ("fd.connected", "false"),
             ("fd.name_changed", "true"),
-            ("fd.num", "3"),
         ],
         innocent: "
             socket(S, 2, 2, 0) and bind(S, pack('SnCCCCx8', 2, 43450, 127, 0, 0, 1)) or exit 1;

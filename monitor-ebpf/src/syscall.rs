@@ -32,6 +32,7 @@ const BPF: u32 = 321;
 const ERESTARTSYS: i64 = -512;
 const ERESTART_RESTARTBLOCK: i64 = -516;
 const EINTR: i64 = -4;
+const EBADF: i64 = -9;
 
 /// A finished call, or an operation of `io_uring` in the form of the call that does the same.
 pub struct Call {
@@ -91,39 +92,68 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     dispatch::<Typed>(entry, &mut call)
 }
 
-/// `sys_exit(struct pt_regs *regs, long ret)` for calls on memory ([`syscall::Call::APART`]), with the
-/// file behind that: a program of its own, since kernels before 5.13 refuse all that could call back.
+/// `sys_exit(struct pt_regs *regs, long ret)` for calls on memory, with the file behind that: a
+/// program of its own, since kernels before 5.13 refuse all that could call back.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn memory_exit(ctx: BtfTracePointContext) -> i32 {
-    let regs: Pointer = ctx.arg(0);
-    let compat = is_compat(current());
-    // SAFETY: the argument of the hook is typed.
-    let number: u32 = unsafe { Typed::get(regs, &CALL_NUMBER) };
-    let number = if compat { number } else { number & !X32_BIT };
-    if number >= NUMBERS {
-        return 0;
-    }
-    let index = if compat { number + NUMBERS } else { number };
-    let Some(entry) = OPERATIONS.get_ptr(index) else {
+    let Some((entry, call)) = apart(ctx.arg(0), ctx.arg(1)) else {
         return 0;
     };
+    let kind = Kind::Memory as u32;
     // SAFETY: a checked map value, read anew at each use as above.
     let entry = || unsafe { entry.read_volatile() };
-    if entry() & syscall::Call::APART == 0 {
+    if (entry() >> 8) as u8 as u32 != kind || !memory::matters(&call) {
         return 0;
     }
-    let number = (entry() >> 16) as u16;
-    // SAFETY: as above.
-    let call = unsafe { read_call(regs, number.into(), ctx.arg(1), compat) };
-    if !memory::matters(&call) {
-        return 0;
-    }
-    let kind = Kind::Memory as u32;
     let file = memory::mapped(&call);
     let report = |record: &Record<COMMON>| {
         call::report_on(record, &call, kind, || (entry() >> 32) as u32, file)
     };
     settle_number(kind, record::with::<Typed>(kind, call.flags, report))
+}
+
+/// `sys_enter(struct pt_regs *regs, long id)` for `close`, whose descriptor is gone at its end.
+#[btf_tracepoint(function = "sys_enter")]
+pub fn close_begin(ctx: BtfTracePointContext) -> i32 {
+    let Some((entry, mut call)) = apart(ctx.arg(0), 0) else {
+        return 0;
+    };
+    let kind = Kind::Call as u32;
+    // SAFETY: a checked map value, read anew at each use as above.
+    let entry = || unsafe { entry.read_volatile() };
+    if (entry() >> 8) as u8 as u32 != kind || own() {
+        return 0;
+    }
+    if call.file().is_null() {
+        call.ret = EBADF;
+    }
+    let report =
+        |record: &Record<COMMON>| call::report(record, &call, kind, || (entry() >> 32) as u32);
+    settle_number(kind, record::with::<Typed>(kind, call.flags, report))
+}
+
+/// What to do with the current task's call, and the call, if a program apart records it
+/// ([`syscall::Call::APART`]).
+#[inline(always)]
+fn apart(regs: Pointer, ret: i64) -> Option<(*const u64, Call)> {
+    let compat = is_compat(current());
+    // SAFETY: the argument of the hook is typed.
+    let number: u32 = unsafe { Typed::get(regs, &CALL_NUMBER) };
+    let number = if compat { number } else { number & !X32_BIT };
+    if number >= NUMBERS {
+        return None;
+    }
+    let index = if compat { number + NUMBERS } else { number };
+    let entry = OPERATIONS.get_ptr(index)?;
+    // SAFETY: a checked map value.
+    let found = unsafe { entry.read_volatile() };
+    if found & syscall::Call::APART == 0 {
+        return None;
+    }
+    let number = (found >> 16) as u16;
+    // SAFETY: as above.
+    let call = unsafe { read_call(regs, number.into(), ret, compat) };
+    Some((entry, call))
 }
 
 /// Replaces the arguments of a `socketcall` by those of the call that it stands for.

@@ -86,6 +86,20 @@ const CASES: &[Case] = &[
             socket(C, 1, 1, 0) and connect(C, $a) and getpeername(C) or exit 2",
     },
     Case {
+        rule: "close",
+        condition: "evt.type = close and fd.name = /tmp/e2e-closed",
+        act: "open(F, '>', '/tmp/e2e-closed') and close(F) or exit 1; unlink('/tmp/e2e-closed')",
+        fields: &[("evt.args", "res=0 fd=<f>/tmp/e2e-closed"), ("fd.type", "file")],
+        innocent: "open(F, '>', '/tmp/e2e-open') and close(F) or exit 1; unlink('/tmp/e2e-open')",
+    },
+    Case {
+        rule: "close of nothing",
+        condition: "evt.type = close and evt.arg.fd = 4711",
+        act: "syscall(3, 4711) == -1 or exit 1",
+        fields: &[("evt.args", "res=EBADF fd=4711"), ("fd.name", "null"), ("fd.num", "4711")],
+        innocent: "syscall(3, 4712) == -1 or exit 1",
+    },
+    Case {
         rule: "a count of events",
         condition: "evt.type = readv and fd.type = event",
         act: "

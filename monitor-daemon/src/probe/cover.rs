@@ -2,7 +2,7 @@
 
 use monitor_common::Kind;
 use monitor_common::layout::Need;
-use monitor_common::syscall::{Call, Machine};
+use monitor_common::syscall::{self, Call, Machine};
 
 use super::btf::Btf;
 use super::layout::Layout;
@@ -112,6 +112,10 @@ impl Chooser<'_> {
             if let Hook::Uring(kind) | Hook::UringFailures(kind) = part.hook {
                 return self.request.rows(kind).any(|call| call.uring().count() > 0);
             }
+            if let Hook::Start(number) = part.hook {
+                let named = self.request.calls.iter().flatten();
+                return named.into_iter().any(|named| *named == number);
+            }
             let call = part.call.map(|operation| operation.call().number);
             call.is_none_or(|number| self.request.wants(number))
         };
@@ -170,6 +174,7 @@ impl Chooser<'_> {
             Hook::Tracepoint(_)
             | Hook::Calls(_)
             | Hook::CallsApart(_)
+            | Hook::Start(_)
             | Hook::Failures(_)
             | Hook::Cgroup(_) => {}
         }
@@ -177,6 +182,7 @@ impl Chooser<'_> {
         match part.hook {
             Hook::Calls(kind) => object.serve(self.request.rows(kind), 0),
             Hook::CallsApart(kind) => object.serve(self.request.rows(kind), Call::APART),
+            Hook::Start(number) => object.serve(syscall::call(number).into_iter(), Call::APART),
             // Where all are served, so are those that fail.
             Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
             _ => Ok(()),

@@ -191,8 +191,9 @@ impl Object {
         for call in calls {
             for index in call.indices(Machine::OWN) {
                 let known = self.calls.due(index);
+                let moves = bits == Call::APART && known & Call::APART == 0;
                 // One that is served for its failures, or apart, may come to be served with all.
-                if known == 0 || bits == 0 && known & (Call::FAILURES | Call::APART) != 0 {
+                if known == 0 || moves || bits == 0 && known & (Call::FAILURES | Call::APART) != 0 {
                     let entry = call.entry() | bits;
                     self.calls.set(&mut self.ebpf, index, entry)?;
                 }
@@ -309,6 +310,10 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
             Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_),
         ) => {
             program.load("sys_exit", btf)?;
+            program.attach()?;
+        }
+        (Program::BtfTracePoint(program), Hook::Start(_)) => {
+            program.load("sys_enter", btf)?;
             program.attach()?;
         }
         (Program::FEntry(program), Hook::Entry(function, _)) => {

@@ -52,6 +52,8 @@ pub(super) enum Hook {
     Calls(Kind),
     /// The same, in a program of its own at the end of all system calls.
     CallsApart(Kind),
+    /// One call, by its x86-64 number, in a program of its own at the start of all system calls.
+    Start(u32),
     /// All calls, for those that fail only.
     Failures(Kind),
     /// Operations of `io_uring` that make records of this kind, in the two programs for all.
@@ -159,6 +161,7 @@ impl Part {
             Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_) => {
                 "tp_btf/sys_exit".to_owned()
             }
+            Hook::Start(_) => "tp_btf/sys_enter".to_owned(),
             Hook::Uring(_) | Hook::UringFailures(_) => "tp_btf/io_uring_complete".to_owned(),
         }
     }

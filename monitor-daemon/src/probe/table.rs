@@ -48,6 +48,8 @@ const REDIRECTED: &str = "questions of sockets that are not connected, when rule
                           send them to another port; not their answers";
 const HARMLESS_MAPPINGS: &str = "mappings that are neither executable nor a file's to write to";
 const OLDEST_MMAP: &str = "32-bit programs that use the oldest form of mmap, call number 90";
+/// x86-64 number of `close`, which is told when it begins.
+const CLOSE: u32 = 3;
 const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
 const SOCKET_NEEDS: &[Need] = &[Need::Task, Need::File, Need::Socket];
 
@@ -526,7 +528,11 @@ const MKDIRS: &[Provider] = &[at_exit(
 )];
 const CALLS: &[Provider] = &[at_exit(
     FILE_NEEDS,
-    &[Part::calls(Kind::Call), Part::uring(Kind::Call)],
+    &[
+        Part::calls(Kind::Call),
+        Part::uring(Kind::Call),
+        Part::new("close_begin", Hook::Start(CLOSE)).spare("what close(2) closes"),
+    ],
     &[URING_OTHERS, URING_LATE, NAMES, UNLISTED],
 )];
 const CONTROLS: &[Provider] = &[at_exit(FILE_NEEDS, &[Part::calls(Kind::Control)], &[NAMES])];

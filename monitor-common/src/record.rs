@@ -2,8 +2,9 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// How many strings a record can carry.
-pub const SLOTS: usize = 8;
+/// How many strings a record can carry: those of [`Slot`], and one that is empty, for the header has
+/// no padding.
+pub const SLOTS: usize = 10;
 
 /// What happened. Numbers are part of the ABI and never reused.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -49,16 +50,18 @@ pub enum Kind {
     Namespace = 17,
     /// `memfd_create`; slot `Args` holds the name: body [`crate::call::Registers`].
     Memfd = 18,
-    /// `unlink`, `unlinkat` or `rmdir`; slots `Passed`, `Cwd`, `Base`: body
-    /// [`crate::call::Registers`].
+    /// `unlink`, `unlinkat` or `rmdir`; slots `Resolved` (where it is known), `Passed`, `Cwd`,
+    /// `Base`: body [`crate::call::Registers`].
     Remove = 19,
     /// `rename`, `renameat` or `renameat2`; slots `Passed` (the new name), `Target` (the old one),
-    /// `Cwd`, `Base` and `TargetBase`: body [`crate::call::Registers`].
+    /// `Cwd`, `Base` and `TargetBase`, and where they are known `Resolved` and `TargetResolved`: body
+    /// [`crate::call::Registers`].
     Rename = 20,
-    /// `chmod`, `fchmod`, `fchmodat` or `fchmodat2`; slots `Passed`, `Cwd`, `Base`, or `Resolved`
-    /// for a descriptor: body [`crate::call::Registers`].
+    /// `chmod`, `fchmod`, `fchmodat` or `fchmodat2`; slots `Resolved` (for a descriptor, and where it
+    /// is known), `Passed`, `Cwd`, `Base`: body [`crate::call::Registers`].
     Mode = 21,
-    /// `mkdir` or `mkdirat`; slots `Passed`, `Cwd`, `Base`: body [`crate::call::Registers`].
+    /// `mkdir` or `mkdirat`; slots `Resolved` (where it is known), `Passed`, `Cwd`, `Base`: body
+    /// [`crate::call::Registers`].
     Mkdir = 22,
     /// `accept` or `accept4`; slot `Passed` for `AF_UNIX`: body [`crate::network::Serve`].
     Accept = 23,
@@ -186,6 +189,8 @@ pub enum Slot {
     Target = 6,
     /// Directory behind the descriptor that `Target` is relative to; empty for `AT_FDCWD`.
     TargetBase = 7,
+    /// `Target` as the kernel resolved it, where it is known: the old name of a rename.
+    TargetResolved = 8,
 }
 
 /// Bits of [`Header::flags`].
@@ -301,5 +306,5 @@ pub struct Task {
     pub comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<Header>() == 48 + size_of::<Task>());
+const _: () = assert!(size_of::<Header>() == 56 + size_of::<Task>());
 const _: () = assert!(size_of::<Task>() == 7 * 8 + 22 * 4 + 16);

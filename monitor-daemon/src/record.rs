@@ -303,12 +303,13 @@ mod tests {
 
     #[test]
     fn strings_are_found_by_slot() {
-        let bytes = fork([3, 0, 4, 0, 0, 0, 0, 2], b"abc/cwdxy");
+        let bytes = fork([3, 0, 4, 0, 0, 0, 0, 2, 1, 0], b"abc/cwdxyz");
         let record = Record::parse(&bytes).unwrap();
         assert_eq!(record.string(Slot::Resolved), b"abc");
         assert_eq!(record.string(Slot::Passed), b"");
         assert_eq!(record.string(Slot::Cwd), b"/cwd");
         assert_eq!(record.string(Slot::TargetBase), b"xy");
+        assert_eq!(record.string(Slot::TargetResolved), b"z");
         assert!(matches!(
             record.body(),
             Body::Fork(Fork { caller_tid: 8, .. })
@@ -317,7 +318,7 @@ mod tests {
 
     #[test]
     fn records_that_lie_about_lengths_are_refused() {
-        let good = fork([1, 0, 0, 0, 0, 0, 0, 0], b"a");
+        let good = fork([1, 0, 0, 0, 0, 0, 0, 0, 0, 0], b"a");
         let found = good.len();
         let huge = patch(good.clone(), 16, &u32::MAX.to_le_bytes());
         let cases = [

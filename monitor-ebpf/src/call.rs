@@ -6,22 +6,25 @@ use monitor_common::syscall::{Role, argument};
 
 use crate::emit::Outcome;
 use crate::file::{self, AT_FDCWD};
-use crate::held;
+use crate::held::{self, Naming};
+use crate::name::{self, Which};
 use crate::read::Pointer;
 use crate::record::Record;
 use crate::scratch::COMMON;
 use crate::syscall::Call;
 
 /// A call, at its exit; `strings` says which arguments lead to strings. It is asked anew each
-/// time, so that the verifier does not follow the program once for each of its values.
+/// time, so that the verifier does not follow the program once for each of its values. `owner` is
+/// whom names were noted for.
 #[inline(always)]
 pub fn report(
     record: &Record<COMMON>,
     call: &Call,
     kind: u32,
     strings: impl Fn() -> u32,
+    owner: u64,
 ) -> Outcome {
-    report_on(record, call, kind, strings, core::ptr::null())
+    report_on(record, call, kind, strings, owner, core::ptr::null())
 }
 
 /// [`report`] of a call that was about an open file; where it is null, the call's descriptor says.
@@ -31,6 +34,7 @@ pub fn report_on(
     call: &Call,
     kind: u32,
     strings: impl Fn() -> u32,
+    owner: u64,
     mut file: Pointer,
 ) -> Outcome {
     let body = record.body::<Registers>();
@@ -64,6 +68,12 @@ pub fn report_on(
         }
     };
     let directory = |role| value(role).map_or(AT_FDCWD, |descriptor| descriptor as i32);
+    // What a descriptor stands for may have changed meanwhile.
+    let naming = if name::fill(record, Slot::Resolved, owner, Which::Main) {
+        Naming::Done
+    } else {
+        Naming::Wanted
+    };
     let mut descriptor = -1;
     if let Some(argument) = value(Role::File) {
         descriptor = argument as i32;
@@ -74,7 +84,7 @@ pub fn report_on(
         }
     }
     // SAFETY: memory of the record.
-    unsafe { held::held(record, held, descriptor, file) };
+    unsafe { held::held(record, held, descriptor, file, naming) };
     if let Some(path) = value(Role::Path) {
         let directory = directory(Role::PathBase);
         file::passed(record, call.origin(), path as Pointer, directory);
@@ -85,6 +95,7 @@ pub fn report_on(
     if let Some(target) = value(Role::Target) {
         let first = record.string(Slot::Target, call.origin(), target as Pointer);
         file::base(record, Slot::TargetBase, first, directory(Role::TargetBase));
+        name::fill(record, Slot::TargetResolved, owner, Which::Target);
     }
     record.emit_number(kind)
 }

@@ -15,6 +15,13 @@ use crate::walk;
 /// `FMODE_BACKING` of `include/linux/fs.h`, which is one bit or the other.
 const FMODE_BACKING: u32 = 1 << 25 | 1 << 24;
 
+/// Whether the slot of the file's name is still to be filled.
+#[derive(Clone, Copy)]
+pub enum Naming {
+    Wanted,
+    Done,
+}
+
 /// A call without a descriptor.
 ///
 /// # Safety
@@ -41,7 +48,14 @@ pub unsafe fn none(held: *mut Held) {
 /// # Safety
 /// `held` is in the record.
 #[inline(always)]
-pub unsafe fn held(record: &Record<COMMON>, held: *mut Held, descriptor: i32, file: Pointer) {
+pub unsafe fn held(
+    record: &Record<COMMON>,
+    held: *mut Held,
+    descriptor: i32,
+    file: Pointer,
+    naming: Naming,
+) {
+    let wanted = matches!(naming, Naming::Wanted);
     // SAFETY: the caller's; probed.
     unsafe {
         (*held).socket.fd = descriptor;
@@ -61,10 +75,14 @@ pub unsafe fn held(record: &Record<COMMON>, held: *mut Held, descriptor: i32, fi
         (*held).inode_mode = Probed::get::<u16>(inode, &INODE_MODE).into();
         if is_socket(file) {
             of_socket(&raw mut (*held).socket, file, true);
-            serve::own_name(record, Slot::Resolved, file);
+            if wanted {
+                serve::own_name(record, Slot::Resolved, file);
+            }
         } else {
             (*held).layer = file::layer::<Probed>(inode);
-            record.place(Slot::Resolved, walk::place_at::<Probed>(file, path));
+            if wanted {
+                record.place(Slot::Resolved, walk::place_at::<Probed>(file, path));
+            }
         }
     }
 }

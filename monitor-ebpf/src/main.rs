@@ -23,6 +23,7 @@ mod held;
 mod layout;
 mod memory;
 mod message;
+mod name;
 mod network;
 mod object;
 mod process;

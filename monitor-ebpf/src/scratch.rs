@@ -16,8 +16,8 @@ use monitor_common::{ARGS_MAX, ENV_MAX, Header, PATH_MAX, SCRATCH_SLOTS};
 
 use crate::walk::Walk;
 
-/// Fixed parts and six paths (a link has most), the largest record but execs.
-pub const COMMON: usize = size_of::<Header>() + size_of::<Registers>() + 6 * PATH_MAX;
+/// Fixed parts and seven paths (a rename has most), the largest record but execs.
+pub const COMMON: usize = size_of::<Header>() + size_of::<Registers>() + 7 * PATH_MAX;
 /// What exec needs: four paths and the vectors.
 pub const LARGE: usize =
     size_of::<Header>() + size_of::<Exec>() + 4 * PATH_MAX + ARGS_MAX + ENV_MAX;

@@ -13,6 +13,7 @@ use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
 use crate::layout::*;
 use crate::memory;
 use crate::message;
+use crate::name::{self, NOBODY};
 use crate::network;
 use crate::process;
 use crate::read::{Pointer, Probed, Read, Typed, current};
@@ -107,7 +108,7 @@ pub fn memory_exit(ctx: BtfTracePointContext) -> i32 {
     }
     let file = memory::mapped(&call);
     let report = |record: &Record<COMMON>| {
-        call::report_on(record, &call, kind, || (entry() >> 32) as u32, file)
+        call::report_on(record, &call, kind, || (entry() >> 32) as u32, NOBODY, file)
     };
     settle_number(kind, record::with::<Typed>(kind, call.flags, report))
 }
@@ -127,8 +128,9 @@ pub fn close_begin(ctx: BtfTracePointContext) -> i32 {
     if call.file().is_null() {
         call.ret = EBADF;
     }
-    let report =
-        |record: &Record<COMMON>| call::report(record, &call, kind, || (entry() >> 32) as u32);
+    let report = |record: &Record<COMMON>| {
+        call::report(record, &call, kind, || (entry() >> 32) as u32, NOBODY)
+    };
     settle_number(kind, record::with::<Typed>(kind, call.flags, report))
 }
 
@@ -267,6 +269,33 @@ pub fn current_call(ret: i64) -> Call {
     }
 }
 
+/// Whether the end of the call that the current task is in makes a record of this kind, of what its
+/// registers tell.
+#[inline(always)]
+pub fn is_told(kind: Kind) -> bool {
+    let task = current();
+    let compat = is_compat(task);
+    // SAFETY: the current task is typed, and so are its registers.
+    let number: u32 = unsafe { Typed::get(registers_of(task), &CALL_NUMBER) };
+    let number = if compat { number } else { number & !X32_BIT };
+    if number >= NUMBERS {
+        return false;
+    }
+    let index = if compat { number + NUMBERS } else { number };
+    let Some(entry) = OPERATIONS.get_ptr(index) else {
+        return false;
+    };
+    // SAFETY: a checked map value.
+    let entry = unsafe { entry.read_volatile() };
+    entry & 0xffff == u64::from(REGISTERS) | (kind as u64) << 8
+}
+
+/// The current thread, `tgid << 32 | tid`.
+#[inline(always)]
+pub fn thread() -> u64 {
+    aya_ebpf::helpers::bpf_get_current_pid_tgid()
+}
+
 impl Call {
     /// Whether `io_uring` was asked.
     #[inline(always)]
@@ -358,6 +387,7 @@ const RECV_MSG: u8 = Operation::RecvMsg as u8;
 const RECV_MMSG: u8 = Operation::RecvMmsg as u8;
 const CLONE: u8 = Operation::Clone as u8;
 const CLONE3: u8 = Operation::Clone3 as u8;
+const REGISTERS: u8 = Operation::Registers as u8;
 
 /// Reports a finished call, if there is something to report; `R` reads the task, and `entry` is
 /// what `monitor_common::syscall::Call::entry` tells of the call.
@@ -385,7 +415,11 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
         return 0;
     }
     let report = |record: &Record<COMMON>| report(record, &entry, call);
-    settle_number(kind(), record::with::<R>(kind(), call.flags, report))
+    let outcome = record::with::<R>(kind(), call.flags, report);
+    if operation() == REGISTERS {
+        name::forget(thread());
+    }
+    settle_number(kind(), outcome)
 }
 
 #[inline(always)]
@@ -415,7 +449,8 @@ fn report(record: &Record<COMMON>, entry: impl Fn() -> u64, call: &Call) -> Outc
         LINK | LINK_AT => file::link(record, Kind::Link, call, &link_arguments(operation, call)),
         _ => {
             let kind = (entry() >> 8) as u8;
-            call::report(record, call, kind.into(), || (entry() >> 32) as u32)
+            let strings = || (entry() >> 32) as u32;
+            call::report(record, call, kind.into(), strings, thread())
         }
     }
 }

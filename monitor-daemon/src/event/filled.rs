@@ -266,6 +266,7 @@ mod tests {
         runtime.block_on(async {
             let (sender, mut told) = tokio::sync::mpsc::channel(1);
             let names = vec![Arc::from("localhost")];
+            let (_names, names) = tokio::sync::watch::channel(names);
             tokio::select! {
                 () = names::resolve(names, names::Settings::default(), sender) => panic!("ended"),
                 update = told.recv() => update.unwrap().0,

@@ -72,6 +72,8 @@ pub(super) struct Part {
     pub(super) hook: Hook,
     /// The one call that it is for, if there is only one.
     pub(super) call: Option<Operation>,
+    /// x86-64 numbers of the calls that it is for, unless it is for all of the kind.
+    pub(super) only: &'static [u32],
     /// What is not seen without it, if the provider can do without.
     pub(super) spare: Option<&'static str>,
 }
@@ -92,6 +94,7 @@ impl Part {
             program,
             hook,
             call: None,
+            only: &[],
             spare: None,
         }
     }
@@ -104,6 +107,19 @@ impl Part {
         Self {
             call: Some(operation),
             ..Self::new(program, Hook::Exit(function, &[]))
+        }
+    }
+
+    /// At the start of a function, for some calls of the kind.
+    pub(super) const fn names(
+        program: &'static str,
+        function: &'static str,
+        parameters: &'static [&'static str],
+        only: &'static [u32],
+    ) -> Self {
+        Self {
+            only,
+            ..Self::new(program, Hook::Entry(function, parameters))
         }
     }
 

@@ -8,9 +8,12 @@ use monitor_common::syscall::Operation;
 
 use super::provider::{Hook, Part, Provider, Tier};
 
+mod names;
+
+use names::{CALLS, CONTROLS, MKDIRS, MODES, REMOVES, RENAMES};
+
 const URING_LATE: &str = "io_uring: requests that ask for no completion are told as successes \
                           when they are handed in, others when the program's ring has the result";
-const URING_OTHERS: &str = "operations of io_uring but ftruncate, setxattr and fsetxattr";
 const URING_AGAIN: &str = "io_uring: accepts that go on for many connections, until they end";
 const RACE: &str = "the passed path is read from the program's memory after the call, when it may \
                     have been changed; the resolved path is the kernel's";
@@ -21,7 +24,6 @@ const FAILURES32: &str = "failures of 32-bit programs";
 const PROGRAMS32: &str = "32-bit programs";
 const ONLY_SOCKETS: &str = "dups of other files than sockets, and dups that fail";
 const CONNECTED: &str = "messages without an address of their own";
-const UNLISTED: &str = "strings of calls that are not in the table of calls";
 const FAILED_CONNECT: &str = "the address of a connect that fails is read from the program's memory \
                               after the call, when it may have been changed";
 const FAILED_BIND: &str = "the address of a bind that fails is read from the program's memory after \
@@ -40,16 +42,12 @@ const FAILED_BINDS: &str = "the address of a bind that fails, of other families 
 const MANY_DESTINATIONS: &str = "the addresses of sendmmsg(2) on sockets that are not of UDP are read \
                                  from the program's memory after the call, when they may have been \
                                  changed";
-const NAMES: &str = "names are read from the program's memory after the call, when they may have \
-                     been changed, and not resolved";
 const PARAMETERS: &str = "a module's parameters are read from the program's memory after the call, \
                           when they may have been changed";
 const REDIRECTED: &str = "questions of sockets that are not connected, when rules of the firewall \
                           send them to another port; not their answers";
 const HARMLESS_MAPPINGS: &str = "mappings that are neither executable nor a file's to write to";
 const OLDEST_MMAP: &str = "32-bit programs that use the oldest form of mmap, call number 90";
-/// x86-64 number of `close`, which is told when it begins.
-const CLOSE: u32 = 3;
 const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
 const SOCKET_NEEDS: &[Need] = &[Need::Task, Need::File, Need::Socket];
 
@@ -508,35 +506,8 @@ const NAMESPACES: &[Provider] = &[at_exit(&[Need::Task], &[Part::calls(Kind::Nam
 const MEMFDS: &[Provider] = &[at_exit(
     &[Need::Task],
     &[Part::calls(Kind::Memfd)],
-    &[NAMES],
+    &[names::NAMES],
 )];
-const REMOVES: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Remove), Part::uring(Kind::Remove)],
-    &[URING_LATE, NAMES],
-)];
-const RENAMES: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Rename), Part::uring(Kind::Rename)],
-    &[URING_LATE, NAMES],
-)];
-const MODES: &[Provider] = &[at_exit(FILE_NEEDS, &[Part::calls(Kind::Mode)], &[NAMES])];
-const MKDIRS: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Mkdir), Part::uring(Kind::Mkdir)],
-    &[URING_LATE, NAMES],
-)];
-const CALLS: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[
-        Part::calls(Kind::Call),
-        Part::uring(Kind::Call),
-        Part::new("close_begin", Hook::Start(CLOSE)).spare("what close(2) closes"),
-    ],
-    &[URING_OTHERS, URING_LATE, NAMES, UNLISTED],
-)];
-const CONTROLS: &[Provider] = &[at_exit(FILE_NEEDS, &[Part::calls(Kind::Control)], &[NAMES])];
-
 const DNS: &[Provider] = &[Provider {
     tier: Tier::Cgroup,
     needs: &[Need::Task],

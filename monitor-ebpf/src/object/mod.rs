@@ -6,4 +6,5 @@
 mod calls;
 mod file;
 mod link;
+mod name;
 mod network;

@@ -383,6 +383,31 @@ fn calls_of_registers_show_their_parameters() {
 }
 
 #[test]
+fn both_names_of_a_rename_are_read_as_resolved() {
+    let strings = [
+        (Slot::Resolved, "/srv/b"),
+        (Slot::Passed, "/link/b"),
+        (Slot::Target, "/link/../a"),
+        (Slot::TargetResolved, "/etc/a"),
+    ];
+    let views = [
+        (View::Passed, "/a", "/link/b"),
+        (View::Resolved, "/etc/a", "/srv/b"),
+    ];
+    for (view, old, new) in views {
+        let expected = [
+            ("evt.arg.oldpath", old),
+            ("evt.arg.newpath", new),
+            ("fs.path.source", old),
+            ("fs.path.target", new),
+            ("fs.path.sourceraw", "/link/../a"),
+        ];
+        let record = call(Kind::Rename, 82, [0; 6], &strings);
+        check_in(&record, None, view, &expected);
+    }
+}
+
+#[test]
 fn a_clone_is_its_caller_s() {
     let clone = |syscall| {
         let args = [0x1002_0000, 0, 0, 0, 0, 0];

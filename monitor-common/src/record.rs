@@ -87,11 +87,14 @@ pub enum Kind {
     /// `recvfrom`, `recvmsg` or `recvmmsg`, a record for each message: body
     /// [`crate::network::Send`].
     Receive = 36,
+    /// An open file came from another process (`SCM_RIGHTS`, `pidfd_getfd`, seccomp): body
+    /// [`crate::file::Open`], without passed flags and mode; slot `Resolved`.
+    Passed = 38,
 }
 
 impl Kind {
     /// All kinds, in number order.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -123,6 +126,7 @@ impl Kind {
         Self::Dns,
         Self::Memory,
         Self::Receive,
+        Self::Passed,
     ];
 
     /// The kind with this number.
@@ -164,6 +168,7 @@ impl Kind {
             Self::Dns => "dns",
             Self::Memory => "memory",
             Self::Receive => "receive",
+            Self::Passed => "passed",
         }
     }
 }

@@ -111,6 +111,8 @@ pub enum Body {
     Memory(Registers),
     /// A message received.
     Receive(Send),
+    /// An open file that came from another process.
+    Passed(Open),
 }
 
 /// A record whose lengths were checked.
@@ -241,6 +243,7 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Dns => body(Body::Dns, rest, found)?,
         Kind::Memory => body(Body::Memory, rest, found)?,
         Kind::Receive => body(Body::Receive, rest, found)?,
+        Kind::Passed => body(Body::Passed, rest, found)?,
     })
 }
 

@@ -26,6 +26,7 @@ mod message;
 mod name;
 mod network;
 mod object;
+mod passed;
 mod process;
 mod read;
 mod record;

@@ -15,6 +15,7 @@ use crate::memory;
 use crate::message;
 use crate::name::{self, NOBODY};
 use crate::network;
+use crate::passed;
 use crate::process;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin, Record};
@@ -89,6 +90,13 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     }
     if socketcall {
         unpack(&mut call);
+    }
+    if entry() & syscall::Call::PASSES != 0 {
+        passed::look(&call);
+        // It may be there for nothing else.
+        if entry() as u8 == 0 {
+            return 0;
+        }
     }
     dispatch::<Typed>(entry, &mut call)
 }

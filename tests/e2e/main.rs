@@ -37,6 +37,7 @@ mod metrics;
 mod names;
 mod namespaces;
 mod older;
+mod protect;
 mod reload;
 mod reuse;
 mod robust;

@@ -159,7 +159,7 @@ impl Call {
     /// A bit of [`Call::entry`]: only what fails is recorded.
     pub const FAILURES: u64 = 1 << 63;
     /// A bit of [`Call::entry`]: a program apart from that for all calls records it.
-    pub const APART: u64 = 1 << 62;
+    pub const APART: u64 = 1 << 61;
 
     /// Its number in the machine's own ABI.
     pub fn number_on(&self, machine: Machine) -> Option<u32> {
@@ -176,6 +176,12 @@ impl Call {
             Machine::Arm => arm::compat(self.number),
         }
     }
+    /// A bit of [`Call::entry`]: open files may come by it.
+    pub const PASSES: u64 = 1 << 62;
+
+    /// The calls by which open files come, by x86-64 numbers: `recvmsg`, `recvmmsg` and
+    /// `pidfd_getfd`.
+    pub const PASSING: [u32; 3] = [47, 299, 438];
 
     /// Where it stands in the array of operations.
     pub fn indices(&self, machine: Machine) -> impl Iterator<Item = u32> {
@@ -271,6 +277,10 @@ mod tests {
         let arguments = roles.map(|role| argument(strings, role));
         assert_eq!(arguments, [Some(3), Some(2), Some(1), Some(0)]);
         assert_eq!(argument(strings, Role::Text), None);
-        assert!(CALLS.iter().all(|call| call.entry() & Call::FAILURES == 0));
+        assert!(
+            CALLS
+                .iter()
+                .all(|call| call.entry() & (Call::FAILURES | Call::PASSES) == 0)
+        );
     }
 }

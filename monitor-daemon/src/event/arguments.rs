@@ -81,6 +81,7 @@ pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
             "filename",
         ],
         dns::NAME => dns::PARAMETERS,
+        super::FILE_PASSED => &["fd", "name", "flags", "dev", "ino"],
         super::CGROUP_MOVE => &["res", "pid", "comm", "source", "dest", "path"],
         "clone" | "clone3" => &[
             "res", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "flags", "uid", "gid",
@@ -168,7 +169,7 @@ fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Paramet
         Kind::Fork | Kind::Clone => task(event, name),
         Kind::Accept | Kind::Listen | Kind::Bind => serve(event, name),
         Kind::Exit => exit(event, name),
-        Kind::Open => open(event, name, view),
+        Kind::Open | Kind::Passed => open(event, name, view),
         Kind::Connect | Kind::Socket => network(event, name),
         Kind::Send | Kind::Receive => message(event, name),
         Kind::Symlink | Kind::Link => link(event, name, view),
@@ -270,7 +271,7 @@ fn exit<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
 }
 
 fn open<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e>> {
-    let Body::Open(body) = event.record.body() else {
+    let (Body::Open(body) | Body::Passed(body)) = event.record.body() else {
         return None;
     };
     Some(match name {

@@ -38,6 +38,7 @@ pub(super) struct Tuple {
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     match event.record.kind() {
         Kind::Open
+        | Kind::Passed
         | Kind::Connect
         | Kind::Socket
         | Kind::Dup
@@ -89,6 +90,7 @@ pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
     match event.record.body() {
         Body::Open(body) if body.flags & O_DIRECTORY != 0 && body.ret >= 0 => Some('d'),
         Body::Open(_) => Some('f'),
+        Body::Passed(body) => passed_typechar(body.inode_mode),
         Body::Socket(body) if body.ret >= 0 => Some(socket_typechar(body.domain as u16)),
         _ if let Some(held) = event.held()
             && held.socket.family == 0 =>
@@ -110,7 +112,7 @@ fn socket_family(event: &Event<'_>) -> Option<u16> {
 /// `fd.name`.
 pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>> {
     match event.record.body() {
-        Body::Open(_) => Some(Cow::Borrowed(event.paths.main(view))),
+        Body::Open(_) | Body::Passed(_) => Some(Cow::Borrowed(event.paths.main(view))),
         Body::Connect(body) if is_unix(body) => {
             Some(Cow::Borrowed(event.record.string(Slot::Passed)))
         }
@@ -214,7 +216,7 @@ pub(super) const fn device(kernel: u32) -> u32 {
 fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     Some(match field.field {
         Field::FdNum => Value::Signed(match event.record.body() {
-            Body::Open(body) => body.ret.max(-1),
+            Body::Open(body) | Body::Passed(body) => body.ret.max(-1),
             Body::Socket(body) => body.ret.max(-1),
             _ => match event.record.registers() {
                 Some(body) if body.held.socket.fd < 0 => return None,
@@ -259,7 +261,7 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
 }
 
 fn file<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
-    let Body::Open(body) = event.record.body() else {
+    let (Body::Open(body) | Body::Passed(body)) = event.record.body() else {
         return None;
     };
     let opened = || (body.ret >= 0).then_some(());
@@ -468,15 +470,26 @@ const fn socket_typechar(family: u16) -> char {
     }
 }
 
+/// Of a file that came from another process; which socket it is is not known.
+const fn passed_typechar(mode: u32) -> Option<char> {
+    const S_IFMT: u32 = 0o170_000;
+    match mode & S_IFMT {
+        0o040_000 => Some('d'),
+        0o010_000 => Some('p'),
+        0o020_000 | 0o060_000 | 0o100_000 => Some('f'),
+        _ => None,
+    }
+}
+
 const fn type_name(typechar: char) -> Option<&'static str> {
     Some(match typechar {
         'f' => "file",
         'd' => "directory",
+        'p' => "pipe",
         '4' => "ipv4",
         '6' => "ipv6",
         'u' => "unix",
         'n' => "netlink",
-        'p' => "pipe",
         'm' => "memfd",
         'e' => "event",
         's' => "signalfd",

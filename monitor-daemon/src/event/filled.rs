@@ -195,6 +195,7 @@ mod tests {
             record(Kind::Fork, &Fork::new_zeroed()),
             record(Kind::Exit, &Exit::new_zeroed()),
             record(Kind::Open, &Open::new_zeroed()),
+            record(Kind::Passed, &Open::new_zeroed()),
             record(Kind::Connect, &connect),
             record(Kind::Socket, &socket),
             record(Kind::Symlink, &Link::new_zeroed()),

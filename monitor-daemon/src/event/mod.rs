@@ -41,6 +41,9 @@ use path::Paths;
 #[cfg(test)]
 mod tests;
 
+/// The event of an open file that comes from another process, which Falco does not have.
+const FILE_PASSED: &str = "fd_receive";
+
 /// What an event needs to know of the host beyond its own record.
 #[derive(Clone, Copy, Debug)]
 pub struct World<'a> {
@@ -247,7 +250,7 @@ impl<'a> Event<'a> {
         match self.record.body() {
             _ if self.movement().is_some() => Some(0),
             Body::Exec(body) => Some(body.ret),
-            Body::Open(body) => Some(body.ret),
+            Body::Open(body) | Body::Passed(body) => Some(body.ret),
             Body::Connect(body) => Some(body.ret),
             Body::Socket(body) => Some(body.ret),
             Body::Symlink(body) | Body::Link(body) => Some(body.ret),
@@ -312,6 +315,7 @@ pub fn event_types(kind: Kind) -> &'static [&'static str] {
         Kind::Exit => &["procexit"],
         Kind::CgroupAttach => &[CGROUP_MOVE],
         Kind::Dns => &[dns::NAME],
+        Kind::Passed => &[FILE_PASSED],
         kind => BY_CALL
             .get(
                 Kind::ALL
@@ -394,6 +398,7 @@ fn type_name(record: &Record<'_>) -> Option<&'static str> {
         Body::Link(_) => "linkat",
         Body::Ptrace(_) => "ptrace",
         Body::Dns(_) => dns::NAME,
+        Body::Passed(_) => FILE_PASSED,
         _ => return None,
     })
 }

@@ -42,7 +42,7 @@ impl TwoViews<'_> {
 impl<'a> Paths<'a> {
     pub(super) fn of(record: &Record<'a>) -> Self {
         match record.body() {
-            Body::Open(_) => Self {
+            Body::Open(_) | Body::Passed(_) => Self {
                 main: main(record),
                 target: TwoViews::default(),
             },

@@ -157,6 +157,7 @@ impl Chooser<'_> {
             | Hook::CallsApart(_)
             | Hook::Start(_)
             | Hook::Failures(_)
+            | Hook::Passed
             | Hook::Cgroup(_) => {}
         }
         object.attach(part.program, part.hook)?;
@@ -166,6 +167,7 @@ impl Chooser<'_> {
             Hook::Start(number) => object.serve(syscall::call(number).into_iter(), Call::APART),
             // Where all are served, so are those that fail.
             Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
+            Hook::Passed => object.serve_passed(),
             _ => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use std::{fs, io};
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
-use monitor_common::syscall::{Call, Machine};
+use monitor_common::syscall::{self, Call, Machine};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::dispatch::Dispatch;
@@ -234,11 +234,26 @@ impl Object {
             for index in call.indices(Machine::OWN) {
                 let known = self.calls.due(index);
                 let moves = bits == Call::APART && known & Call::APART == 0;
-                // One that is served for its failures, or apart, may come to be served with all.
-                if known == 0 || moves || bits == 0 && known & (Call::FAILURES | Call::APART) != 0 {
-                    let entry = call.entry() | bits;
+                // One that is there for files that come is served for nothing yet, and one that is
+                // served for its failures, or apart, may come to be served with all.
+                let served = known as u8 != 0;
+                let partly = known & (Call::FAILURES | Call::APART) != 0;
+                if !served || moves || bits == 0 && partly {
+                    let entry = call.entry() | bits | known & Call::PASSES;
                     self.calls.set(&mut self.ebpf, index, entry)?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns the look for open files on at the end of the calls by which they come.
+    pub(super) fn serve_passed(&mut self) -> Result<(), String> {
+        for call in Call::PASSING.into_iter().filter_map(syscall::call) {
+            for index in call.indices(Machine::OWN) {
+                let number = u64::from(call.number) << 16;
+                let entry = self.calls.due(index) | number | Call::PASSES;
+                self.calls.set(&mut self.ebpf, index, entry)?;
             }
         }
         Ok(())
@@ -358,7 +373,7 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
         }
         (
             Program::BtfTracePoint(program),
-            Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_),
+            Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_) | Hook::Passed,
         ) => {
             program.load("sys_exit", btf)?;
             program.attach()?;

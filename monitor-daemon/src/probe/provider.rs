@@ -56,6 +56,8 @@ pub(super) enum Hook {
     Start(u32),
     /// All calls, for those that fail only.
     Failures(Kind),
+    /// Calls by which open files come, in the same program.
+    Passed,
     /// Operations of `io_uring` that make records of this kind, in the two programs for all.
     Uring(Kind),
     /// The same, for what the object tier does not see of them.
@@ -131,6 +133,10 @@ impl Part {
         Self::new("sys_exit", Hook::Failures(kind))
     }
 
+    pub(super) const fn passed() -> Self {
+        Self::new("sys_exit", Hook::Passed)
+    }
+
     /// Operations of `io_uring`, where the kernel shows them.
     pub(super) const fn uring(kind: Kind) -> Self {
         Self::new("uring_complete", Hook::Uring(kind)).spare(URING)
@@ -145,7 +151,11 @@ impl Part {
     pub(super) const fn is_shared(&self) -> bool {
         matches!(
             self.hook,
-            Hook::Calls(_) | Hook::Failures(_) | Hook::Uring(_) | Hook::UringFailures(_)
+            Hook::Calls(_)
+                | Hook::Failures(_)
+                | Hook::Passed
+                | Hook::Uring(_)
+                | Hook::UringFailures(_)
         )
     }
 
@@ -174,7 +184,7 @@ impl Part {
                 format!("fexit/{}", own_function(function))
             }
             Hook::Cgroup(name) => name.to_owned(),
-            Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_) => {
+            Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_) | Hook::Passed => {
                 "tp_btf/sys_exit".to_owned()
             }
             Hook::Start(_) => "tp_btf/sys_enter".to_owned(),

@@ -62,7 +62,8 @@ impl Needs {
         let mut needs = Self::default();
         let parts = served.iter().flat_map(|one| one.parts.iter());
         let failures = served.iter().flat_map(|one| one.failures.iter());
-        for part in parts.chain(failures) {
+        let parts: Vec<&Part> = parts.chain(failures).collect();
+        for part in &parts {
             match part.hook {
                 Hook::Calls(kind) => needs.serve(request.rows(kind), 0),
                 Hook::CallsApart(kind) => needs.serve(request.rows(kind), Call::APART),
@@ -79,7 +80,23 @@ impl Needs {
                 _ => _ = needs.programs.insert(part.program),
             }
         }
+        if parts.iter().any(|part| matches!(part.hook, Hook::Passed)) {
+            needs.serve_passed();
+        }
         needs
+    }
+
+    /// Files that come are looked for beside whatever else the calls are served for.
+    fn serve_passed(&mut self) {
+        for call in Call::PASSING.into_iter().filter_map(syscall::call) {
+            for index in call.indices(Machine::OWN) {
+                let entry = self
+                    .calls
+                    .entry(index)
+                    .or_insert(u64::from(call.number) << 16);
+                *entry |= Call::PASSES;
+            }
+        }
     }
 
     fn serve(&mut self, calls: impl Iterator<Item = Call>, bits: u64) {
@@ -160,6 +177,19 @@ mod tests {
         let all = served(Kind::Exec, &[Part::calls(Kind::Exec)]);
         let needs = Needs::of(&[all, failing], &wanted);
         assert_eq!(needs.calls[&59] & Call::FAILURES, 0);
+    }
+
+    #[test]
+    fn calls_by_which_files_come_are_looked_at_beside_what_they_serve() {
+        const RECVMSG: u32 = 47;
+        let files = served(Kind::Passed, &[Part::passed()]);
+        let messages = served(Kind::Receive, &[Part::calls(Kind::Receive)]);
+        let wanted = request(&[Kind::Passed, Kind::Receive], &[RECVMSG]);
+        let both = Needs::of(&[files.clone(), messages], &wanted).calls[&RECVMSG];
+        let call = syscall::call(RECVMSG).unwrap();
+        assert_eq!(both, call.entry() | Call::PASSES);
+        let alone = Needs::of(&[files], &wanted).calls[&RECVMSG];
+        assert_eq!((alone as u8, alone & Call::PASSES), (0, Call::PASSES));
     }
 
     #[test]

@@ -13,7 +13,11 @@ mod names;
 use names::{CALLS, CONTROLS, MKDIRS, MODES, REMOVES, RENAMES};
 
 const URING_LATE: &str = "io_uring: requests that ask for no completion are told as successes \
-                          when they are handed in, others when the program's ring has the result";
+                          when they are handed in, others when the program's ring has the result; \
+                          not what ends when that ring is full (some kernels do not show it) or \
+                          when the process is gone";
+const URING_SEND32: &str = "io_uring: the address of a 32-bit program's sendmsg, where the kernel \
+                            reads it only when it sends (6.1)";
 const URING_AGAIN: &str = "io_uring: accepts that go on for many connections, until they end";
 const RACE: &str = "the passed path is read from the program's memory after the call, when it may \
                     have been changed; the resolved path is the kernel's";
@@ -85,6 +89,7 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::Dns => DNS,
         Kind::Memory => MEMORIES,
         Kind::Receive => RECEIVES,
+        Kind::Passed => PASSED_FILES,
     }
 }
 
@@ -410,7 +415,13 @@ const SENDS: &[Provider] = &[
             SENT4,
             SENT6,
         ],
-        blind: &[URING_LATE, CONNECTED, MANY_DESTINATIONS, PACKED],
+        blind: &[
+            URING_LATE,
+            URING_SEND32,
+            CONNECTED,
+            MANY_DESTINATIONS,
+            PACKED,
+        ],
     },
     Provider {
         tier: Tier::Syscall,
@@ -421,7 +432,7 @@ const SENDS: &[Provider] = &[
             SENT4,
             SENT6,
         ],
-        blind: &[URING_LATE, CONNECTED, DESTINATIONS, PACKED],
+        blind: &[URING_LATE, URING_SEND32, CONNECTED, DESTINATIONS, PACKED],
     },
 ];
 
@@ -547,6 +558,44 @@ const MEMORIES: &[Provider] = &[
             OLDEST_MMAP,
         ],
     ),
+];
+
+const REPLACED: &str = "files that the supervisor of a seccomp filter puts in the place of others";
+const TAKEN: &[&str] = &["file", "ufd", "o_flags"];
+const PASSED_FILES: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[Part::new("passed_done", Hook::Exit("receive_fd", TAKEN))],
+        blind: &[REPLACED],
+    },
+    // Up to 6.7.
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[Part::new("passed_done", Hook::Exit("__receive_fd", TAKEN))],
+        blind: &[REPLACED],
+    },
+    // 5.10.
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[Part::new(
+            "passed_done_at",
+            Hook::Exit("__receive_fd", &["fd", "file", "ufd", "o_flags"]),
+        )],
+        blind: &["files that pidfd_getfd(2) takes"],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: SOCKET_NEEDS,
+        parts: &[Part::passed()],
+        blind: &[
+            "files that come by io_uring, or from the supervisor of a seccomp filter",
+            "the descriptors in a message are read from the program's memory after the call, when \
+             they may have been changed",
+        ],
+    },
 ];
 
 /// What registers tell is the same in both tiers, so there is one provider, at the end of calls.

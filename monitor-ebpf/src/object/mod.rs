@@ -8,3 +8,4 @@ mod file;
 mod link;
 mod name;
 mod network;
+mod passed;

@@ -633,3 +633,48 @@ fn a_message_received_has_its_sender() {
     ];
     check(&record(socket, 47, u64::MAX), &from_peer);
 }
+
+#[test]
+fn a_file_from_another_process_has_its_path_and_descriptor() {
+    let came = |ret, inode_mode| {
+        let body = Open {
+            ret,
+            inode: 77,
+            dev: 8 << 20 | 1,
+            flags: 2,
+            inode_mode,
+            ..Open::new_zeroed()
+        };
+        let path = [(Slot::Resolved, "/etc/shadow")];
+        bytes(Kind::Passed, task(4, "cat"), &body, &path)
+    };
+    check(
+        &came(5, 0o100_600),
+        &[
+            ("evt.type", "fd_receive"),
+            ("evt.category", "file"),
+            ("evt.res", "SUCCESS"),
+            ("fd.num", "5"),
+            ("fd.name", "/etc/shadow"),
+            ("fd.type", "file"),
+            ("fd.directory", "/etc"),
+            ("fd.filename", "shadow"),
+            ("fd.ino", "77"),
+            ("evt.is_open_read", "false"),
+            (
+                "evt.args",
+                "fd=<f>/etc/shadow name=/etc/shadow flags=O_RDWR dev=2049 ino=77",
+            ),
+        ],
+    );
+    check(&came(5, 0o010_600), &[("fd.type", "pipe")]);
+    check(&came(5, 0o140_777), &[("fd.type", "missing")]);
+    check(
+        &came(-24, 0o100_600),
+        &[
+            ("evt.res", "EMFILE"),
+            ("fd.num", "-1"),
+            ("fd.name", "/etc/shadow"),
+        ],
+    );
+}

@@ -22,6 +22,8 @@ pub enum Need {
     Cgroup,
     /// The path being looked up by the kernel.
     Lookup,
+    /// The file behind memory.
+    Memory,
     /// Operations of `io_uring`.
     Uring,
     /// Nothing fails without it.
@@ -163,12 +165,18 @@ macro_rules! kernel_members {
             Socket SK_LOCAL_PORT "sock_common" ["skc_num"];
             Socket SK_ADDRESS "sock_common" ["skc_daddr"];
             Socket SK_LOCAL_ADDRESS "sock_common" ["skc_rcv_saddr"];
+            Socket MESSAGE_NAME "msghdr" ["msg_name"];
+            Socket MESSAGE_NAME_LEN "msghdr" ["msg_namelen"];
             Optional SK_QUEUE "sock" ["sk_ack_backlog"];
             Optional SK_QUEUE_MAX "sock" ["sk_max_ack_backlog"];
             Optional UNIX_ADDRESS "unix_sock" ["addr"];
             Optional UNIX_PEER "unix_sock" ["peer"];
             Optional UNIX_ADDRESS_LEN "unix_address" ["len"];
             Optional UNIX_ADDRESS_NAME "unix_address" ["name"];
+            Optional DENTRY_SB "dentry" ["d_sb"];
+            Memory VMA_FILE "vm_area_struct" ["vm_file"];
+            // 6.7; before, the path of the file itself is what the program sees.
+            Optional BACKING_PATH "backing_file" ["user_path"];
             Optional SOCK_SIZE "sock" [""];
             Optional NETLINK_PORT "netlink_sock" ["portid"];
             Optional NETLINK_GROUPS "netlink_sock" ["groups"];

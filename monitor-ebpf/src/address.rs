@@ -14,9 +14,13 @@ use monitor_common::network::Connect;
 use monitor_common::syscall::{Operation, SOCKETCALL, X32_BIT};
 
 use crate::layout::*;
-use crate::network::{AF_INET, AF_INET6};
-use crate::read::{Probed, Read, Typed, current};
+use crate::network::{AF_INET, AF_INET6, Passed};
+use crate::read::{Pointer, Probed, Read, Typed, current, masked};
+use crate::record::Origin;
 use crate::syscall::{is_compat, is_number_of, registers_of};
+
+/// Most bytes of an address (`struct sockaddr_storage`).
+const ADDRESS_MAX: u32 = 128;
 
 /// Lets the attempt go on.
 const PASS: i32 = 1;
@@ -29,6 +33,22 @@ const X32_RECVMSG: u32 = 519;
 /// What a thread tries, by its id, until its call ends. As many calls may block at once.
 #[map]
 static TRIED: LruHashMap<u32, Tried> = LruHashMap::with_max_entries(4096, 0);
+
+/// The kernel's copy of the address that a thread's call has, of any family, by the thread's id until
+/// the call ends: on the object tier.
+#[map]
+static COPIES: LruHashMap<u32, Copied> = LruHashMap::with_max_entries(1024, 0);
+
+/// A copy.
+#[repr(C)]
+struct Copied {
+    /// For its own place as a number, with which the verifier lets calculate.
+    at: u64,
+    /// As in [`Tried`].
+    number: u32,
+    len: u32,
+    bytes: [u8; ADDRESS_MAX as usize],
+}
 
 /// An attempt, or what came.
 #[repr(C)]
@@ -133,6 +153,52 @@ fn keep(address: [u32; 4], family: u16, port: u32) {
     };
     // Without room, the end of the call does with what it finds.
     let _ = TRIED.insert(&thread(), &tried, BPF_ANY.into());
+}
+
+/// Keeps an address of `len` bytes in the kernel for the end of the call.
+#[inline(always)]
+pub fn copy(address: Pointer, len: u32) {
+    let Some(number) = calling() else {
+        return;
+    };
+    let len = len.min(ADDRESS_MAX);
+    let mut copied = Copied {
+        at: 0,
+        number,
+        len,
+        bytes: [0; ADDRESS_MAX as usize],
+    };
+    // SAFETY: all bytes are there, and the mask leaves no more; the helper checks the source.
+    unsafe {
+        let size = masked::<0xff>(len);
+        bpf_probe_read_kernel((&raw mut copied.bytes).cast(), size, address.cast());
+    }
+    // Without room, the end of the call does with what it finds.
+    let _ = COPIES.insert(&thread(), &copied, BPF_ANY.into());
+}
+
+/// The kernel's copy of the address of the current task's call, by its x86-64 number.
+#[inline(always)]
+pub fn copied(number: u32) -> Option<Passed> {
+    let copied = COPIES.get_ptr_mut(&thread())?;
+    // SAFETY: a checked map value, which this thread alone uses.
+    unsafe {
+        if (*copied).number != 0 && (*copied).number != number {
+            return None;
+        }
+        (&raw mut (*copied).at).write_volatile(&raw const (*copied).bytes as u64);
+        Some(Passed {
+            origin: Origin::Kernel,
+            address: (&raw const (*copied).at).read_volatile() as Pointer,
+            len: (*copied).len,
+        })
+    }
+}
+
+/// Forgets the copy, when the call has been told.
+#[inline(always)]
+pub fn forget() {
+    let _ = COPIES.remove(&thread());
 }
 
 /// The call that the task is in, if it is one that ends with the attempt: not those of `io_uring`,

@@ -25,6 +25,19 @@ pub fn report(
     strings: impl Fn() -> u32,
     owner: u64,
 ) -> Outcome {
+    report_on(record, call, kind, strings, owner, core::ptr::null())
+}
+
+/// [`report`] of a call that was about an open file; where it is null, the call's descriptor says.
+#[inline(always)]
+pub fn report_on(
+    record: &Record<COMMON>,
+    call: &Call,
+    kind: u32,
+    strings: impl Fn() -> u32,
+    owner: u64,
+    mut file: Pointer,
+) -> Outcome {
     let body = record.body::<Registers>();
     // SAFETY: memory of the record.
     let held = unsafe { &raw mut (*body).held };
@@ -62,15 +75,17 @@ pub fn report(
     } else {
         Naming::Wanted
     };
-    if let Some(descriptor) = value(Role::File) {
-        let file = if call.is_uring() {
-            call.file()
-        } else {
-            file::of_descriptor(descriptor as i32)
-        };
-        // SAFETY: memory of the record.
-        unsafe { held::held(record, held, descriptor as i32, file, naming) };
+    let mut descriptor = -1;
+    if let Some(argument) = value(Role::File) {
+        descriptor = argument as i32;
+        if call.is_uring() {
+            file = call.file();
+        } else if file.is_null() {
+            file = file::of_descriptor(descriptor);
+        }
     }
+    // SAFETY: memory of the record.
+    unsafe { held::held(record, held, descriptor, file, naming) };
     if let Some(path) = value(Role::Path) {
         let directory = directory(Role::PathBase);
         file::passed(record, call.origin(), path as Pointer, directory);

@@ -16,7 +16,7 @@ use crate::walk::{self, End, Walk};
 pub const AT_FDCWD: i32 = -100;
 
 pub const O_PATH: u32 = 0o10_000_000;
-const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+pub const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 
 /// The arguments of one of the open calls.
 pub struct OpenArguments {
@@ -141,16 +141,6 @@ pub fn base(record: &Record<COMMON>, slot: Slot, first: u8, dirfd: i32) {
         // SAFETY: probed.
         let place = unsafe { walk::place_at::<Probed>(file, FILE_PATH.load()) };
         record.place(slot, place);
-    }
-}
-
-/// Fills the slot of the path acted on with that of an open file, unless it is null.
-#[inline(always)]
-pub fn resolved(record: &Record<COMMON>, file: Pointer) {
-    if !file.is_null() {
-        // SAFETY: probed.
-        let place = unsafe { walk::place_at::<Probed>(file, FILE_PATH.load()) };
-        record.place(Slot::Resolved, place);
     }
 }
 

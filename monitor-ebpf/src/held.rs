@@ -10,6 +10,10 @@ use crate::read::{Pointer, Probed, Read};
 use crate::record::Record;
 use crate::scratch::COMMON;
 use crate::serve;
+use crate::walk;
+
+/// `FMODE_BACKING` of `include/linux/fs.h`, which is one bit or the other.
+const FMODE_BACKING: u32 = 1 << 25 | 1 << 24;
 
 /// Whether the slot of the file's name is still to be filled.
 #[derive(Clone, Copy)]
@@ -58,7 +62,13 @@ pub unsafe fn held(
         if file.is_null() {
             return;
         }
-        let inode: Pointer = Probed::get(file, &FILE_INODE);
+        let mut path = FILE_PATH.load();
+        let mut inode: Pointer = Probed::get(file, &FILE_INODE);
+        // What an overlay maps is the file below it, which knows where the program sees it.
+        if let Some(seen) = seen(file) {
+            path = BACKING_PATH.load();
+            inode = seen;
+        }
         let (number, dev) = file::identity::<Probed>(inode);
         (*held).inode = number;
         (*held).dev = dev;
@@ -71,8 +81,26 @@ pub unsafe fn held(
         } else {
             (*held).layer = file::layer::<Probed>(inode);
             if wanted {
-                file::resolved(record, file);
+                record.place(Slot::Resolved, walk::place_at::<Probed>(file, path));
             }
         }
+    }
+}
+
+/// The inode that a program sees, of an overlay, if the file is one below that.
+#[inline(always)]
+unsafe fn seen(file: Pointer) -> Option<Pointer> {
+    // SAFETY: probed.
+    unsafe {
+        if Probed::get::<u32>(file, &FILE_MODE) & FMODE_BACKING == 0 {
+            return None;
+        }
+        if !present(&BACKING_PATH) || !present(&DENTRY_SB) || !present(&DENTRY_INODE) {
+            return None;
+        }
+        let dentry = walk::place_at::<Probed>(file, BACKING_PATH.load()).dentry as Pointer;
+        let block: Pointer = Probed::get(dentry, &DENTRY_SB);
+        let overlay = Probed::get::<u64>(block, &SB_MAGIC) == file::OVERLAYFS_SUPER_MAGIC;
+        overlay.then(|| Probed::get(dentry, &DENTRY_INODE))
     }
 }

@@ -22,6 +22,7 @@ mod guard;
 mod held;
 mod layout;
 mod memory;
+mod message;
 mod name;
 mod network;
 mod object;

@@ -56,10 +56,13 @@ pub fn listen(record: &Record<COMMON>, call: &Call) -> Outcome {
 pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
     let file = call.file();
     let body = serve(record, call, call.args[0] as i32, 0);
-    let passed = Passed {
-        origin: call.origin(),
-        address: call.args[1] as Pointer,
-        len: call.args[2] as u32,
+    let passed = match address::copied(call.number) {
+        Some(copied) => copied,
+        None => Passed {
+            origin: call.origin(),
+            address: call.args[1] as Pointer,
+            len: call.args[2] as u32,
+        },
     };
     // SAFETY: memory of the record; probed.
     unsafe {
@@ -88,6 +91,7 @@ pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
             }
         }
     }
+    address::forget();
     record.emit(Kind::Bind)
 }
 

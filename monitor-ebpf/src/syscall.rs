@@ -12,7 +12,8 @@ use crate::emit::{Outcome, settle_number};
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
 use crate::layout::*;
 use crate::memory;
-use crate::name;
+use crate::message;
+use crate::name::{self, NOBODY};
 use crate::network;
 use crate::passed;
 use crate::process;
@@ -23,7 +24,7 @@ use crate::serve;
 
 /// What to do at the end of each call; see `monitor_common::syscall`.
 #[map]
-static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS + SOCKETCALLS, 0);
+pub static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS + SOCKETCALLS, 0);
 
 /// What `creat` opens with: `O_CREAT | O_WRONLY | O_TRUNC`.
 const CREAT_FLAGS: u32 = 0o1101;
@@ -33,6 +34,7 @@ const BPF: u32 = 321;
 const ERESTARTSYS: i64 = -512;
 const ERESTART_RESTARTBLOCK: i64 = -516;
 const EINTR: i64 = -4;
+const EBADF: i64 = -9;
 
 /// A finished call, or an operation of `io_uring` in the form of the call that does the same.
 pub struct Call {
@@ -77,7 +79,7 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: a checked map value. It is read anew at each use: the verifier would follow the
     // program once for each value that it was compared with.
     let entry = || unsafe { entry.read_volatile() };
-    if entry() == 0 {
+    if entry() == 0 || entry() & syscall::Call::APART != 0 {
         return 0;
     }
     let number = (entry() >> 16) as u16;
@@ -95,12 +97,7 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
         };
         unpack(&mut call, packed);
     }
-    match form() {
-        SHORT => shorten(&mut call, (entry() >> 8) as u8 == Kind::Identity as u8),
-        ALONE => call.args[1] = 0,
-        PAGES => call.args[5] <<= 12,
-        _ => {}
-    }
+    reshape(&mut call, entry);
     if entry() & syscall::Call::PASSES != 0 {
         passed::look(&call);
         // It may be there for nothing else.
@@ -111,9 +108,90 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     dispatch::<Typed>(entry, &mut call)
 }
 
+/// `sys_exit(struct pt_regs *regs, long ret)` for calls on memory, with the file behind that: a
+/// program of its own, since kernels before 5.13 refuse all that could call back.
+#[btf_tracepoint(function = "sys_exit")]
+pub fn memory_exit(ctx: BtfTracePointContext) -> i32 {
+    let Some((entry, call)) = apart(ctx.arg(0), ctx.arg(1)) else {
+        return 0;
+    };
+    let kind = Kind::Memory as u32;
+    // SAFETY: a checked map value, read anew at each use as above.
+    let entry = || unsafe { entry.read_volatile() };
+    if (entry() >> 8) as u8 as u32 != kind || !memory::matters(&call) {
+        return 0;
+    }
+    let file = memory::mapped(&call);
+    let report = |record: &Record<COMMON>| {
+        call::report_on(record, &call, kind, || (entry() >> 32) as u32, NOBODY, file)
+    };
+    settle_number(kind, record::with::<Typed>(kind, call.flags, report))
+}
+
+/// `sys_enter(struct pt_regs *regs, long id)` for `close`, whose descriptor is gone at its end.
+#[btf_tracepoint(function = "sys_enter")]
+pub fn close_begin(ctx: BtfTracePointContext) -> i32 {
+    let Some((entry, mut call)) = apart(ctx.arg(0), 0) else {
+        return 0;
+    };
+    let kind = Kind::Call as u32;
+    // SAFETY: a checked map value, read anew at each use as above.
+    let entry = || unsafe { entry.read_volatile() };
+    if (entry() >> 8) as u8 as u32 != kind || own() {
+        return 0;
+    }
+    if call.file().is_null() {
+        call.ret = EBADF;
+    }
+    let report = |record: &Record<COMMON>| {
+        call::report(record, &call, kind, || (entry() >> 32) as u32, NOBODY)
+    };
+    settle_number(kind, record::with::<Typed>(kind, call.flags, report))
+}
+
+/// What to do with the current task's call, and the call, if a program apart records it
+/// ([`syscall::Call::APART`]).
+#[inline(always)]
+fn apart(regs: Pointer, ret: i64) -> Option<(*const u64, Call)> {
+    let compat = is_compat(current());
+    // SAFETY: the argument of the hook is typed.
+    let number: u32 = unsafe { Typed::get(regs, &CALL_NUMBER) };
+    let number = if compat { number } else { number & !X32_BIT };
+    if number >= NUMBERS {
+        return None;
+    }
+    let index = if compat { number + NUMBERS } else { number };
+    let entry = OPERATIONS.get_ptr(index)?;
+    // SAFETY: a checked map value.
+    let found = unsafe { entry.read_volatile() };
+    if found & syscall::Call::APART == 0 {
+        return None;
+    }
+    let number = (found >> 16) as u16;
+    // SAFETY: as above.
+    let mut call = unsafe { read_call(regs, number.into(), ret, compat) };
+    if Form::of_entry(found) == Form::Packed as u8 {
+        let packed = call.args[0];
+        unpack(&mut call, packed);
+    }
+    reshape(&mut call, || found);
+    Some((entry, call))
+}
+
 const SHORT: u8 = Form::Short as u8;
 const ALONE: u8 = Form::Alone as u8;
 const PAGES: u8 = Form::Pages as u8;
+
+/// Gives arguments of older forms of a call the form that they have today.
+#[inline(always)]
+fn reshape(call: &mut Call, entry: impl Fn() -> u64) {
+    match Form::of_entry(entry()) {
+        SHORT => shorten(call, (entry() >> 8) as u8 == Kind::Identity as u8),
+        ALONE => call.args[1] = 0,
+        PAGES => call.args[5] <<= 12,
+        _ => {}
+    }
+}
 
 /// Makes ids of 16 bits what they mean; `all` the arguments are ids, or the second and third one.
 #[inline(always)]
@@ -370,10 +448,10 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
         OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE | CONNECT => own(),
         DUP | DUP2 | DUP3 => !network::has_second(call),
         FCNTL => !network::is_dup(call) || !network::has_second(call),
-        SEND_TO | SEND_MSG => own() || !network::has_destination(call),
+        SEND_TO | SEND_MSG => own() || !message::has_destination(call),
         RECV_FROM | RECV_MSG => own() || !network::is_socket(call.file()),
         SEND_MMSG | RECV_MMSG => {
-            network::many(call);
+            message::many(call);
             true
         }
         ACCEPT | ACCEPT4 | LISTEN | BIND => own(),
@@ -404,8 +482,8 @@ fn report(record: &Record<COMMON>, entry: impl Fn() -> u64, call: &Call) -> Outc
         SOCKET => network::socket(record, call),
         PTRACE => process::ptrace(record, call),
         DUP | DUP2 | DUP3 | FCNTL => network::dup(record, call),
-        SEND_TO | SEND_MSG => network::send(record, call),
-        RECV_FROM | RECV_MSG => network::receive(record, call),
+        SEND_TO | SEND_MSG => message::send(record, call),
+        RECV_FROM | RECV_MSG => message::receive(record, call),
         ACCEPT | ACCEPT4 => serve::accept(record, call),
         LISTEN => serve::listen(record, call),
         BIND => serve::bind(record, call),

@@ -25,6 +25,7 @@ use crate::call;
 use crate::emit::{Outcome, settle_number};
 use crate::file::{self, LinkArguments, O_PATH, OpenArguments};
 use crate::layout::*;
+use crate::message;
 use crate::name;
 use crate::network;
 use crate::read::{Pointer, Probed, Read, Typed, current, masked};
@@ -241,7 +242,7 @@ fn told(request: &Request, entry: impl Fn() -> u64, ret: i64, args: [u64; 6]) ->
     if matches!(operation(), OPEN_AT | OPEN_AT2 | ACCEPT4) {
         call.args[4] = request.made(ret) as u64;
     }
-    if matches!(operation(), SEND_TO | SEND_MSG) && !network::has_destination(&call) {
+    if matches!(operation(), SEND_TO | SEND_MSG) && !message::has_destination(&call) {
         return Ok(());
     }
     let kind = u32::from((entry() >> 8) as u8);
@@ -290,7 +291,7 @@ fn report(
         }
         CONNECT => network::connect_call(record, call),
         SOCKET => network::socket(record, call),
-        SEND_TO | SEND_MSG => network::send(record, call),
+        SEND_TO | SEND_MSG => message::send(record, call),
         ACCEPT4 => serve::accept(record, call),
         LISTEN => serve::listen(record, call),
         BIND => serve::bind(record, call),

@@ -160,6 +160,8 @@ pub struct Call {
 impl Call {
     /// A bit of [`Call::entry`]: only what fails is recorded.
     pub const FAILURES: u64 = 1 << 63;
+    /// A bit of [`Call::entry`]: a program apart from that for all calls records it.
+    pub const APART: u64 = 1 << 61;
 
     /// Position of the [`Form`] in an entry.
     pub const FORM: u32 = 56;

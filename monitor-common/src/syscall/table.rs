@@ -20,8 +20,8 @@ pub fn call(number: u32) -> Option<Call> {
 
 /// Other calls whose first argument is the descriptor that they are about.
 const DESCRIPTOR_FIRST: &[u32] = &[
-    // read, write, fstat, lseek, ioctl, pread64, pwrite64, readv, writev.
-    0, 1, 5, 8, 16, 17, 18, 19, 20,
+    // read, write, close, fstat, lseek, ioctl, pread64, pwrite64, readv, writev.
+    0, 1, 3, 5, 8, 16, 17, 18, 19, 20,
     // sendfile, shutdown, getsockname, getpeername, setsockopt, getsockopt.
     40, 48, 51, 52, 54, 55,
     // flock, fsync, fdatasync, getdents, fstatfs, readahead, fgetxattr, flistxattr, getdents64.

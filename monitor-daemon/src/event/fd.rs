@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
-use monitor_common::call::Held;
 use monitor_common::file::Open;
 use monitor_common::network::Connect;
 use monitor_common::process::ExeFlags;
@@ -15,7 +14,7 @@ use monitor_policy::{Field, FieldRef, Value, View};
 use super::address::{
     AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, AF_VSOCK, Address, family as body_family,
 };
-use super::{Event, path};
+use super::{Event, held, path};
 use crate::record::Body;
 
 const O_DIRECTORY: u32 = 0o200_000;
@@ -53,7 +52,7 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> O
             .or_else(|| socket(event, field)),
         Kind::Symlink | Kind::Link => links(event, field, view),
         _ if event.record.registers().is_some() => descriptor(event, field, view)
-            .or_else(|| held_file(event, field))
+            .or_else(|| held::value(event, field))
             .or_else(|| socket(event, field))
             .or_else(|| paths(event, field, view)),
         _ => None,
@@ -96,7 +95,7 @@ pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
         _ if let Some(held) = event.held()
             && held.socket.family == 0 =>
         {
-            Some(file_typechar(held, event.record.string(Slot::Resolved)))
+            Some(held::typechar(held, event.record.string(Slot::Resolved)))
         }
         _ => Some(socket_typechar(family(event.connection()?))),
     }
@@ -127,7 +126,7 @@ pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>
         _ if let Some(held) = event.held()
             && (held.socket.family == 0 || is_unix(&held.socket)) =>
         {
-            Some(held_name(held, event.record.string(Slot::Resolved)))
+            Some(held::name(held, event.record.string(Slot::Resolved)))
         }
         _ => {
             let text = match tuple(event)? {
@@ -167,43 +166,6 @@ fn own_end(event: &Event<'_>) -> End {
 /// Whether a message was received on a socket that has no peer, so that its sender is its own.
 fn is_from_anybody(event: &Event<'_>) -> bool {
     matches!(event.record.body(), Body::Receive(body) if body.socket.passed_family != 0)
-}
-
-/// Type of a file that is no socket, with the name that the kernel has for it.
-fn file_typechar(held: &Held, name: &[u8]) -> char {
-    const S_IFMT: u32 = 0o170_000;
-    const S_IFIFO: u32 = 0o010_000;
-    const S_IFDIR: u32 = 0o040_000;
-    const ANONYMOUS: &[(&str, char)] = &[
-        ("memfd:", 'm'),
-        ("[eventfd", 'e'),
-        ("[signalfd", 's'),
-        ("[eventpoll", 'l'),
-        ("[timerfd", 't'),
-        ("[io_uring", 'r'),
-        ("[pidfd", 'P'),
-        ("inotify", 'i'),
-        ("bpf", 'b'),
-        ("[", 'o'),
-    ];
-    match held.inode_mode & S_IFMT {
-        S_IFIFO => 'p',
-        S_IFDIR => 'd',
-        _ if name.starts_with(b"/") => 'f',
-        _ => {
-            let mut known = ANONYMOUS.iter();
-            let known = known.find(|(start, _)| name.starts_with(start.as_bytes()));
-            known.map_or('f', |(_, letter)| *letter)
-        }
-    }
-}
-
-/// Name of a file, or of a socket of `AF_UNIX`; a pipe that has none gets that of `/proc/PID/fd`.
-fn held_name<'e>(held: &Held, name: &'e [u8]) -> Cow<'e, [u8]> {
-    if name.is_empty() && held.socket.family == 0 && file_typechar(held, name) == 'p' {
-        return Cow::Owned(format!("pipe:[{}]", held.inode).into_bytes());
-    }
-    Cow::Borrowed(name)
 }
 
 /// Addresses of a connection; IPv4 in IPv6 form reads as IPv4.
@@ -322,30 +284,6 @@ fn file<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<
         Field::FdIno => Value::Signed(opened().map(|()| body.inode)? as i64),
         Field::FdIsUpperLayer => Value::Bool(body.layer & ExeFlags::UPPER_LAYER != 0),
         Field::FdIsLowerLayer => Value::Bool(body.layer & ExeFlags::LOWER_LAYER != 0),
-        _ => return None,
-    })
-}
-
-/// Fields of the file behind a call's descriptor.
-fn held_file<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
-    let held = event.held().filter(|held| held.socket.family == 0)?;
-    let name = event.record.string(Slot::Resolved);
-    Some(match field.field {
-        Field::FdNameraw => Value::Text(held_name(held, name)),
-        Field::FdDirectory => Value::Text(match file_typechar(held, name) {
-            'd' => name.into(),
-            'f' | 'm' => path::parent(name).into(),
-            _ => return None,
-        }),
-        Field::FdFilename if matches!(file_typechar(held, name), 'f' | 'm') => {
-            Value::Text(path::basename(name).into())
-        }
-        Field::FdDev => Value::Signed(device(held.dev).into()),
-        Field::FdDevMajor => Value::Signed((held.dev >> 20).into()),
-        Field::FdDevMinor => Value::Signed((held.dev & 0xf_ffff).into()),
-        Field::FdIno => Value::Signed(held.inode as i64),
-        Field::FdIsUpperLayer => Value::Bool(held.layer & ExeFlags::UPPER_LAYER != 0),
-        Field::FdIsLowerLayer => Value::Bool(held.layer & ExeFlags::LOWER_LAYER != 0),
         _ => return None,
     })
 }

@@ -11,6 +11,7 @@ mod container;
 mod dns;
 mod fd;
 mod filled;
+mod held;
 mod meta;
 mod movement;
 mod path;

@@ -2,7 +2,7 @@
 
 use monitor_common::Kind;
 use monitor_common::layout::Need;
-use monitor_common::syscall::Call;
+use monitor_common::syscall::{self, Call};
 
 use super::btf::Btf;
 use super::layout::Layout;
@@ -154,6 +154,8 @@ impl Chooser<'_> {
             }
             Hook::Tracepoint(_)
             | Hook::Calls(_)
+            | Hook::CallsApart(_)
+            | Hook::Start(_)
             | Hook::Failures(_)
             | Hook::Passed
             | Hook::Cgroup(_) => {}
@@ -161,6 +163,8 @@ impl Chooser<'_> {
         object.attach(part.program, part.hook)?;
         match part.hook {
             Hook::Calls(kind) => object.serve(self.request.rows(kind), 0),
+            Hook::CallsApart(kind) => object.serve(self.request.rows(kind), Call::APART),
+            Hook::Start(number) => object.serve(syscall::call(number).into_iter(), Call::APART),
             // Where all are served, so are those that fail.
             Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
             Hook::Passed => object.serve_passed(),

@@ -170,6 +170,9 @@ impl Request {
         if let Hook::Uring(kind) | Hook::UringFailures(kind) = part.hook {
             return self.rows(kind).any(|call| call.uring().count() > 0);
         }
+        if let Hook::Start(number) = part.hook {
+            return self.calls.iter().flatten().any(|named| *named == number);
+        }
         let call = part.call.map(|operation| operation.call().number);
         let mut calls = part.only.iter().copied().chain(call).peekable();
         calls.peek().is_none() || calls.any(|number| self.wants(number))

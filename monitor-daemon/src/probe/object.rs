@@ -233,10 +233,12 @@ impl Object {
         for call in calls {
             for index in call.indices(Machine::OWN) {
                 let known = self.calls.due(index);
+                let moves = bits == Call::APART && known & Call::APART == 0;
                 // One that is there for files that come is served for nothing yet, and one that is
-                // served for its failures may come to be served for all.
+                // served for its failures, or apart, may come to be served with all.
                 let served = known as u8 != 0;
-                if !served || bits == 0 && known & Call::FAILURES != 0 {
+                let partly = known & (Call::FAILURES | Call::APART) != 0;
+                if !served || moves || bits == 0 && partly {
                     let entry = call.entry_at(index) | bits | known & Call::PASSES;
                     self.calls.set(&mut self.ebpf, index, entry)?;
                 }
@@ -369,8 +371,15 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
             program.load(name, btf)?;
             program.attach()?;
         }
-        (Program::BtfTracePoint(program), Hook::Calls(_) | Hook::Failures(_) | Hook::Passed) => {
+        (
+            Program::BtfTracePoint(program),
+            Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_) | Hook::Passed,
+        ) => {
             program.load("sys_exit", btf)?;
+            program.attach()?;
+        }
+        (Program::BtfTracePoint(program), Hook::Start(_)) => {
+            program.load("sys_enter", btf)?;
             program.attach()?;
         }
         (Program::FEntry(program), Hook::Entry(function, _)) => {

@@ -50,7 +50,11 @@ pub(super) enum Hook {
     ExitAnywhere(&'static str),
     /// All calls that make records of this kind, in the one program at the end of all system calls.
     Calls(Kind),
-    /// The same, for calls that fail only.
+    /// The same, in a program of its own at the end of all system calls.
+    CallsApart(Kind),
+    /// One call, by its x86-64 number, in a program of its own at the start of all system calls.
+    Start(u32),
+    /// All calls, for those that fail only.
     Failures(Kind),
     /// Calls by which open files come, in the same program.
     Passed,
@@ -180,7 +184,10 @@ impl Part {
                 format!("fexit/{}", own_function(function))
             }
             Hook::Cgroup(name) => name.to_owned(),
-            Hook::Calls(_) | Hook::Failures(_) | Hook::Passed => "tp_btf/sys_exit".to_owned(),
+            Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_) | Hook::Passed => {
+                "tp_btf/sys_exit".to_owned()
+            }
+            Hook::Start(_) => "tp_btf/sys_enter".to_owned(),
             Hook::Uring(_) | Hook::UringFailures(_) => "tp_btf/io_uring_complete".to_owned(),
         }
     }

@@ -66,6 +66,8 @@ impl Needs {
         for part in &parts {
             match part.hook {
                 Hook::Calls(kind) => needs.serve(request.rows(kind), 0),
+                Hook::CallsApart(kind) => needs.serve(request.rows(kind), Call::APART),
+                Hook::Start(number) => needs.serve(syscall::call(number).into_iter(), Call::APART),
                 Hook::Failures(kind) => needs.serve(request.rows(kind), Call::FAILURES),
                 Hook::Uring(kind) => needs.serve_uring(request.rows(kind), 0),
                 Hook::UringFailures(kind) => {
@@ -100,10 +102,10 @@ impl Needs {
     fn serve(&mut self, calls: impl Iterator<Item = Call>, bits: u64) {
         for call in calls {
             for index in call.indices(Machine::OWN) {
-                let own = call.entry_at(index);
-                let entry = self.calls.entry(index).or_insert(own | bits);
-                // Where all are served, so are those that fail.
-                if bits == 0 && *entry & Call::FAILURES != 0 {
+                let own = call.entry_at(index) | bits;
+                let entry = self.calls.entry(index).or_insert(own);
+                // Where all are served, so are those that fail; and a program apart takes over.
+                if bits == Call::APART || bits == 0 && *entry & Call::FAILURES != 0 {
                     *entry = own;
                 }
             }

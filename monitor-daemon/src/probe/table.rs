@@ -23,7 +23,6 @@ const RACE: &str = "the passed path is read from the program's memory after the 
                     have been changed; the resolved path is the kernel's";
 const LATE: &str = "the passed path of what fails is read from the program's memory after the \
                     call, when it may have been changed";
-const SOCKETCALL: &str = "32-bit programs that use socketcall(2)";
 const PACKED: &str = "32-bit programs that change the arguments of socketcall(2) before it ends";
 const FAILURES32: &str = "failures of 32-bit programs";
 const PROGRAMS32: &str = "32-bit programs";
@@ -42,10 +41,17 @@ const SENDERS: &str = "the senders of messages of recvmmsg(2), and of sockets th
                        read from the program's memory after the call, when they may have been changed";
 const SENDER: &str = "the sender of a message is read from the program's memory after the call, when \
                       it may have been changed";
+const FAILED_BINDS: &str = "the address of a bind that fails, of other families than IP, is read from \
+                            the program's memory after the call, when it may have been changed";
+const MANY_DESTINATIONS: &str = "the addresses of sendmmsg(2) on sockets that are not of UDP are read \
+                                 from the program's memory after the call, when they may have been \
+                                 changed";
 const PARAMETERS: &str = "a module's parameters are read from the program's memory after the call, \
                           when they may have been changed";
 const REDIRECTED: &str = "questions of sockets that are not connected, when rules of the firewall \
                           send them to another port; not their answers";
+const HARMLESS_MAPPINGS: &str = "mappings that are neither executable nor a file's to write to";
+const OLDEST_MMAP: &str = "32-bit programs that use the oldest form of mmap, call number 90";
 const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
 const SOCKET_NEEDS: &[Need] = &[Need::Task, Need::File, Need::Socket];
 
@@ -400,22 +406,11 @@ const SENDS: &[Provider] = &[
         tier: Tier::Object,
         needs: SOCKET_NEEDS,
         parts: &[
-            Part::call("sendto_exit", "__x64_sys_sendto", Operation::SendTo),
-            Part::call("sendmsg_exit", "__x64_sys_sendmsg", Operation::SendMsg),
-            Part::call("sendmmsg_exit", "__x64_sys_sendmmsg", Operation::SendMmsg),
-            Part::call(
-                "sendmmsg_exit32",
-                "__ia32_compat_sys_sendmmsg",
-                Operation::SendMmsg,
-            )
-            .spare(PROGRAMS32),
-            Part::call("sendto_exit32", "__ia32_sys_sendto", Operation::SendTo).spare(PROGRAMS32),
-            Part::call(
-                "sendmsg_exit32",
-                "__ia32_compat_sys_sendmsg",
-                Operation::SendMsg,
-            )
-            .spare(PROGRAMS32),
+            Part::new(
+                "send_begin",
+                Hook::Entry("security_socket_sendmsg", &["sock", "msg", "size"]),
+            ),
+            Part::calls(Kind::Send),
             Part::uring(Kind::Send),
             SENT4,
             SENT6,
@@ -424,8 +419,8 @@ const SENDS: &[Provider] = &[
             URING_LATE,
             URING_SEND32,
             CONNECTED,
-            DESTINATIONS,
-            SOCKETCALL,
+            MANY_DESTINATIONS,
+            PACKED,
         ],
     },
     Provider {
@@ -467,16 +462,33 @@ const LISTENS: &[Provider] = &[at_exit(
     &[Part::calls(Kind::Listen), Part::uring(Kind::Listen)],
     &[URING_LATE, PACKED],
 )];
-const BINDS: &[Provider] = &[at_exit(
-    SOCKET_NEEDS,
-    &[
-        Part::calls(Kind::Bind),
-        Part::uring(Kind::Bind),
-        Part::new("tried_bind4", Hook::Cgroup("cgroup/bind4")).spare(FAILED_BIND),
-        Part::new("tried_bind6", Hook::Cgroup("cgroup/bind6")).spare(FAILED_BIND),
-    ],
-    &[URING_LATE, PACKED],
-)];
+const BOUND4: Part = Part::new("tried_bind4", Hook::Cgroup("cgroup/bind4")).spare(FAILED_BIND);
+const BOUND6: Part = Part::new("tried_bind6", Hook::Cgroup("cgroup/bind6")).spare(FAILED_BIND);
+const BINDS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: SOCKET_NEEDS,
+        parts: &[
+            Part::new(
+                "bind_begin",
+                Hook::Entry("security_socket_bind", &["sock", "address", "addrlen"]),
+            ),
+            Part::calls(Kind::Bind),
+            Part::uring(Kind::Bind),
+        ],
+        blind: &[URING_LATE, PACKED],
+    },
+    at_exit(
+        SOCKET_NEEDS,
+        &[
+            Part::calls(Kind::Bind),
+            Part::uring(Kind::Bind),
+            BOUND4,
+            BOUND6,
+        ],
+        &[URING_LATE, FAILED_BINDS, PACKED],
+    ),
+];
 const CLONES: &[Provider] = &[
     tracepoint(
         &[Need::Task],
@@ -525,17 +537,28 @@ const DNS: &[Provider] = &[Provider {
          than the daemon",
     ],
 }];
-const MEMORIES: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Memory)],
-    &[
-        "the file behind a mapping is looked up by its descriptor after the call, when another \
-         thread may have changed it",
-        "the files behind memory that mprotect changes",
-        "mappings that are neither executable nor a file's to write to",
-        "32-bit programs that use the oldest form of mmap, call number 90",
-    ],
-)];
+const MEMORIES: &[Provider] = &[
+    at_exit(
+        &[Need::Task, Need::File, Need::Memory],
+        &[Part::new("memory_exit", Hook::CallsApart(Kind::Memory))],
+        &[
+            "all but the first of the files behind memory that one mprotect changes",
+            HARMLESS_MAPPINGS,
+            OLDEST_MMAP,
+        ],
+    ),
+    at_exit(
+        FILE_NEEDS,
+        &[Part::calls(Kind::Memory)],
+        &[
+            "the file behind a mapping is looked up by its descriptor after the call, when another \
+             thread may have changed it",
+            "the files behind memory that mprotect changes",
+            HARMLESS_MAPPINGS,
+            OLDEST_MMAP,
+        ],
+    ),
+];
 
 const REPLACED: &str = "files that the supervisor of a seccomp filter puts in the place of others";
 const TAKEN_FILES: &str = "files that pidfd_getfd(2) takes: that is an event of its own";

@@ -68,12 +68,6 @@ calls! {
     dup3_exit32 "__ia32_sys_dup3" Dup3 true All;
     fcntl_exit "__x64_sys_fcntl" Fcntl false All;
     fcntl_exit32 "__ia32_compat_sys_fcntl64" Fcntl true All;
-    sendto_exit "__x64_sys_sendto" SendTo false All;
-    sendmsg_exit "__x64_sys_sendmsg" SendMsg false All;
-    sendmmsg_exit "__x64_sys_sendmmsg" SendMmsg false All;
-    sendmmsg_exit32 "__ia32_compat_sys_sendmmsg" SendMmsg true All;
-    sendto_exit32 "__ia32_sys_sendto" SendTo true All;
-    sendmsg_exit32 "__ia32_compat_sys_sendmsg" SendMsg true All;
     init_module_exit "__x64_sys_init_module" InitModule false All;
     finit_module_exit "__x64_sys_finit_module" FinitModule false All;
     init_module_exit32 "__ia32_sys_init_module" InitModule true All;

@@ -1,14 +1,16 @@
 //! Sockets: the functions below the system calls, which `io_uring` uses too.
 
-use aya_ebpf::macros::fexit;
-use aya_ebpf::programs::FExitContext;
+use aya_ebpf::macros::{fentry, fexit};
+use aya_ebpf::programs::{FEntryContext, FExitContext};
 use monitor_common::syscall::Operation;
 use monitor_common::syscall::uring::operation;
 use monitor_common::{Flags, Kind};
 
+use crate::address;
 use crate::emit::settle;
+use crate::layout::*;
 use crate::network::{self, Passed};
-use crate::read::Typed;
+use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin};
 use crate::syscall::{Call, current_call, own};
 use crate::uring;
@@ -45,6 +47,30 @@ pub fn connect_done(ctx: FExitContext) -> i32 {
         Kind::Connect,
         record::with::<Typed>(Kind::Connect as u32, call.flags, report),
     )
+}
+
+/// `security_socket_bind(struct socket *sock, struct sockaddr *address, int addrlen)`, 5.10 to 7.2.
+#[fentry(function = "security_socket_bind")]
+pub fn bind_begin(ctx: FEntryContext) -> i32 {
+    address::copy(ctx.arg(1), ctx.arg::<u64>(2) as u32);
+    0
+}
+
+/// `security_socket_sendmsg(struct socket *sock, struct msghdr *msg, int size)`, 5.10 to 7.2.
+#[fentry(function = "security_socket_sendmsg")]
+pub fn send_begin(ctx: FEntryContext) -> i32 {
+    let message: Pointer = ctx.arg(1);
+    // SAFETY: probed.
+    let (name, len): (Pointer, u32) = unsafe {
+        (
+            Probed::get(message, &MESSAGE_NAME),
+            Probed::get(message, &MESSAGE_NAME_LEN),
+        )
+    };
+    if !name.is_null() && len > 0 {
+        address::copy(name, len);
+    }
+    0
 }
 
 /// `__sys_socket(int family, int type, int protocol)`, 5.10 to 7.2.

@@ -3,7 +3,7 @@
 
 use monitor_common::Kind;
 
-use super::super::provider::{Part, Provider, Tier};
+use super::super::provider::{Hook, Part, Provider, Tier};
 use super::{FILE_NEEDS, RACE, URING_LATE, at_exit};
 
 pub(super) const NAMES: &str = "names are read from the program's memory after the call, when they may have \
@@ -17,6 +17,10 @@ const CONTROLLED: &str = "the names of open_tree, fspick, mount_setattr, swapon,
                           are not resolved";
 const URING_OTHERS: &str = "operations of io_uring but ftruncate, setxattr and fsetxattr";
 const UNLISTED: &str = "strings of calls that are not in the table of calls";
+
+/// x86-64 number of `close`, which is told when it begins.
+const CLOSE: u32 = 3;
+const CLOSES: Part = Part::new("close_begin", Hook::Start(CLOSE)).spare("what close(2) closes");
 
 pub(super) const REMOVES: &[Provider] = &[
     Provider {
@@ -104,6 +108,7 @@ pub(super) const CALLS: &[Provider] = &[
         parts: &[
             Part::calls(Kind::Call),
             Part::uring(Kind::Call),
+            CLOSES,
             Part::names("chown_name", "chown_common", &["path"], &[92, 93, 94, 260]).spare(OWNERS),
             Part::names(
                 "truncate_name",
@@ -124,7 +129,7 @@ pub(super) const CALLS: &[Provider] = &[
     },
     at_exit(
         FILE_NEEDS,
-        &[Part::calls(Kind::Call), Part::uring(Kind::Call)],
+        &[Part::calls(Kind::Call), Part::uring(Kind::Call), CLOSES],
         &[URING_OTHERS, URING_LATE, NAMES, UNLISTED],
     ),
 ];

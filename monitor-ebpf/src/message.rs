@@ -1,0 +1,225 @@
+//! Messages: those that are sent to an address, and those that are received.
+
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use monitor_common::network::{Connect, Send};
+use monitor_common::{Flags, Kind, Slot};
+
+use crate::address;
+use crate::emit::{Outcome, settle_number};
+use crate::file;
+use crate::layout::*;
+use crate::network::{
+    AF_INET, AF_INET6, AF_UNIX, Passed, clear, family_of, is_socket, of_socket, passed_address,
+    socket_of, unix_name,
+};
+use crate::read::{Pointer, Probed, Read};
+use crate::record::{self, Origin, Record};
+use crate::scratch::COMMON;
+use crate::serve;
+use crate::syscall::{Call, own};
+
+const SYS_SENDTO: u32 = 44;
+const SYS_RECVFROM: u32 = 45;
+const SYS_RECVMMSG: u32 = 299;
+/// `UIO_MAXIOV`: most messages of a call.
+const MESSAGES_MAX: u32 = 1024;
+
+/// Whether a `sendto` or `sendmsg` names an address.
+#[inline(always)]
+pub fn has_destination(call: &Call) -> bool {
+    let known = address::is_known(call.number) || !to(call).address.is_null();
+    known && is_socket(call.file())
+}
+
+/// A message to an address, at the exit of its call.
+#[inline(always)]
+pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
+    let body = record.body::<Send>();
+    let file = call.file();
+    let family = family_of(file);
+    // IPv4 takes an address of no family for one of its own (`udp_sendmsg`).
+    let unspecified = if family == AF_INET { AF_INET } else { 0 };
+    // SAFETY: memory of the record; the file is probed.
+    unsafe {
+        let socket = message(body, call);
+        let to = to(call);
+        let passed = passed_address(socket, &to, unspecified);
+        let passed = address::take(socket, call.number).unwrap_or(passed);
+        (*socket).passed_family = passed;
+        if passed == AF_UNIX {
+            unix_name(record, Slot::Passed, &to);
+        }
+        if family == AF_INET6 && passed == AF_INET {
+            map_remote(socket);
+        }
+        of_socket(socket, file, false);
+    }
+    address::forget();
+    record.emit(Kind::Send)
+}
+
+/// A message received, at the exit of its call.
+#[inline(always)]
+pub fn receive(record: &Record<COMMON>, call: &Call) -> Outcome {
+    let body = record.body::<Send>();
+    let file = call.file();
+    // SAFETY: memory of the record; the file is probed.
+    unsafe {
+        let socket = message(body, call);
+        let from = destination(call);
+        let mut sender = 0;
+        if call.ret >= 0 && !from.address.is_null() {
+            sender = passed_address(socket, &from, 0);
+        }
+        sender = address::take(socket, call.number).unwrap_or(sender);
+        let connected = Probed::get::<u16>(socket_of(file), &SK_PORT) != 0;
+        (*socket).passed_family = if connected { 0 } else { sender };
+        of_socket(socket, file, true);
+        if sender == AF_UNIX {
+            unix_name(record, Slot::Passed, &from);
+        } else {
+            serve::own_name(record, Slot::Passed, file);
+        }
+    }
+    record.emit(Kind::Receive)
+}
+
+/// Starts the body of a message.
+#[inline(always)]
+unsafe fn message(body: *mut Send, call: &Call) -> *mut Connect {
+    let whole = matches!(call.number, SYS_SENDTO | SYS_RECVFROM);
+    // SAFETY: the caller's record.
+    unsafe {
+        (*body).syscall = call.number;
+        (*body).flags = call.args[if whole { 3 } else { 2 }] as u32;
+        (*body).size = if whole && !call.is_uring() {
+            call.args[2]
+        } else {
+            u64::MAX
+        };
+        let socket = &raw mut (*body).socket;
+        (*socket).ret = call.ret;
+        (*socket).fd = call.args[0] as i32;
+        (*socket).passed_family = 0;
+        clear(socket);
+        socket
+    }
+}
+
+/// Where a message is to go, by the kernel's copy if there is one.
+#[inline(always)]
+fn to(call: &Call) -> Passed {
+    match address::copied(call.number) {
+        Some(copied) => copied,
+        None => destination(call),
+    }
+}
+
+/// Where a message is to go, or where it came from; the address is null if it does not say.
+#[inline(always)]
+fn destination(call: &Call) -> Passed {
+    if call.is_uring() {
+        return Passed {
+            origin: Origin::Kernel,
+            address: call.args[4] as Pointer,
+            len: call.args[1] as u32,
+        };
+    }
+    let (mut address, mut len) = (call.args[4], call.args[5] as u32);
+    if call.number == SYS_RECVFROM {
+        let from = call.args[5] as *const _;
+        // SAFETY: the helper fills the bytes or fails, with zeros.
+        unsafe { bpf_probe_read_user((&raw mut len).cast(), 4, from) };
+    } else if call.number != SYS_SENDTO {
+        // `struct msghdr` begins with the address and its length.
+        let (from, mut head) = (call.args[1] as *const _, [0u32; 4]);
+        // SAFETY: the helper fills the bytes or fails, which leaves what is there.
+        unsafe { bpf_probe_read_user((&raw mut head).cast(), 16, from) };
+        let [low, high, wide_len, _] = head;
+        (address, len) = if call.flags & Flags::COMPAT == 0 {
+            (u64::from(high) << 32 | u64::from(low), wide_len)
+        } else {
+            (u64::from(low), high)
+        };
+    }
+    Passed {
+        origin: Origin::User,
+        address: address as Pointer,
+        len,
+    }
+}
+
+/// The messages of a `sendmmsg` that name an address, or of a `recvmmsg`, at its exit: one record
+/// each. Of a call that fails, its first message.
+#[inline(always)]
+pub fn many(call: &Call) {
+    if own() || !is_socket(file::of_descriptor(call.args[0] as i32)) {
+        return;
+    }
+    let sent = if call.ret < 0 { 1 } else { call.ret as u32 };
+    let about = u64::from(call.number) << 16 | u64::from(call.flags);
+    let mut index = 0;
+    while index < MESSAGES_MAX {
+        if index >= sent {
+            break;
+        }
+        // `struct mmsghdr`: a `struct msghdr`, then how much of it was sent.
+        let size = if call.flags & Flags::COMPAT == 0 {
+            64
+        } else {
+            32
+        };
+        let message = call.args[1].wrapping_add(u64::from(index) * size);
+        one_of_many(message, call.args[0], call.args[3], call.ret, about);
+        index += 1;
+    }
+}
+
+/// A message of many, as if it had a call of its own; `about` has the number and the flags
+/// of the call. A function that takes numbers is verified once, not for each message.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn one_of_many(
+    message: u64,
+    descriptor: u64,
+    options: u64,
+    ret: i64,
+    about: u64,
+) -> u32 {
+    let (number, flags) = ((about >> 16) as u32, about as u16);
+    let sent = if flags & Flags::COMPAT == 0 { 56 } else { 28 };
+    let mut length = 0u32;
+    if ret >= 0 {
+        let from = message.wrapping_add(sent) as *const _;
+        // SAFETY: the helper fills the bytes or fails, which leaves what is there.
+        unsafe { bpf_probe_read_user((&raw mut length).cast(), 4, from) };
+    }
+    let one = Call {
+        number,
+        ret: if ret < 0 { ret } else { length.into() },
+        args: [descriptor, message, options, 0, 0, 0],
+        flags,
+    };
+    if number == SYS_RECVMMSG {
+        let kind = Kind::Receive as u32;
+        let outcome = record::with::<Probed>(kind, one.flags, |record| receive(record, &one));
+        settle_number(kind, outcome);
+    } else if has_destination(&one) {
+        let kind = Kind::Send as u32;
+        let outcome = record::with::<Probed>(kind, one.flags, |record| send(record, &one));
+        settle_number(kind, outcome);
+    }
+    0
+}
+
+/// Rewrites an IPv4 remote address in IPv6 form.
+#[inline(always)]
+unsafe fn map_remote(body: *mut Connect) {
+    // SAFETY: in the caller's record; 16 aligned bytes.
+    unsafe {
+        let words = (&raw mut (*body).remote).cast::<u64>();
+        let address = words.read_volatile() << 32;
+        words.write_volatile(0);
+        words.add(1).write_volatile(address | 0xffff_0000);
+    }
+}

@@ -8,6 +8,7 @@ use crate::event_type::EventSet;
 use crate::field::{Field, FieldArg, FieldRef};
 use crate::index::{Candidate, Class, Classes, Matchers, RuleSet};
 use crate::load::Matching;
+use crate::necessary::{Clause, Search};
 use crate::output::Template;
 use crate::priority::Priority;
 use crate::program::{Frame, Graph, Memory, NodeId, host_names};
@@ -165,6 +166,27 @@ impl Policy {
     /// The names that enabled rules compare addresses with, to be resolved by the caller.
     pub fn host_names(&self) -> impl Iterator<Item = &str> {
         self.host_names.iter().map(String::as_str)
+    }
+
+    /// Clauses of which one has to hold for an event of these types to match any enabled rule; at
+    /// most `budget`, and none when no rule can match.
+    ///
+    /// `answers` names the field that is tested in place of one, none for a field that cannot be
+    /// answered. It is asked with `true` for a test that has to hold, which a missing value does
+    /// not, and with `false` for one that must not.
+    pub fn necessary(
+        &self,
+        types: &EventSet,
+        answers: &dyn Fn(Field, bool) -> Option<Field>,
+        budget: usize,
+    ) -> Vec<Clause> {
+        let enabled = self.rules.iter().zip(&self.bodies).enumerate();
+        let conditions = enabled
+            .filter(|(_, (rule, _))| {
+                rule.enabled && !rule.event_types.intersection(types).is_empty()
+            })
+            .map(|(index, (_, body))| (index, body.condition));
+        Search::new(&self.graph, *types, answers, budget).of_rules(conditions)
     }
 
     /// The rules that match an event, in the order of the rules; with first-match at most one.

@@ -7,10 +7,12 @@
     reason = "a test may panic"
 )]
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use monitor_policy::{
-    Color, EventType, FlatEvent, Match, Matching, Options, Policy, RulesFile, Scratch, View, load,
+    Clause, Color, Event as _, EventType, Field, FlatEvent, Match, Matching, Options, Policy,
+    RulesFile, Scratch, View, load,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
@@ -135,6 +137,8 @@ proptest! {
     fn random_rules(
         conditions in prop::collection::vec(condition(), 1..12),
         events in prop::collection::vec(event(), 1..12),
+        answered in any::<u64>(),
+        budget in 1_usize..8,
     ) {
         let rule = |(number, condition): (usize, &String)| format!(
             "- rule: r{number}\n  desc: d\n  priority: debug\n  output: o\n  condition: {condition}\n"
@@ -146,9 +150,29 @@ proptest! {
         let mut scratch = Scratch::default();
         for event in &events {
             let found = policy.evaluate(event, &mut scratch).to_vec();
-            prop_assert_eq!(found, plainly(policy, event), "{} on {:?}", text, event);
+            prop_assert_eq!(&found, &plainly(policy, event), "{} on {:?}", text, event);
+            let answers = |field: Field, _| (answered >> (field as u16 % 64) & 1 == 1).then_some(field);
+            let types = [event.event_type()].into_iter().collect();
+            let clauses = policy.necessary(&types, &answers, budget);
+            prop_assert!(clauses.len() <= budget);
+            for one in found {
+                let admitted = is_admitted(&clauses, event, one.rule);
+                prop_assert_eq!(admitted, Ok(()), "{} on {:?}", text, event);
+            }
         }
     }
+}
+
+/// Whether a clause of a rule admits an event that the rule matches.
+fn is_admitted(clauses: &[Clause], event: &FlatEvent, rule: usize) -> Result<(), String> {
+    let mut own = clauses.iter().filter(|clause| clause.rules.contains(&rule));
+    if own.any(|clause| clause.admits(event, View::Passed)) {
+        return Ok(());
+    }
+    let clauses: Vec<_> = clauses.iter().map(ToString::to_string).collect();
+    Err(format!(
+        "rule {rule} matches what none of its clauses admits: {clauses:?}"
+    ))
 }
 
 /// Upstream's three files; `None` with a printed reason when they are not there.
@@ -207,6 +231,7 @@ fn upstreams_rules_on_recorded_events() {
     assert_eq!(policy.rules().len(), 93);
     let mut scratch = Scratch::default();
     let mut matches = 0;
+    let mut needed = HashMap::new();
     for object in recorded() {
         for name in ["openat", "execve", "connect", "unlinkat"] {
             let event_type = object["evt.type"].as_str().and_then(EventType::from_name);
@@ -216,9 +241,59 @@ fn upstreams_rules_on_recorded_events() {
                 let event = FlatEvent::from_json(&object).expect("an event");
                 let found = policy.evaluate(&event, &mut scratch).to_vec();
                 assert_eq!(found, plainly(&policy, &event), "{object:?}");
+                let clauses = needed.entry(event.event_type()).or_insert_with(|| {
+                    let types = [event.event_type()].into_iter().collect();
+                    policy.necessary(&types, &of_opens, 64)
+                });
+                for one in &found {
+                    let admitted = is_admitted(clauses, &event, one.rule);
+                    assert_eq!(admitted, Ok(()), "{object:?}");
+                }
                 matches += found.len();
             }
         }
     }
     assert!(matches > 100, "{matches}");
+}
+
+/// What a kernel can tell of an open.
+fn of_opens(field: Field, truth: bool) -> Option<Field> {
+    match field {
+        Field::ContainerId
+        | Field::EvtIsOpenRead
+        | Field::EvtIsOpenWrite
+        | Field::EvtRawres
+        | Field::EvtRes
+        | Field::FdName
+        | Field::FdNum
+        | Field::FdTypechar => Some(field),
+        Field::FdDirectory | Field::FdFilename | Field::FdNameraw if truth => Some(field),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_upstreams_rules_cannot_match_is_refused_by_what_they_need() {
+    let Some(policy) = upstream() else { return };
+    let types = ["open", "openat", "openat2", "creat"];
+    let types = types.into_iter().filter_map(EventType::from_name).collect();
+    let clauses = policy.necessary(&types, &of_opens, 64);
+    let admits = |name: &str, directory: &str, write: bool| {
+        let event = serde_json::json!({
+            "evt.type": "openat", "fd.num": 3, "evt.rawres": 3, "evt.res": "SUCCESS",
+            "fd.typechar": "f", "container.id": "host", "evt.is_open_write": write,
+            "evt.is_open_read": !write, "fd.name": format!("{directory}/{name}"),
+            "fd.nameraw": format!("{directory}/{name}"), "fd.filename": name,
+            "fd.directory": directory,
+        });
+        let event = FlatEvent::from_json(event.as_object().expect("an object")).expect("an event");
+        clauses
+            .iter()
+            .any(|clause| clause.admits(&event, View::Passed))
+    };
+    assert!(admits("shadow", "/etc", false));
+    assert!(admits("passwd", "/etc", true));
+    assert!(!admits("passwd", "/etc", false));
+    assert!(!admits("libc.so.6", "/usr/lib", false));
+    assert!(!admits("scratch", "/tmp", true));
 }

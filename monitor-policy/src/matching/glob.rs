@@ -1,6 +1,8 @@
 //! Shell patterns as `fnmatch(3)` reads them without flags: `*`, `?` and `[…]` cross slashes, a
 //! backslash takes the next character literally.
 
+use crate::necessary::TextKey;
+
 /// Whether letters match in either case.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Case {
@@ -82,6 +84,39 @@ impl Glob {
         };
         let longest = runs.map(text).max_by_key(Vec::len)?;
         (!longest.is_empty()).then(|| (longest.into(), self.case))
+    }
+
+    /// What every text of this pattern has: its beginning, its end or something inside, whichever
+    /// the pattern says most of.
+    pub(crate) fn necessary(&self) -> Option<TextKey> {
+        if self.case == Case::Insensitive {
+            return None;
+        }
+        let run = |tokens: &mut dyn Iterator<Item = &Token>| -> Vec<u8> {
+            tokens
+                .map_while(|token| match token {
+                    Token::Byte(byte) => Some(*byte),
+                    _ => None,
+                })
+                .collect()
+        };
+        let start = run(&mut self.tokens.iter());
+        if start.len() == self.tokens.len() {
+            return Some(TextKey::Exact(start.into()));
+        }
+        let mut end = run(&mut self.tokens.iter().rev());
+        end.reverse();
+        let longest = self
+            .longest_literal()
+            .map(|(text, _)| text)
+            .unwrap_or_default();
+        if start.len() > 1 {
+            Some(TextKey::Prefix(start.into()))
+        } else if end.len() > 1 {
+            Some(TextKey::Suffix(end.into()))
+        } else {
+            (!longest.is_empty()).then_some(TextKey::Inside(longest))
+        }
     }
 
     /// Whether the whole text matches.

@@ -1,8 +1,9 @@
 //! `pmatch`: whether some path of a set is a prefix of a path, component by component.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::glob::{Case, Glob};
+use crate::necessary::TextKey;
 
 /// A set of path prefixes whose components may be patterns.
 #[derive(Clone, Debug)]
@@ -51,6 +52,24 @@ impl PathSet {
             }
         }
         set
+    }
+
+    /// The set as keys; `None` when there are patterns in it.
+    pub(crate) fn keys(&self) -> Option<BTreeSet<TextKey>> {
+        if !self.patterns.is_empty() {
+            return None;
+        }
+        let path = |literal: &[u8]| match literal {
+            // The root is kept as nothing.
+            b"" => b"/"[..].into(),
+            _ => literal.into(),
+        };
+        let literals = self.literals.iter();
+        Some(
+            literals
+                .map(|literal| TextKey::Below(path(literal)))
+                .collect(),
+        )
     }
 
     /// Whether a path is one of the prefixes or below.

@@ -139,9 +139,16 @@ impl Users {
         &self.host.accounts
     }
 
-    /// The accounts of the container `id`, which are read at the first call. `None` when they
-    /// cannot be read, as when the process is gone; a later call tries again.
-    pub fn container(&mut self, id: &Arc<str>, place: Place<'_>, now: u64) -> Option<&Accounts> {
+    /// The accounts of the container `id`, which are read at the first call; `others` are asked for
+    /// when the process of `place` is gone. `None` when they cannot be read, as when all are; a
+    /// later call tries again.
+    pub fn container(
+        &mut self,
+        id: &Arc<str>,
+        place: Place<'_>,
+        others: impl IntoIterator<Item = u32>,
+        now: u64,
+    ) -> Option<&Accounts> {
         self.uses += 1;
         let uses = self.uses;
         let had_layers = !place.layers.is_empty();
@@ -151,14 +158,16 @@ impl Users {
         };
         if !self.containers.get(id).is_some_and(fresh) {
             self.forget(id);
-            let process = self.proc_root.join(place.pid.to_string());
+            let root = std::iter::once(place.pid).chain(others).find_map(|pid| {
+                let process = self.proc_root.join(pid.to_string());
+                Some((Root::open(&process).ok()?, process))
+            });
             // The runtime's own process is in the container's cgroup before it has the container's
             // root.
-            let root = Root::open(&process).ok();
-            if root.as_ref().is_some_and(|root| self.is_hosts(root)) {
+            if root.as_ref().is_some_and(|(root, _)| self.is_hosts(root)) {
                 return None;
             }
-            let accounts = root.and_then(|root| read_process(&root, &process));
+            let accounts = root.and_then(|(root, process)| read_process(&root, &process));
             let accounts = accounts.or_else(|| read_layers(place.layers));
             let size = accounts.as_ref().map_or(0, Accounts::size) + size_of::<Cached>() + id.len();
             self.make_room(size);

@@ -1,8 +1,8 @@
 //! Calls that their registers tell: values, and the strings that some of them lead to.
 
-use monitor_common::Slot;
 use monitor_common::call::Registers;
 use monitor_common::syscall::{Role, argument};
+use monitor_common::{Kind, Slot};
 
 use crate::emit::Outcome;
 use crate::file::{self, AT_FDCWD};
@@ -12,6 +12,7 @@ use crate::read::Pointer;
 use crate::record::Record;
 use crate::scratch::COMMON;
 use crate::syscall::Call;
+use crate::walk;
 
 /// A call, at its exit; `strings` says which arguments lead to strings. It is asked anew each
 /// time, so that the verifier does not follow the program once for each of its values. `owner` is
@@ -73,6 +74,9 @@ pub fn report(
     if let Some(path) = value(Role::Path) {
         let directory = directory(Role::PathBase);
         file::passed(record, call.origin(), path as Pointer, directory);
+    } else if kind != Kind::Memory as u32 {
+        // Programs map code by the dozen when they start.
+        record.place(Slot::Cwd, walk::cwd());
     }
     if let Some(text) = value(Role::Text) {
         record.string(Slot::Args, call.origin(), text as Pointer);

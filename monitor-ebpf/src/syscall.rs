@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_task_pt_regs};
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::BtfTracePointContext;
-use monitor_common::syscall::{self, NUMBERS, Operation, SOCKETCALL, SOCKETCALLS, X32_BIT};
+use monitor_common::syscall::{self, Form, NUMBERS, Operation, SOCKETCALL, SOCKETCALLS, X32_BIT};
 use monitor_common::{Flags, Kind};
 
 use crate::call;
@@ -86,8 +86,20 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     if entry() & syscall::Call::FAILURES != 0 && call.ret >= 0 {
         return 0;
     }
-    if socketcall {
-        unpack(&mut call);
+    let form = || Form::of_entry(entry());
+    if socketcall || form() == Form::Packed as u8 {
+        let packed = if socketcall {
+            call.args[1]
+        } else {
+            call.args[0]
+        };
+        unpack(&mut call, packed);
+    }
+    match form() {
+        SHORT => shorten(&mut call, (entry() >> 8) as u8 == Kind::Identity as u8),
+        ALONE => call.args[1] = 0,
+        PAGES => call.args[5] <<= 12,
+        _ => {}
     }
     if entry() & syscall::Call::PASSES != 0 {
         passed::look(&call);
@@ -99,10 +111,28 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     dispatch::<Typed>(entry, &mut call)
 }
 
-/// Replaces the arguments of a `socketcall` by those of the call that it stands for.
+const SHORT: u8 = Form::Short as u8;
+const ALONE: u8 = Form::Alone as u8;
+const PAGES: u8 = Form::Pages as u8;
+
+/// Makes ids of 16 bits what they mean; `all` the arguments are ids, or the second and third one.
 #[inline(always)]
-fn unpack(call: &mut Call) {
-    let packed = call.args[1];
+fn shorten(call: &mut Call, all: bool) {
+    let id = |argument: u64| {
+        let id = argument & 0xffff;
+        // "No id".
+        if id == 0xffff { 0xffff_ffff } else { id }
+    };
+    if all {
+        call.args[0] = id(call.args[0]);
+    }
+    call.args[1] = id(call.args[1]);
+    call.args[2] = id(call.args[2]);
+}
+
+/// Replaces the arguments of a call by those in memory.
+#[inline(always)]
+fn unpack(call: &mut Call, packed: u64) {
     let mut index = 0;
     while index < call.args.len() {
         let mut word = 0u32;
@@ -426,7 +456,7 @@ pub fn open_arguments(operation: u8, call: &Call) -> OpenArguments {
             mode: b as u32,
         },
         OPEN_BY_HANDLE => OpenArguments {
-            dirfd: AT_FDCWD,
+            dirfd: a as i32,
             path: 0,
             flags: c as u32,
             mode: 0,

@@ -16,8 +16,9 @@ use crate::guest::{BOOT_AND_RUN, alerts, section};
 use crate::world::{PATIENCE, watch};
 
 const TAMPERED: &str = "Monitor tampered with";
-/// A kind is silent after two rounds, which are ten seconds apart; then it is set right.
-const ROUNDS: Duration = Duration::from_mins(1);
+/// A kind is silent after two rounds, of which the first comes within half a minute; then it is set
+/// right.
+const ROUNDS: Duration = Duration::from_mins(2);
 
 /// Anything that the daemon or its self-check might be seen doing, and a needle.
 const RULES: &str = "

@@ -38,6 +38,7 @@ mod names;
 mod namespaces;
 mod older;
 mod protect;
+mod records;
 mod reload;
 mod reuse;
 mod robust;

@@ -71,10 +71,12 @@ needle e2e-needle-2
 pid=$(property MainPID)
 sed -i 's/startswith e2e-needle/startswith e2e-need/' /etc/monitor/rules/own.yaml
 systemctl reload $unit || die reload
-[ "$(property MainPID) $(property ActiveState)" = "$pid active" ] || die 'a reload ended it'
+# Changed files may be loaded once more of themselves.
+same() { [ "$(property MainPID) $(property ActiveState)" = "$pid active" ]; }
+until_true 'a reload ended it' same
 echo '- rule: broken' >/etc/monitor/rules/broken.yaml
 systemctl reload $unit && die 'broken rules were taken'
-[ "$(property MainPID) $(property ActiveState)" = "$pid active" ] || die 'broken rules ended it'
+until_true 'broken rules ended it' same
 rm /etc/monitor/rules/broken.yaml
 needle e2e-needle-3
 echo '== control'; stat -c '%a %U' /run/monitor-daemon /run/monitor-daemon/control.sock

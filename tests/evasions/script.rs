@@ -126,7 +126,7 @@ const PRELUDE_OF_RULES: &str = "\
 ";
 
 const OUTPUT: &str = "\"%evt.type %evt.args %fd.name %fd.ino %fd.sport %evt.failed %evt.arg.oldpath \
-                      %evt.arg.newpath %evt.arg.cmd %evt.arg.pid %proc.name %proc.exe %proc.exepath \
+                      %evt.arg.newpath %evt.arg.cmd %evt.rawarg.pid %proc.name %proc.exe %proc.exepath \
                       %proc.args %proc.pid %proc.pname %container.id\"";
 
 const PRELUDE: &str = r#"

@@ -9,10 +9,12 @@
 
 mod abi;
 mod arm;
+mod forms;
 mod table;
 pub mod uring;
 
 pub use abi::{SOCKETCALL, SOCKETCALLS, X32_BIT};
+pub use forms::Form;
 pub use table::{CALLS, call};
 
 use crate::Kind;
@@ -159,6 +161,9 @@ impl Call {
     /// A bit of [`Call::entry`]: only what fails is recorded.
     pub const FAILURES: u64 = 1 << 63;
 
+    /// Position of the [`Form`] in an entry.
+    pub const FORM: u32 = 56;
+
     /// Its number in the machine's own ABI.
     pub fn number_on(&self, machine: Machine) -> Option<u32> {
         match machine {
@@ -185,7 +190,9 @@ impl Call {
     pub fn indices(&self, machine: Machine) -> impl Iterator<Item = u32> {
         // The old forms are the same in both: ARM began with the numbers of i386.
         let compat = [self.number32_on(machine), abi::i386_older(self.number)];
-        let compat = compat.into_iter().flatten().map(|number| number + NUMBERS);
+        let compat = compat.into_iter().flatten();
+        let compat = compat.chain(forms::further(self.number, machine));
+        let compat = compat.map(|number| number + NUMBERS);
         let (x32, packed) = match machine {
             Machine::X86 => (Some(abi::x32(self.number)), abi::socketcall(self.number)),
             Machine::Arm => (None, None),
@@ -193,6 +200,16 @@ impl Call {
         let packed = packed.map(|number| number + 2 * NUMBERS);
         let own = [x32, self.number_on(machine)].into_iter().flatten();
         own.chain(compat).chain(packed)
+    }
+
+    /// Value of the array's entry at one of [`Call::indices`]: [`Call::entry`], and the form that
+    /// the arguments have there.
+    pub const fn entry_at(&self, index: u32) -> u64 {
+        let form = match index.checked_sub(NUMBERS) {
+            Some(number) if number < NUMBERS => Form::of(number),
+            _ => Form::Same,
+        };
+        self.entry() | (form as u64) << Self::FORM
     }
 
     /// Value of the array's entries for this call: operation, number of its kind, number of the

@@ -114,6 +114,9 @@ pub const CALLS: &[Call] = &[
     registers(Kind::Call, 77).file(0),
     registers(Kind::Call, 133).path(0),
     registers(Kind::Call, 259).path_at(0, 1),
+    // name_to_handle_at, quotactl.
+    registers(Kind::Call, 303).path_at(0, 1),
+    registers(Kind::Call, 179).path(1),
     // setxattr, lsetxattr, fsetxattr, removexattr, lremovexattr, fremovexattr.
     registers(Kind::Call, 188).path(0).text(1),
     registers(Kind::Call, 189).path(0).text(1),

@@ -184,8 +184,9 @@ pub const KEYS: &[Key] = &[
         "`true`, `false`",
         "Whether the kernel refuses signals to the daemon, tracing it, and descriptors of its maps, \
          programs and links, to all but itself and the host's first process (systemd). Each \
-         refusal is an alert. Needs `bpf` among the security modules (`doctor` tells); without, \
-         the daemon says so and goes on.",
+         refusal is an alert. Root can still end it by its cgroup (`cgroup.kill`, `cgroup.freeze`), \
+         by its limits and by the machine; the next start tells of the gap. Needs `bpf` among the \
+         security modules (`doctor` tells); without, the daemon says so and goes on.",
     ),
     key(
         "reload_on_change",

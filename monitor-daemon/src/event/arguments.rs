@@ -51,35 +51,38 @@ impl Parameter<'_> {
     }
 }
 
+/// Of an exec.
+const EXECUTION: &[&str] = &[
+    "res",
+    "exe",
+    "args",
+    "tid",
+    "pid",
+    "ptid",
+    "cwd",
+    "comm",
+    "env",
+    "tty",
+    "vpgid",
+    "loginuid",
+    "flags",
+    "cap_inheritable",
+    "cap_permitted",
+    "cap_effective",
+    "exe_ino",
+    "exe_ino_ctime",
+    "exe_ino_mtime",
+    "uid",
+    "trusted_exepath",
+    "pgid",
+    "gid",
+    "filename",
+];
+
 /// Names of the event's parameters.
 pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
     match event.kind.name() {
-        "execve" | "execveat" => &[
-            "res",
-            "exe",
-            "args",
-            "tid",
-            "pid",
-            "ptid",
-            "cwd",
-            "comm",
-            "env",
-            "tty",
-            "vpgid",
-            "loginuid",
-            "flags",
-            "cap_inheritable",
-            "cap_permitted",
-            "cap_effective",
-            "exe_ino",
-            "exe_ino_ctime",
-            "exe_ino_mtime",
-            "uid",
-            "trusted_exepath",
-            "pgid",
-            "gid",
-            "filename",
-        ],
+        "execve" | "execveat" => EXECUTION,
         dns::NAME => dns::PARAMETERS,
         super::FILE_PASSED => &["fd", "name", "flags", "dev", "ino"],
         super::CGROUP_MOVE => &["res", "pid", "comm", "source", "dest", "path"],
@@ -362,7 +365,7 @@ fn link<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e
         "target" | "oldpath" => Parameter::Text(event.paths.target(view).into()),
         "linkdirfd" | "newdir" => directory_descriptor(body.dirfd, event.record.string(Slot::Base)),
         "olddir" => directory_descriptor(body.target_dirfd, event.record.string(Slot::TargetBase)),
-        "flags" => Parameter::unsigned(body.flags.into()),
+        "flags" => flags(body.flags.into(), signature::AT),
         _ => return None,
     })
 }
@@ -374,7 +377,7 @@ fn ptrace<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
     Some(match name {
         "res" => Parameter::errno(body.ret),
         "request" => Parameter::named(body.request, text::ptrace_request(body.request)),
-        "pid" => Parameter::signed(body.target.into()),
+        "pid" => calls::process(event, body.target as u32),
         "addr" => Parameter::named(body.addr, format!("{:X}", body.addr)),
         "data" => Parameter::named(body.data, format!("{:X}", body.data)),
         _ => return None,

@@ -43,13 +43,22 @@ pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Opt
         Shape::Address(index) => {
             Parameter::named(argument(index), format!("{:X}", argument(index)))
         }
+        Shape::Process(index) => process(event, word(index)),
         Shape::Signal(index) => {
             let name = text::signal(word(index) as i32);
             Parameter::named(word(index).into(), name)
         }
         Shape::Flags(index, names) => flags(argument(index), names),
         Shape::OneOf(index, names) => one_of(word(index), names),
-        Shape::TaskName if word(0) == PR_SET_NAME => Parameter::Text(event.task_name().into()),
+        Shape::Part(index, shift, bits, names) => {
+            one_of(word(index) >> shift & (u32::MAX >> (32 - bits)), names)
+        }
+        Shape::Domain(index) => {
+            Parameter::named(word(index).into(), text::socket_domain(word(index)))
+        }
+        Shape::TaskName if word(0) == PR_SET_NAME && body.ret >= 0 => {
+            Parameter::Text(event.task_name().into())
+        }
         Shape::TaskName | Shape::Absent => return None,
         Shape::Inheritable => capabilities(event.record.task().cap_inheritable),
         Shape::Permitted => capabilities(event.record.task().cap_permitted),
@@ -69,6 +78,19 @@ fn own_number(number: u32) -> u32 {
 fn id<'e>(id: u32, name: impl FnOnce(u32) -> &'e str) -> Parameter<'e> {
     let text = if id == u32::MAX { "<NONE>" } else { name(id) };
     Parameter::named(id.into(), text)
+}
+
+/// A process or thread by its name, where the caller has the numbers that this table has; else its
+/// number, which 0 and what is below always are.
+pub(super) fn process<'e>(event: &'e Event<'_>, number: u32) -> Parameter<'e> {
+    let task = event.record.task();
+    let of_host = task.vtid == task.tid;
+    let known = event.world.table.by_pid(number).filter(|_| of_host);
+    let text = match known {
+        Some(process) => process.name().to_vec(),
+        None => (number as i32).to_string().into_bytes(),
+    };
+    Parameter::Named(Value::Signed((number as i32).into()), Cow::Owned(text))
 }
 
 /// The name of a value; the number when it has none.

@@ -11,8 +11,9 @@ use monitor_policy::{View, text};
 
 use crate::record::{Body, Record};
 
-/// x86-64 number of `mount`.
+/// x86-64 numbers of `mount` and `chdir`.
 const MOUNT: u32 = 165;
+const CHDIR: u32 = 80;
 
 /// Paths of one event, per view.
 #[derive(Debug, Default)]
@@ -53,6 +54,10 @@ impl<'a> Paths<'a> {
                     passed: Cow::Borrowed(record.string(Slot::Target)),
                     resolved: other(record, record.string(Slot::Target)),
                 },
+            },
+            Body::Call(body) if body.syscall == CHDIR && body.ret >= 0 => Self {
+                main: entered(record),
+                target: TwoViews::default(),
             },
             Body::Link(_)
             | Body::Remove(_)
@@ -126,6 +131,22 @@ fn main<'a>(record: &Record<'a>) -> TwoViews<'a> {
     TwoViews {
         resolved: differs.then_some(Cow::Borrowed(resolved)),
         passed,
+    }
+}
+
+/// The directory that a process is in since the call.
+fn entered<'a>(record: &Record<'a>) -> TwoViews<'a> {
+    let (passed, now) = (record.string(Slot::Passed), record.string(Slot::Cwd));
+    if !passed.starts_with(b"/") {
+        return TwoViews {
+            passed: Cow::Borrowed(now),
+            resolved: None,
+        };
+    }
+    let passed = text::clean_path(b"", passed);
+    TwoViews {
+        resolved: (passed != now).then_some(Cow::Borrowed(now)),
+        passed: Cow::Owned(passed),
     }
 }
 

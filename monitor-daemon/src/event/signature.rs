@@ -33,9 +33,15 @@ pub(super) enum Shape {
     Signed(usize),
     /// An address in the process, in hexadecimal.
     Address(usize),
+    /// A process or thread, by its name.
+    Process(usize),
     Signal(usize),
     Flags(usize, Names),
     OneOf(usize, Names),
+    /// The value of some bits: how far they are to be shifted, and how many they are.
+    Part(usize, u32, u32, Names),
+    /// Family of a socket.
+    Domain(usize),
     /// The name that the task has after `prctl(PR_SET_NAME)`.
     TaskName,
     /// A capability set of the task after the call.
@@ -51,9 +57,9 @@ pub(super) enum Shape {
 }
 
 use Shape::{
-    Absent, Address, Call, CallNumber, Descriptor, Directory, Effective, Flags, Group, Inheritable,
-    Mode, NewDescriptor, Number, OldDirectory, OldPath, OneOf, Path, Permitted, Result, Signal,
-    Signed, TaskName, Text, User,
+    Absent, Address, Call, CallNumber, Descriptor, Directory, Domain, Effective, Flags, Group,
+    Inheritable, Mode, NewDescriptor, Number, OldDirectory, OldPath, OneOf, Part, Path, Permitted,
+    Process, Result, Signal, Signed, TaskName, Text, User,
 };
 
 macro_rules! signatures {
@@ -108,6 +114,14 @@ signatures! {
         "gid" Group(3), "flags" Flags(4, AT);
     "truncate": "res" Result, "path" Path, "length" Number(1);
     "ftruncate": "res" Result, "fd" Descriptor(0), "length" Number(1);
+    "sendfile": "res" Result, "out_fd" Descriptor(0), "in_fd" Descriptor(1), "size" Number(3);
+    "splice": "res" Result, "fd_in" Descriptor(0), "fd_out" Descriptor(2), "size" Number(4),
+        "flags" Flags(5, SPLICE);
+    "copy_file_range": "res" Result, "fdin" Descriptor(0), "fdout" Descriptor(2),
+        "length" Number(4);
+    "name_to_handle_at": "res" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(4, AT);
+    "quotactl": "res" Result, "special" Path, "cmd" Part(0, 8, 24, QUOTA),
+        "type" Part(0, 0, 8, QUOTA_OF), "id" Number(2);
     "setxattr" | "lsetxattr": "res" Result, "path" Path, "name" Text, "size" Number(3);
     "fsetxattr": "res" Result, "fd" Descriptor(0), "name" Text, "size" Number(3);
     "removexattr" | "lremovexattr": "res" Result, "path" Path, "name" Text;
@@ -130,15 +144,15 @@ signatures! {
     "mount_setattr": "res" Result, "dirfd" Directory(0), "path" Path, "flags" Number(2);
     "swapon": "res" Result, "path" Path, "flags" Number(1);
 
-    "process_vm_readv" | "process_vm_writev": "res" Result, "pid" Signed(0), "data" Absent;
-    "kill": "res" Result, "pid" Signed(0), "sig" Signal(1);
-    "tkill": "res" Result, "tid" Signed(0), "sig" Signal(1);
-    "tgkill": "res" Result, "pid" Signed(0), "tid" Signed(1), "sig" Signal(2);
+    "process_vm_readv" | "process_vm_writev": "res" Result, "pid" Process(0), "data" Absent;
+    "kill": "res" Result, "pid" Process(0), "sig" Signal(1);
+    "tkill": "res" Result, "tid" Process(0), "sig" Signal(1);
+    "tgkill": "res" Result, "pid" Process(0), "tid" Process(1), "sig" Signal(2);
     "pidfd_send_signal": "res" Result, "fd" Descriptor(0), "sig" Signal(1), "flags" Number(3);
-    "pidfd_open": "fd" Result, "pid" Signed(0), "flags" Number(1);
+    "pidfd_open": "fd" Result, "pid" Process(0), "flags" Number(1);
     "pidfd_getfd": "fd" Result, "pidfd" Descriptor(0), "targetfd" Signed(1), "flags" Number(2);
     "bpf": "fd" Result, "cmd" OneOf(0, BPF);
-    "perf_event_open": "fd" Result, "pid" Signed(1), "cpu" Signed(2), "flags" Number(4);
+    "perf_event_open": "fd" Result, "pid" Process(1), "cpu" Signed(2), "flags" Number(4);
     "userfaultfd": "res" Result, "flags" Flags(0, USERFAULT);
     "io_uring_setup": "res" Result, "entries" Number(0);
     "io_uring_enter": "res" Result, "fd" Descriptor(0), "to_submit" Number(1),
@@ -164,8 +178,10 @@ signatures! {
     "read": "res" Result, "data" Absent, "fd" Descriptor(0), "size" Number(2);
     "write": "res" Result, "data" Absent, "fd" Descriptor(0), "size" Number(2);
     "close": "res" Result, "fd" Descriptor(0);
-    "setpgid": "res" Result, "pid" Signed(0), "pgid" Signed(1);
+    "setpgid": "res" Result, "pid" Process(0), "pgid" Process(1);
     "setsid" | "fork" | "vfork" | "pause" | "sync": "res" Result;
+    "socketpair": "res" Result, "fd1" Absent, "fd2" Absent, "source" Absent, "peer" Absent,
+        "domain" Domain(0), "type" Number(1), "proto" Number(2);
     "shutdown": "res" Result, "fd" Descriptor(0), "how" OneOf(1, SHUTDOWN);
     "umask": "mode" Mode(0);
     "nanosleep" | "alarm" | "inotify_init": "res" Result;
@@ -208,9 +224,10 @@ const MEMFD: Names = &[
     (2, "MFD_ALLOW_SEALING"),
     (4, "MFD_HUGETLB"),
 ];
-const AT: Names = &[
+pub(super) const AT: Names = &[
     (0x100, "AT_SYMLINK_NOFOLLOW"),
     (0x200, "AT_REMOVEDIR"),
+    (0x400, "AT_SYMLINK_FOLLOW"),
     (0x1000, "AT_EMPTY_PATH"),
 ];
 const RENAME: Names = &[
@@ -319,4 +336,28 @@ const MAP: Names = &[
     (0x10, "MAP_FIXED"),
     (0x20, "MAP_ANONYMOUS"),
 ];
+const SPLICE: Names = &[
+    (1, "SPLICE_F_MOVE"),
+    (2, "SPLICE_F_NONBLOCK"),
+    (4, "SPLICE_F_MORE"),
+    (8, "SPLICE_F_GIFT"),
+];
+const QUOTA: Names = &[
+    (0x80_0001, "Q_SYNC"),
+    (0x80_0002, "Q_QUOTAON"),
+    (0x80_0003, "Q_QUOTAOFF"),
+    (0x80_0004, "Q_GETFMT"),
+    (0x80_0005, "Q_GETINFO"),
+    (0x80_0006, "Q_SETINFO"),
+    (0x80_0007, "Q_GETQUOTA"),
+    (0x80_0008, "Q_SETQUOTA"),
+    (0x5801, "Q_XQUOTAON"),
+    (0x5802, "Q_XQUOTAOFF"),
+    (0x5803, "Q_XGETQUOTA"),
+    (0x5804, "Q_XSETQLIM"),
+    (0x5805, "Q_XGETQSTAT"),
+    (0x5806, "Q_XQUOTARM"),
+    (0x5807, "Q_XQUOTASYNC"),
+];
+const QUOTA_OF: Names = &[(0, "USRQUOTA"), (1, "GRPQUOTA")];
 const SHUTDOWN: Names = &[(0, "SHUT_RD"), (1, "SHUT_WR"), (2, "SHUT_RDWR")];

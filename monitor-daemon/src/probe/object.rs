@@ -237,7 +237,7 @@ impl Object {
                 // served for its failures may come to be served for all.
                 let served = known as u8 != 0;
                 if !served || bits == 0 && known & Call::FAILURES != 0 {
-                    let entry = call.entry() | bits | known & Call::PASSES;
+                    let entry = call.entry_at(index) | bits | known & Call::PASSES;
                     self.calls.set(&mut self.ebpf, index, entry)?;
                 }
             }

@@ -100,10 +100,11 @@ impl Needs {
     fn serve(&mut self, calls: impl Iterator<Item = Call>, bits: u64) {
         for call in calls {
             for index in call.indices(Machine::OWN) {
-                let entry = self.calls.entry(index).or_insert(call.entry() | bits);
+                let own = call.entry_at(index);
+                let entry = self.calls.entry(index).or_insert(own | bits);
                 // Where all are served, so are those that fail.
                 if bits == 0 && *entry & Call::FAILURES != 0 {
-                    *entry = call.entry();
+                    *entry = own;
                 }
             }
         }

@@ -538,6 +538,7 @@ const MEMORIES: &[Provider] = &[at_exit(
 )];
 
 const REPLACED: &str = "files that the supervisor of a seccomp filter puts in the place of others";
+const TAKEN_FILES: &str = "files that pidfd_getfd(2) takes: that is an event of its own";
 const TAKEN: &[&str] = &["file", "ufd", "o_flags"];
 const PASSED_FILES: &[Provider] = &[
     Provider {
@@ -551,7 +552,7 @@ const PASSED_FILES: &[Provider] = &[
         tier: Tier::Object,
         needs: FILE_NEEDS,
         parts: &[Part::new("passed_done", Hook::Exit("__receive_fd", TAKEN))],
-        blind: &[REPLACED],
+        blind: &[REPLACED, TAKEN_FILES],
     },
     // 5.10.
     Provider {
@@ -561,7 +562,7 @@ const PASSED_FILES: &[Provider] = &[
             "passed_done_at",
             Hook::Exit("__receive_fd", &["fd", "file", "ufd", "o_flags"]),
         )],
-        blind: &["files that pidfd_getfd(2) takes"],
+        blind: &[TAKEN_FILES],
     },
     Provider {
         tier: Tier::Syscall,

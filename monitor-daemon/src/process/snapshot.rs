@@ -35,6 +35,12 @@ pub struct SnapshotProcess {
     pub exe: Option<Vec<u8>>,
     /// Bits of [`monitor_common::process::ExeFlags`]: `MEMFD` and `UNLINKED` only.
     pub exe_flags: u32,
+    /// The executable's inode; 0 when unknown, as the times.
+    pub exe_inode: u64,
+    /// Its change, ns since the epoch.
+    pub exe_ctime: u64,
+    /// Its modification, ns since the epoch.
+    pub exe_mtime: u64,
     /// Argument vector, each argument ended by a NUL (as the process left it); empty for kernel
     /// threads. Longer ones keep head and tail, see `args_len`.
     pub args: Vec<u8>,
@@ -237,6 +243,10 @@ fn program(directory: &Directory, process: &mut SnapshotProcess) -> Option<()> {
     let (exe, flags) = parse::executable(&link);
     process.exe = Some(exe.to_vec());
     process.exe_flags = flags;
+    let file = directory.target("exe").unwrap_or_default();
+    process.exe_inode = file.inode;
+    process.exe_ctime = file.ctime;
+    process.exe_mtime = file.mtime;
     let args = present(directory.head_and_tail("cmdline", ARGS_MAX))?;
     process.args = args.bytes;
     process.args_len = args.full_len;

@@ -80,6 +80,12 @@ impl Table {
         alive.map(|slot| &slot.process)
     }
 
+    /// Whether a process has not exited.
+    pub fn is_alive(&self, process: &Process) -> bool {
+        let slot = self.slots.get(&process.key());
+        slot.is_some_and(|slot| !slot.exited)
+    }
+
     /// The latest process with this pid.
     pub fn by_pid(&self, pid: u32) -> Option<&Arc<Process>> {
         self.get(*self.by_pid.get(&pid)?)

@@ -97,7 +97,7 @@ fn seventh(prepare: &str) -> Option<String> {
     let root = tempfile::tempdir().unwrap();
     let jail = Jail::start(root.path(), prepare);
     let mut users = Users::default();
-    let accounts = users.container(&"id".into(), place(&jail), 0)?;
+    let accounts = users.container(&"id".into(), place(&jail), [], 0)?;
     name(accounts, 7).map(str::to_owned)
 }
 
@@ -179,7 +179,7 @@ fn a_process_with_the_hosts_root_does_not_speak_for_a_container() {
         pid: std::process::id(),
         layers: &[],
     };
-    assert!(users.container(&id, runc, 0).is_none());
+    assert!(users.container(&id, runc, [], 0).is_none());
     // Nor is it a reason not to look at the next one.
     assert!(users.is_empty());
 }
@@ -211,21 +211,21 @@ fn a_container_that_is_gone_is_read_from_its_layers() {
     let id: Arc<str> = "id".into();
     let mut users = Users::default();
     // That there are layers may be known later than the first try.
-    assert!(users.container(&id, GONE, 0).is_none());
-    let accounts = users.container(&id, place, 1).unwrap();
+    assert!(users.container(&id, GONE, [], 0).is_none());
+    let accounts = users.container(&id, place, [], 1).unwrap();
     let found = (name(accounts, 7), name(accounts, 8), accounts.group(7));
     assert_eq!(found, (Some("seven"), None, Some("wheel")));
 
     // What an upper layer has instead of a file hides those below it.
     std::fs::create_dir(layers[1].join("etc/passwd")).unwrap();
     let mut users = Users::default();
-    let accounts = users.container(&id, place, 0).unwrap();
+    let accounts = users.container(&id, place, [], 0).unwrap();
     assert_eq!((name(accounts, 7), name(accounts, 0)), (None, Some("root")));
     let nowhere = Place {
         layers: &layers[..1],
         ..GONE
     };
-    assert!(Users::default().container(&id, nowhere, 0).is_none());
+    assert!(Users::default().container(&id, nowhere, [], 0).is_none());
 }
 
 #[test]
@@ -239,11 +239,19 @@ fn a_container_is_read_once_and_tried_again_when_it_could_not_be() {
     std::fs::write(&passwd, SEVEN).unwrap();
     let id: Arc<str> = "id".into();
     let mut users = Users::default();
-    assert!(users.container(&id, GONE, 0).is_none());
-    assert!(users.container(&id, place(&jail), INTERVAL - 1).is_none());
+    assert!(users.container(&id, GONE, [], 0).is_none());
+    assert!(
+        users
+            .container(&id, place(&jail), [], INTERVAL - 1)
+            .is_none()
+    );
+    // Who started it may be there when it is gone.
+    let mut others = Users::default();
+    let accounts = others.container(&id, GONE, [u32::MAX, jail.0.id()], 0);
+    assert_eq!(name(accounts.unwrap(), 7), Some("seven"));
     let name_of = |users: &mut Users, now| {
         users
-            .container(&id, place(&jail), now)
+            .container(&id, place(&jail), [], now)
             .and_then(|a| name(a, 7))
             .map(str::to_owned)
     };
@@ -268,7 +276,7 @@ fn many_large_containers_stay_within_the_budget() {
     let mut users = Users::default();
     for number in 0..20 {
         let id: Arc<str> = number.to_string().into();
-        let accounts = users.container(&id, place(&jail), 0).unwrap();
+        let accounts = users.container(&id, place(&jail), [], 0).unwrap();
         assert_eq!(name(accounts, 7), Some("user7"));
         assert!(users.bytes <= BUDGET);
     }

@@ -13,15 +13,16 @@ use crate::selfcheck::child::SELF;
 use crate::selfcheck::{Delivery, Round, plan};
 
 /// Time from the end of one round to the next: a round costs a process and some thirty calls.
-const EVERY: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_secs(30);
 /// Rounds in a row in which a kind has to be silent to be called so: a record may be lost, or late.
 const ROUNDS: u32 = 2;
 
 /// The call by which kernel objects are changed, `bpf` of x86-64, and the kind of its records.
 pub(super) const CALL: u32 = 321;
 pub(super) const KIND: Kind = Kind::Control;
-/// Time between two looks at our kernel objects: one costs some two milliseconds.
-const LOOK: Duration = Duration::from_secs(5);
+/// Time between two looks at our kernel objects: one costs some two milliseconds. Who changes them by
+/// a call that is recorded is found out at once.
+const LOOK: Duration = Duration::from_secs(20);
 
 /// The self-check of a running daemon.
 #[derive(Debug, Default)]

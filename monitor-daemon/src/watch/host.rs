@@ -255,7 +255,9 @@ impl Host {
             args: found.args.into_boxed_slice(),
             environment: keep(&self.environment, &found.env),
             exe_flags: found.exe_flags,
-            ..Image::default()
+            inode: found.exe_inode,
+            ctime: found.exe_ctime,
+            mtime: found.exe_mtime,
         };
         let parent = Some(ProcessKey::parent_of(&found.task));
         let cwd = Arc::from(found.cwd);

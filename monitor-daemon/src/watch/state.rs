@@ -25,7 +25,7 @@ use crate::metrics::{self, Metrics};
 use crate::names::{NameTable, NamesUpdate};
 use crate::output::{Alert, AlertQueue, Status};
 use crate::probe::{Probes, Refused, Rings};
-use crate::process::{Limits, ProcessKey, Table};
+use crate::process::{Limits, Process, ProcessKey, Table};
 use crate::record::Record;
 use crate::users::{Accounts, Place, Users};
 
@@ -369,7 +369,13 @@ impl State {
             && (container.state == Metadata::Pending || self.waiting.has(&container.id))
         {
             // By the time it is judged, its process may be gone.
-            let _read = accounts(&mut self.users, record, Some(container));
+            let _read = accounts(
+                &mut self.users,
+                &self.host.table,
+                record,
+                actor.process(),
+                Some(container),
+            );
             let time = record.header().time;
             let deferred = Deferred {
                 bytes: bytes.into(),
@@ -407,9 +413,10 @@ impl State {
         container: Option<&Container>,
         number: u64,
     ) {
-        let accounts = accounts(&mut self.users, record, container);
+        let table = &self.host.table;
+        let accounts = accounts(&mut self.users, table, record, actor.process(), container);
         let world = World {
-            table: &self.host.table,
+            table,
             accounts,
             names: &self.names,
             hostname: &self.hostname,
@@ -518,7 +525,9 @@ impl State {
 /// first process, for any other may have changed its root.
 fn accounts<'u>(
     users: &'u mut Users,
+    table: &Table,
     record: &Record<'_>,
+    process: &Process,
     container: Option<&Container>,
 ) -> Option<&'u Accounts> {
     let now = record.header().time;
@@ -531,5 +540,11 @@ fn accounts<'u>(
         pid: first.unwrap_or(record.task().pid),
         layers: metadata.map_or(&[], |metadata| &metadata.layers),
     };
-    users.container(&container.id, place, now)
+    // A short-lived process may be gone, and the one that started it be there.
+    let inside = |ancestor: &&Arc<Process>| {
+        ancestor.origin_cgroup == process.origin_cgroup && table.is_alive(ancestor)
+    };
+    let others = table.ancestors(process).filter(inside);
+    let others = others.map(|ancestor| ancestor.task.pid);
+    users.container(&container.id, place, others, now)
 }

@@ -76,7 +76,7 @@ pub(super) const CASES: &[Case] = &[
               reloads() {
                   for round in $(seq $((NEEDLES / 100 + 2))); do for set in few all; do
                       cp $D/$set.yaml $D/next; mv $D/next $R/rules.yaml
-                      $DAEMON reload --config $R/monitor.yaml || touch $D/failed
+                      ${DAEMON} reload --config $R/monitor.yaml || touch $D/failed
                   done; done
               }
               reloads & reloads=$!; number=0

@@ -123,17 +123,10 @@ pub(super) const CASES: &[Case] = &[
         row: 33,
         name: "taken-file",
         technique: "an open file is taken from another process (pidfd_getfd)",
-        condition: "evt.type in (pidfd_getfd, fd_receive) and proc.args contains $D/secret",
+        condition: "evt.type = pidfd_getfd and proc.args contains $D/secret",
         twin: "pass take $D/benign",
         act: "box pass take $D/secret",
-        seen: &[
-            some(&[("evt.type", "pidfd_getfd"), ("container.id", "$BOX")]),
-            some(&[
-                ("evt.type", "fd_receive"),
-                ("fd.name", "$D/secret"),
-                ("container.id", "$BOX"),
-            ]),
-        ],
+        seen: &[some(&[("proc.name", "pass"), ("container.id", "$BOX")])],
         ..Case::BASE
     },
     Case {

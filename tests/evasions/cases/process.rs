@@ -130,7 +130,7 @@ pub(super) const CASES: &[Case] = &[
         twin: "$P/payload",
         act: "box inject ptrace",
         seen: &[some(&[
-            ("evt.arg.pid", "{target}"),
+            ("evt.rawarg.pid", "{target}"),
             ("container.id", "$BOX"),
         ])],
         ..Case::BASE
@@ -143,7 +143,7 @@ pub(super) const CASES: &[Case] = &[
         twin: "$P/payload",
         act: "box inject vm",
         seen: &[some(&[
-            ("evt.arg.pid", "{target}"),
+            ("evt.rawarg.pid", "{target}"),
             ("container.id", "$BOX"),
         ])],
         ..Case::BASE

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, readlinkat, statx};
 use rustix::io::{Errno, read};
 
 /// Bytes read at once.
@@ -15,6 +15,15 @@ const READ_MAX: usize = 64 * 1024 * 1024;
 /// again.
 #[derive(Debug)]
 pub(super) struct Directory(OwnedFd);
+
+/// What a link leads to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Target {
+    pub(super) inode: u64,
+    /// Change and modification, ns since the epoch.
+    pub(super) ctime: u64,
+    pub(super) mtime: u64,
+}
 
 /// Bytes of a file of which only head and tail were kept.
 #[derive(Debug, Default)]
@@ -63,6 +72,22 @@ impl Directory {
 
     pub(super) fn link(&self, name: &str) -> Result<Vec<u8>, Errno> {
         readlinkat(&self.0, name, Vec::new()).map(std::ffi::CString::into_bytes)
+    }
+
+    /// The file that one of the kernel's links leads to, as far as the kernel knows it: no file system
+    /// is asked over a network.
+    pub(super) fn target(&self, name: &str) -> Result<Target, Errno> {
+        let wanted = StatxFlags::INO | StatxFlags::CTIME | StatxFlags::MTIME;
+        let found = statx(&self.0, name, AtFlags::STATX_DONT_SYNC, wanted)?;
+        let ns = |seconds: i64, ns: u32| {
+            let seconds = u64::try_from(seconds).unwrap_or_default();
+            seconds.saturating_mul(1_000_000_000) + u64::from(ns)
+        };
+        Ok(Target {
+            inode: found.stx_ino,
+            ctime: ns(found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec),
+            mtime: ns(found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec),
+        })
     }
 
     fn file(&self, name: &str) -> Result<OwnedFd, Errno> {

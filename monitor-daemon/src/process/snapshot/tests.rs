@@ -1,6 +1,7 @@
 //! The snapshot against the running kernel: what it says of processes that the test knows.
 
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -71,6 +72,9 @@ fn a_child_is_described() {
     let exe = std::fs::canonicalize("/bin/sh").unwrap();
     assert_eq!(process.exe.as_deref(), Some(exe.as_os_str().as_bytes()));
     assert_eq!(process.exe_flags, 0);
+    let file = std::fs::metadata(&exe).unwrap();
+    let mtime = file.mtime() as u64 * 1_000_000_000 + file.mtime_nsec() as u64;
+    assert_eq!((process.exe_inode, process.exe_mtime), (file.ino(), mtime));
     assert_eq!(
         process.args,
         format!("/bin/sh\0-c\0{WAIT}\0zero\0one\0two words\0\0").as_bytes()

@@ -1,0 +1,173 @@
+//! The whole record of each call that users of such a monitor ask for: its type, result and every
+//! argument, on success and on failure, by its number in programs of 64 and of 32 bits.
+//!
+//! The tables beside this file say what is called and what has to be told; `table.rs` has their
+//! form. A small program does the calls: short-lived, in a second thread, and older than the daemon
+//! too. One daemon watches all.
+
+mod coverage;
+mod doer;
+mod judge;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use doer::{Doer, Way};
+pub(crate) use doer::{PROGRAM, compile};
+use monitor_tests::daemon::{self, is_from};
+use monitor_tests::{paths, skip, skip_if};
+use serde_json::Value;
+use table::Group;
+
+use crate::actions::Programs;
+use crate::world::{PATIENCE, watch};
+
+/// The tables by their names.
+const TABLES: [(&str, &str); 5] = [
+    ("files", include_str!("files.txt")),
+    ("sockets", include_str!("sockets.txt")),
+    ("processes", include_str!("processes.txt")),
+    ("mounts", include_str!("mounts.txt")),
+    ("kernel", include_str!("kernel.txt")),
+];
+
+/// What every alert tells.
+const FIELDS: [&str; 46] = [
+    "evt.type",
+    "syscall.type",
+    "evt.category",
+    "evt.args",
+    "evt.res",
+    "evt.rawres",
+    "evt.failed",
+    "proc.name",
+    "proc.exe",
+    "proc.exepath",
+    "proc.args",
+    "proc.cmdline",
+    "proc.cwd",
+    "proc.pid",
+    "proc.ppid",
+    "thread.tid",
+    "thread.ismain",
+    "user.uid",
+    "user.name",
+    "group.gid",
+    "container.id",
+    "container.name",
+    "fd.num",
+    "fd.type",
+    "fd.typechar",
+    "fd.name",
+    "fd.nameraw",
+    "fs.path.name",
+    "fs.path.nameraw",
+    "fs.path.source",
+    "fs.path.target",
+    "proc.vpid",
+    "proc.tty",
+    "proc.env",
+    "proc.duration",
+    "proc.pname",
+    "proc.pexe",
+    "proc.pexepath",
+    "proc.pcmdline",
+    "proc.aexepath[1]",
+    "proc.exe_ino.ctime",
+    "proc.exe_ino.mtime",
+    "proc.exe_ino.ctime_duration_proc_start",
+    "proc.is_exe_from_memfd",
+    "user.loginuid",
+    "group.name",
+];
+
+#[test]
+fn each_call_is_told_with_all_that_belongs_to_it() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    let ready = paths::program(PROGRAM);
+    if ready.is_none() {
+        skip_if!(skip::without(&["gcc"]));
+    }
+    let programs = Programs::new()?;
+    let program = programs.folder().join(PROGRAM);
+    match ready {
+        Some(ready) => drop(std::fs::copy(ready, &program)?),
+        None => compile(&program)?,
+    }
+    let start = |way, (table, group)| Doer::start(&program, way, table, group);
+    let mut older = Vec::new();
+    for of_table in groups(Way::Older)? {
+        older.push(start(Way::Older, of_table)?);
+    }
+    let mut daemon = watch(&programs, &rules(&program), "rule_matching: all\n")?;
+    let mark = daemon.mark()?;
+    let mut all = Vec::new();
+    for doer in older {
+        all.push(doer.perform()?);
+    }
+    for way in [Way::Wide, Way::Narrow, Way::Thread] {
+        for of_table in groups(way)? {
+            all.push(start(way, of_table)?.perform()?);
+        }
+    }
+    let last = all.last().context("no calls")?.pid;
+    let number = |alert: &Value, name: &str| alert["output_fields"][name].as_u64();
+    daemon.wait_for_since(mark, "the last call", PATIENCE, |alert| {
+        number(alert, "proc.pid") == Some(last.into()) && is_from(alert, "the end")
+    })?;
+    let mut told: BTreeMap<u32, Vec<&Value>> = BTreeMap::new();
+    for alert in daemon.alerts_since(mark)? {
+        if !is_from(alert, "the end") {
+            let pid = number(alert, "proc.pid").context("no pid")?;
+            told.entry(pid as u32).or_default().push(alert);
+        }
+    }
+    let kernel = table::version(&rustix::system::uname().release().to_string_lossy())?;
+    let mut wrong = Vec::new();
+    for done in &all {
+        let told = told.remove(&done.pid).unwrap_or_default();
+        judge::compare(done, &told, kernel, &program, &mut wrong);
+    }
+    // Processes that the calls made tell of their own beginning.
+    let begins = |alert: &&Value| alert["output_fields"]["evt.type"] == "clone";
+    for alert in told.into_values().flatten().filter(|alert| !begins(alert)) {
+        wrong.push(format!("of another process: {}", alert["output_fields"]));
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// All groups, with the names of their tables.
+fn groups(way: Way) -> Result<Vec<(&'static str, Group)>> {
+    let mut all = Vec::new();
+    for (table, text) in TABLES {
+        let mut groups = table::groups(text, way.abi())?;
+        // The end of a traced thread waits for its tracer, which nobody here is.
+        groups.retain(|group| way != Way::Thread || group.name != "tracing");
+        all.extend(groups.into_iter().map(|group| (table, group)));
+    }
+    Ok(all)
+}
+
+/// A rule for each table, and one for the end of each process.
+fn rules(program: &Path) -> String {
+    let mut text = format!(
+        "- rule: the end\n  desc: the end\n  condition: evt.type = procexit and proc.exepath = \
+         {}\n  output: it ends %proc.pid\n  priority: NOTICE\n",
+        program.display()
+    );
+    let fields = FIELDS.map(|name| format!("%{name}")).join(" ");
+    for (name, table) in TABLES {
+        let _ = writeln!(
+            text,
+            "- rule: {name}\n  desc: a table\n  condition: evt.type in ({}) and proc.exepath = {} \
+             and proc.args contains \" {name}/\"\n  output: it did {fields}\n  priority: NOTICE",
+            table::calls(table).join(", "),
+            program.display()
+        );
+    }
+    text
+}

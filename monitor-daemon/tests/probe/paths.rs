@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd as _;
 
 use monitor_common::call::Registers;
 use monitor_common::{Kind, Slot};
+use monitor_daemon::probe::Tier;
 use monitor_daemon::record::Body;
 use rustix::fs::{AtFlags, CWD, Mode, RenameFlags};
 
@@ -71,27 +72,49 @@ fn expect(watch: &mut Watch, at: &File, folder: &str) {
         (316, [fd, ANY, cwd, ANY, 0, ANY]),
     ];
     let one = |number, args| [(number, args)];
-    let mut expect = |kind, calls: &[_], ret, strings: &[_]| {
+    // What is resolved is so on the object tier.
+    let mut expect = |kind, calls: &[_], ret, strings: &[_], resolved: &[_]| {
+        let object = watch.tier(kind) == Some(Tier::Object);
+        let resolved = if object { resolved } else { &[] };
         let case = Case {
             kind,
             calls,
             ret,
-            strings,
+            strings: &[strings, resolved].concat(),
         };
         check(watch, &case);
     };
+    let (as_made, as_again) = (format!("{folder}/made"), format!("{folder}/again"));
+    let at_again = [(Slot::Resolved, &*as_again)];
+    let to_moved = [(Slot::Resolved, &*moved), (Slot::TargetResolved, &*as_made)];
+    let to_again = [
+        (Slot::Resolved, &*as_again),
+        (Slot::TargetResolved, &*moved),
+    ];
     let made = one(258, [fd, ANY, 0o711, ANY, ANY, ANY]);
-    expect(Kind::Mkdir, &made, 0, &below("made"));
-    expect(Kind::Rename, &rename, 0, &renamed);
+    expect(
+        Kind::Mkdir,
+        &made,
+        0,
+        &below("made"),
+        &[(Slot::Resolved, &as_made)],
+    );
+    expect(Kind::Rename, &rename, 0, &renamed, &to_moved);
     let renamed_again = one(316, [fd, ANY, fd, ANY, 1, ANY]);
-    expect(Kind::Rename, &renamed_again, 0, &again);
-    expect(Kind::Mode, &mode, 0, &below("again"));
+    expect(Kind::Rename, &renamed_again, 0, &again, &to_again);
+    expect(Kind::Mode, &mode, 0, &below("again"), &at_again);
     let by_descriptor = one(91, [fd, 0o700, ANY, ANY, ANY, ANY]);
-    expect(Kind::Mode, &by_descriptor, 0, &[(Slot::Resolved, folder)]);
+    expect(
+        Kind::Mode,
+        &by_descriptor,
+        0,
+        &[(Slot::Resolved, folder)],
+        &[],
+    );
     let removed = one(263, [fd, ANY, AT_REMOVEDIR, ANY, ANY, ANY]);
-    expect(Kind::Remove, &removed, 0, &below("again"));
+    expect(Kind::Remove, &removed, 0, &below("again"), &at_again);
     let missing = one(263, [fd, ANY, 0, ANY, ANY, ANY]);
-    expect(Kind::Remove, &missing, -2, &below("none"));
+    expect(Kind::Remove, &missing, -2, &below("none"), &[]);
     assert_eq!(watch.rest().len(), 0, "a call has two records");
 }
 

@@ -23,7 +23,8 @@ const PASS: i32 = 1;
 /// `sendmsg` of the x32 ABI, without [`X32_BIT`]; no call of another machine.
 const X32_SENDMSG: u32 = 518;
 
-/// What a thread tries, by its id, until its call ends. As many calls may block at once.
+/// What a thread tries, by its id, until its call ends. As many calls may block at once; of one that is
+/// forgotten the address is read from the program's memory.
 #[map]
 static TRIED: LruHashMap<u32, Tried> = LruHashMap::with_max_entries(4096, 0);
 

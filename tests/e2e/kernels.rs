@@ -10,14 +10,14 @@ use anyhow::{Result, ensure};
 use monitor_tests::{daemon, paths, skip_if, suite};
 use serde_json::{Value, json};
 
-use crate::arm;
+use crate::{arm, maps};
 
 /// Emulation without help by the hardware, and two CPUs.
 const WITHIN: Duration = Duration::from_mins(15);
 
 /// Cases about no kernel, some of which are about time, which an emulated program has too little
-/// of; and these here.
-const LEFT_OUT: [&str; 4] = ["robust::", "rule_tests::", "dist::", "kernels::"];
+/// of; what is checked here of each guest; and these here.
+const LEFT_OUT: [&str; 5] = ["robust::", "rule_tests::", "dist::", "maps::", "kernels::"];
 
 fn passes_on(series: &str) -> Result<()> {
     let executable = std::env::current_exe()?;
@@ -69,7 +69,7 @@ fn keep(
     let kinds = programs["kinds"].as_object();
     let blind = kinds.into_iter().flatten().find(|(_, tier)| tier.is_null());
     ensure!(blind.is_none(), "on {series}, nothing serves {blind:?}");
-    Ok(())
+    maps::check(programs)
 }
 
 macro_rules! kernels {

@@ -32,6 +32,7 @@ mod kernels;
 mod kinds;
 mod loss;
 mod mappings;
+mod maps;
 mod metrics;
 mod namespaces;
 mod older;

@@ -8,6 +8,7 @@ mod cover;
 mod dispatch;
 mod guard;
 mod layout;
+mod map;
 mod object;
 mod provider;
 mod ring;
@@ -24,6 +25,7 @@ use monitor_common::syscall::{self, CALLS, Call};
 
 pub use btf::BtfError;
 pub use guard::Refused;
+pub use map::{MapCost, costs as map_costs};
 pub use object::Cost;
 pub use provider::Tier;
 pub use ring::Rings;

@@ -2,6 +2,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::network::Connect;
+
 /// A call whose arguments are values, not structures to be read. Paths and texts among them are in
 /// the slots that the kind names.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
@@ -15,6 +17,29 @@ pub struct Registers {
     pub syscall: u32,
     /// Always 0.
     pub reserved: u32,
+    /// What the call's descriptor stood for at its end.
+    pub held: Held,
 }
 
-const _: () = assert!(size_of::<Registers>() == 64);
+/// An open file that a call was given by its descriptor, and has in [`crate::Slot::Resolved`]: the
+/// path, or the name of a socket of `AF_UNIX`.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
+#[repr(C)]
+pub struct Held {
+    /// The socket, if it is one; the descriptor, or -1 for a call that has none. Result and passed
+    /// family are 0.
+    pub socket: Connect,
+    /// Inode number.
+    pub inode: u64,
+    /// Device of the inode, as the kernel has it.
+    pub dev: u32,
+    /// Mode of the inode; 0 when nothing is known of the file.
+    pub inode_mode: u32,
+    /// [`crate::process::ExeFlags`] that are about layers.
+    pub layer: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<Registers>() == 64 + size_of::<Held>());
+const _: () = assert!(size_of::<Held>() == 80);

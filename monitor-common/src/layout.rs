@@ -166,6 +166,7 @@ macro_rules! kernel_members {
             Optional SK_QUEUE "sock" ["sk_ack_backlog"];
             Optional SK_QUEUE_MAX "sock" ["sk_max_ack_backlog"];
             Optional UNIX_ADDRESS "unix_sock" ["addr"];
+            Optional UNIX_PEER "unix_sock" ["peer"];
             Optional UNIX_ADDRESS_LEN "unix_address" ["len"];
             Optional UNIX_ADDRESS_NAME "unix_address" ["name"];
             Optional SOCK_SIZE "sock" [""];
@@ -232,6 +233,9 @@ macro_rules! kernel_members {
             Optional IO_XATTR_NAME "io_xattr" ["ctx.kname"];
             Optional IO_XATTR_SIZE "io_xattr" ["ctx.size"];
             Optional IO_XATTR_FLAGS "io_xattr" ["ctx.flags"];
+            Optional REQUEST_WORK "io_kiocb" ["work"];
+            Optional TASK_WORKER "task_struct" ["worker_private"];
+            Optional WORKER_WORK "io_worker" ["cur_work"];
             Optional RING_FILES "io_ring_ctx" ["file_table.data.nodes"];
             Optional RING_FILE "io_rsrc_node" ["file_ptr"];
             // Until 6.12.

@@ -65,8 +65,10 @@ pub struct Dup {
     pub reserved: u32,
 }
 
-/// A `sendto` or `sendmsg`, or one message of a `sendmmsg`, that names where to send to; those that
-/// go over a connection are left out. Slot `Passed`, for `AF_UNIX` only, holds the name.
+/// A message. One that is sent: a `sendto` or `sendmsg`, or one message of a `sendmmsg`, that names where to send to; those that
+/// go over a connection are left out. One that is received: a `recvfrom` or `recvmsg`, or one of a
+/// `recvmmsg`, of any socket; the passed family is that of the sender, where the socket has no peer.
+/// Slot `Passed`, for `AF_UNIX` only, holds the name.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Send {
@@ -77,6 +79,8 @@ pub struct Send {
     pub syscall: u32,
     /// `MSG_*`
     pub flags: u32,
+    /// Bytes to send, or room to receive into; `u64::MAX` where the call says so in pieces.
+    pub size: u64,
 }
 
 /// A `bind`, `listen`, `accept` or `accept4`. Slot `Passed`, for `AF_UNIX` only, holds the local
@@ -117,6 +121,6 @@ pub struct Socket {
 const _: () = assert!(size_of::<Connect>() == 56);
 const _: () = assert!(size_of::<Dns>() == 64);
 const _: () = assert!(size_of::<Dup>() == 72);
-const _: () = assert!(size_of::<Send>() == 64);
+const _: () = assert!(size_of::<Send>() == 72);
 const _: () = assert!(size_of::<Serve>() == 72);
 const _: () = assert!(size_of::<Socket>() == 24);

@@ -2,8 +2,9 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// How many strings a record can carry.
-pub const SLOTS: usize = 8;
+/// How many strings a record can carry: those of [`Slot`], and one that is empty, for the header has
+/// no padding.
+pub const SLOTS: usize = 10;
 
 /// What happened. Numbers are part of the ABI and never reused.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -49,16 +50,18 @@ pub enum Kind {
     Namespace = 17,
     /// `memfd_create`; slot `Args` holds the name: body [`crate::call::Registers`].
     Memfd = 18,
-    /// `unlink`, `unlinkat` or `rmdir`; slots `Passed`, `Cwd`, `Base`: body
-    /// [`crate::call::Registers`].
+    /// `unlink`, `unlinkat` or `rmdir`; slots `Resolved` (where it is known), `Passed`, `Cwd`,
+    /// `Base`: body [`crate::call::Registers`].
     Remove = 19,
     /// `rename`, `renameat` or `renameat2`; slots `Passed` (the new name), `Target` (the old one),
-    /// `Cwd`, `Base` and `TargetBase`: body [`crate::call::Registers`].
+    /// `Cwd`, `Base` and `TargetBase`, and where they are known `Resolved` and `TargetResolved`: body
+    /// [`crate::call::Registers`].
     Rename = 20,
-    /// `chmod`, `fchmod`, `fchmodat` or `fchmodat2`; slots `Passed`, `Cwd`, `Base`, or `Resolved`
-    /// for a descriptor: body [`crate::call::Registers`].
+    /// `chmod`, `fchmod`, `fchmodat` or `fchmodat2`; slots `Resolved` (for a descriptor, and where it
+    /// is known), `Passed`, `Cwd`, `Base`: body [`crate::call::Registers`].
     Mode = 21,
-    /// `mkdir` or `mkdirat`; slots `Passed`, `Cwd`, `Base`: body [`crate::call::Registers`].
+    /// `mkdir` or `mkdirat`; slots `Resolved` (where it is known), `Passed`, `Cwd`, `Base`: body
+    /// [`crate::call::Registers`].
     Mkdir = 22,
     /// `accept` or `accept4`; slot `Passed` for `AF_UNIX`: body [`crate::network::Serve`].
     Accept = 23,
@@ -81,11 +84,17 @@ pub enum Kind {
     /// `mmap`, `mprotect` or `pkey_mprotect` of memory that can be run, and `mmap` of a file to
     /// write to it; slot `Resolved` has the file: body [`crate::call::Registers`].
     Memory = 35,
+    /// `recvfrom`, `recvmsg` or `recvmmsg`, a record for each message: body
+    /// [`crate::network::Send`].
+    Receive = 36,
+    /// An open file came from another process (`SCM_RIGHTS`, `pidfd_getfd`, seccomp): body
+    /// [`crate::file::Open`], without passed flags and mode; slot `Resolved`.
+    Passed = 38,
 }
 
 impl Kind {
     /// All kinds, in number order.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::Exec,
         Self::Fork,
         Self::Exit,
@@ -116,6 +125,8 @@ impl Kind {
         Self::Control,
         Self::Dns,
         Self::Memory,
+        Self::Receive,
+        Self::Passed,
     ];
 
     /// The kind with this number.
@@ -156,6 +167,8 @@ impl Kind {
             Self::Control => "control",
             Self::Dns => "dns",
             Self::Memory => "memory",
+            Self::Receive => "receive",
+            Self::Passed => "passed",
         }
     }
 }
@@ -181,6 +194,8 @@ pub enum Slot {
     Target = 6,
     /// Directory behind the descriptor that `Target` is relative to; empty for `AT_FDCWD`.
     TargetBase = 7,
+    /// `Target` as the kernel resolved it, where it is known: the old name of a rename.
+    TargetResolved = 8,
 }
 
 /// Bits of [`Header::flags`].
@@ -296,5 +311,5 @@ pub struct Task {
     pub comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<Header>() == 48 + size_of::<Task>());
+const _: () = assert!(size_of::<Header>() == 56 + size_of::<Task>());
 const _: () = assert!(size_of::<Task>() == 7 * 8 + 22 * 4 + 16);

@@ -11,6 +11,7 @@ pub mod output;
 pub mod probe;
 pub mod process;
 pub mod record;
+pub mod reload;
 pub mod selfcheck;
 pub mod users;
 pub mod watch;

@@ -1,6 +1,7 @@
 //! The addresses of the host names that rules mention.
 //!
-//! One task asks the system's resolver for all of them again and again; the owner of the state
+//! One task asks the system's resolver for all of them again and again, and at once when there are
+//! others; the owner of the state
 //! receives a whole new [`NameTable`] when something changed, so reading it needs no lock and
 //! never waits. A name that cannot be resolved for a while keeps its last addresses.
 
@@ -9,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -58,6 +59,12 @@ impl NameTable {
             .map(|name| &**name)
     }
 
+    /// Forgets all names but these.
+    fn keep(&mut self, names: &[Arc<str>]) {
+        self.by_name.retain(|name, _| names.contains(name));
+        self.by_address.retain(|_, name| names.contains(name));
+    }
+
     /// Replaces the addresses of one name.
     fn set(&mut self, name: &Arc<str>, addresses: impl IntoIterator<Item = IpAddr>) {
         let addresses = addresses.into_iter().map(|address| address.to_canonical());
@@ -78,8 +85,12 @@ impl NameTable {
 #[derive(Clone, Debug)]
 pub struct NamesUpdate(pub Arc<NameTable>);
 
-/// Resolves `names` for as long as somebody receives `updates`.
-pub async fn resolve(names: Vec<Arc<str>>, settings: Settings, updates: mpsc::Sender<NamesUpdate>) {
+/// Resolves what `names` has for as long as somebody receives `updates`.
+pub async fn resolve(
+    names: watch::Receiver<Vec<Arc<str>>>,
+    settings: Settings,
+    updates: mpsc::Sender<NamesUpdate>,
+) {
     let lookup = |name: Arc<str>| async move {
         // The port is of no importance, but the resolver wants one.
         let found = tokio::net::lookup_host((&*name, 0)).await.ok()?;
@@ -89,20 +100,19 @@ pub async fn resolve(names: Vec<Arc<str>>, settings: Settings, updates: mpsc::Se
 }
 
 async fn resolve_with<F>(
-    names: Vec<Arc<str>>,
+    mut names: watch::Receiver<Vec<Arc<str>>>,
     settings: Settings,
     updates: mpsc::Sender<NamesUpdate>,
     lookup: impl Fn(Arc<str>) -> F,
 ) where
     F: Future<Output = Option<Vec<IpAddr>>> + Send + 'static,
 {
-    if names.is_empty() {
-        return;
-    }
     let mut table = NameTable::default();
     loop {
         let before = table.clone();
-        round(&names, settings.timeout, &lookup, &mut table).await;
+        let wanted = names.borrow_and_update().clone();
+        table.keep(&wanted);
+        round(&wanted, settings.timeout, &lookup, &mut table).await;
         if table != before
             && updates
                 .send(NamesUpdate(Arc::new(table.clone())))
@@ -112,7 +122,8 @@ async fn resolve_with<F>(
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(settings.refresh) => {}
+            () = tokio::time::sleep(settings.refresh), if !wanted.is_empty() => {}
+            Ok(()) = names.changed() => {}
             () = updates.closed() => return,
         }
     }
@@ -204,6 +215,7 @@ mod tests {
         block_on(async {
             let (sender, mut updates) = mpsc::channel(1);
             let names = vec!["moving.example".into(), "silent.example".into()];
+            let (_names, names) = watch::channel(names);
             let task = tokio::spawn(resolve_with(names, SETTINGS, sender, lookup));
             let NamesUpdate(first) = updates.recv().await.unwrap();
             assert_eq!(first.has("moving.example", ip("192.0.2.1")), Some(true));
@@ -222,11 +234,8 @@ mod tests {
     fn the_systems_resolver_knows_localhost() {
         block_on(async {
             let (sender, mut updates) = mpsc::channel(1);
-            tokio::spawn(resolve(
-                vec!["localhost".into()],
-                Settings::default(),
-                sender,
-            ));
+            let (_names, names) = watch::channel(vec!["localhost".into()]);
+            tokio::spawn(resolve(names, Settings::default(), sender));
             let NamesUpdate(table) = updates.recv().await.unwrap();
             let loopback = [ip("127.0.0.1"), ip("::1")];
             assert!(
@@ -238,8 +247,22 @@ mod tests {
     }
 
     #[test]
-    fn no_names_no_work() {
-        let (sender, _updates) = mpsc::channel(1);
-        block_on(resolve(Vec::new(), Settings::default(), sender));
+    fn other_names_are_asked_for_at_once_and_old_ones_forgotten() {
+        let lookup = |_| async { Some(vec![ip("192.0.2.1")]) };
+        let settings = Settings {
+            refresh: Duration::from_hours(1),
+            ..SETTINGS
+        };
+        block_on(async {
+            let (sender, mut updates) = mpsc::channel(1);
+            let (names, known) = watch::channel(Vec::new());
+            tokio::spawn(resolve_with(known, settings, sender, lookup));
+            for name in ["a.example", "b.example"] {
+                names.send(vec![name.into()]).unwrap();
+                let NamesUpdate(table) = updates.recv().await.unwrap();
+                assert_eq!(table.name_of(ip("192.0.2.1")), Some(name));
+                assert_eq!(table.by_name.len(), 1);
+            }
+        });
     }
 }

@@ -109,6 +109,10 @@ pub enum Body {
     Dns(Dns),
     /// Memory that can be run, or that is a file's and can be written.
     Memory(Registers),
+    /// A message received.
+    Receive(Send),
+    /// An open file that came from another process.
+    Passed(Open),
 }
 
 /// A record whose lengths were checked.
@@ -238,6 +242,8 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Control => body(Body::Control, rest, found)?,
         Kind::Dns => body(Body::Dns, rest, found)?,
         Kind::Memory => body(Body::Memory, rest, found)?,
+        Kind::Receive => body(Body::Receive, rest, found)?,
+        Kind::Passed => body(Body::Passed, rest, found)?,
     })
 }
 
@@ -300,12 +306,13 @@ mod tests {
 
     #[test]
     fn strings_are_found_by_slot() {
-        let bytes = fork([3, 0, 4, 0, 0, 0, 0, 2], b"abc/cwdxy");
+        let bytes = fork([3, 0, 4, 0, 0, 0, 0, 2, 1, 0], b"abc/cwdxyz");
         let record = Record::parse(&bytes).unwrap();
         assert_eq!(record.string(Slot::Resolved), b"abc");
         assert_eq!(record.string(Slot::Passed), b"");
         assert_eq!(record.string(Slot::Cwd), b"/cwd");
         assert_eq!(record.string(Slot::TargetBase), b"xy");
+        assert_eq!(record.string(Slot::TargetResolved), b"z");
         assert!(matches!(
             record.body(),
             Body::Fork(Fork { caller_tid: 8, .. })
@@ -314,7 +321,7 @@ mod tests {
 
     #[test]
     fn records_that_lie_about_lengths_are_refused() {
-        let good = fork([1, 0, 0, 0, 0, 0, 0, 0], b"a");
+        let good = fork([1, 0, 0, 0, 0, 0, 0, 0, 0, 0], b"a");
         let found = good.len();
         let huge = patch(good.clone(), 16, &u32::MAX.to_le_bytes());
         let cases = [

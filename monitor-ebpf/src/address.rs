@@ -1,5 +1,6 @@
-//! Where calls want to go, from the kernel's own copy of the address: the end of a call can only
-//! read it from the program's memory, which may have been changed by then.
+//! Where calls want to go, and whom messages come from, by the kernel's own copy of the address:
+//! the end of a call can only read it from the program's memory, which may have been changed by
+//! then.
 //!
 //! Programs at the root of the unified hierarchy of cgroups see each attempt over IP before it is
 //! made, and keep it for the end of the call.
@@ -20,15 +21,17 @@ use crate::syscall::{is_compat, is_number_of, registers_of};
 /// Lets the attempt go on.
 const PASS: i32 = 1;
 
-/// `sendmsg` of the x32 ABI, without [`X32_BIT`]; no call of another machine.
+/// Calls that the x32 ABI has for itself, without [`X32_BIT`]; no calls of another machine.
+const X32_RECVFROM: u32 = 517;
 const X32_SENDMSG: u32 = 518;
+const X32_RECVMSG: u32 = 519;
 
 /// What a thread tries, by its id, until its call ends. As many calls may block at once; of one that is
 /// forgotten the address is read from the program's memory.
 #[map]
 static TRIED: LruHashMap<u32, Tried> = LruHashMap::with_max_entries(4096, 0);
 
-/// An attempt.
+/// An attempt, or what came.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Tried {
@@ -78,6 +81,20 @@ pub fn tried_sendmsg4(ctx: SockAddrContext) -> i32 {
 /// A datagram with an address, IPv6.
 #[cgroup_sock_addr(sendmsg6)]
 pub fn tried_sendmsg6(ctx: SockAddrContext) -> i32 {
+    long(ctx.sock_addr);
+    PASS
+}
+
+/// The sender of a datagram, IPv4.
+#[cgroup_sock_addr(recvmsg4)]
+pub fn got_recvmsg4(ctx: SockAddrContext) -> i32 {
+    short(ctx.sock_addr);
+    PASS
+}
+
+/// The sender of a datagram, IPv6.
+#[cgroup_sock_addr(recvmsg6)]
+pub fn got_recvmsg6(ctx: SockAddrContext) -> i32 {
     long(ctx.sock_addr);
     PASS
 }
@@ -135,6 +152,8 @@ fn calling() -> Option<u32> {
         Operation::Connect,
         Operation::SendTo,
         Operation::SendMsg,
+        Operation::RecvFrom,
+        Operation::RecvMsg,
         Operation::Bind,
     ];
     for operation in attempts {
@@ -142,8 +161,13 @@ fn calling() -> Option<u32> {
             return Some(operation.call().number);
         }
     }
-    // x32 has a `sendmsg` of its own.
-    (number == X32_SENDMSG && !compat).then_some(Operation::SendMsg.call().number)
+    match number {
+        _ if compat => None,
+        X32_RECVFROM => Some(Operation::RecvFrom.call().number),
+        X32_SENDMSG => Some(Operation::SendMsg.call().number),
+        X32_RECVMSG => Some(Operation::RecvMsg.call().number),
+        _ => None,
+    }
 }
 
 #[inline(always)]

@@ -6,21 +6,27 @@ use monitor_common::syscall::{Role, argument};
 
 use crate::emit::Outcome;
 use crate::file::{self, AT_FDCWD};
+use crate::held::{self, Naming};
+use crate::name::{self, Which};
 use crate::read::Pointer;
 use crate::record::Record;
 use crate::scratch::COMMON;
 use crate::syscall::Call;
 
 /// A call, at its exit; `strings` says which arguments lead to strings. It is asked anew each
-/// time, so that the verifier does not follow the program once for each of its values.
+/// time, so that the verifier does not follow the program once for each of its values. `owner` is
+/// whom names were noted for.
 #[inline(always)]
 pub fn report(
     record: &Record<COMMON>,
     call: &Call,
     kind: u32,
     strings: impl Fn() -> u32,
+    owner: u64,
 ) -> Outcome {
     let body = record.body::<Registers>();
+    // SAFETY: memory of the record.
+    let held = unsafe { &raw mut (*body).held };
     // SAFETY: memory of the record.
     unsafe {
         (*body).ret = call.ret;
@@ -30,6 +36,7 @@ pub fn report(
         }
         (*body).syscall = call.number;
         (*body).reserved = 0;
+        held::none(held);
     }
     let value = |role| {
         let index = argument(strings(), role)?;
@@ -48,12 +55,20 @@ pub fn report(
         }
     };
     let directory = |role| value(role).map_or(AT_FDCWD, |descriptor| descriptor as i32);
+    // What a descriptor stands for may have changed meanwhile.
+    let naming = if name::fill(record, Slot::Resolved, owner, Which::Main) {
+        Naming::Done
+    } else {
+        Naming::Wanted
+    };
     if let Some(descriptor) = value(Role::File) {
-        if call.is_uring() {
-            file::resolved(record, call.file());
+        let file = if call.is_uring() {
+            call.file()
         } else {
-            file::base(record, Slot::Resolved, 0, descriptor as i32);
-        }
+            file::of_descriptor(descriptor as i32)
+        };
+        // SAFETY: memory of the record.
+        unsafe { held::held(record, held, descriptor as i32, file, naming) };
     }
     if let Some(path) = value(Role::Path) {
         let directory = directory(Role::PathBase);
@@ -65,6 +80,7 @@ pub fn report(
     if let Some(target) = value(Role::Target) {
         let first = record.string(Slot::Target, call.origin(), target as Pointer);
         file::base(record, Slot::TargetBase, first, directory(Role::TargetBase));
+        name::fill(record, Slot::TargetResolved, owner, Which::Target);
     }
     record.emit_number(kind)
 }

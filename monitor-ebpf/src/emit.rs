@@ -58,6 +58,8 @@ const BULK_KINDS: u64 = bits(&[
     Kind::Call,
     Kind::Dns,
     Kind::Memory,
+    Kind::Receive,
+    Kind::Passed,
 ]);
 /// The kinds that everything else is joined with.
 const LIFECYCLE_KINDS: u64 = bits(&[

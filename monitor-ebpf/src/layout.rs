@@ -15,9 +15,6 @@ macro_rules! members {
 }
 monitor_common::kernel_members!(members);
 
-/// 1 if the environment goes into exec records.
-#[unsafe(no_mangle)]
-pub static WANT_ENVIRONMENT: Global<u32> = Global::new(0);
 /// Process whose own opens and connects are left out: the daemon, which would feed itself.
 #[unsafe(no_mangle)]
 pub static SELF_PID: Global<u32> = Global::new(0);

@@ -19,10 +19,13 @@ mod emit;
 mod family;
 mod file;
 mod guard;
+mod held;
 mod layout;
 mod memory;
+mod name;
 mod network;
 mod object;
+mod passed;
 mod process;
 mod read;
 mod record;
@@ -37,7 +40,7 @@ use aya_ebpf::Global;
 
 /// Present only in objects built for this layout of records; the loader insists on it.
 #[unsafe(no_mangle)]
-static MONITOR_ABI_4: Global<u32> = Global::new(monitor_common::ABI_VERSION);
+static MONITOR_ABI_5: Global<u32> = Global::new(monitor_common::ABI_VERSION);
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]

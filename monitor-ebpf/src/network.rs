@@ -1,4 +1,4 @@
-//! Sockets: `socket`, `connect`, second descriptors of them, and messages to an address.
+//! Sockets: `socket`, `connect`, second descriptors of them, and messages.
 
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
@@ -14,6 +14,7 @@ use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, masked};
 use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
+use crate::serve;
 use crate::syscall::{Call, own};
 use crate::walk;
 
@@ -21,6 +22,8 @@ pub const AF_UNIX: u16 = 1;
 pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;
 const SYS_SENDTO: u32 = 44;
+const SYS_RECVFROM: u32 = 45;
+const SYS_RECVMMSG: u32 = 299;
 const SYS_FCNTL: u32 = 72;
 const SYS_DUP3: u32 = 292;
 const F_DUPFD: u64 = 0;
@@ -81,7 +84,7 @@ pub fn connect(
         }
         (*body).passed_family = family;
         if family == AF_UNIX {
-            unix_name(record, passed);
+            unix_name(record, Slot::Passed, passed);
             record.place(Slot::Cwd, walk::cwd());
         }
         if !file.is_null() {
@@ -149,18 +152,13 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
     let unspecified = if family == AF_INET { AF_INET } else { 0 };
     // SAFETY: memory of the record; the file is probed.
     unsafe {
-        (*body).syscall = call.number;
-        (*body).flags = call.args[if call.number == SYS_SENDTO { 3 } else { 2 }] as u32;
-        let socket = &raw mut (*body).socket;
-        (*socket).ret = call.ret;
-        (*socket).fd = call.args[0] as i32;
-        clear(socket);
+        let socket = message(body, call);
         let to = destination(call);
         let passed = passed_address(socket, &to, unspecified);
         let passed = address::take(socket, call.number).unwrap_or(passed);
         (*socket).passed_family = passed;
         if passed == AF_UNIX {
-            unix_name(record, &to);
+            unix_name(record, Slot::Passed, &to);
         }
         if family == AF_INET6 && passed == AF_INET {
             map_remote(socket);
@@ -170,7 +168,55 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
     record.emit(Kind::Send)
 }
 
-/// Where a message is to go; the address is null if it does not say.
+/// A message received, at the exit of its call.
+#[inline(always)]
+pub fn receive(record: &Record<COMMON>, call: &Call) -> Outcome {
+    let body = record.body::<Send>();
+    let file = call.file();
+    // SAFETY: memory of the record; the file is probed.
+    unsafe {
+        let socket = message(body, call);
+        let from = destination(call);
+        let mut sender = 0;
+        if call.ret >= 0 && !from.address.is_null() {
+            sender = passed_address(socket, &from, 0);
+        }
+        sender = address::take(socket, call.number).unwrap_or(sender);
+        let connected = Probed::get::<u16>(socket_of(file), &SK_PORT) != 0;
+        (*socket).passed_family = if connected { 0 } else { sender };
+        of_socket(socket, file, true);
+        if sender == AF_UNIX {
+            unix_name(record, Slot::Passed, &from);
+        } else {
+            serve::own_name(record, Slot::Passed, file);
+        }
+    }
+    record.emit(Kind::Receive)
+}
+
+/// Starts the body of a message.
+#[inline(always)]
+unsafe fn message(body: *mut Send, call: &Call) -> *mut Connect {
+    let whole = matches!(call.number, SYS_SENDTO | SYS_RECVFROM);
+    // SAFETY: the caller's record.
+    unsafe {
+        (*body).syscall = call.number;
+        (*body).flags = call.args[if whole { 3 } else { 2 }] as u32;
+        (*body).size = if whole && !call.is_uring() {
+            call.args[2]
+        } else {
+            u64::MAX
+        };
+        let socket = &raw mut (*body).socket;
+        (*socket).ret = call.ret;
+        (*socket).fd = call.args[0] as i32;
+        (*socket).passed_family = 0;
+        clear(socket);
+        socket
+    }
+}
+
+/// Where a message is to go, or where it came from; the address is null if it does not say.
 #[inline(always)]
 fn destination(call: &Call) -> Passed {
     if call.is_uring() {
@@ -181,7 +227,11 @@ fn destination(call: &Call) -> Passed {
         };
     }
     let (mut address, mut len) = (call.args[4], call.args[5] as u32);
-    if call.number != SYS_SENDTO {
+    if call.number == SYS_RECVFROM {
+        let from = call.args[5] as *const _;
+        // SAFETY: the helper fills the bytes or fails, with zeros.
+        unsafe { bpf_probe_read_user((&raw mut len).cast(), 4, from) };
+    } else if call.number != SYS_SENDTO {
         // `struct msghdr` begins with the address and its length.
         let (from, mut head) = (call.args[1] as *const _, [0u32; 4]);
         // SAFETY: the helper fills the bytes or fails, which leaves what is there.
@@ -217,10 +267,10 @@ pub fn socket_of(file: Pointer) -> Pointer {
     }
 }
 
-/// The messages of a `sendmmsg` that name an address, at its exit: one record each. Of a call that
-/// fails, its first message.
+/// The messages of a `sendmmsg` that name an address, or of a `recvmmsg`, at its exit: one record
+/// each. Of a call that fails, its first message.
 #[inline(always)]
-pub fn send_many(call: &Call) {
+pub fn many(call: &Call) {
     if own() || !is_socket(file::of_descriptor(call.args[0] as i32)) {
         return;
     }
@@ -238,16 +288,16 @@ pub fn send_many(call: &Call) {
             32
         };
         let message = call.args[1].wrapping_add(u64::from(index) * size);
-        send_one(message, call.args[0], call.args[3], call.ret, about);
+        one_of_many(message, call.args[0], call.args[3], call.ret, about);
         index += 1;
     }
 }
 
-/// A message of a `sendmmsg`, as if it had a call of its own; `about` has the number and the flags
+/// A message of many, as if it had a call of its own; `about` has the number and the flags
 /// of the call. A function that takes numbers is verified once, not for each message.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn send_one(
+pub extern "C" fn one_of_many(
     message: u64,
     descriptor: u64,
     options: u64,
@@ -268,7 +318,11 @@ pub extern "C" fn send_one(
         args: [descriptor, message, options, 0, 0, 0],
         flags,
     };
-    if has_destination(&one) {
+    if number == SYS_RECVMMSG {
+        let kind = Kind::Receive as u32;
+        let outcome = record::with::<Probed>(kind, one.flags, |record| receive(record, &one));
+        settle_number(kind, outcome);
+    } else if has_destination(&one) {
         let kind = Kind::Send as u32;
         let outcome = record::with::<Probed>(kind, one.flags, |record| send(record, &one));
         settle_number(kind, outcome);
@@ -439,7 +493,7 @@ unsafe fn copy(to: *mut u8, len: u32, passed: &Passed, offset: usize) -> bool {
 /// # Safety
 /// None beyond that of the record's own memory: the source is checked.
 #[inline(always)]
-pub unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
+pub unsafe fn unix_name(record: &Record<COMMON>, slot: Slot, passed: &Passed) {
     let len = u64::from(passed.len.saturating_sub(2)).min(UNIX_NAME_MAX);
     if len == 0 {
         return;
@@ -454,7 +508,7 @@ pub unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
         if to.read_volatile() == 0 {
             copy(to.add(1), masked::<127>(len as u32 - 1), passed, 3);
             to.write_volatile(b'@');
-            record.fill(Slot::Passed, at, len);
+            record.fill(slot, at, len);
             return;
         }
         let from = passed.address.wrapping_add(2).cast();
@@ -464,7 +518,7 @@ pub unsafe fn unix_name(record: &Record<COMMON>, passed: &Passed) {
             Origin::Kernel => bpf_probe_read_kernel_str(to.cast(), size, from),
         };
         if copied > 0 {
-            record.fill(Slot::Passed, at, copied as u64 - 1);
+            record.fill(slot, at, copied as u64 - 1);
         } else {
             record.flag(Flags::PASSED_UNREADABLE);
         }

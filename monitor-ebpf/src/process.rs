@@ -1,7 +1,8 @@
 //! Processes: exec, fork, exit, ptrace.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
-use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::macros::{btf_tracepoint, map};
+use aya_ebpf::maps::Array;
 use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::process::{ExeFlags, Exec, Exit, Fork, Ptrace};
 use monitor_common::syscall::Operation;
@@ -11,6 +12,7 @@ use crate::call;
 use crate::emit::{Lane, Outcome, settle};
 use crate::file::{self, AT_FDCWD};
 use crate::layout::*;
+use crate::name::NOBODY;
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin, Record};
 use crate::scratch::{self, COMMON};
@@ -24,6 +26,10 @@ const SYS_EXECVEAT: u32 = 322;
 const SIGNAL_GROUP_EXIT: u32 = 4;
 /// `CLONE_NEW*` of `include/uapi/linux/sched.h`: time, mount, cgroup, uts, ipc, user, pid, net.
 const NAMESPACES: u64 = 0x7e02_0080;
+
+/// What the daemon changes while the programs run: 1 if the environment goes into exec records.
+#[map]
+static SWITCHES: Array<u64> = Array::with_max_entries(1, 0);
 
 type LargeRecord = Record<{ scratch::LARGE }>;
 
@@ -147,13 +153,22 @@ unsafe fn vectors(record: &LargeRecord, body: *mut Exec, task: Pointer) {
         let start: u64 = Typed::get(mm, &MM_ENV_START);
         let len = Typed::get::<u64>(mm, &MM_ENV_END).wrapping_sub(start);
         (*body).env_len = len as u32;
-        if WANT_ENVIRONMENT.load() != 0 {
+        if wants_environment() {
             let read = record.bytes::<ENV_MAX>(Slot::Env, start, len);
             if read.is_err() || len > ENV_MAX as u64 {
                 record.flag(Flags::ENV_TRUNCATED);
             }
         }
     }
+}
+
+/// Whether the environment goes into exec records.
+#[inline(always)]
+fn wants_environment() -> bool {
+    // SAFETY: a checked map value.
+    SWITCHES
+        .get_ptr(0)
+        .is_some_and(|wanted| unsafe { wanted.read_volatile() } != 0)
 }
 
 /// A failed `execve` or `execveat`, at its exit.
@@ -216,7 +231,7 @@ pub fn clone(ctx: BtfTracePointContext) -> i32 {
     }
     call.args = [flags, 0, 0, 0, 0, 0];
     call.flags &= !Flags::OBJECT_TIER;
-    let report = |record: &_| call::report(record, &call, Kind::Clone as u32, || 0);
+    let report = |record: &_| call::report(record, &call, Kind::Clone as u32, || 0, NOBODY);
     let outcome = record::with::<Probed>(Kind::Clone as u32, call.flags, report);
     settle(Kind::Clone, outcome)
 }

@@ -9,14 +9,15 @@ use core::arch::asm;
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
+use monitor_common::call::Registers;
 use monitor_common::loss::LossReason;
 use monitor_common::process::Exec;
 use monitor_common::{ARGS_MAX, ENV_MAX, Header, PATH_MAX, SCRATCH_SLOTS};
 
 use crate::walk::Walk;
 
-/// Fixed parts and six paths (a link has most), the largest record but execs.
-pub const COMMON: usize = size_of::<Header>() + 64 + 6 * PATH_MAX;
+/// Fixed parts and seven paths (a rename has most), the largest record but execs.
+pub const COMMON: usize = size_of::<Header>() + size_of::<Registers>() + 7 * PATH_MAX;
 /// What exec needs: four paths and the vectors.
 pub const LARGE: usize =
     size_of::<Header>() + size_of::<Exec>() + 4 * PATH_MAX + ARGS_MAX + ENV_MAX;

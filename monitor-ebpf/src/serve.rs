@@ -1,7 +1,7 @@
 //! The serving side of sockets: `bind`, `listen`, `accept`.
 
-use monitor_common::Kind;
 use monitor_common::network::Serve;
+use monitor_common::{Kind, Slot};
 
 use crate::address;
 use crate::emit::Outcome;
@@ -32,7 +32,7 @@ pub fn accept(record: &Record<COMMON>, call: &Call) -> Outcome {
     unsafe {
         of_socket(&raw mut (*body).socket, file, call.ret >= 0);
         queue(body, socket_of(listener));
-        own_name(record, file);
+        own_name(record, Slot::Passed, file);
     }
     record.emit(Kind::Accept)
 }
@@ -46,7 +46,7 @@ pub fn listen(record: &Record<COMMON>, call: &Call) -> Outcome {
     unsafe {
         of_socket(&raw mut (*body).socket, file, false);
         queue(body, socket_of(file));
-        own_name(record, file);
+        own_name(record, Slot::Passed, file);
     }
     record.emit(Kind::Listen)
 }
@@ -82,9 +82,9 @@ pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
         }
         if family == AF_UNIX {
             if call.ret < 0 {
-                unix_name(record, &passed);
+                unix_name(record, Slot::Passed, &passed);
             } else {
-                own_name(record, file);
+                own_name(record, Slot::Passed, file);
             }
         }
     }
@@ -122,9 +122,12 @@ unsafe fn queue(body: *mut Serve, sk: Pointer) {
     }
 }
 
-/// The `AF_UNIX` name that a socket itself has, if it has one.
+/// The `AF_UNIX` name that a socket itself has, or else its peer, if one of them has one.
+///
+/// # Safety
+/// None beyond that of the record's own memory: the source is checked.
 #[inline(always)]
-unsafe fn own_name(record: &Record<COMMON>, file: Pointer) {
+pub unsafe fn own_name(record: &Record<COMMON>, slot: Slot, file: Pointer) {
     if !present(&UNIX_ADDRESS) || !present(&UNIX_ADDRESS_LEN) || !present(&UNIX_ADDRESS_NAME) {
         return;
     }
@@ -133,7 +136,11 @@ unsafe fn own_name(record: &Record<COMMON>, file: Pointer) {
     }
     // SAFETY: probed.
     unsafe {
-        let address: Pointer = Probed::get(socket_of(file), &UNIX_ADDRESS);
+        let mut address: Pointer = Probed::get(socket_of(file), &UNIX_ADDRESS);
+        if address.is_null() && present(&UNIX_PEER) {
+            let peer: Pointer = Probed::get(socket_of(file), &UNIX_PEER);
+            address = Probed::get(peer, &UNIX_ADDRESS);
+        }
         if address.is_null() {
             return;
         }
@@ -142,6 +149,6 @@ unsafe fn own_name(record: &Record<COMMON>, file: Pointer) {
             address: address.wrapping_add(UNIX_ADDRESS_NAME.load() as usize),
             len: Probed::get(address, &UNIX_ADDRESS_LEN),
         };
-        unix_name(record, &name);
+        unix_name(record, slot, &name);
     }
 }

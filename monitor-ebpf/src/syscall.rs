@@ -12,7 +12,9 @@ use crate::emit::{Outcome, settle_number};
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
 use crate::layout::*;
 use crate::memory;
+use crate::name;
 use crate::network;
+use crate::passed;
 use crate::process;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin, Record};
@@ -88,6 +90,13 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     }
     if socketcall {
         unpack(&mut call);
+    }
+    if entry() & syscall::Call::PASSES != 0 {
+        passed::look(&call);
+        // It may be there for nothing else.
+        if entry() as u8 == 0 {
+            return 0;
+        }
     }
     dispatch::<Typed>(entry, &mut call)
 }
@@ -201,6 +210,33 @@ pub fn current_call(ret: i64) -> Call {
     }
 }
 
+/// Whether the end of the call that the current task is in makes a record of this kind, of what its
+/// registers tell.
+#[inline(always)]
+pub fn is_told(kind: Kind) -> bool {
+    let task = current();
+    let compat = is_compat(task);
+    // SAFETY: the current task is typed, and so are its registers.
+    let number: u32 = unsafe { Typed::get(registers_of(task), &CALL_NUMBER) };
+    let number = if compat { number } else { number & !X32_BIT };
+    if number >= NUMBERS {
+        return false;
+    }
+    let index = if compat { number + NUMBERS } else { number };
+    let Some(entry) = OPERATIONS.get_ptr(index) else {
+        return false;
+    };
+    // SAFETY: a checked map value.
+    let entry = unsafe { entry.read_volatile() };
+    entry & 0xffff == u64::from(REGISTERS) | (kind as u64) << 8
+}
+
+/// The current thread, `tgid << 32 | tid`.
+#[inline(always)]
+pub fn thread() -> u64 {
+    aya_ebpf::helpers::bpf_get_current_pid_tgid()
+}
+
 impl Call {
     /// Whether `io_uring` was asked.
     #[inline(always)]
@@ -303,8 +339,12 @@ const ACCEPT: u8 = Operation::Accept as u8;
 const ACCEPT4: u8 = Operation::Accept4 as u8;
 const LISTEN: u8 = Operation::Listen as u8;
 const BIND: u8 = Operation::Bind as u8;
+const RECV_FROM: u8 = Operation::RecvFrom as u8;
+const RECV_MSG: u8 = Operation::RecvMsg as u8;
+const RECV_MMSG: u8 = Operation::RecvMmsg as u8;
 const CLONE: u8 = Operation::Clone as u8;
 const CLONE3: u8 = Operation::Clone3 as u8;
+const REGISTERS: u8 = Operation::Registers as u8;
 
 /// Reports a finished call, if there is something to report; `R` reads the task, and `entry` is
 /// what `monitor_common::syscall::Call::entry` tells of the call.
@@ -317,8 +357,9 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
         DUP | DUP2 | DUP3 => !network::has_second(call),
         FCNTL => !network::is_dup(call) || !network::has_second(call),
         SEND_TO | SEND_MSG => own() || !network::has_destination(call),
-        SEND_MMSG => {
-            network::send_many(call);
+        RECV_FROM | RECV_MSG => own() || !network::is_socket(call.file()),
+        SEND_MMSG | RECV_MMSG => {
+            network::many(call);
             true
         }
         ACCEPT | ACCEPT4 | LISTEN | BIND => own(),
@@ -331,7 +372,11 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
         return 0;
     }
     let report = |record: &Record<COMMON>| report(record, &entry, call);
-    settle_number(kind(), record::with::<R>(kind(), call.flags, report))
+    let outcome = record::with::<R>(kind(), call.flags, report);
+    if operation() == REGISTERS {
+        name::forget(thread());
+    }
+    settle_number(kind(), outcome)
 }
 
 #[inline(always)]
@@ -346,6 +391,7 @@ fn report(record: &Record<COMMON>, entry: impl Fn() -> u64, call: &Call) -> Outc
         PTRACE => process::ptrace(record, call),
         DUP | DUP2 | DUP3 | FCNTL => network::dup(record, call),
         SEND_TO | SEND_MSG => network::send(record, call),
+        RECV_FROM | RECV_MSG => network::receive(record, call),
         ACCEPT | ACCEPT4 => serve::accept(record, call),
         LISTEN => serve::listen(record, call),
         BIND => serve::bind(record, call),
@@ -360,7 +406,8 @@ fn report(record: &Record<COMMON>, entry: impl Fn() -> u64, call: &Call) -> Outc
         LINK | LINK_AT => file::link(record, Kind::Link, call, &link_arguments(operation, call)),
         _ => {
             let kind = (entry() >> 8) as u8;
-            call::report(record, call, kind.into(), || (entry() >> 32) as u32)
+            let strings = || (entry() >> 32) as u32;
+            call::report(record, call, kind.into(), strings, thread())
         }
     }
 }

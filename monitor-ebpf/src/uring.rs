@@ -25,6 +25,7 @@ use crate::call;
 use crate::emit::{Outcome, settle_number};
 use crate::file::{self, LinkArguments, O_PATH, OpenArguments};
 use crate::layout::*;
+use crate::name;
 use crate::network;
 use crate::read::{Pointer, Probed, Read, Typed, current, masked};
 use crate::record::{self, Record};
@@ -59,6 +60,22 @@ pub fn serves(operation: u32) -> bool {
     URING_OPERATIONS
         .get_ptr(operation)
         .is_some_and(|entry| unsafe { entry.read_volatile() } != 0)
+}
+
+/// The request that the current thread works at, as a worker of `io_uring`, if its completion will
+/// be told with names.
+#[inline(always)]
+pub fn awaited() -> Option<u64> {
+    if !present(&TASK_WORKER) || !present(&WORKER_WORK) || !present(&REQUEST_WORK) {
+        return None;
+    }
+    // SAFETY: probed; a task that is no worker has other things there, which is no request noted.
+    let work: Pointer = unsafe {
+        let worker: Pointer = Probed::get(current(), &TASK_WORKER);
+        Probed::get(worker, &WORKER_WORK)
+    };
+    let request = (work as u64).wrapping_sub(REQUEST_WORK.load().into());
+    URING_NAMES.get_ptr(request).map(|_| request)
 }
 
 /// What a request names, as the kernel has copied it. `at` is for [`number`].
@@ -107,6 +124,8 @@ fn submitted(request: &Request, entry: impl Fn() -> u64) -> Outcome {
         if request.has_names() {
             let names = memory.cast::<Names>();
             request.names(names);
+            // What another operation left that nobody told of.
+            name::forget(key);
             // Failures are never silent.
             let silent = request.skips() && entry() & FAILURES == 0;
             if silent || URING_NAMES.insert(key, &*names, 0).is_err() {
@@ -172,6 +191,7 @@ fn completed(request: &Request, entry: impl Fn() -> u64, ret: i64) -> Outcome {
             told(request, entry, ret, request.with_names(names))
         };
         let _ = URING_NAMES.remove(key);
+        name::forget(key);
         outcome
     } else {
         let Some(address) = URING_SOCKETS.get_ptr_mut(key) else {
@@ -225,11 +245,18 @@ fn told(request: &Request, entry: impl Fn() -> u64, ret: i64, args: [u64; 6]) ->
         return Ok(());
     }
     let kind = u32::from((entry() >> 8) as u8);
-    record::with::<Probed>(kind, call.flags, |record| report(record, entry, &call))
+    record::with::<Probed>(kind, call.flags, |record| {
+        report(record, request, entry, &call)
+    })
 }
 
 #[inline(always)]
-fn report(record: &Record<COMMON>, entry: impl Fn() -> u64, call: &Call) -> Outcome {
+fn report(
+    record: &Record<COMMON>,
+    request: &Request,
+    entry: impl Fn() -> u64,
+    call: &Call,
+) -> Outcome {
     let [a, b, c, d, e, _] = call.args;
     match entry() as u8 {
         OPEN_AT | OPEN_AT2 => {
@@ -269,7 +296,8 @@ fn report(record: &Record<COMMON>, entry: impl Fn() -> u64, call: &Call) -> Outc
         BIND => serve::bind(record, call),
         _ => {
             let kind = (entry() >> 8) as u8;
-            call::report(record, call, kind.into(), || (entry() >> 32) as u32)
+            let strings = || (entry() >> 32) as u32;
+            call::report(record, call, kind.into(), strings, request.0 as u64)
         }
     }
 }

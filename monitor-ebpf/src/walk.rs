@@ -101,6 +101,16 @@ pub unsafe fn set_home(walk: *mut Walk, home: u64) {
     unsafe { (&raw mut (*walk).home).write_volatile(home) };
 }
 
+/// The current task's mount namespace.
+#[inline(always)]
+pub fn home() -> u64 {
+    // SAFETY: probed.
+    unsafe {
+        let proxy: Pointer = Probed::get(current(), &TASK_NSPROXY);
+        Probed::get(proxy, &NSPROXY_MNT)
+    }
+}
+
 /// Walks; the text is then in `walk.text` from `walk.start`, and its length is returned.
 ///
 /// # Safety

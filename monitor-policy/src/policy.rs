@@ -53,6 +53,9 @@ pub struct Rule {
     pub event_types: EventSet,
     /// Whether a match asks for a capture, and for how many ms; 0 for the default.
     pub capture_ms: Option<u32>,
+    /// Tells rules apart: the same in two loads by one build when the rule means the same in both,
+    /// with its macros, lists and exceptions and with what is appended to its output.
+    pub digest: u64,
 }
 
 /// The environment variables that a policy reads.
@@ -286,6 +289,7 @@ fn split(rule: CompiledRule) -> (Rule, Body) {
         event_types,
         output,
         fields: _,
+        digest,
     } = rule;
     let public = Rule {
         name: definition.item.name,
@@ -299,6 +303,7 @@ fn split(rule: CompiledRule) -> (Rule, Body) {
             .capture
             .wanted
             .then_some(definition.capture.duration),
+        digest,
     };
     (public, Body { condition, output })
 }

@@ -122,6 +122,8 @@ const EVENTS: &[&str] = &[
     "ptrace",
     "cgroup_move",
     "dns",
+    "fd_receive",
+    "bpf",
 ];
 
 #[test]

@@ -161,27 +161,25 @@ fn the_object_tier_sees_calls() -> Result<()> {
     })?;
     let report: Value = serde_json::from_str(section(text, "doctor")?)?;
     let kinds = report["coverage"].as_array().context("no coverage")?;
-    for name in ["dup", "module", "send"] {
-        let kind = kinds
-            .iter()
-            .find(|kind| kind["kind"] == name)
-            .context(name)?;
-        ensure!(kind["tier"] == "object", "{kind:#}");
-    }
-    for name in [
-        "identity",
-        "namespace",
-        "memfd",
-        "remove",
-        "rename",
-        "mode",
-        "mkdir",
+    for (name, tier) in [
+        ("dup", "object"),
+        ("module", "object"),
+        ("send", "object"),
+        ("remove", "object"),
+        ("rename", "object"),
+        ("mode", "object"),
+        ("mkdir", "object"),
+        ("call", "object"),
+        ("control", "object"),
+        ("identity", "syscall"),
+        ("namespace", "syscall"),
+        ("memfd", "syscall"),
     ] {
         let kind = kinds
             .iter()
             .find(|kind| kind["kind"] == name)
             .context(name)?;
-        ensure!(kind["tier"] == "syscall", "{kind:#}");
+        ensure!(kind["tier"] == tier, "{kind:#}");
     }
     Ok(())
 }

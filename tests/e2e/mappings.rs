@@ -50,7 +50,7 @@ const CASES: &[Case] = &[
             syscall(9, 0, 4096, 5, 2, $f, 0) > 0 or exit 1",
         fields: &[
             ("evt.arg.flags", "MAP_PRIVATE"),
-            ("fd.type", "file"),
+            ("fd.type", "memfd"),
             ("fd.filename", "memfd:lib"),
         ],
         innocent: "

@@ -68,10 +68,17 @@ until_true 'a loop that hangs is not noticed' again
 echo '== killed'; journalctl -u $unit -o cat | grep -i watchdog
 needle e2e-needle-2
 
-systemctl reload-or-restart $unit || die restart
-needle e2e-needle-3
 pid=$(property MainPID)
-kill -HUP $pid
+sed -i 's/startswith e2e-needle/startswith e2e-need/' /etc/monitor/rules/own.yaml
+systemctl reload $unit || die reload
+[ "$(property MainPID) $(property ActiveState)" = "$pid active" ] || die 'a reload ended it'
+echo '- rule: broken' >/etc/monitor/rules/broken.yaml
+systemctl reload $unit && die 'broken rules were taken'
+[ "$(property MainPID) $(property ActiveState)" = "$pid active" ] || die 'broken rules ended it'
+rm /etc/monitor/rules/broken.yaml
+needle e2e-needle-3
+echo '== control'; stat -c '%a %U' /run/monitor-daemon /run/monitor-daemon/control.sock
+kill -USR1 $pid
 other() { [ "$(property MainPID)" != $pid ] && [ "$(property ActiveState)" = active ]; }
 until_true 'a stray signal ended it' other
 needle e2e-needle-4
@@ -125,6 +132,7 @@ fn it_runs_hardened_under_systemd() -> Result<()> {
         &["ActiveState=inactive", "Result=success", "ExecMainStatus=0"],
     )?;
     journal(section(text, "journal")?)?;
+    has_lines(section(text, "control")?, &["700 root", "600 root"])?;
     has_lines(section(text, "file")?, &["750 root", "600 root", "4"])
 }
 

@@ -190,6 +190,111 @@ const CASES: &[Case] = &[
             syscall(307, fileno(S), $all, 1, 0) == 1 or exit 3",
     },
     Case {
+        rule: "a message from anybody",
+        condition: "evt.type = recvfrom and fd.sport = 43450",
+        act: "
+            socket(S, 2, 2, 0) and bind(S, pack('SnCCCCx8', 2, 43450, 127, 0, 0, 1)) or exit 1;
+            socket(C, 2, 2, 0) and bind(C, pack('SnCCCCx8', 2, 43451, 127, 0, 0, 1)) or exit 2;
+            send(C, 'hello', 0, pack('SnCCCCx8', 2, 43450, 127, 0, 0, 1)) == 5 or exit 3;
+            $from = ' ' x 16; $len = pack('L', 16); $text = ' ' x 64;
+            syscall(45, fileno(S), $text, 64, 0, $from, $len) == 5 or exit 4",
+        fields: &[
+            (
+                "evt.args",
+                "res=5 tuple=127.0.0.1:43451->127.0.0.1:43450 \
+                 fd=<4>127.0.0.1:43451->127.0.0.1:43450 size=64",
+            ),
+            ("evt.category", "IO-read"),
+            ("fd.cip", "127.0.0.1"),
+            ("fd.cport", "43451"),
+            ("fd.l4proto", "udp"),
+            ("fd.connected", "false"),
+            ("fd.name_changed", "true"),
+            ("fd.num", "3"),
+        ],
+        innocent: "
+            socket(S, 2, 2, 0) and bind(S, pack('SnCCCCx8', 2, 43450, 127, 0, 0, 1)) or exit 1;
+            send(S, 'hello', 0, pack('SnCCCCx8', 2, 43450, 127, 0, 0, 1)) == 5 or exit 2;
+            sysread(S, $text, 64) == 5 or exit 3",
+    },
+    Case {
+        rule: "a message of IPv6 in parts",
+        condition: "evt.type = recvmsg and fd.sport = 43452",
+        act: "
+            $a = pack('SnNx15CN', 10, 43452, 0, 1, 0);
+            socket(S, 10, 2, 0) and bind(S, $a) and send(S, 'hello', 0, $a) == 5 or exit 1;
+            $from = ' ' x 28; $text = ' ' x 8; $part = pack('PQ', $text, 8);
+            $head = pack('PLx4PQx24', $from, 28, $part, 1);
+            syscall(47, fileno(S), $head, 0) == 5 or exit 2",
+        fields: &[
+            ("evt.args", "res=5 tuple=::1:43452->::1:43452 fd=<6>::1:43452->::1:43452"),
+            ("fd.cip", "::1"),
+        ],
+        innocent: "
+            $a = pack('SnNx15CN', 10, 43453, 0, 1, 0);
+            socket(S, 10, 2, 0) and bind(S, $a) and send(S, 'hello', 0, $a) == 5 or exit 1;
+            recv(S, $text, 8, 0) or exit 2",
+    },
+    Case {
+        rule: "bytes of a connection",
+        condition: "evt.type = recvfrom and fd.sip = 127.0.0.1 and fd.sport = 43454",
+        act: "
+            $a = pack('SnCCCCx8', 2, 43454, 127, 0, 0, 1);
+            socket(S, 2, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, $a) and listen(S, 9) or exit 1;
+            socket(C, 2, 1, 0) and connect(C, $a) or exit 2;
+            accept(A, S) and syswrite(A, 'hello') == 5 or exit 3;
+            defined(recv(C, $text, 64, 0)) or exit 4",
+        fields: &[
+            ("fd.l4proto", "tcp"),
+            ("fd.rport", "43454"),
+            ("fd.connected", "true"),
+            ("fd.name_changed", "false"),
+            ("fd.is_server", "false"),
+        ],
+        innocent: "
+            $a = pack('SnCCCCx8', 2, 43454, 127, 0, 0, 1);
+            socket(S, 2, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, $a) and listen(S, 9) or exit 1;
+            socket(C, 2, 1, 0) and connect(C, $a) or exit 2;
+            accept(A, S) and syswrite(A, 'hello') == 5 or exit 3;
+            sysread(C, $text, 64) == 5 or exit 4",
+    },
+    Case {
+        rule: "the second of many that came",
+        condition: "evt.type = recvmmsg and fd.cport = 43457",
+        act: "
+            $to = pack('SnCCCCx8', 2, 43455, 127, 0, 0, 1);
+            socket(S, 2, 2, 0) and bind(S, $to) or exit 1;
+            for (43456, 43457) {
+                socket(C, 2, 2, 0) and bind(C, pack('SnCCCCx8', 2, $_, 127, 0, 0, 1)) or exit 2;
+                send(C, 'hello', 0, $to) == 5 or exit 3;
+            }
+            $text = ' ' x 8; $part = pack('PQ', $text, 8); @from = (' ' x 16, '-' x 16);
+            $all = join '', map { pack('PLx4PQx32', $_, 16, $part, 1) } @from;
+            syscall(299, fileno(S), $all, 2, 0, 0) == 2 or exit 4",
+        fields: &[
+            ("evt.args", "res=5 fd=<4>127.0.0.1:43457->127.0.0.1:43455 \
+                          tuple=127.0.0.1:43457->127.0.0.1:43455"),
+            ("fd.sport", "43455"),
+        ],
+        innocent: "
+            $to = pack('SnCCCCx8', 2, 43455, 127, 0, 0, 1);
+            socket(S, 2, 2, 0) and bind(S, $to) and send(S, 'hello', 0, $to) == 5 or exit 1;
+            $text = ' ' x 8; $part = pack('PQ', $text, 8); $from = ' ' x 16;
+            $all = pack('PLx4PQx32', $from, 16, $part, 1);
+            syscall(299, fileno(S), $all, 1, 0, 0) == 1 or exit 2",
+    },
+    Case {
+        rule: "a message from a name",
+        condition: "evt.type = recvfrom and fd.type = unix and fd.name = @e2e-sockets-six",
+        act: "
+            socketpair(A, B, 1, 2, 0) and bind(A, pack('SxA*', 1, 'e2e-sockets-six')) or exit 1;
+            send(A, 'hello', 0) == 5 and defined(recv(B, $text, 8, 0)) or exit 2",
+        fields: &[("evt.rawres", "5"), ("evt.arg.tuple", "0->0 @e2e-sockets-six")],
+        innocent: "
+            socketpair(A, B, 1, 2, 0) and bind(A, pack('SxA*', 1, 'e2e-sockets-seven')) or exit 1;
+            send(A, 'hello', 0) == 5 and defined(recv(B, $text, 8, 0)) or exit 2",
+    },
+    Case {
         rule: "bind to groups of the kernel's",
         condition: "evt.type = bind and fd.name = route:77771:0x5",
         act: "socket(S, 16, 3, 0) and bind(S, pack('SSLL', 16, 0, 77771, 5)) or exit 1",

@@ -121,6 +121,7 @@ pub(crate) fn configuration(programs: &Programs, settings: &str) -> Result<PathB
     for (key, default) in [
         ("metrics:", "metrics:\n  listen: off\n"),
         ("docker:", "docker:\n  socket: /nonexistent/docker.sock\n"),
+        ("control:", "control:\n  socket: off\n"),
     ] {
         if !text.contains(key) {
             text.push_str(default);

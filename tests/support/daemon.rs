@@ -193,6 +193,20 @@ impl Daemon {
         Ok(std::mem::take(&mut self.alerts))
     }
 
+    /// Waits until it has ended by itself, cleanly.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end `within` the time, or not with status 0; its log is in the error.
+    pub fn ended(mut self, within: Duration) -> Result<()> {
+        let process = &mut self.process;
+        let ended = wait::until("the end of the daemon", within, || Ok(process.try_wait()?));
+        self.stopped = true;
+        let status = ended.with_context(|| self.log())?;
+        ensure!(status.success(), "{status}: {}", self.log());
+        Ok(())
+    }
+
     /// Kills it with SIGKILL.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub(super) fn i386(number: u32) -> u32 {
     known.unwrap_or_default().into()
 }
 
-/// Number of the older form of a call in the i386 ABI: 16-bit ids, 32-bit lengths.
+/// Number of the other form of a call in the i386 ABI: 16-bit ids, 32-bit lengths, 64-bit times.
 pub(super) fn i386_older(number: u32) -> Option<u32> {
     let row = OLDER.iter().find(|row| u32::from(row.0) == number)?;
     Some(row.1.into())
@@ -36,7 +36,7 @@ pub(super) fn socketcall(number: u32) -> Option<u32> {
     Some(row.1)
 }
 
-const PACKED: [(u32, u32); 17] = [
+const PACKED: [(u32, u32); 18] = [
     (41, 1),
     (49, 2),
     (42, 3),
@@ -53,6 +53,7 @@ const PACKED: [(u32, u32); 17] = [
     (46, 16),
     (47, 17),
     (288, 18),
+    (299, 19),
     (307, 20),
 ];
 
@@ -83,8 +84,8 @@ const I386: [u16; 335] = [
     354, 355, 356, 0, 357, 358, 374, 375, 376, 377, 378, 379, 380, 381, 382, 383, 385, 386,
 ];
 
-/// x86-64 number, number of the older form.
-const OLDER: [(u16, u16); 14] = [
+/// x86-64 number, number of the other form.
+const OLDER: [(u16, u16); 15] = [
     (72, 55),
     (76, 92),
     (77, 93),
@@ -99,6 +100,7 @@ const OLDER: [(u16, u16); 14] = [
     (119, 170),
     (122, 138),
     (123, 139),
+    (299, 417),
 ];
 
 /// x86-64 number, x32 number, where they differ.

@@ -82,8 +82,14 @@ pub enum Operation {
     InitModule = 28,
     /// `finit_module(fd, parameters, flags)`.
     FinitModule = 29,
+    /// `recvfrom(fd, bytes, length, flags, address, &length)`.
+    RecvFrom = 30,
+    /// `recvmsg(fd, message, flags)`.
+    RecvMsg = 31,
+    /// `recvmmsg(fd, messages, count, flags, timeout)`.
+    RecvMmsg = 32,
     /// Any other: the registers, and the strings that [`Call::strings`] names.
-    Registers = 30,
+    Registers = 33,
 }
 
 /// How many operations have a call for themselves.
@@ -132,7 +138,7 @@ pub enum Role {
     TargetBase = 3,
     /// Text that is no path: slot `Args`.
     Text = 4,
-    /// Descriptor of a file, whose path goes to slot `Resolved`.
+    /// Descriptor that the call is about: slot `Resolved`, and [`crate::call::Held`].
     File = 5,
 }
 
@@ -168,6 +174,12 @@ impl Call {
             Machine::Arm => arm::compat(self.number),
         }
     }
+    /// A bit of [`Call::entry`]: open files may come by it.
+    pub const PASSES: u64 = 1 << 62;
+
+    /// The calls by which open files come, by x86-64 numbers: `recvmsg`, `recvmmsg` and
+    /// `pidfd_getfd`.
+    pub const PASSING: [u32; 3] = [47, 299, 438];
 
     /// Where it stands in the array of operations.
     pub fn indices(&self, machine: Machine) -> impl Iterator<Item = u32> {
@@ -263,6 +275,10 @@ mod tests {
         let arguments = roles.map(|role| argument(strings, role));
         assert_eq!(arguments, [Some(3), Some(2), Some(1), Some(0)]);
         assert_eq!(argument(strings, Role::Text), None);
-        assert!(CALLS.iter().all(|call| call.entry() & Call::FAILURES == 0));
+        assert!(
+            CALLS
+                .iter()
+                .all(|call| call.entry() & (Call::FAILURES | Call::PASSES) == 0)
+        );
     }
 }

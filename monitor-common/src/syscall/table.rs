@@ -10,9 +10,33 @@ pub fn call(number: u32) -> Option<Call> {
     if ENDLESS.contains(&number) || number >= super::NUMBERS {
         return None;
     }
-    let known = CALLS.iter().find(|call| call.number == number).copied();
-    Some(known.unwrap_or(registers(Kind::Call, number)))
+    if let Some(known) = CALLS.iter().find(|call| call.number == number) {
+        return Some(*known);
+    }
+    let call = registers(Kind::Call, number);
+    let has_descriptor = DESCRIPTOR_FIRST.contains(&number);
+    Some(if has_descriptor { call.file(0) } else { call })
 }
+
+/// Other calls whose first argument is the descriptor that they are about.
+const DESCRIPTOR_FIRST: &[u32] = &[
+    // read, write, fstat, lseek, ioctl, pread64, pwrite64, readv, writev.
+    0, 1, 5, 8, 16, 17, 18, 19, 20,
+    // sendfile, shutdown, getsockname, getpeername, setsockopt, getsockopt.
+    40, 48, 51, 52, 54, 55,
+    // flock, fsync, fdatasync, getdents, fstatfs, readahead, fgetxattr, flistxattr, getdents64.
+    73, 74, 75, 78, 138, 187, 193, 196, 217, // fadvise64, epoll_wait, epoll_ctl.
+    221, 232, 233, // mq_timedsend, mq_timedreceive, mq_notify, mq_getsetattr.
+    242, 243, 244, 245,
+    // inotify_add_watch, inotify_rm_watch, splice, tee, sync_file_range, vmsplice.
+    254, 255, 275, 276, 277, 278,
+    // epoll_pwait, fallocate, timerfd_settime, timerfd_gettime, preadv, pwritev, fanotify_mark.
+    281, 285, 286, 287, 295, 296, 301,
+    // syncfs, copy_file_range, preadv2, pwritev2, io_uring_enter, io_uring_register.
+    306, 326, 327, 328, 426, 427,
+    // epoll_pwait2, quotactl_fd, process_mrelease, cachestat.
+    441, 443, 448, 451,
+];
 
 /// First those with an [`Operation`] of their own, in its order.
 pub const CALLS: &[Call] = &[
@@ -47,6 +71,9 @@ pub const CALLS: &[Call] = &[
     special(Operation::FinitModule, Kind::Module, 313)
         .file(0)
         .text(1),
+    special(Operation::RecvFrom, Kind::Receive, 45),
+    special(Operation::RecvMsg, Kind::Receive, 47),
+    special(Operation::RecvMmsg, Kind::Receive, 299),
     // setuid, setgid, setreuid, setregid, setresuid, setresgid, setfsuid, setfsgid, capset.
     registers(Kind::Identity, 105),
     registers(Kind::Identity, 106),

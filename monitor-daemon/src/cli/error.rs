@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 use crate::metrics::ServeError;
 use crate::output::OutputError;
+use crate::reload::{AskError, Cause, TriggerError};
 use crate::watch::WatchError;
 
 const POLICY: u8 = 1;
@@ -27,7 +28,7 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (
         ENVIRONMENT,
         "The machine lacks something: root, a kernel feature, a file, an address, a running daemon \
-         (`top`).",
+         (`top`, `reload`).",
     ),
     (CONFIGURATION, "The configuration is wrong."),
     (
@@ -87,6 +88,16 @@ pub(super) enum Error {
     Watcher(#[from] super::selftest::WatcherError),
     #[error("{blind} of the acts were not seen; `doctor` says what this kernel lets us see")]
     Unseen { blind: usize },
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(
+        "the daemon cannot be asked: `control.socket` is off; send it SIGHUP instead, and see its log"
+    )]
+    NoControl,
+    #[error("the new rules are not in force")]
+    NotReloaded { cause: Option<Cause> },
+    #[error(transparent)]
+    Triggers(#[from] TriggerError),
     #[error("`{name}`: {source}")]
     Act { name: String, source: io::Error },
     #[error("cannot write into the folder `{}`: {source}", folder.display())]
@@ -112,7 +123,10 @@ fn nearest(near: &[String]) -> String {
 impl Error {
     fn code(&self) -> u8 {
         match self {
-            Self::Refused
+            Self::NotReloaded {
+                cause: Some(Cause::Policy),
+            }
+            | Self::Refused
             | Self::ReadPolicy { .. }
             | Self::EmptyFolder { .. }
             | Self::NoTests
@@ -128,10 +142,19 @@ impl Error {
             | Self::Watch(_)
             | Self::Top(_)
             | Self::Watcher(_)
+            | Self::Ask(_)
+            | Self::NotReloaded {
+                cause: Some(Cause::Machine) | None,
+            }
+            | Self::Triggers(_)
             | Self::Act { .. }
             | Self::WriteFiles { .. }
             | Self::Print(_) => ENVIRONMENT,
-            Self::Config(_) => CONFIGURATION,
+            Self::Config(_)
+            | Self::NoControl
+            | Self::NotReloaded {
+                cause: Some(Cause::Configuration),
+            } => CONFIGURATION,
             Self::TestsFailed { .. } | Self::Unseen { .. } => TESTS,
             Self::Output(OutputError::Thread(_))
             | Self::Serve(ServeError::Start(_))

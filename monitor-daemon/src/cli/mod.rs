@@ -12,6 +12,7 @@ mod fields;
 mod policies;
 mod print;
 mod reference;
+mod reload;
 mod rules;
 mod run;
 mod schema;
@@ -30,6 +31,8 @@ Examples:
     sudo monitor-daemon run
   Watch with your Falco rules, and keep alerts as JSON lines:
     sudo monitor-daemon run --policy /etc/falco/falco_rules.yaml --alerts /var/log/alerts.jsonl
+  Let the running daemon take over changed rules:
+    sudo monitor-daemon reload
   See whether a rules file loads:
     monitor-daemon check my_rules.yaml
   Run the tests beside your rules:
@@ -56,6 +59,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Reload(reload::Arguments),
     Check(check::Arguments),
     Eval(eval::Arguments),
     Explain(explain::Arguments),
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
@@ -148,6 +153,8 @@ mod tests {
         ("run", true),
         ("run --config c.yaml --policy a --policy b --alerts -", true),
         ("run --policy", false),
+        ("reload --config c.yaml --format json", true),
+        ("reload now", false),
         ("check a.yaml b.yaml --format json", true),
         (
             "check a.yaml --lint all --allow LINT_REDEFINED --allow LOAD_UNUSED_LIST",

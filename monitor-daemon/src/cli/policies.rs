@@ -1,10 +1,12 @@
 //! Reading rules files for the policy crate, which does no I/O itself.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use monitor_policy::{FileReport, Loaded, Options, Policy, RulesFile};
+use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
 use super::print::color;
@@ -142,12 +144,30 @@ pub(super) fn options(config: Option<&Path>) -> Result<Options, Error> {
 /// Loads `paths`, or without any the built-in policies. Warnings go to standard error; so do
 /// errors, and then there is no policy.
 pub(super) fn load(paths: &[PathBuf], options: &Options) -> Result<Policy, Error> {
-    let texts = texts(paths)?;
-    let files: Vec<RulesFile<'_>> = texts
+    finish(load_texts(&texts(paths)?, options))
+}
+
+/// SHA-256 of texts one after the other, in hexadecimal digits.
+pub(super) fn checksum(texts: &[(String, String)]) -> String {
+    let mut hasher = Sha256::new();
+    for (_, text) in texts {
+        hasher.update(text.as_bytes());
+    }
+    let mut digits = String::new();
+    for byte in hasher.finalize() {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
+}
+
+/// Loads texts.
+pub(super) fn load_texts(texts: &[(String, String)], options: &Options) -> Loaded {
+    let file = |(name, text)| RulesFile { name, text };
+    let pairs = texts
         .iter()
-        .map(|(name, text)| RulesFile { name, text })
-        .collect();
-    finish(monitor_policy::load(&files, options))
+        .map(|(name, text)| (name.as_str(), text.as_str()));
+    let files: Vec<RulesFile<'_>> = pairs.map(file).collect();
+    monitor_policy::load(&files, options)
 }
 
 /// The policy of a load; its warnings and errors go to standard error.
@@ -245,6 +265,14 @@ mod tests {
             .map(|source| source.text.unwrap())
             .collect();
         assert_eq!(texts, ["notes.md", "a.yaml", "b.yml"]);
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_the_files_one_after_the_other() {
+        let text = |text: &str| (String::new(), text.to_owned());
+        // As `printf abc | sha256sum` says.
+        let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(checksum(&[text("ab"), text("c")]), known);
     }
 
     #[test]

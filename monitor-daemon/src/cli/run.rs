@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use monitor_policy::Color;
 use tracing_subscriber::EnvFilter;
 
 use super::error::Error;
 use super::{doctor, policies};
-use crate::config::{Config, DEFAULT_PATH, StdoutFormat};
+use crate::config::{ADDITIONS, Config, DEFAULT_PATH, StdoutFormat};
 use crate::metrics::{Metrics, Server};
 use crate::output::{AlertQueue, Colour, LogLines, OutputSettings, Outputs};
+use crate::reload::{Candidate, Cause, Refusal, Reload, Source, Triggers, Watched};
 use crate::watch::{self, Settings};
 
 /// How long the end waits for alerts to be written.
@@ -22,7 +24,8 @@ const LOG_VARIABLE: &str = "MONITOR_LOG";
 
 const HELP: &str = "\
 Alerts go to standard output: readable and coloured on a terminal, Falco's text lines otherwise.
-The line `ready` on standard error says that alerts can come out. SIGTERM and SIGINT stop cleanly.
+The line `ready` on standard error says that alerts can come out. SIGTERM and SIGINT stop cleanly;
+SIGHUP loads the rules anew, as `reload` does and as a change of their files does.
 MONITOR_LOG=debug on the environment shows more of what the daemon does.
 
 Examples:
@@ -31,7 +34,7 @@ Examples:
   sudo monitor-daemon run --alerts - | jq .output_fields";
 
 /// Watch this host and alert.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(after_help = HELP)]
 pub(super) struct Arguments {
     #[arg(
@@ -50,8 +53,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let watched = Watched::default();
     let config = configure(arguments)?;
-    let policy = policies::load(&config.policies, &config.rules)?;
+    watched.reading_these(files(arguments, &config));
+    let texts = policies::texts(&config.policies)?;
+    let policy = policies::finish(policies::load_texts(&texts, &config.rules))?;
+    let checksum = policies::checksum(&texts);
+    drop(texts);
     doctor::check_privileges()?;
     let metrics = Arc::new(Metrics::new()?);
     let mut outputs = Outputs::start(&OutputSettings::from(&config), &metrics)?;
@@ -61,10 +69,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         Some(address) => Some(Server::start(address, Arc::clone(&metrics))?),
         None => None,
     };
+    let on_change = config.reload_on_change.then(|| watched.clone());
+    // Held for as long.
+    let (_triggers, asked) = Triggers::start(config.control.as_deref(), on_change)?;
+    let again = arguments.clone();
+    let reload = Reload {
+        source: Source(Box::new(move || candidate(&again, &watched))),
+        checksum,
+        asked,
+    };
     let hostname = config.hostname.clone().unwrap_or_else(node_name).into();
     let result = watch::run(Settings {
         config,
         policy,
+        reload,
         hostname,
         metrics,
         alerts: outputs.queue(),
@@ -88,6 +106,43 @@ fn configure(arguments: &Arguments) -> Result<Config, Error> {
         None => {}
     }
     Ok(config)
+}
+
+/// What a change of which calls for a reload.
+fn files(arguments: &Arguments, config: &Config) -> Vec<PathBuf> {
+    let main = arguments.config.clone();
+    let main = main.unwrap_or_else(|| DEFAULT_PATH.into());
+    let additions = main.with_file_name(ADDITIONS);
+    let policies = config.policies.iter().cloned();
+    [main, additions].into_iter().chain(policies).collect()
+}
+
+/// Reads configuration and rules anew.
+fn candidate(arguments: &Arguments, watched: &Watched) -> Result<Candidate, Refusal> {
+    watched.reading();
+    let refusal = |cause, error: Error| Refusal {
+        cause,
+        text: format!("{error}\n"),
+    };
+    let config = configure(arguments).map_err(|error| refusal(Cause::Configuration, error))?;
+    watched.reading_these(files(arguments, &config));
+    let texts = policies::texts(&config.policies);
+    let texts = texts.map_err(|error| refusal(Cause::Policy, error))?;
+    let loaded = policies::load_texts(&texts, &config.rules);
+    let rendered = loaded.files.iter().map(|file| file.render(Color::Never));
+    let rendered: String = rendered.collect();
+    match loaded.policy {
+        Some(policy) => Ok(Candidate {
+            checksum: policies::checksum(&texts),
+            config,
+            policy,
+            warnings: rendered,
+        }),
+        None => Err(Refusal {
+            cause: Cause::Policy,
+            text: rendered,
+        }),
+    }
 }
 
 fn log_to(queue: AlertQueue) {

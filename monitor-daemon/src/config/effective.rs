@@ -24,6 +24,14 @@ impl Config {
         serde_yaml::to_string(&all)
     }
 
+    /// Keys of which another configuration has other values, in the order of [`KEYS`].
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let names = KEYS.iter().map(|key| key.name);
+        names
+            .filter(|key| self.value(key) != other.value(key))
+            .collect()
+    }
+
     /// The value of a key; null for one without value.
     pub(super) fn value(&self, key: &str) -> Value {
         match key.split_once('.') {
@@ -72,6 +80,8 @@ impl Config {
                 StateFile::Off => "off".into(),
             },
             "protect" => self.protect.into(),
+            "reload_on_change" => self.reload_on_change.into(),
+            "control.socket" => self.control.as_deref().map_or_else(|| "off".into(), text),
             _ => Value::Null,
         }
     }

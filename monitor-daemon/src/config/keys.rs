@@ -188,6 +188,19 @@ pub const KEYS: &[Key] = &[
          the daemon says so and goes on.",
     ),
     key(
+        "reload_on_change",
+        "`true`, `false`",
+        "Whether rules are loaded anew when one of their files changes, or the configuration. Of the \
+         configuration, a reload takes what decides about rules: `policies`, `rule_matching`, \
+         `priority`, `rules`, `append_suggested_output`, `append_output`, `static_fields`, \
+         `accept_blind` and `limits`; the rest takes effect at the next start.",
+    ),
+    key(
+        "control.socket",
+        "absolute path, `off`",
+        "Where `monitor-daemon reload` reaches the daemon; only root can.",
+    ),
+    key(
         "limits.file_bytes",
         "1024 to 1073741824",
         "Bytes of a rules file. What goes over a limit does not load, with an error that names it.",

@@ -24,6 +24,7 @@ use monitor_policy::Options;
 
 pub use error::ConfigError;
 pub use keys::{KEYS, Key};
+pub use sources::FOLDER as ADDITIONS;
 use sources::{Named, Source};
 pub use value::{RingBytes, StateFile, StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol};
 
@@ -32,6 +33,10 @@ pub const DEFAULT_PATH: &str = "/etc/monitor/monitor.yaml";
 
 /// A configuration that can run.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of the user's"
+)]
 pub struct Config {
     /// `policies`: rules files and folders, in load order. Empty: the policies built into the
     /// binary.
@@ -65,6 +70,11 @@ pub struct Config {
     /// `protect`: keep others from killing and tracing the daemon, and off its kernel objects.
     /// Default `false`.
     pub protect: bool,
+    /// `reload_on_change`: load rules anew when their files change, or the configuration's.
+    /// Default `true`.
+    pub reload_on_change: bool,
+    /// `control.socket`: where `reload` reaches the daemon; `None` when off.
+    pub control: Option<PathBuf>,
 }
 
 /// Where alerts go.

@@ -13,8 +13,8 @@ use super::error::ConfigError;
 use super::limits::RawLimits;
 use super::switches::RawSwitch;
 use super::value::{
-    Bounded, HostPort, Listen, MatchingName, PriorityName, RingBytes, StateFile, StdoutFormat,
-    SyslogFacility, SyslogFormat, SyslogProtocol, optional, scalar,
+    Bounded, ControlSocket, HostPort, Listen, MatchingName, PriorityName, RingBytes, StateFile,
+    StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol, optional, scalar,
 };
 use super::{Alerts, Config, Docker, JsonProperties, Rings, Syslog};
 
@@ -22,6 +22,7 @@ use super::{Alerts, Config, Docker, JsonProperties, Rings, Syslog};
 pub(super) const DEFAULT_METRICS: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 const DEFAULT_DOCKER_SOCKET: &str = "/var/run/docker.sock";
+const DEFAULT_CONTROL_SOCKET: &str = "/run/monitor-daemon/control.sock";
 const DEFAULT_METADATA_WAIT_MS: u64 = 500;
 const DEFAULT_QUEUE_BYTES: u64 = 8 << 20;
 const DEFAULT_LIFECYCLE: RingBytes = RingBytes::power(22);
@@ -52,6 +53,8 @@ pub(super) struct RawConfig {
     #[serde(deserialize_with = "optional")]
     state_file: Option<StateFile>,
     protect: bool,
+    reload_on_change: Option<bool>,
+    control: RawControl,
     limits: RawLimits,
 }
 
@@ -98,6 +101,13 @@ struct RawMetrics {
     #[serde(deserialize_with = "scalar")]
     listen: Option<Listen>,
     allow_remote: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+struct RawControl {
+    #[serde(deserialize_with = "scalar")]
+    socket: Option<ControlSocket>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -168,6 +178,8 @@ impl RawConfig {
             accept_blind,
             state_file,
             protect,
+            reload_on_change,
+            control,
             limits,
         } = self;
         let default = Options::default();
@@ -197,14 +209,32 @@ impl RawConfig {
             hostname,
             metrics,
             docker: docker.into_docker(),
-            rings: Rings {
-                lifecycle: rings.lifecycle_bytes.unwrap_or(DEFAULT_LIFECYCLE),
-                control: rings.control_bytes.unwrap_or(DEFAULT_CONTROL),
-                bulk: rings.bulk_bytes.unwrap_or(DEFAULT_BULK),
-            },
+            rings: rings.into_rings(),
             accept_blind,
             state_file: state_file.unwrap_or_default(),
             protect,
+            reload_on_change: reload_on_change.unwrap_or(true),
+            control: control.into_socket(),
+        }
+    }
+}
+
+impl RawRings {
+    fn into_rings(self) -> Rings {
+        Rings {
+            lifecycle: self.lifecycle_bytes.unwrap_or(DEFAULT_LIFECYCLE),
+            control: self.control_bytes.unwrap_or(DEFAULT_CONTROL),
+            bulk: self.bulk_bytes.unwrap_or(DEFAULT_BULK),
+        }
+    }
+}
+
+impl RawControl {
+    fn into_socket(self) -> Option<PathBuf> {
+        match self.socket {
+            None => Some(DEFAULT_CONTROL_SOCKET.into()),
+            Some(ControlSocket::At(path)) => Some(path),
+            Some(ControlSocket::Off) => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::error::{ConfigError, Place};
 use super::raw::RawConfig;
 
 /// Folder of additions, beside the main file.
-const FOLDER: &str = "conf.d";
+pub const FOLDER: &str = "conf.d";
 /// Most bytes of a file: a hundred times what one with every key takes.
 const SIZE_MAX: u64 = 1024 * 1024;
 /// Most brackets open at once. No key needs more than two, and the parser's time grows with the

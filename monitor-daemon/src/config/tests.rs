@@ -79,6 +79,8 @@ rings: { lifecycle_bytes: 65536, control_bytes: 262144, bulk_bytes: 131072 }
 accept_blind: true
 state_file: /run/state
 protect: true
+reload_on_change: false
+control: { socket: /run/other.sock }
 ";
 
 #[test]
@@ -120,6 +122,13 @@ fn every_key_is_taken() {
     assert!(config.accept_blind);
     assert_eq!(config.state_file, StateFile::Path("/run/state".into()));
     assert!(config.protect);
+    assert!(!config.reload_on_change);
+    assert_eq!(config.control, Some("/run/other.sock".into()));
+    assert_eq!(parse("control: {socket: off}\n").unwrap().control, None);
+    assert!(parse("control: {socket: relative}\n").is_err());
+    let default = Config::default();
+    let other = parse("rules: [{disable: {tag: a}}]\ncontrol: {socket: off}\n").unwrap();
+    assert_eq!(default.differences(&other), ["rules", "control.socket"]);
 }
 
 #[test]

@@ -215,6 +215,25 @@ impl FromStr for Listen {
     }
 }
 
+/// `control.socket`.
+#[derive(Clone, Debug)]
+pub(super) enum ControlSocket {
+    At(PathBuf),
+    Off,
+}
+
+impl FromStr for ControlSocket {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            _ if text.starts_with('/') => Ok(Self::At(text.into())),
+            _ => Err(format!("expected an absolute path, or `off`, not `{text}`")),
+        }
+    }
+}
+
 /// `state_file`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum StateFile {

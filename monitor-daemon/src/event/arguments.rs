@@ -81,6 +81,7 @@ pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
             "filename",
         ],
         dns::NAME => dns::PARAMETERS,
+        super::FILE_PASSED => &["fd", "name", "flags", "dev", "ino"],
         super::CGROUP_MOVE => &["res", "pid", "comm", "source", "dest", "path"],
         "clone" | "clone3" => &[
             "res", "exe", "args", "tid", "pid", "ptid", "cwd", "comm", "flags", "uid", "gid",
@@ -104,6 +105,9 @@ pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
         "fcntl" => &["res", "fd", "cmd"],
         "sendto" | "sendmsg" => &["res", "data", "fd", "size", "tuple"],
         "sendmmsg" => &["res", "fd", "size", "data", "tuple"],
+        "recvfrom" => &["res", "data", "tuple", "fd", "size"],
+        "recvmsg" => &["res", "size", "data", "tuple", "msgcontrol", "fd"],
+        "recvmmsg" => &["res", "fd", "size", "data", "tuple", "msgcontrol"],
         "accept" => &["fd", "tuple", "queuepct", "queuelen", "queuemax"],
         "accept4" => &["fd", "tuple", "queuepct", "queuelen", "queuemax", "flags"],
         "listen" => &["res", "fd", "backlog"],
@@ -165,8 +169,9 @@ fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Paramet
         Kind::Fork | Kind::Clone => task(event, name),
         Kind::Accept | Kind::Listen | Kind::Bind => serve(event, name),
         Kind::Exit => exit(event, name),
-        Kind::Open => open(event, name, view),
-        Kind::Connect | Kind::Socket | Kind::Send => network(event, name),
+        Kind::Open | Kind::Passed => open(event, name, view),
+        Kind::Connect | Kind::Socket => network(event, name),
+        Kind::Send | Kind::Receive => message(event, name),
         Kind::Symlink | Kind::Link => link(event, name, view),
         Kind::Ptrace => ptrace(event, name),
         Kind::Dup => dup(event, name),
@@ -266,7 +271,7 @@ fn exit<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
 }
 
 fn open<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e>> {
-    let Body::Open(body) = event.record.body() else {
+    let (Body::Open(body) | Body::Passed(body)) = event.record.body() else {
         return None;
     };
     Some(match name {
@@ -289,10 +294,7 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
         (Body::Connect(body), "res") => Parameter::errno(body.ret),
         (Body::Connect(body), "fd") => descriptor(event, body.fd.into(), View::Passed),
         (Body::Connect(body), "tuple") if body.passed_family == AF_UNIX => unix_tuple(event),
-        (Body::Send(body), "tuple") if body.socket.passed_family == AF_UNIX => unix_tuple(event),
-        (Body::Connect(_) | Body::Send(_), "tuple") => {
-            Parameter::Text(fd::name(event, View::Passed)?)
-        }
+        (Body::Connect(_), "tuple") => Parameter::Text(fd::name(event, View::Passed)?),
         (Body::Connect(body), "addr") if body.passed_family == AF_UNIX => {
             Parameter::Text(event.record.string(Slot::Passed).into())
         }
@@ -300,8 +302,6 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
             let text = fd::tuple(event)?.server?.passed();
             Parameter::Text(text.into_bytes().into())
         }
-        (Body::Send(body), "res") => Parameter::errno(body.socket.ret),
-        (Body::Send(body), "fd") => descriptor(event, body.socket.fd.into(), View::Passed),
         (Body::Socket(body), "fd") => descriptor(event, body.ret, View::Passed),
         (Body::Socket(body), "domain") => {
             Parameter::named(body.domain.into(), text::socket_domain(body.domain))
@@ -310,6 +310,20 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
             Parameter::named(body.kind.into(), text::socket_type(body.kind))
         }
         (Body::Socket(body), "proto") => Parameter::unsigned(body.protocol.into()),
+        _ => return None,
+    })
+}
+
+fn message<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
+    let (Body::Send(body) | Body::Receive(body)) = event.record.body() else {
+        return None;
+    };
+    Some(match name {
+        "res" => Parameter::errno(body.socket.ret),
+        "fd" => descriptor(event, body.socket.fd.into(), View::Passed),
+        "tuple" if fd::typechar(event) == Some('u') => unix_tuple(event),
+        "tuple" => Parameter::Text(fd::name(event, View::Passed)?),
+        "size" if body.size != u64::MAX => Parameter::unsigned(body.size),
         _ => return None,
     })
 }

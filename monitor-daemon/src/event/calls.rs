@@ -82,12 +82,11 @@ fn one_of<'e>(value: u32, names: &[(u64, &str)]) -> Parameter<'e> {
 
 /// A descriptor that the call was given, with its file where that is known.
 fn held<'e>(event: &'e Event<'_>, number: i32, view: View) -> Parameter<'e> {
-    let path = event.record.string(Slot::Resolved);
-    if path.is_empty() {
+    if event.held().is_some_and(|held| held.socket.fd == number) {
         return descriptor(event, number.into(), view);
     }
-    let text = [b"<f>", path].concat();
-    Parameter::Named(Value::Signed(number.into()), Cow::Owned(text))
+    let text = number.to_string().into_bytes();
+    Parameter::Named(Value::Signed(number.into()), text.into())
 }
 
 /// The descriptor of a new anonymous file.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
+use monitor_common::call::Held;
 use monitor_common::file::Open;
 use monitor_common::network::Connect;
 use monitor_common::process::ExeFlags;
@@ -14,7 +15,7 @@ use monitor_policy::{Field, FieldRef, Value, View};
 use super::address::{
     AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, AF_VSOCK, Address, family as body_family,
 };
-use super::{Event, number, path};
+use super::{Event, path};
 use crate::record::Body;
 
 const O_DIRECTORY: u32 = 0o200_000;
@@ -38,12 +39,12 @@ pub(super) struct Tuple {
 pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     match event.record.kind() {
         Kind::Open
+        | Kind::Passed
         | Kind::Connect
         | Kind::Socket
         | Kind::Dup
-        | Kind::Module
-        | Kind::Memory
         | Kind::Send
+        | Kind::Receive
         | Kind::Accept
         | Kind::Listen
         | Kind::Bind
@@ -51,9 +52,10 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> O
             .or_else(|| file(event, field, view))
             .or_else(|| socket(event, field)),
         Kind::Symlink | Kind::Link => links(event, field, view),
-        Kind::Rename | Kind::Remove | Kind::Mode | Kind::Mkdir | Kind::Call | Kind::Control => {
-            paths(event, field, view)
-        }
+        _ if event.record.registers().is_some() => descriptor(event, field, view)
+            .or_else(|| held_file(event, field))
+            .or_else(|| socket(event, field))
+            .or_else(|| paths(event, field, view)),
         _ => None,
     }
     .or_else(|| match field.field {
@@ -89,8 +91,13 @@ pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
     match event.record.body() {
         Body::Open(body) if body.flags & O_DIRECTORY != 0 && body.ret >= 0 => Some('d'),
         Body::Open(_) => Some('f'),
+        Body::Passed(body) => passed_typechar(body.inode_mode),
         Body::Socket(body) if body.ret >= 0 => Some(socket_typechar(body.domain as u16)),
-        Body::Module(_) | Body::Memory(_) => used_file(event).map(|_| 'f'),
+        _ if let Some(held) = event.held()
+            && held.socket.family == 0 =>
+        {
+            Some(file_typechar(held, event.record.string(Slot::Resolved)))
+        }
         _ => Some(socket_typechar(family(event.connection()?))),
     }
 }
@@ -106,18 +113,22 @@ fn socket_family(event: &Event<'_>) -> Option<u16> {
 /// `fd.name`.
 pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>> {
     match event.record.body() {
-        Body::Open(_) => Some(Cow::Borrowed(event.paths.main(view))),
+        Body::Open(_) | Body::Passed(_) => Some(Cow::Borrowed(event.paths.main(view))),
         Body::Connect(body) if is_unix(body) => {
             Some(Cow::Borrowed(event.record.string(Slot::Passed)))
         }
         Body::Accept(body) | Body::Listen(body) | Body::Bind(body) if is_unix(&body.socket) => {
             Some(Cow::Borrowed(event.record.string(Slot::Passed)))
         }
-        Body::Send(body) if is_unix(&body.socket) => {
+        Body::Send(body) | Body::Receive(body) if is_unix(&body.socket) => {
             Some(Cow::Borrowed(event.record.string(Slot::Passed)))
         }
         Body::Socket(_) => Some(Cow::Borrowed(b"")),
-        Body::Module(_) | Body::Memory(_) => used_file(event).map(Cow::Borrowed),
+        _ if let Some(held) = event.held()
+            && (held.socket.family == 0 || is_unix(&held.socket)) =>
+        {
+            Some(held_name(held, event.record.string(Slot::Resolved)))
+        }
         _ => {
             let text = match tuple(event)? {
                 Tuple {
@@ -147,14 +158,52 @@ const fn is_unix(socket: &Connect) -> bool {
 fn own_end(event: &Event<'_>) -> End {
     match event.record.kind() {
         Kind::Accept | Kind::Listen | Kind::Bind => End::Server,
+        // Who is sent something by whom it does not know.
+        Kind::Receive if is_from_anybody(event) => End::Server,
         _ => End::Client,
     }
 }
 
-/// The file that a `finit_module` loads, or an `mmap` maps.
-fn used_file<'e>(event: &'e Event<'_>) -> Option<&'e [u8]> {
-    let path = event.record.string(Slot::Resolved);
-    (!path.is_empty()).then_some(path)
+/// Whether a message was received on a socket that has no peer, so that its sender is its own.
+fn is_from_anybody(event: &Event<'_>) -> bool {
+    matches!(event.record.body(), Body::Receive(body) if body.socket.passed_family != 0)
+}
+
+/// Type of a file that is no socket, with the name that the kernel has for it.
+fn file_typechar(held: &Held, name: &[u8]) -> char {
+    const S_IFMT: u32 = 0o170_000;
+    const S_IFIFO: u32 = 0o010_000;
+    const S_IFDIR: u32 = 0o040_000;
+    const ANONYMOUS: &[(&str, char)] = &[
+        ("memfd:", 'm'),
+        ("[eventfd", 'e'),
+        ("[signalfd", 's'),
+        ("[eventpoll", 'l'),
+        ("[timerfd", 't'),
+        ("[io_uring", 'r'),
+        ("[pidfd", 'P'),
+        ("inotify", 'i'),
+        ("bpf", 'b'),
+        ("[", 'o'),
+    ];
+    match held.inode_mode & S_IFMT {
+        S_IFIFO => 'p',
+        S_IFDIR => 'd',
+        _ if name.starts_with(b"/") => 'f',
+        _ => {
+            let mut known = ANONYMOUS.iter();
+            let known = known.find(|(start, _)| name.starts_with(start.as_bytes()));
+            known.map_or('f', |(_, letter)| *letter)
+        }
+    }
+}
+
+/// Name of a file, or of a socket of `AF_UNIX`; a pipe that has none gets that of `/proc/PID/fd`.
+fn held_name<'e>(held: &Held, name: &'e [u8]) -> Cow<'e, [u8]> {
+    if name.is_empty() && held.socket.family == 0 && file_typechar(held, name) == 'p' {
+        return Cow::Owned(format!("pipe:[{}]", held.inode).into_bytes());
+    }
+    Cow::Borrowed(name)
 }
 
 /// Addresses of a connection; IPv4 in IPv6 form reads as IPv4.
@@ -205,13 +254,13 @@ pub(super) const fn device(kernel: u32) -> u32 {
 fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     Some(match field.field {
         Field::FdNum => Value::Signed(match event.record.body() {
-            Body::Open(body) => body.ret.max(-1),
+            Body::Open(body) | Body::Passed(body) => body.ret.max(-1),
             Body::Socket(body) => body.ret.max(-1),
-            Body::Module(body) if body.syscall == number::FINIT_MODULE => {
-                i64::from(body.args[0] as i32)
-            }
-            Body::Memory(body) if body.syscall == number::MMAP => i64::from(body.args[4] as i32),
-            _ => event.connection()?.fd.max(-1).into(),
+            _ => match event.record.registers() {
+                Some(body) if body.held.socket.fd < 0 => return None,
+                Some(body) => body.held.socket.fd.into(),
+                None => event.connection()?.fd.max(-1).into(),
+            },
         }),
         Field::FdTypechar => {
             let letter = typechar(event)?;
@@ -226,12 +275,17 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
         }
         Field::FdName => Value::Text(name(event, view)?),
         Field::FdUid => {
-            let number = event.result().filter(|_| {
-                !matches!(
-                    event.record.kind(),
-                    Kind::Connect | Kind::Send | Kind::Listen | Kind::Bind | Kind::Dns
-                )
-            })?;
+            let number = match event.record.body() {
+                Body::Connect(_)
+                | Body::Send(_)
+                | Body::Receive(_)
+                | Body::Listen(_)
+                | Body::Bind(_)
+                | Body::Dns(_) => return None,
+                _ if let Some(held) = event.held() => held.socket.fd.into(),
+                _ if event.record.registers().is_some() => return None,
+                _ => event.result()?,
+            };
             Value::Text(
                 format!("{}{number}", event.record.task().tid)
                     .into_bytes()
@@ -245,15 +299,7 @@ fn descriptor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<
 }
 
 fn file<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
-    if let Body::Memory(_) = event.record.body() {
-        let path = used_file(event)?;
-        return match field.field {
-            Field::FdDirectory => Some(Value::Text(path::parent(path).into())),
-            Field::FdFilename => Some(Value::Text(path::basename(path).into())),
-            _ => None,
-        };
-    }
-    let Body::Open(body) = event.record.body() else {
+    let (Body::Open(body) | Body::Passed(body)) = event.record.body() else {
         return None;
     };
     let opened = || (body.ret >= 0).then_some(());
@@ -280,6 +326,30 @@ fn file<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<
     })
 }
 
+/// Fields of the file behind a call's descriptor.
+fn held_file<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
+    let held = event.held().filter(|held| held.socket.family == 0)?;
+    let name = event.record.string(Slot::Resolved);
+    Some(match field.field {
+        Field::FdNameraw => Value::Text(held_name(held, name)),
+        Field::FdDirectory => Value::Text(match file_typechar(held, name) {
+            'd' => name.into(),
+            'f' | 'm' => path::parent(name).into(),
+            _ => return None,
+        }),
+        Field::FdFilename if matches!(file_typechar(held, name), 'f' | 'm') => {
+            Value::Text(path::basename(name).into())
+        }
+        Field::FdDev => Value::Signed(device(held.dev).into()),
+        Field::FdDevMajor => Value::Signed((held.dev >> 20).into()),
+        Field::FdDevMinor => Value::Signed((held.dev & 0xf_ffff).into()),
+        Field::FdIno => Value::Signed(held.inode as i64),
+        Field::FdIsUpperLayer => Value::Bool(held.layer & ExeFlags::UPPER_LAYER != 0),
+        Field::FdIsLowerLayer => Value::Bool(held.layer & ExeFlags::LOWER_LAYER != 0),
+        _ => return None,
+    })
+}
+
 fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
     match field.field {
         Field::FdL4proto => return Some(word(protocol(event)?)),
@@ -300,13 +370,18 @@ fn socket<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
                 Body::Connect(body) => body.ret >= 0 || body.ret == EINPROGRESS,
                 // A message with an address does not go over a connection.
                 Body::Send(_) | Body::Listen(_) | Body::Bind(_) => false,
+                Body::Receive(_) if is_from_anybody(event) => false,
                 Body::Accept(body) => body.socket.ret >= 0,
                 _ => event.connection()?.remote_port != 0,
             }));
         }
+        Field::FdIsServer if event.connection().is_none() && event.record.registers().is_some() => {
+            return None;
+        }
         Field::FdIsServer => return Some(Value::Bool(own_end(event) == End::Server)),
         Field::FdNameChanged => {
-            return Some(Value::Bool(event.record.kind() == Kind::Send));
+            let sends = event.record.kind() == Kind::Send;
+            return Some(Value::Bool(sends || is_from_anybody(event)));
         }
         _ => {}
     }
@@ -373,7 +448,7 @@ fn links<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value
 
 /// `fs.path.*` of calls on paths.
 fn paths<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
-    if !succeeded(event) {
+    if !succeeded(event) || event.connection().is_some() {
         return None;
     }
     let passed = |slot| Value::Text(event.record.string(slot).into());
@@ -457,14 +532,35 @@ const fn socket_typechar(family: u16) -> char {
     }
 }
 
+/// Of a file that came from another process; which socket it is is not known.
+const fn passed_typechar(mode: u32) -> Option<char> {
+    const S_IFMT: u32 = 0o170_000;
+    match mode & S_IFMT {
+        0o040_000 => Some('d'),
+        0o010_000 => Some('p'),
+        0o020_000 | 0o060_000 | 0o100_000 => Some('f'),
+        _ => None,
+    }
+}
+
 const fn type_name(typechar: char) -> Option<&'static str> {
     Some(match typechar {
         'f' => "file",
         'd' => "directory",
+        'p' => "pipe",
         '4' => "ipv4",
         '6' => "ipv6",
         'u' => "unix",
         'n' => "netlink",
+        'm' => "memfd",
+        'e' => "event",
+        's' => "signalfd",
+        'l' => "eventpoll",
+        't' => "timerfd",
+        'r' => "io_uring",
+        'P' => "pidfd",
+        'i' => "inotify",
+        'b' => "bpf",
         _ => return None,
     })
 }

@@ -195,6 +195,7 @@ mod tests {
             record(Kind::Fork, &Fork::new_zeroed()),
             record(Kind::Exit, &Exit::new_zeroed()),
             record(Kind::Open, &Open::new_zeroed()),
+            record(Kind::Passed, &Open::new_zeroed()),
             record(Kind::Connect, &connect),
             record(Kind::Socket, &socket),
             record(Kind::Symlink, &Link::new_zeroed()),
@@ -266,6 +267,7 @@ mod tests {
         runtime.block_on(async {
             let (sender, mut told) = tokio::sync::mpsc::channel(1);
             let names = vec![Arc::from("localhost")];
+            let (_names, names) = tokio::sync::watch::channel(names);
             tokio::select! {
                 () = names::resolve(names, names::Settings::default(), sender) => panic!("ended"),
                 update = told.recv() => update.unwrap().0,

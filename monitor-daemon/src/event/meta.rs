@@ -21,10 +21,11 @@ const FILES: [Kind; 7] = [
     Kind::Mkdir,
 ];
 /// What acts on sockets.
-const NETWORK: [Kind; 6] = [
+const NETWORK: [Kind; 7] = [
     Kind::Connect,
     Kind::Socket,
     Kind::Send,
+    Kind::Receive,
     Kind::Accept,
     Kind::Listen,
     Kind::Bind,
@@ -74,7 +75,7 @@ fn outcome<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         Field::EvtType => borrowed(event.kind.name()),
         Field::SyscallType => match event.record.kind() {
             _ if event.movement().is_some() => return None,
-            Kind::Exit | Kind::Dns => return None,
+            Kind::Exit | Kind::Dns | Kind::Passed => return None,
             _ => borrowed(event.kind.name()),
         },
         Field::EvtCategory => borrowed(category(event.record.kind())),
@@ -156,12 +157,14 @@ const fn category(kind: Kind) -> &'static str {
         | Kind::Remove
         | Kind::Rename
         | Kind::Mode
-        | Kind::Mkdir => "file",
+        | Kind::Mkdir
+        | Kind::Passed => "file",
         Kind::Identity => "user",
         Kind::Connect | Kind::Socket | Kind::Accept | Kind::Listen | Kind::Bind | Kind::Dns => {
             "net"
         }
         Kind::Send => "IO-write",
+        Kind::Receive => "IO-read",
         Kind::Memory => "memory",
         Kind::Call | Kind::Control => "other",
         _ => "process",

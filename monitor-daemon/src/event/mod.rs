@@ -22,6 +22,7 @@ mod when;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
+use monitor_common::call::Held;
 use monitor_common::network::Connect;
 use monitor_common::{Flags, Kind, syscall};
 use monitor_policy::{EventSet, EventType, FieldRef, Value, View};
@@ -38,6 +39,9 @@ use path::Paths;
 
 #[cfg(test)]
 mod tests;
+
+/// The event of an open file that comes from another process, which Falco does not have.
+const FILE_PASSED: &str = "fd_receive";
 
 /// What an event needs to know of the host beyond its own record.
 #[derive(Clone, Copy, Debug)]
@@ -219,11 +223,20 @@ impl<'a> Event<'a> {
         match self.record.body() {
             Body::Connect(body) => Some(body),
             Body::Dup(body) => Some(&body.socket),
-            Body::Send(body) => Some(&body.socket),
+            Body::Send(body) | Body::Receive(body) => Some(&body.socket),
             Body::Dns(body) => Some(&body.socket),
             Body::Accept(body) | Body::Listen(body) | Body::Bind(body) => Some(&body.socket),
-            _ => None,
+            _ => {
+                let socket = &self.held()?.socket;
+                (socket.family != 0).then_some(socket)
+            }
         }
+    }
+
+    /// What the call's descriptor stood for, as far as that is known.
+    fn held(&self) -> Option<&Held> {
+        let held = &self.record.registers()?.held;
+        (held.inode_mode != 0).then_some(held)
     }
 
     /// What was moved where, if that is the event.
@@ -236,15 +249,15 @@ impl<'a> Event<'a> {
         match self.record.body() {
             _ if self.movement().is_some() => Some(0),
             Body::Exec(body) => Some(body.ret),
-            Body::Open(body) => Some(body.ret),
+            Body::Open(body) | Body::Passed(body) => Some(body.ret),
             Body::Connect(body) => Some(body.ret),
             Body::Socket(body) => Some(body.ret),
             Body::Symlink(body) | Body::Link(body) => Some(body.ret),
             Body::Ptrace(body) => Some(body.ret),
             Body::Fork(_) => Some(i64::from(self.record.task().pid)),
-            _ => match self.connection() {
-                Some(socket) => Some(socket.ret),
-                None => Some(self.record.registers()?.ret),
+            _ => match self.record.registers() {
+                Some(body) => Some(body.ret),
+                None => Some(self.connection()?.ret),
             },
         }
     }
@@ -301,6 +314,7 @@ pub fn event_types(kind: Kind) -> &'static [&'static str] {
         Kind::Exit => &["procexit"],
         Kind::CgroupAttach => &[CGROUP_MOVE],
         Kind::Dns => &[dns::NAME],
+        Kind::Passed => &[FILE_PASSED],
         kind => BY_CALL
             .get(
                 Kind::ALL
@@ -323,7 +337,7 @@ pub fn recorded_for(types: &EventSet) -> EventSet {
     let by_name = |event: &EventType| {
         matches!(
             of_calls(*event),
-            Some(Kind::Call | Kind::Control | Kind::Memory)
+            Some(Kind::Call | Kind::Control | Kind::Memory | Kind::Receive)
         )
     };
     types.iter().filter(|event| !by_name(event)).collect()
@@ -337,12 +351,10 @@ fn of_calls(event: EventType) -> Option<Kind> {
 /// x86-64 numbers of the calls that differ in what they pass.
 mod number {
     pub(super) const OPEN: u32 = 2;
-    pub(super) const MMAP: u32 = 9;
     pub(super) const CREAT: u32 = 85;
     pub(super) const LINK: u32 = 86;
     pub(super) const SYMLINK: u32 = 88;
     pub(super) const OPEN_BY_HANDLE_AT: u32 = 304;
-    pub(super) const FINIT_MODULE: u32 = 313;
     pub(super) const EXECVEAT: u32 = 322;
     pub(super) const OPENAT2: u32 = 437;
 }
@@ -351,7 +363,7 @@ mod number {
 fn event_type(record: &Record<'_>) -> Option<EventType> {
     let call = match record.body() {
         Body::Dup(body) => Some(body.syscall),
-        Body::Send(body) => Some(body.syscall),
+        Body::Send(body) | Body::Receive(body) => Some(body.syscall),
         Body::Accept(body) | Body::Listen(body) | Body::Bind(body) => Some(body.syscall),
         // 0 is a call of its own, but none that makes processes.
         Body::Clone(body) if body.syscall == 0 => None,
@@ -385,6 +397,7 @@ fn type_name(record: &Record<'_>) -> Option<&'static str> {
         Body::Link(_) => "linkat",
         Body::Ptrace(_) => "ptrace",
         Body::Dns(_) => dns::NAME,
+        Body::Passed(_) => FILE_PASSED,
         _ => return None,
     })
 }

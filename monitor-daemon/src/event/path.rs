@@ -42,7 +42,7 @@ impl TwoViews<'_> {
 impl<'a> Paths<'a> {
     pub(super) fn of(record: &Record<'a>) -> Self {
         match record.body() {
-            Body::Open(_) => Self {
+            Body::Open(_) | Body::Passed(_) => Self {
                 main: main(record),
                 target: TwoViews::default(),
             },
@@ -51,7 +51,7 @@ impl<'a> Paths<'a> {
                 main: main(record),
                 target: TwoViews {
                     passed: Cow::Borrowed(record.string(Slot::Target)),
-                    resolved: None,
+                    resolved: other(record, record.string(Slot::Target)),
                 },
             },
             Body::Link(_)
@@ -65,8 +65,8 @@ impl<'a> Paths<'a> {
                 Self {
                     main: main(record),
                     target: TwoViews {
+                        resolved: other(record, &target),
                         passed: target,
-                        resolved: None,
                     },
                 }
             }
@@ -87,6 +87,13 @@ impl<'a> Paths<'a> {
     pub(super) fn target(&self, view: View) -> &[u8] {
         self.target.get(view)
     }
+}
+
+/// The second path as the kernel had it, where that is another one.
+fn other<'a>(record: &Record<'a>, passed: &[u8]) -> Option<Cow<'a, [u8]>> {
+    let resolved = record.string(Slot::TargetResolved);
+    let differs = !resolved.is_empty() && resolved != passed;
+    differs.then_some(Cow::Borrowed(resolved))
 }
 
 /// A symlink's target is text until somebody follows it. As passed it is that text; the resolved

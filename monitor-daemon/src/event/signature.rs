@@ -161,9 +161,6 @@ signatures! {
     "mmap": "res" Result, "addr" Address(0), "length" Number(1), "prot" Flags(2, PROTECTION),
         "flags" Flags(3, MAP), "fd" Descriptor(4), "offset" Number(5);
     "munmap": "res" Result, "addr" Address(0), "length" Number(1);
-    "recvfrom": "res" Result, "data" Absent, "tuple" Absent, "fd" Descriptor(0), "size" Number(2);
-    "recvmsg": "res" Result, "size" Absent, "data" Absent, "tuple" Absent, "msgcontrol" Absent,
-        "fd" Descriptor(0);
     "read": "res" Result, "data" Absent, "fd" Descriptor(0), "size" Number(2);
     "write": "res" Result, "data" Absent, "fd" Descriptor(0), "size" Number(2);
     "close": "res" Result, "fd" Descriptor(0);

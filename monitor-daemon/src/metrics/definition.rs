@@ -96,8 +96,8 @@ pub fn markdown() -> String {
          Prometheus finds these at `metrics.listen`, `http://127.0.0.1:9464/metrics` unless \
          configured otherwise. Labels are bounded: no pid, path or container is one. Loads of \
          containers are in `monitor-daemon top`. Alert on `monitor_records_lost_total`, \
-         `monitor_alerts_lost_total`, `monitor_alert_write_errors_total`, `monitor_provider == \
-         0` and `monitor_provider_delivers == 0`.\n\n\
+         `monitor_alerts_lost_total`, `monitor_alert_write_errors_total`, \
+         `monitor_policy_load_successful == 0`, `monitor_provider == 0` and `monitor_provider_delivers == 0`.\n\n\
          | Metric | Type | Labels | Unit | Meaning |\n|---|---|---|---|---|\n",
     );
     for definition in all() {
@@ -128,6 +128,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Definition> {
     [
         super::DEFINITIONS,
         super::output::DEFINITIONS,
+        super::policy::DEFINITIONS,
         super::snapshot::DEFINITIONS,
     ]
     .into_iter()

@@ -7,6 +7,7 @@
 
 mod definition;
 mod output;
+mod policy;
 mod server;
 mod snapshot;
 mod top;
@@ -24,6 +25,7 @@ pub use definition::markdown;
 use definition::{Definition, counter, gauge, histogram};
 use output::OutputFamilies;
 pub use output::OutputMetrics;
+pub use policy::PolicyMetrics;
 pub use server::{ServeError, Server};
 use snapshot::SnapshotCollector;
 pub use snapshot::{Cache, ContainerCache, Snapshot, Waiting};
@@ -109,6 +111,8 @@ pub struct Metrics {
     pub rules_loaded: IntGauge,
     /// What somebody else did to our kernel objects.
     pub tamperings: IntCounter,
+    /// Loads of rules.
+    pub policy: PolicyMetrics,
     /// Seconds before this start in which nothing was watched.
     pub gap_seconds: Gauge,
     rule_matches: IntCounterVec,
@@ -140,6 +144,7 @@ impl Metrics {
             rules_loaded: register(&registry, IntGauge::with_opts(RULES_LOADED.options())?)?,
             rule_matches: register(&registry, matches)?,
             rule_seconds: register(&registry, seconds)?,
+            policy: PolicyMetrics::new(&registry)?,
             outputs: OutputFamilies::new(&registry)?,
             snapshot,
             registry,
@@ -155,6 +160,19 @@ impl Metrics {
     /// The counter of a rule's evaluation time, in seconds; ask once, at load.
     pub fn rule_seconds(&self, name: &str) -> Counter {
         self.rule_seconds.with_label_values(&[name])
+    }
+
+    /// Forgets a rule that is not loaded any more.
+    pub fn forget_rule(&self, name: &str, priority: Priority) {
+        self.forget_matches(name, priority);
+        // It fails only for what is not there, which is what is wanted.
+        drop(self.rule_seconds.remove_label_values(&[name]));
+    }
+
+    /// Forgets the matches of a rule that has another priority now.
+    pub fn forget_matches(&self, name: &str, priority: Priority) {
+        let priority = priority.to_string();
+        drop(self.rule_matches.remove_label_values(&[name, &priority]));
     }
 
     /// The handles of an alert output, such as `stdout`; ask once.

@@ -46,6 +46,7 @@ fn filled() -> Metrics {
     metrics
         .rule_seconds("Terminal shell in container")
         .inc_by(0.25);
+    metrics.policy.loaded("e3b0", 5);
     let output = metrics.output("stdout");
     output.written.inc();
     output.lost_queue_full.inc_by(4);
@@ -191,6 +192,33 @@ fn what_is_defined_is_what_is_scraped() {
             .any(|family| family.name() == definition.name);
         assert!(scraped, "{} is defined and not scraped", definition.name);
     }
+}
+
+#[test]
+fn rules_that_are_gone_are_forgotten_and_loads_are_told() {
+    use crate::reload::Outcome;
+    let metrics = filled();
+    let text = || String::from_utf8(metrics.encode().unwrap()).unwrap();
+    assert!(text().contains("rule=\"Terminal shell in container\""));
+    metrics.forget_rule("Terminal shell in container", Priority::Notice);
+    assert!(!text().contains("rule=\"Terminal shell in container\""));
+    metrics.policy.loaded("ffff", 7);
+    metrics.policy.result(Outcome::Loaded);
+    metrics.policy.result(Outcome::Refused);
+    metrics.policy.aged(19);
+    let text = text();
+    for line in [
+        "monitor_policy{checksum=\"ffff\"} 1",
+        "monitor_policy_age_seconds 12",
+        "monitor_policy_load_successful 0",
+        "monitor_policy_loaded_timestamp_seconds 7",
+        "monitor_policy_loads_total{result=\"loaded\"} 1",
+        "monitor_policy_loads_total{result=\"refused\"} 1",
+        "monitor_policy_loads_total{result=\"unchanged\"} 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}:\n{text}");
+    }
+    assert!(!text.contains("e3b0"), "the checksum from before:\n{text}");
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use monitor_common::Kind;
 use monitor_common::layout::Need;
-use monitor_common::syscall::{Call, Machine};
+use monitor_common::syscall::Call;
 
 use super::btf::Btf;
 use super::layout::Layout;
 use super::object::Object;
 use super::provider::{Hook, Part, Provider, Tier, own_function};
+use super::served::{Served, URING_PROGRAMS};
 use super::table::{failures, providers};
 use super::{Coverage, Request, Tiers};
 
@@ -19,14 +20,9 @@ pub(super) struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
-    /// Starts what serves a kind, of its providers from number `from` on; and the number of the one
-    /// that does.
-    pub(super) fn cover(
-        &self,
-        object: &mut Object,
-        kind: Kind,
-        from: usize,
-    ) -> (Coverage, Option<usize>) {
+    /// Starts what serves a kind, of its providers from number `from` on. What of it runs already
+    /// goes on.
+    pub(super) fn cover(&self, object: &mut Object, kind: Kind, from: usize) -> (Coverage, Served) {
         let mut coverage = Coverage {
             kind,
             provider: None,
@@ -35,44 +31,46 @@ impl Chooser<'_> {
             blind: Vec::new(),
         };
         let left = providers(kind).get(from..).unwrap_or_default();
-        let chosen = self.first(object, left, &mut coverage);
+        let mut served = Served {
+            kind,
+            number: None,
+            parts: Vec::new(),
+            failures: Vec::new(),
+        };
+        if let Some((number, parts)) = self.first(object, left, &mut coverage) {
+            served.number = Some(from + number);
+            served.parts = parts;
+        }
         if let Some((failures, lost)) = failures(kind)
             && self.request.kinds.contains(&kind)
-            && self.first(object, failures, &mut coverage).is_none()
         {
-            coverage.blind.push(lost);
+            match self.first(object, failures, &mut coverage) {
+                Some((_, parts)) => served.failures = parts,
+                None => coverage.blind.push(lost),
+            }
         }
-        (coverage, chosen.map(|number| from + number))
+        coverage.provider = served.name();
+        (coverage, served)
     }
 
-    /// Starts the first provider that works; its number.
+    /// Starts the first provider that works; its number, and which of its parts do.
     fn first(
         &self,
         object: &mut Object,
         all: &[Provider],
         coverage: &mut Coverage,
-    ) -> Option<usize> {
+    ) -> Option<(usize, Vec<Part>)> {
         for (number, provider) in all.iter().enumerate() {
             if let Err(reason) = self.possible(provider) {
                 coverage.refused.push((provider.name(), reason));
                 continue;
             }
-            let Some(names) = self.start(object, provider, coverage) else {
+            let Some(parts) = self.start(object, provider, coverage) else {
                 continue;
             };
-            let name = coverage.provider.get_or_insert_default();
-            for part in names {
-                if name.split(" + ").any(|known| known == part) {
-                    continue;
-                }
-                if !name.is_empty() {
-                    name.push_str(" + ");
-                }
-                name.push_str(&part);
-            }
             coverage.tier.get_or_insert(provider.tier);
             coverage.blind.extend(provider.blind);
-            return Some(number);
+            return Some((number, parts));
         }
         None
     }
@@ -95,34 +93,30 @@ impl Chooser<'_> {
         }
     }
 
-    /// Starts the parts of a provider; the names of those that work, or none if one that it
-    /// cannot do without does not.
+    /// Starts the parts of a provider; those that work, or none if one that it cannot do without
+    /// does not.
     fn start(
         &self,
         object: &mut Object,
         provider: &Provider,
         coverage: &mut Coverage,
-    ) -> Option<Vec<String>> {
-        let mut names = Vec::new();
+    ) -> Option<Vec<Part>> {
+        let mut working = Vec::new();
+        let mut started = Vec::new();
         let mut blind = Vec::new();
-        let wanted = |part: &&Part| {
-            if !part.exists_on(Machine::OWN) {
-                return false;
-            }
-            if let Hook::Uring(kind) | Hook::UringFailures(kind) = part.hook {
-                return self.request.rows(kind).any(|call| call.uring().count() > 0);
-            }
-            let call = part.call.map(|operation| operation.call().number);
-            call.is_none_or(|number| self.request.wants(number))
-        };
-        for part in provider.parts.iter().filter(wanted) {
+        let parts = provider.parts.iter();
+        for part in parts.filter(|part| self.request.wants_part(part)) {
+            let ran = object.is_attached(part.program);
             match (self.attach(object, part), part.spare) {
-                (Ok(()), _) => names.push(part.name()),
+                (Ok(()), _) => {
+                    working.push(*part);
+                    started.extend((!ran && !part.is_shared()).then_some(part.program));
+                }
                 (Err(reason), spare) => {
                     coverage.refused.push((part.name(), reason));
                     let Some(spare) = spare else {
-                        for part in provider.parts.iter().filter(|part| !part.is_shared()) {
-                            object.detach(part.program);
+                        for program in started {
+                            object.detach(program);
                         }
                         return None;
                     };
@@ -132,16 +126,7 @@ impl Chooser<'_> {
         }
         blind.dedup();
         coverage.blind.append(&mut blind);
-        Some(names)
-    }
-
-    /// Takes a provider out of the kernel, but for the program that serves other kinds too.
-    pub(super) fn stop(object: &mut Object, provider: &Provider) {
-        for part in provider.parts {
-            if !matches!(part.hook, Hook::Calls(_) | Hook::Failures(_)) {
-                object.detach(part.program);
-            }
-        }
+        Some(working)
     }
 
     fn attach(&self, object: &mut Object, part: &Part) -> Result<(), String> {
@@ -167,13 +152,18 @@ impl Chooser<'_> {
             Hook::UringFailures(kind) => {
                 return self.attach_uring(object, kind, Call::FAILURES);
             }
-            Hook::Tracepoint(_) | Hook::Calls(_) | Hook::Failures(_) | Hook::Cgroup(_) => {}
+            Hook::Tracepoint(_)
+            | Hook::Calls(_)
+            | Hook::Failures(_)
+            | Hook::Passed
+            | Hook::Cgroup(_) => {}
         }
         object.attach(part.program, part.hook)?;
         match part.hook {
             Hook::Calls(kind) => object.serve(self.request.rows(kind), 0),
             // Where all are served, so are those that fail.
             Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
+            Hook::Passed => object.serve_passed(),
             _ => Ok(()),
         }
     }
@@ -196,8 +186,12 @@ impl Chooser<'_> {
         if !has_request("io_uring_complete", 2) {
             return Err("this kernel does not show which requests are complete".to_owned());
         }
-        object.attach("uring_submit", Hook::Tracepoint(submit))?;
-        object.attach("uring_complete", Hook::Tracepoint("io_uring_complete"))?;
+        for (program, tracepoint) in URING_PROGRAMS
+            .into_iter()
+            .zip([submit, "io_uring_complete"])
+        {
+            object.attach(program, Hook::Tracepoint(tracepoint))?;
+        }
         object.serve_uring(self.request.rows(kind), bits)
     }
 

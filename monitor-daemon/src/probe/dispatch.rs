@@ -1,7 +1,7 @@
 //! The tables in the kernel that say which calls are recorded, and copies that say what is due:
 //! who can call `bpf(2)` can write to the former.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aya::Ebpf;
 use aya::maps::{Array, MapData, MapError};
@@ -27,6 +27,11 @@ impl Dispatch {
         Self::new("URING_OPERATIONS", uring::OPERATIONS)
     }
 
+    /// What may be switched on and off: the environment in records of execs.
+    pub(super) fn of_switches() -> Self {
+        Self::new("SWITCHES", 1)
+    }
+
     fn new(map: &'static str, length: u32) -> Self {
         Self {
             map,
@@ -44,7 +49,27 @@ impl Dispatch {
     pub(super) fn set(&mut self, ebpf: &mut Ebpf, index: u32, entry: u64) -> Result<(), String> {
         let set = self.table(ebpf)?.set(index, entry, 0);
         set.map_err(|error| error.to_string())?;
-        self.due.insert(index, entry);
+        match entry {
+            0 => self.due.remove(&index),
+            _ => self.due.insert(index, entry),
+        };
+        Ok(())
+    }
+
+    /// Makes these entries due and no other.
+    pub(super) fn replace(
+        &mut self,
+        ebpf: &mut Ebpf,
+        due: &BTreeMap<u32, u64>,
+    ) -> Result<(), String> {
+        let known = self.due.keys().chain(due.keys());
+        let indices: BTreeSet<u32> = known.copied().collect();
+        for index in indices {
+            let entry = due.get(&index).copied().unwrap_or_default();
+            if entry != self.due(index) {
+                self.set(ebpf, index, entry)?;
+            }
+        }
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! result is told as [`Coverage`], so that nobody is blind without knowing.
 
 mod btf;
+mod change;
 mod cover;
 mod dispatch;
 mod guard;
@@ -13,6 +14,7 @@ mod object;
 mod provider;
 mod ring;
 mod seal;
+mod served;
 mod table;
 
 use std::io;
@@ -21,9 +23,10 @@ use std::path::{Path, PathBuf};
 use aya::EbpfError;
 use monitor_common::Kind;
 use monitor_common::loss::{LOSS_STRIDE, LossReason};
-use monitor_common::syscall::{self, CALLS, Call};
+use monitor_common::syscall::{self, CALLS, Call, Machine};
 
 pub use btf::BtfError;
+pub use change::Wish;
 pub use guard::Refused;
 pub use map::{MapCost, costs as map_costs};
 pub use object::Cost;
@@ -35,7 +38,9 @@ use cover::Chooser;
 use guard::Guard;
 use layout::Layout;
 use object::Object;
+use provider::{Hook, Part};
 use seal::Seal;
+use served::Served;
 
 /// Kinds that are recorded whether asked for or not: the process table lives on them.
 const ALWAYS: [Kind; 6] = [
@@ -153,6 +158,24 @@ impl Request {
         let named = named.filter_map(|number| syscall::call(*number));
         known.chain(named).filter(move |call| call.kind == kind)
     }
+
+    /// Whether a kind is recorded.
+    fn has(&self, kind: Kind) -> bool {
+        ALWAYS.contains(&kind) || self.kinds.contains(&kind)
+    }
+
+    /// Whether a part of a provider of a wanted kind is of use.
+    fn wants_part(&self, part: &Part) -> bool {
+        if !part.exists_on(Machine::OWN) {
+            return false;
+        }
+        if let Hook::Uring(kind) | Hook::UringFailures(kind) = part.hook {
+            return self.rows(kind).any(|call| call.uring().count() > 0);
+        }
+        let call = part.call.map(|operation| operation.call().number);
+        let mut calls = part.only.iter().copied().chain(call).peekable();
+        calls.peek().is_none() || calls.any(|number| self.wants(number))
+    }
 }
 
 /// How a kind of record is served on this kernel.
@@ -233,6 +256,15 @@ pub enum ProbeError {
         /// Its name.
         name: &'static str,
     },
+    /// What serves a kind of event cannot serve more of it.
+    #[error("what serves {} events does not take the calls that are to be added", kind.name())]
+    Unextended {
+        /// The kind.
+        kind: Kind,
+    },
+    /// A table in the kernel cannot be written to.
+    #[error("cannot change what the programs record: {0}")]
+    Change(String),
     /// The rings were taken before.
     #[error("the rings are already in use")]
     RingsTaken,
@@ -243,10 +275,14 @@ pub struct Probes {
     object: Object,
     request: Request,
     coverage: Vec<Coverage>,
-    /// Which of its providers serves each kind, by number.
-    chosen: Vec<(Kind, usize)>,
+    /// What serves each kind of these.
+    served: Vec<Served>,
+    /// Kinds of which the providers before these numbers delivered nothing.
+    silent: Vec<(Kind, usize)>,
     /// The kernel objects as they were when last looked at.
     seal: Option<Seal>,
+    /// What was done to them and not told yet.
+    breaches: Vec<String>,
     /// Keeps others off, or why it cannot; `None` when that was not asked for.
     guard: Option<Result<Guard, String>>,
     rings: Option<Rings>,
@@ -268,30 +304,25 @@ impl Probes {
             object.ring("CONTROL")?,
             object.ring("BULK")?,
         ]);
-        let wanted = |kind: &Kind| ALWAYS.contains(kind) || request.kinds.contains(kind);
         let chooser = Chooser {
             request,
             layout: &layout,
             types: &types,
         };
-        let mut chosen = Vec::new();
-        let coverage = Kind::ALL
-            .into_iter()
-            .filter(wanted)
-            .map(|kind| {
-                let (coverage, number) = chooser.cover(&mut object, kind, 0);
-                chosen.extend(number.map(|number| (kind, number)));
-                coverage
-            })
-            .collect();
+        let kinds = Kind::ALL.into_iter().filter(|kind| request.has(*kind));
+        let (coverage, served) = kinds
+            .map(|kind| chooser.cover(&mut object, kind, 0))
+            .unzip();
         let guard = request.protect.then(|| Guard::attach(&mut object));
         object.finish();
         Ok(Self {
             object,
             request: request.clone(),
             coverage,
-            chosen,
+            served,
+            silent: Vec::new(),
             seal: take_seal(),
+            breaches: Vec::new(),
             guard,
             rings: Some(rings),
         })
@@ -299,59 +330,13 @@ impl Probes {
 
     /// The kinds that something serves.
     pub fn served(&self) -> Vec<Kind> {
-        self.chosen.iter().map(|(kind, _)| *kind).collect()
+        let served = self.served.iter().filter(|served| served.number.is_some());
+        served.map(|served| served.kind).collect()
     }
 
     /// Whether a system call, by its x86-64 number, is recorded.
     pub fn records(&self, number: u32) -> bool {
         self.request.wants(number)
-    }
-
-    /// Replaces what serves a kind, because it delivers nothing, by the next that the kernel takes;
-    /// false if there is none, and then what there is stays.
-    ///
-    /// # Errors
-    /// The kernel's types could be read at load and cannot now.
-    pub fn fall_back(&mut self, kind: Kind) -> Result<bool, ProbeError> {
-        if let Err(error) = self.object.free_scratch() {
-            tracing::warn!(%error, "cannot free the programs' memory");
-        }
-        let all = table::providers(kind);
-        let Some(place) = self.chosen.iter().position(|(one, _)| *one == kind) else {
-            return Ok(false);
-        };
-        let number = self.chosen.get(place).map_or(0, |(_, number)| *number);
-        let (Some(silent), true) = (all.get(number), number + 1 < all.len()) else {
-            return Ok(false);
-        };
-        let bytes = read_types()?;
-        let types = parse_types(&bytes)?;
-        let layout = Layout::new(&types, self.request.hierarchy.controller());
-        self.object.resume()?;
-        let chooser = Chooser {
-            request: &self.request,
-            layout: &layout,
-            types: &types,
-        };
-        let (mut coverage, next) = chooser.cover(&mut self.object, kind, number + 1);
-        self.object.finish();
-        let Some(next) = next else { return Ok(false) };
-        Chooser::stop(&mut self.object, silent);
-        let reason = "loaded, but delivered nothing".to_owned();
-        coverage.refused.insert(0, (silent.name(), reason));
-        if let Some(chosen) = self.chosen.get_mut(place) {
-            chosen.1 = next;
-        }
-        if let Some(old) = self.coverage.iter_mut().find(|old| old.kind == kind) {
-            *old = coverage;
-        }
-        self.seal = take_seal();
-        if let Some(Ok(_)) = self.guard
-            && let Err(error) = Guard::own(&mut self.object)
-        {
-            tracing::warn!(%error, "the new provider is not protected");
-        }
-        Ok(true)
     }
 
     /// Why others cannot be kept off although that was asked for.
@@ -382,12 +367,8 @@ impl Probes {
     /// What somebody else has done to the programs, links and maps since the last call, in words:
     /// one for each object. What can be set right is.
     pub fn tampered(&mut self) -> Vec<String> {
-        let now = take_seal();
-        let mut found = match (&self.seal, &now) {
-            (Some(before), Some(now)) => before.breaches(now),
-            _ => Vec::new(),
-        };
-        self.seal = now;
+        self.reseal(&[]);
+        let mut found = std::mem::take(&mut self.breaches);
         found.extend(self.object.repair());
         found
     }

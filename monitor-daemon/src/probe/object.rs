@@ -1,5 +1,6 @@
 //! The kernel object in this binary, and how its programs get into the kernel.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -8,12 +9,13 @@ use std::{fs, io};
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
-use monitor_common::syscall::{Call, Machine};
+use monitor_common::syscall::{self, Call, Machine};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::dispatch::Dispatch;
 use super::layout::{self, Layout};
 use super::provider::{Hook, own_function};
+use super::served::Needs;
 use super::{ProbeError, Request};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/monitor.o"));
@@ -46,6 +48,7 @@ pub(super) struct Object {
     times: Vec<(&'static str, Duration)>,
     calls: Dispatch,
     uring: Dispatch,
+    switches: Dispatch,
 }
 
 impl Object {
@@ -55,7 +58,6 @@ impl Object {
             util::nr_cpus().map_err(|(path, source)| ProbeError::Read { path, source })? as u32;
         let globals = [
             (ABI_SYMBOL, ABI_VERSION),
-            ("WANT_ENVIRONMENT", u32::from(request.environment)),
             ("SELF_PID", request.skip_process.unwrap_or(0)),
             ("CGROUP_HIERARCHY", request.hierarchy.number()),
         ];
@@ -88,7 +90,9 @@ impl Object {
             times: Vec::new(),
             calls: Dispatch::of_calls(),
             uring: Dispatch::of_uring(),
+            switches: Dispatch::of_switches(),
         };
+        object.switch_environment(request)?;
         object.resume()?;
         Ok(object)
     }
@@ -98,6 +102,44 @@ impl Object {
         let failed = |source: BtfError| ProbeError::Object(Box::new(source.into()));
         self.btf = Some(Btf::from_sys_fs().map_err(failed)?);
         Ok(())
+    }
+
+    /// Whether a program is in the kernel.
+    pub(super) fn is_attached(&self, name: &str) -> bool {
+        self.attached.contains(&name)
+    }
+
+    /// Puts the environment into records of execs from now on, or leaves it out, as is asked for.
+    pub(super) fn switch_environment(&mut self, request: &Request) -> Result<(), ProbeError> {
+        let due = BTreeMap::from([(0, u64::from(request.environment))]);
+        let done = self.switches.replace(&mut self.ebpf, &due);
+        done.map_err(ProbeError::Change)
+    }
+
+    /// Turns off what these needs do not have, and takes its programs out of the kernel; the ids of
+    /// those.
+    pub(super) fn keep(&mut self, needs: &Needs) -> Result<Vec<u32>, ProbeError> {
+        let ebpf = &mut self.ebpf;
+        let calls = self.calls.replace(ebpf, &needs.calls);
+        let done = calls.and_then(|()| self.uring.replace(ebpf, &needs.uring));
+        done.map_err(ProbeError::Change)?;
+        let gone = self
+            .attached
+            .iter()
+            .filter(|name| !needs.programs.contains(*name));
+        let gone: Vec<&'static str> = gone.copied().collect();
+        let ids = gone
+            .iter()
+            .filter_map(|name| self.program_id(name))
+            .collect();
+        for name in gone {
+            self.detach(name);
+        }
+        Ok(ids)
+    }
+
+    fn program_id(&self, name: &str) -> Option<u32> {
+        Some(self.ebpf.program(name)?.info().ok()?.id())
     }
 
     /// Loads and attaches a program; the error says why the kernel would not.
@@ -191,11 +233,25 @@ impl Object {
         for call in calls {
             for index in call.indices(Machine::OWN) {
                 let known = self.calls.due(index);
-                // One that is served for its failures may come to be served for all.
-                if known == 0 || bits == 0 && known & Call::FAILURES != 0 {
-                    let entry = call.entry() | bits;
+                // One that is there for files that come is served for nothing yet, and one that is
+                // served for its failures may come to be served for all.
+                let served = known as u8 != 0;
+                if !served || bits == 0 && known & Call::FAILURES != 0 {
+                    let entry = call.entry() | bits | known & Call::PASSES;
                     self.calls.set(&mut self.ebpf, index, entry)?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns the look for open files on at the end of the calls by which they come.
+    pub(super) fn serve_passed(&mut self) -> Result<(), String> {
+        for call in Call::PASSING.into_iter().filter_map(syscall::call) {
+            for index in call.indices(Machine::OWN) {
+                let number = u64::from(call.number) << 16;
+                let entry = self.calls.due(index) | number | Call::PASSES;
+                self.calls.set(&mut self.ebpf, index, entry)?;
             }
         }
         Ok(())
@@ -204,7 +260,7 @@ impl Object {
     /// Sets right what somebody else wrote into the tables of calls; in words what that was, one for
     /// each table.
     pub(super) fn repair(&mut self) -> Vec<String> {
-        let tables = [&self.calls, &self.uring];
+        let tables = [&self.calls, &self.uring, &self.switches];
         tables
             .into_iter()
             .filter_map(|table| table.repair(&mut self.ebpf))
@@ -232,8 +288,17 @@ impl Object {
         let map = map.ok_or("the object has no `OWN_OBJECTS`")?;
         let failed = |error: MapError| error.to_string();
         let mut own = HashMap::<_, u64, u8>::try_from(map).map_err(failed)?;
-        for object in objects {
+        let objects: BTreeSet<u64> = objects.collect();
+        for object in &objects {
             own.insert(object, 1, 0).map_err(failed)?;
+        }
+        // Of programs that were taken out since.
+        let known = own
+            .keys()
+            .collect::<Result<Vec<u64>, _>>()
+            .map_err(failed)?;
+        for object in known.iter().filter(|object| !objects.contains(object)) {
+            own.remove(object).map_err(failed)?;
         }
         Ok(())
     }
@@ -304,7 +369,7 @@ fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
             program.load(name, btf)?;
             program.attach()?;
         }
-        (Program::BtfTracePoint(program), Hook::Calls(_) | Hook::Failures(_)) => {
+        (Program::BtfTracePoint(program), Hook::Calls(_) | Hook::Failures(_) | Hook::Passed) => {
             program.load("sys_exit", btf)?;
             program.attach()?;
         }

@@ -52,6 +52,8 @@ pub(super) enum Hook {
     Calls(Kind),
     /// The same, for calls that fail only.
     Failures(Kind),
+    /// Calls by which open files come, in the same program.
+    Passed,
     /// Operations of `io_uring` that make records of this kind, in the two programs for all.
     Uring(Kind),
     /// The same, for what the object tier does not see of them.
@@ -68,6 +70,8 @@ pub(super) struct Part {
     pub(super) hook: Hook,
     /// The one call that it is for, if there is only one.
     pub(super) call: Option<Operation>,
+    /// x86-64 numbers of the calls that it is for, unless it is for all of the kind.
+    pub(super) only: &'static [u32],
     /// What is not seen without it, if the provider can do without.
     pub(super) spare: Option<&'static str>,
 }
@@ -88,6 +92,7 @@ impl Part {
             program,
             hook,
             call: None,
+            only: &[],
             spare: None,
         }
     }
@@ -103,12 +108,29 @@ impl Part {
         }
     }
 
+    /// At the start of a function, for some calls of the kind.
+    pub(super) const fn names(
+        program: &'static str,
+        function: &'static str,
+        parameters: &'static [&'static str],
+        only: &'static [u32],
+    ) -> Self {
+        Self {
+            only,
+            ..Self::new(program, Hook::Entry(function, parameters))
+        }
+    }
+
     pub(super) const fn calls(kind: Kind) -> Self {
         Self::new("sys_exit", Hook::Calls(kind))
     }
 
     pub(super) const fn failures(kind: Kind) -> Self {
         Self::new("sys_exit", Hook::Failures(kind))
+    }
+
+    pub(super) const fn passed() -> Self {
+        Self::new("sys_exit", Hook::Passed)
     }
 
     /// Operations of `io_uring`, where the kernel shows them.
@@ -125,7 +147,11 @@ impl Part {
     pub(super) const fn is_shared(&self) -> bool {
         matches!(
             self.hook,
-            Hook::Calls(_) | Hook::Failures(_) | Hook::Uring(_) | Hook::UringFailures(_)
+            Hook::Calls(_)
+                | Hook::Failures(_)
+                | Hook::Passed
+                | Hook::Uring(_)
+                | Hook::UringFailures(_)
         )
     }
 
@@ -154,7 +180,7 @@ impl Part {
                 format!("fexit/{}", own_function(function))
             }
             Hook::Cgroup(name) => name.to_owned(),
-            Hook::Calls(_) | Hook::Failures(_) => "tp_btf/sys_exit".to_owned(),
+            Hook::Calls(_) | Hook::Failures(_) | Hook::Passed => "tp_btf/sys_exit".to_owned(),
             Hook::Uring(_) | Hook::UringFailures(_) => "tp_btf/io_uring_complete".to_owned(),
         }
     }

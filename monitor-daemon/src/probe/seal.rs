@@ -85,6 +85,19 @@ impl Seal {
         })
     }
 
+    /// The same without some programs and the links to them, by the programs' ids.
+    pub(super) fn without(&self, programs: &[u32]) -> Self {
+        let programs: Vec<String> = programs.iter().map(u32::to_string).collect();
+        let kept = self.0.iter().filter(|(_, object)| {
+            let program = object.facts.get("prog_id");
+            program.is_none_or(|id| !programs.contains(id))
+        });
+        Self(
+            kept.map(|(number, object)| (*number, object.clone()))
+                .collect(),
+        )
+    }
+
     /// What is other `now`: a line for each object.
     pub(super) fn breaches(&self, now: &Self) -> Vec<String> {
         let changed = |(number, before): (&i32, &Object)| {
@@ -190,6 +203,14 @@ mod tests {
             files.push(file);
             assert_eq!(seal(&SEALED).breaches(&seal(&files)), [said]);
         }
+    }
+
+    #[test]
+    fn what_was_taken_out_on_purpose_is_not_missed() {
+        let now = seal(&SEALED[..2]);
+        let expected = seal(&SEALED).without(&[8]);
+        assert_eq!(expected.breaches(&now), [""; 0]);
+        assert_eq!(seal(&SEALED).without(&[80]).breaches(&now).len(), 2);
     }
 
     #[test]

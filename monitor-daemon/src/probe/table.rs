@@ -8,9 +8,16 @@ use monitor_common::syscall::Operation;
 
 use super::provider::{Hook, Part, Provider, Tier};
 
+mod names;
+
+use names::{CALLS, CONTROLS, MKDIRS, MODES, REMOVES, RENAMES};
+
 const URING_LATE: &str = "io_uring: requests that ask for no completion are told as successes \
-                          when they are handed in, others when the program's ring has the result";
-const URING_OTHERS: &str = "operations of io_uring but ftruncate, setxattr and fsetxattr";
+                          when they are handed in, others when the program's ring has the result; \
+                          not what ends when that ring is full (some kernels do not show it) or \
+                          when the process is gone";
+const URING_SEND32: &str = "io_uring: the address of a 32-bit program's sendmsg, where the kernel \
+                            reads it only when it sends (6.1)";
 const URING_AGAIN: &str = "io_uring: accepts that go on for many connections, until they end";
 const RACE: &str = "the passed path is read from the program's memory after the call, when it may \
                     have been changed; the resolved path is the kernel's";
@@ -22,7 +29,6 @@ const FAILURES32: &str = "failures of 32-bit programs";
 const PROGRAMS32: &str = "32-bit programs";
 const ONLY_SOCKETS: &str = "dups of other files than sockets, and dups that fail";
 const CONNECTED: &str = "messages without an address of their own";
-const UNLISTED: &str = "strings of calls that are not in the table of calls";
 const FAILED_CONNECT: &str = "the address of a connect that fails is read from the program's memory \
                               after the call, when it may have been changed";
 const FAILED_BIND: &str = "the address of a bind that fails is read from the program's memory after \
@@ -31,8 +37,11 @@ const DESTINATIONS: &str = "the addresses of sendmmsg(2), and of sockets that ar
                             from the program's memory after the call, when they may have been changed";
 const DESTINATION: &str = "the address of a message is read from the program's memory after the \
                            call, when it may have been changed";
-const NAMES: &str = "names are read from the program's memory after the call, when they may have \
-                     been changed, and not resolved";
+const URING_RECEIVES: &str = "messages received through io_uring";
+const SENDERS: &str = "the senders of messages of recvmmsg(2), and of sockets that are not of UDP, are \
+                       read from the program's memory after the call, when they may have been changed";
+const SENDER: &str = "the sender of a message is read from the program's memory after the call, when \
+                      it may have been changed";
 const PARAMETERS: &str = "a module's parameters are read from the program's memory after the call, \
                           when they may have been changed";
 const REDIRECTED: &str = "questions of sockets that are not connected, when rules of the firewall \
@@ -73,6 +82,8 @@ pub(super) fn providers(kind: Kind) -> &'static [Provider] {
         Kind::Control => CONTROLS,
         Kind::Dns => DNS,
         Kind::Memory => MEMORIES,
+        Kind::Receive => RECEIVES,
+        Kind::Passed => PASSED_FILES,
     }
 }
 
@@ -409,7 +420,13 @@ const SENDS: &[Provider] = &[
             SENT4,
             SENT6,
         ],
-        blind: &[URING_LATE, CONNECTED, DESTINATIONS, SOCKETCALL],
+        blind: &[
+            URING_LATE,
+            URING_SEND32,
+            CONNECTED,
+            DESTINATIONS,
+            SOCKETCALL,
+        ],
     },
     Provider {
         tier: Tier::Syscall,
@@ -420,9 +437,25 @@ const SENDS: &[Provider] = &[
             SENT4,
             SENT6,
         ],
-        blind: &[URING_LATE, CONNECTED, DESTINATIONS, PACKED],
+        blind: &[URING_LATE, URING_SEND32, CONNECTED, DESTINATIONS, PACKED],
     },
 ];
+
+const RECEIVES: &[Provider] = &[at_exit(
+    SOCKET_NEEDS,
+    &[
+        Part::calls(Kind::Receive),
+        Part::new("got_recvmsg4", Hook::Cgroup("cgroup/recvmsg4")).spare(SENDER),
+        Part::new("got_recvmsg6", Hook::Cgroup("cgroup/recvmsg6")).spare(SENDER),
+    ],
+    &[
+        URING_RECEIVES,
+        PACKED,
+        SENDERS,
+        "the senders of messages whose address the program does not ask for, on sockets without a \
+         peer",
+    ],
+)];
 
 const ACCEPTS: &[Provider] = &[at_exit(
     SOCKET_NEEDS,
@@ -472,31 +505,8 @@ const NAMESPACES: &[Provider] = &[at_exit(&[Need::Task], &[Part::calls(Kind::Nam
 const MEMFDS: &[Provider] = &[at_exit(
     &[Need::Task],
     &[Part::calls(Kind::Memfd)],
-    &[NAMES],
+    &[names::NAMES],
 )];
-const REMOVES: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Remove), Part::uring(Kind::Remove)],
-    &[URING_LATE, NAMES],
-)];
-const RENAMES: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Rename), Part::uring(Kind::Rename)],
-    &[URING_LATE, NAMES],
-)];
-const MODES: &[Provider] = &[at_exit(FILE_NEEDS, &[Part::calls(Kind::Mode)], &[NAMES])];
-const MKDIRS: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Mkdir), Part::uring(Kind::Mkdir)],
-    &[URING_LATE, NAMES],
-)];
-const CALLS: &[Provider] = &[at_exit(
-    FILE_NEEDS,
-    &[Part::calls(Kind::Call), Part::uring(Kind::Call)],
-    &[URING_OTHERS, URING_LATE, NAMES, UNLISTED],
-)];
-const CONTROLS: &[Provider] = &[at_exit(FILE_NEEDS, &[Part::calls(Kind::Control)], &[NAMES])];
-
 const DNS: &[Provider] = &[Provider {
     tier: Tier::Cgroup,
     needs: &[Need::Task],
@@ -526,6 +536,44 @@ const MEMORIES: &[Provider] = &[at_exit(
         "32-bit programs that use the oldest form of mmap, call number 90",
     ],
 )];
+
+const REPLACED: &str = "files that the supervisor of a seccomp filter puts in the place of others";
+const TAKEN: &[&str] = &["file", "ufd", "o_flags"];
+const PASSED_FILES: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[Part::new("passed_done", Hook::Exit("receive_fd", TAKEN))],
+        blind: &[REPLACED],
+    },
+    // Up to 6.7.
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[Part::new("passed_done", Hook::Exit("__receive_fd", TAKEN))],
+        blind: &[REPLACED],
+    },
+    // 5.10.
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[Part::new(
+            "passed_done_at",
+            Hook::Exit("__receive_fd", &["fd", "file", "ufd", "o_flags"]),
+        )],
+        blind: &["files that pidfd_getfd(2) takes"],
+    },
+    Provider {
+        tier: Tier::Syscall,
+        needs: SOCKET_NEEDS,
+        parts: &[Part::passed()],
+        blind: &[
+            "files that come by io_uring, or from the supervisor of a seccomp filter",
+            "the descriptors in a message are read from the program's memory after the call, when \
+             they may have been changed",
+        ],
+    },
+];
 
 /// What registers tell is the same in both tiers, so there is one provider, at the end of calls.
 const fn at_exit(

@@ -5,14 +5,22 @@
 //! ([`super::child`]), as some change the process that does them.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use memmap2::MmapMut;
 use monitor_common::Kind;
 use rustix::fs::MemfdFlags;
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+};
 use rustix::thread::UnshareFlags;
 
 use crate::container::scan;
@@ -41,7 +49,8 @@ impl Act {
     }
 }
 
-/// All acts. Kinds that are missing cannot be caused without harm, or not from safe code.
+/// All acts. Kinds that are missing cannot be caused without harm, or not from safe code: a clone into
+/// namespaces.
 pub const ACTS: &[Act] = &[
     act("open", Kind::Open, &[2, 257], open),
     act("socket", Kind::Socket, &[41], bind),
@@ -50,6 +59,7 @@ pub const ACTS: &[Act] = &[
     act("connect", Kind::Connect, &[42], connect),
     act("accept", Kind::Accept, &[43, 288], connect),
     act("send", Kind::Send, &[44], send),
+    act("receive", Kind::Receive, &[45], receive),
     act("dns", Kind::Dns, &[], ask),
     act("dup", Kind::Dup, &[32], dup),
     act("symlink", Kind::Symlink, &[88, 266], symlink),
@@ -60,6 +70,10 @@ pub const ACTS: &[Act] = &[
     act("mkdir", Kind::Mkdir, &[83, 258], mkdir),
     act("mode", Kind::Mode, &[90, 268], mode),
     act("memfd", Kind::Memfd, &[319], memfd),
+    act("pass", Kind::Passed, &[], pass),
+    act("memory", Kind::Memory, &[10], memory),
+    act("ptrace", Kind::Ptrace, &[101], ptrace),
+    act("module", Kind::Module, &[175], |_| no_module()),
     act("identity", Kind::Identity, &[105], identity),
     act("namespace", Kind::Namespace, &[272], unshare),
     act("owner", Kind::Call, &[92, 260], owner),
@@ -160,6 +174,12 @@ fn send(_: &Room) -> io::Result<()> {
     Ok(())
 }
 
+fn receive(_: &Room) -> io::Result<()> {
+    let socket = UdpSocket::bind(LOOPBACK)?;
+    socket.send_to(b"self-check", socket.local_addr()?)?;
+    socket.recv_from(&mut [0; 16]).map(drop)
+}
+
 /// Asks for the root's address, which nobody has; whether there is a server does not matter.
 fn ask(_: &Room) -> io::Result<()> {
     const QUESTION: &[u8; 17] = b"\0\0\x01\0\0\x01\0\0\0\0\0\0\0\0\x01\0\x01";
@@ -211,6 +231,53 @@ fn mode(room: &Room) -> io::Result<()> {
 
 fn memfd(_: &Room) -> io::Result<()> {
     Ok(rustix::fs::memfd_create("self-check", MemfdFlags::CLOEXEC).map(drop)?)
+}
+
+/// An open file, to the process itself.
+fn pass(_: &Room) -> io::Result<()> {
+    let (one, other) = UnixStream::pair()?;
+    let file = File::open("/proc/self/exe")?;
+    let files = [file.as_fd()];
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = SendAncillaryBuffer::new(&mut room);
+    if !rights.push(SendAncillaryMessage::ScmRights(&files)) {
+        return Err(io::Error::other("no room for a descriptor"));
+    }
+    let data = [IoSlice::new(b"x")];
+    rustix::net::sendmsg(&one, &data, &mut rights, SendFlags::empty())?;
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = RecvAncillaryBuffer::new(&mut room);
+    let mut byte = [0];
+    let mut data = [IoSliceMut::new(&mut byte)];
+    rustix::net::recvmsg(&other, &mut data, &mut rights, RecvFlags::CMSG_CLOEXEC)?;
+    // What came is closed with the last of these.
+    rights.drain().for_each(drop);
+    Ok(())
+}
+
+/// Nothing is in it, and nothing runs it.
+fn memory(_: &Room) -> io::Result<()> {
+    MmapMut::map_anon(4096)?.make_exec().map(drop)
+}
+
+/// Lets go of a process that it does not trace: itself.
+fn ptrace(_: &Room) -> io::Result<()> {
+    match nix::sys::ptrace::detach(nix::unistd::Pid::this(), None) {
+        Ok(()) | Err(nix::errno::Errno::ESRCH) => Ok(()),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
+/// Asks the kernel to load what is no module, which it finds out.
+///
+/// # Errors
+/// It did not look.
+pub fn no_module() -> io::Result<()> {
+    match rustix::system::init_module(b"no module", c"") {
+        Err(Errno::NOEXEC) => Ok(()),
+        Err(refused) => Err(refused.into()),
+        Ok(()) => Err(io::Error::other("the kernel took what is no module")),
+    }
 }
 
 /// To the user that the process already is.

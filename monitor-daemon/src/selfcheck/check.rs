@@ -147,10 +147,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_caused_is_not_called_silent() {
-        let mut check = check(&[Kind::Module, Kind::Exit]);
+        let mut check = check(&[Kind::Clone, Kind::Exit]);
         check.done([]);
         let harmful = Delivery::Unchecked("nothing harmless makes such a record".to_owned());
-        assert_eq!(verdict(&check, Kind::Module), harmful);
+        assert_eq!(verdict(&check, Kind::Clone), harmful);
         assert_eq!(verdict(&check, Kind::Exit), Delivery::Silent);
     }
 

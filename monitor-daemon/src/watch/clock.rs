@@ -17,3 +17,8 @@ fn ns(time: Timespec) -> u64 {
         .saturating_mul(1_000_000_000)
         .saturating_add(time.tv_nsec as u64)
 }
+
+/// Now, seconds since the epoch.
+pub(super) fn epoch_seconds() -> u64 {
+    boot_ns().saturating_add(boot_to_epoch_ns()) / 1_000_000_000
+}

@@ -29,6 +29,8 @@ pub(super) struct Guard {
     round: Option<Round>,
     next: Option<Instant>,
     kinds: Vec<Watched>,
+    /// Kinds of which the round under way says nothing: their programs changed meanwhile.
+    disturbed: Vec<Kind>,
     /// When our kernel objects are looked at next.
     look: Option<Instant>,
     suspect: Option<Suspect>,
@@ -101,15 +103,24 @@ impl Guard {
         known.map(|one| (one.kind, one.delivery.clone())).collect()
     }
 
+    /// Takes note that other rules need other programs: what the round under way says of these
+    /// `changed` kinds does not count, and nothing is known any more of what is not `wanted`.
+    pub(super) fn programs_changed(&mut self, changed: &[Kind], wanted: &[Kind]) {
+        self.disturbed.extend(changed);
+        let gone = |kind: Kind| changed.contains(&kind) && !wanted.contains(&kind);
+        self.kinds.retain(|known| !gone(known.kind));
+    }
+
     /// Ends a round that is over and starts one that is due; kinds that have gone silent, once
     /// each time they do.
     pub(super) fn tick(&mut self, probes: &mut Probes) -> Vec<Silence> {
         if self.next.is_some_and(|time| time <= Instant::now()) {
             self.start(probes);
         }
-        let Some(verdicts) = self.round.as_mut().and_then(Round::verdicts) else {
+        let Some(mut verdicts) = self.round.as_mut().and_then(Round::verdicts) else {
             return Vec::new();
         };
+        verdicts.retain(|(kind, _)| !self.disturbed.contains(kind));
         self.round = None;
         self.next = Some(Instant::now() + EVERY);
         let silences = self.learn(verdicts);
@@ -131,6 +142,7 @@ impl Guard {
         let kinds = probes.served();
         let acts = plan(&kinds, |number| probes.records(number));
         self.next = None;
+        self.disturbed.clear();
         match Round::start(SELF, kinds, acts) {
             Ok(round) => self.round = Some(round),
             Err(error) => {

@@ -77,6 +77,11 @@ impl Host {
         }
     }
 
+    /// Keeps these variables of programs that start from now on.
+    pub(super) fn keep_environment(&mut self, environment: EnvironmentNames) {
+        self.environment = environment;
+    }
+
     /// Looks which processes are still there. Call it after records of exits may have been lost:
     /// what lives and is not known is found when it next does something.
     pub(super) fn recount(&mut self, now: u64) {

@@ -188,6 +188,15 @@ impl Judge {
 }
 
 #[cfg(test)]
+impl Judge {
+    /// Names of its rules.
+    pub(super) fn rules(&self) -> Vec<&str> {
+        let rules = self.policy.rules().iter();
+        rules.map(|rule| &*rule.name).collect()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use monitor_policy::{Options, RulesFile};
 

@@ -10,9 +10,11 @@ mod gap;
 mod guard;
 mod host;
 mod judge;
+mod judges;
 mod life;
 mod loads;
 mod losses;
+mod reload;
 mod services;
 mod state;
 mod supervisor;
@@ -21,7 +23,7 @@ mod waiting;
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use monitor_common::Kind;
@@ -35,7 +37,9 @@ use crate::container::{Update, scan};
 use crate::metrics::Metrics;
 use crate::names::NamesUpdate;
 use crate::output::AlertQueue;
-use crate::probe::{Hierarchy, ProbeError, Probes, Request, Rings};
+use crate::probe::{Hierarchy, ProbeError, Probes, Request, Rings, Wish};
+use crate::reload::Reload;
+use reload::{Reloader, Step};
 use state::State;
 use supervisor::Supervisor;
 
@@ -83,6 +87,8 @@ pub struct Settings {
     pub config: Config,
     /// The rules.
     pub policy: Policy,
+    /// How others may take their place while the daemon runs.
+    pub reload: Reload,
     /// Name of this host in alerts.
     pub hostname: Arc<str>,
     /// Where figures go.
@@ -114,24 +120,65 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
     }
     let names = settings.policy.host_names().map(Arc::from).collect();
     let (services, inputs) = services::start(&settings.config, names)?;
-    let mut state = State::new(settings, services);
-    state.begin(&probes);
+    let Settings {
+        config,
+        policy,
+        reload,
+        hostname,
+        metrics,
+        alerts,
+    } = settings;
+    let probes = Arc::new(Mutex::new(probes));
+    let (reloader, steps) = Reloader::new(
+        reload,
+        &config,
+        &policy,
+        Arc::clone(&hostname),
+        Arc::clone(&metrics),
+        Arc::clone(&probes),
+    );
+    let mut state = State::new(&config, policy, hostname, metrics, alerts, services);
+    with(&probes, |probes| state.begin(probes));
     state.say_ready();
     let mut supervisor = Supervisor::ready();
-    state.guard(&probes);
-    let result = follow(&mut state, &mut probes, &mut rings, inputs, &mut supervisor).await;
+    with(&probes, |probes| state.guard(probes));
+    std::thread::Builder::new()
+        .name("policy".to_owned())
+        .spawn(move || reloader.run())?;
+    let others = Others { inputs, steps };
+    let result = follow(&mut state, &probes, &mut rings, others, &mut supervisor).await;
     supervisor::stopping();
-    state.finish(&probes, &mut rings);
+    let probes = probes.try_lock();
+    state.finish(probes.as_deref().ok(), &mut rings);
     result
+}
+
+/// What else than records wakes the loop.
+struct Others {
+    inputs: Receiver<Input>,
+    steps: Receiver<Step>,
+}
+
+/// Does something with the programs, unless they are being changed: the loop waits for nobody.
+fn with<T>(probes: &Mutex<Probes>, act: impl FnOnce(&mut Probes) -> T) -> Option<T> {
+    match probes.try_lock() {
+        Ok(mut probes) => Some(act(&mut probes)),
+        Err(TryLockError::Poisoned(poisoned)) => Some(act(&mut poisoned.into_inner())),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 async fn follow(
     state: &mut State,
-    probes: &mut Probes,
+    probes: &Mutex<Probes>,
     rings: &mut Rings,
-    mut inputs: Receiver<Input>,
+    others: Others,
     supervisor: &mut Supervisor,
 ) -> Result<(), WatchError> {
+    let Others {
+        mut inputs,
+        mut steps,
+    } = others;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut tick = tokio::time::interval(TICK);
@@ -144,6 +191,7 @@ async fn follow(
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             Some(input) = inputs.recv() => state.input(input),
+            Some(step) = steps.recv() => state.step(step),
             _ = tick.tick() => state.tick(probes),
             ready = lifecycle.readable() => ready?.clear_ready(),
             ready = control.readable() => ready?.clear_ready(),
@@ -156,12 +204,16 @@ async fn follow(
             while let Ok(input) = inputs.try_recv() {
                 state.input(input);
             }
+            if let Ok(step) = steps.try_recv() {
+                state.step(step);
+            }
             state.tick(probes);
             supervisor.alive();
             if stopped(&mut terminate, &mut interrupt).await {
                 return Ok(());
             }
         }
+        state.drained();
     }
 }
 
@@ -195,10 +247,11 @@ fn drain(state: &mut State, rings: &mut Rings) -> usize {
     handled
 }
 
-fn request(settings: &Settings) -> Request {
-    let environment = settings.policy.environment_names();
-    let mut kinds = Judge::kinds(&settings.policy);
-    let mut calls = Judge::calls(&settings.policy);
+/// What is to be recorded for a policy.
+fn wish(policy: &Policy) -> Wish {
+    let environment = policy.environment_names();
+    let mut kinds = Judge::kinds(policy);
+    let mut calls = Judge::calls(policy);
     // Whatever the rules are about: who lays hands on our own programs and maps is to be known.
     if !kinds.contains(&guard::KIND) {
         kinds.push(guard::KIND);
@@ -206,10 +259,15 @@ fn request(settings: &Settings) -> Request {
     if !calls.contains(&guard::CALL) {
         calls.push(guard::CALL);
     }
-    Request {
+    Wish {
         kinds,
         calls: Some(calls),
         environment: environment.whole || !environment.names.is_empty(),
+    }
+}
+
+fn request(settings: &Settings) -> Request {
+    let rest = Request {
         lifecycle_bytes: settings.config.rings.lifecycle.bytes(),
         control_bytes: settings.config.rings.control.bytes(),
         bulk_bytes: settings.config.rings.bulk.bytes(),
@@ -219,19 +277,24 @@ fn request(settings: &Settings) -> Request {
         hierarchy: scan::hierarchy().map_or_else(|_| Hierarchy::default(), |found| found.0),
         cgroups: scan::unified(),
         ..Request::default()
-    }
+    };
+    rest.with(wish(&settings.policy))
 }
 
-fn refuse_blindness(settings: &Settings, probes: &Probes) -> Result<(), WatchError> {
-    let wanted = Judge::kinds(&settings.policy);
+/// Kinds of these that nothing serves.
+fn blind(wanted: &[Kind], probes: &Probes) -> Vec<Kind> {
     let unserved = probes
         .coverage()
         .iter()
         .filter(|kind| kind.provider.is_none());
-    let kinds: Vec<Kind> = unserved
+    unserved
         .map(|coverage| coverage.kind)
         .filter(|kind| wanted.contains(kind))
-        .collect();
+        .collect()
+}
+
+fn refuse_blindness(settings: &Settings, probes: &Probes) -> Result<(), WatchError> {
+    let kinds = blind(&Judge::kinds(&settings.policy), probes);
     if kinds.is_empty() || settings.config.accept_blind {
         return Ok(());
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::watch;
 
 use super::Input;
 use crate::config::Config;
@@ -19,6 +20,7 @@ const INPUTS: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Services {
     requests: docker::Requests,
+    host_names: watch::Sender<Vec<Arc<str>>>,
     /// Whose Docker is watched.
     pub(super) owner: crate::container::cgroup_path::Owner,
 }
@@ -27,6 +29,11 @@ impl Services {
     /// Asks Docker for a container; `false` when too many requests wait.
     pub(super) fn inspect(&self, id: &Arc<str>) -> bool {
         self.requests.ask(id)
+    }
+
+    /// Has these names resolved from now on, and no others.
+    pub(super) fn resolve(&self, names: Vec<Arc<str>>) {
+        self.host_names.send_replace(names);
     }
 }
 
@@ -47,7 +54,8 @@ pub(super) fn start(
     let (updates, told) = mpsc::channel(INPUTS);
     let (requests, client) = docker::client(settings, updates);
     let (names, resolved) = mpsc::channel(1);
-    let resolver = names::resolve(host_names, names::Settings::default(), names);
+    let (host_names, wanted) = watch::channel(host_names);
+    let resolver = names::resolve(wanted, names::Settings::default(), names);
     std::thread::Builder::new()
         .name("services".to_owned())
         .spawn(move || {
@@ -60,7 +68,12 @@ pub(super) fn start(
                 );
             });
         })?;
-    Ok((Services { requests, owner }, receiver))
+    let services = Services {
+        requests,
+        host_names,
+        owner,
+    };
+    Ok((services, receiver))
 }
 
 async fn pass_on<T>(mut from: Receiver<T>, to: Sender<Input>, wrap: impl Fn(T) -> Input) {

@@ -1,20 +1,23 @@
 //! What the loop owns, and what each input does to it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use monitor_common::Kind;
-use monitor_policy::Event as _;
+use monitor_policy::{Event as _, Policy};
 
 use super::guard::{Guard, KIND, Suspect};
 use super::host::Host;
 use super::judge::Judge;
+use super::judges::Judges;
 use super::life::Life;
 use super::loads::Loads;
 use super::losses::{self, Losses};
+use super::reload::Swap;
 use super::services::Services;
 use super::tampering::Tampering;
 use super::waiting::{Deferred, Waiting};
-use super::{Input, Settings, clock, gap};
+use super::{Input, clock, gap, with};
+use crate::config::Config;
 use crate::container::index::{self, Index};
 use crate::container::{Container, State as Metadata, Update};
 use crate::event::{Actor, Event, World};
@@ -25,6 +28,8 @@ use crate::probe::{Probes, Refused, Rings};
 use crate::process::{Limits, ProcessKey, Table};
 use crate::record::Record;
 use crate::users::{Accounts, Place, Users};
+
+mod swap;
 
 /// Bytes of events that may wait for metadata.
 const WAITING_BYTES: usize = 8 << 20;
@@ -39,7 +44,9 @@ pub(super) struct State {
     host: Host,
     users: Users,
     names: Arc<NameTable>,
-    judge: Judge,
+    judges: Judges,
+    /// Other rules that are about to come into force.
+    swap: Option<Box<Swap>>,
     /// Some rule is about moves between cgroups.
     moves_matter: bool,
     waiting: Waiting,
@@ -51,7 +58,6 @@ pub(super) struct State {
     life: Life,
     services: Services,
     docker_up: bool,
-    rules: u64,
     alerts: AlertQueue,
     metrics: Arc<Metrics>,
     hostname: Arc<str>,
@@ -67,14 +73,14 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(settings: Settings, services: Services) -> Self {
-        let Settings {
-            config,
-            policy,
-            hostname,
-            metrics,
-            alerts,
-        } = settings;
+    pub(super) fn new(
+        config: &Config,
+        policy: Policy,
+        hostname: Arc<str>,
+        metrics: Arc<Metrics>,
+        alerts: AlertQueue,
+        services: Services,
+    ) -> Self {
         let environment = policy.environment_names().clone();
         let rules = policy.rules().iter().filter(|rule| rule.enabled).count() as u64;
         metrics.rules_loaded.set(rules as i64);
@@ -89,7 +95,8 @@ impl State {
             users: Users::new("/etc", "/proc"),
             names: Arc::default(),
             moves_matter: Judge::kinds(&policy).contains(&Kind::CgroupAttach),
-            judge: Judge::new(policy, &metrics, Arc::clone(&hostname)),
+            judges: Judges::new(Judge::new(policy, &metrics, Arc::clone(&hostname))),
+            swap: None,
             waiting: Waiting::new(WAITING_BYTES),
             loads: Loads::default(),
             guard: Guard::default(),
@@ -98,7 +105,6 @@ impl State {
             life: Life::begin(&config.state_file),
             services,
             docker_up: false,
-            rules,
             alerts,
             metrics,
             hostname,
@@ -158,13 +164,20 @@ impl State {
     }
 
     /// Ends waits that are over and, once a second, publishes figures and drops old state.
-    pub(super) fn tick(&mut self, probes: &mut Probes) {
+    ///
+    /// While the programs are being changed, figures wait.
+    pub(super) fn tick(&mut self, probes: &Mutex<Probes>) {
         let now = clock::boot_ns();
         self.release_overdue(now);
+        self.judges.expire(now);
+        self.life.alive(now);
+        with(probes, |probes| self.housekeep(probes, now));
+    }
+
+    fn housekeep(&mut self, probes: &mut Probes, now: u64) {
         self.look_after(probes, now);
         if now.saturating_sub(self.housekept) >= HOUSEKEEPING_NS {
             self.housekept = now;
-            self.life.alive(now);
             self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
             self.recount_after_loss(probes, now);
             self.host.expire(now);
@@ -275,7 +288,7 @@ impl State {
     }
 
     /// Drains the rings and everything that waits.
-    pub(super) fn finish(&mut self, probes: &Probes, rings: &mut Rings) {
+    pub(super) fn finish(&mut self, probes: Option<&Probes>, rings: &mut Rings) {
         let until = clock::boot_ns();
         while let Some(bytes) = rings.next() {
             let time = self.record(bytes);
@@ -284,12 +297,16 @@ impl State {
             }
         }
         self.release_overdue(u64::MAX);
-        self.look_for_losses(probes, until);
+        if let Some(probes) = probes {
+            self.look_for_losses(probes, until);
+        }
         let alerts = self
             .losses
             .rest(until, self.boot_to_epoch_ns, &self.hostname);
         self.tell_losses(alerts);
-        self.publish(probes);
+        if let Some(probes) = probes {
+            self.publish(probes);
+        }
         self.life.end();
     }
 
@@ -300,6 +317,7 @@ impl State {
             return None;
         };
         let time = record.header().time;
+        self.swap_before(time);
         let movement = match record.kind() {
             Kind::CgroupAttach | Kind::Fork if self.moves_matter => self.host.movement(&record),
             _ => None,
@@ -322,7 +340,7 @@ impl State {
             let actor = Actor::live(Arc::clone(&process)).with_movement(movement);
             self.event(&record, bytes, actor);
         }
-        if self.judge.needs(record.kind()) && record.kind() != Kind::CgroupAttach {
+        if self.judges.current().needs(record.kind()) && record.kind() != Kind::CgroupAttach {
             self.event(&record, bytes, Actor::live(process));
         }
         if record.kind() == Kind::Exit {
@@ -400,8 +418,9 @@ impl State {
         let Some(event) = Event::join(*record, actor, container, world, number) else {
             return;
         };
-        if self.judge.wants(event.event_type()) {
-            self.judge.judge(&event, |alert| {
+        let judge = self.judges.of(number);
+        if judge.wants(event.event_type()) {
+            judge.judge(&event, |alert| {
                 // A full queue has counted the loss.
                 let _lost = self.alerts.push(alert);
             });
@@ -440,7 +459,8 @@ impl State {
 
     /// Publishes figures for scrapes and the status line.
     fn publish(&mut self, probes: &Probes) {
-        self.judge.flush();
+        self.judges.flush();
+        self.metrics.policy.aged(clock::epoch_seconds());
         let stats = self.host.index.stats();
         let loads = self.loads.publish(&mut self.host.index);
         let mut figures = self.metrics.snapshot();
@@ -487,7 +507,7 @@ impl State {
             kept: figures.kept_total(),
             lost: figures.lost_total(),
             containers: stats.running as u64,
-            rules: self.rules,
+            rules: u64::try_from(self.metrics.rules_loaded.get()).unwrap_or(0),
         };
         drop(figures);
         self.alerts.status(status);

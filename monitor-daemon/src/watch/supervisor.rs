@@ -35,13 +35,30 @@ impl Supervisor {
     }
 }
 
+/// Says that rules are loaded anew; alerts go on coming out by the old ones.
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell_all(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::debug!(%error, "the service manager is not told of a reload"),
+    }
+}
+
+/// Says that this is done.
+pub(super) fn reloaded() {
+    tell(NotifyState::Ready);
+}
+
 /// Says that the end has come; what is queued is still delivered.
 pub(super) fn stopping() {
     tell(NotifyState::Stopping);
 }
 
 fn tell(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+    tell_all(&[state]);
+}
+
+fn tell_all(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "cannot notify the service manager");
     }
 }

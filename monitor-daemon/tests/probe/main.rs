@@ -10,6 +10,7 @@
     reason = "a test fails by a panic"
 )]
 
+mod change;
 mod credentials;
 mod exec;
 mod files;

@@ -114,6 +114,7 @@ fn check(watch: &mut Watch, case: &Case<'_>) {
         args,
         syscall,
         reserved: 0,
+        held: found.held,
     };
     let body = match case.kind {
         Kind::Mkdir => Body::Mkdir(body),

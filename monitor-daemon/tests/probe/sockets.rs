@@ -395,6 +395,11 @@ fn messages() {
                 },
                 syscall,
                 flags,
+                size: if syscall == 44 {
+                    length as u64
+                } else {
+                    u64::MAX
+                },
             };
             let seen = watch.next(Kind::Send);
             let tier = tier_flag(watch, Kind::Send);
@@ -439,6 +444,7 @@ fn many_messages_have_a_record_each() {
                 },
                 syscall: 307,
                 flags: 0,
+                size: u64::MAX,
             };
             assert!(local.port() > 0 && found.socket.fd > 2);
             let tier = tier_flag(watch, Kind::Send);

@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use monitor_common::call::Registers;
-use monitor_common::{Kind, SLOTS, Slot, Task};
+use monitor_common::{Kind, Slot, Task};
 use monitor_daemon::probe::{Probes, Request, Rings, Tier, Tiers};
 use monitor_daemon::record::{Body, Record};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::proc::{TICK, this_thread};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const ALL_SLOTS: [Slot; SLOTS] = [
+const ALL_SLOTS: [Slot; 9] = [
     Slot::Resolved,
     Slot::Passed,
     Slot::Cwd,
@@ -25,6 +25,7 @@ const ALL_SLOTS: [Slot; SLOTS] = [
     Slot::Env,
     Slot::Target,
     Slot::TargetBase,
+    Slot::TargetResolved,
 ];
 
 /// Probes of some kinds, and the records of this thread and of this process's children.
@@ -53,7 +54,8 @@ impl Seen {
     /// The body of a call of registers; those that are not known hold pointers or nothing, and are
     /// taken as they are.
     pub(crate) fn registers(&self, syscall: u32, known: &[(usize, u64)], ret: i64) -> Registers {
-        let mut args = self.record().registers().unwrap().args;
+        let found = *self.record().registers().unwrap();
+        let mut args = found.args;
         for (index, value) in known {
             *args.get_mut(*index).unwrap() = *value;
         }
@@ -62,6 +64,7 @@ impl Seen {
             args,
             syscall,
             reserved: 0,
+            held: found.held,
         }
     }
 

@@ -6,4 +6,6 @@
 mod calls;
 mod file;
 mod link;
+mod name;
 mod network;
+mod passed;

@@ -16,6 +16,7 @@ mod plugin;
 mod types;
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 pub use algebra::EventTypes;
 pub(crate) use algebra::{Sense, event_types};
@@ -70,6 +71,8 @@ pub(crate) struct CompiledRule {
     pub(crate) output: Template,
     /// The fields of its condition.
     pub(crate) fields: HashSet<usize>,
+    /// Of all that makes it what it is.
+    pub(crate) digest: u64,
 }
 
 /// Compiles all definitions.
@@ -176,7 +179,13 @@ impl Compiler<'_> {
         if definition.enabled && self.options.lint.group != LintGroup::None {
             self.lint(subject, facts);
         }
+        let digest = digest(
+            &definition,
+            self.expressions.builder().digest(condition),
+            &output,
+        );
         self.rules.push(CompiledRule {
+            digest,
             definition,
             condition,
             event_types,
@@ -356,4 +365,16 @@ impl Problem {
             unknown_name,
         }
     }
+}
+
+/// Of a rule with a condition of this digest.
+fn digest(rule: &Definition, condition: u64, output: &Template) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    condition.hash(&mut hasher);
+    rule.desc.hash(&mut hasher);
+    rule.tags.hash(&mut hasher);
+    rule.source.hash(&mut hasher);
+    let rest = (rule.priority, rule.enabled, &rule.capture, output);
+    format!("{rest:?}").hash(&mut hasher);
+    hasher.finish()
 }

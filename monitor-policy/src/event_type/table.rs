@@ -415,6 +415,8 @@ pub(super) static OTHERS: &[&str] = &[
     "cgroup_move",
     // Not Falco's: a question for a name, or an answer.
     "dns",
+    // Not Falco's: an open file comes from another process.
+    "fd_receive",
     "llseek",
     "umount",
     "send",

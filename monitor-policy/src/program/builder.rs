@@ -1,6 +1,7 @@
 //! Builds graphs: equal nodes become one, and each knows which event types it can hold for.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use super::{Graph, Leaf, Node, NodeId, Test};
 use crate::event_type::EventSet;
@@ -59,6 +60,17 @@ enum Key {
 struct Fact {
     truth: Truth,
     height: usize,
+    digest: u64,
+}
+
+impl Fact {
+    fn new(truth: Truth, height: usize) -> Self {
+        Self {
+            truth,
+            height,
+            digest: 0,
+        }
+    }
 }
 
 /// A graph that is being built.
@@ -108,26 +120,20 @@ impl Builder {
 
     /// A test. Tests with the same text are the same.
     pub(crate) fn leaf(&mut self, text: String, leaf: Leaf, truth: Truth) -> NodeId {
-        self.add(Key::Leaf(text), Node::Leaf(leaf), Fact { truth, height: 1 })
+        self.add(Key::Leaf(text), Node::Leaf(leaf), Fact::new(truth, 1))
     }
 
     /// The negation of a node.
     pub(crate) fn not(&mut self, inner: NodeId) -> NodeId {
         let fact = self.fact(inner);
-        let fact = Fact {
-            truth: fact.truth.not(),
-            height: fact.height + 1,
-        };
+        let fact = Fact::new(fact.truth.not(), fact.height + 1);
         self.add(Key::Not(inner), Node::Not(inner), fact)
     }
 
     /// All of some nodes.
     pub(crate) fn and(&mut self, parts: Vec<NodeId>) -> NodeId {
         let facts = parts.iter().map(|part| self.fact(*part));
-        let fact = facts.reduce(|a, b| Fact {
-            truth: a.truth.and(b.truth),
-            height: a.height.max(b.height),
-        });
+        let fact = facts.reduce(|a, b| Fact::new(a.truth.and(b.truth), a.height.max(b.height)));
         let node = Node::And(parts.clone().into());
         self.add(Key::And(parts), node, one_higher(fact))
     }
@@ -135,9 +141,9 @@ impl Builder {
     /// One of some nodes.
     pub(crate) fn or(&mut self, parts: Vec<NodeId>) -> NodeId {
         let facts = parts.iter().map(|part| self.fact(*part));
-        let fact = facts.reduce(|a, b| Fact {
-            truth: a.truth.not().and(b.truth.not()).not(),
-            height: a.height.max(b.height),
+        let fact = facts.reduce(|a, b| {
+            let truth = a.truth.not().and(b.truth.not()).not();
+            Fact::new(truth, a.height.max(b.height))
         });
         let node = Node::Or(parts.clone().into());
         self.add(Key::Or(parts), node, one_higher(fact))
@@ -153,28 +159,48 @@ impl Builder {
         self.fact(id).height
     }
 
+    /// What a node tests, whichever nodes were built before it: the same for nodes of two graphs
+    /// that were built from the same text.
+    pub(crate) fn digest(&self, id: NodeId) -> u64 {
+        self.fact(id).digest
+    }
+
     fn fact(&self, id: NodeId) -> Fact {
-        let unknown = Fact {
-            truth: Truth::neutral(),
-            height: 0,
-        };
+        let unknown = Fact::new(Truth::neutral(), 0);
         self.facts.get(id).copied().unwrap_or(unknown)
     }
 
     fn add(&mut self, key: Key, node: Node, fact: Fact) -> NodeId {
-        *self.nodes.entry(key).or_insert_with(|| {
-            self.graph.nodes.push(node);
-            self.facts.push(fact);
-            self.graph.nodes.len() - 1
-        })
+        if let Some(known) = self.nodes.get(&key) {
+            return *known;
+        }
+        let digest = self.digest_of(&key);
+        let id = self.graph.nodes.len();
+        self.nodes.insert(key, id);
+        self.graph.nodes.push(node);
+        self.facts.push(Fact { digest, ..fact });
+        id
+    }
+
+    fn digest_of(&self, key: &Key) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        std::mem::discriminant(key).hash(&mut hasher);
+        let mut parts = |parts: &[NodeId]| {
+            for part in parts {
+                self.digest(*part).hash(&mut hasher);
+            }
+        };
+        match key {
+            Key::Leaf(text) => text.hash(&mut hasher),
+            Key::Not(inner) => parts(&[*inner]),
+            Key::And(all) | Key::Or(all) => parts(all),
+        }
+        hasher.finish()
     }
 }
 
 fn one_higher(fact: Option<Fact>) -> Fact {
-    let fact = fact.unwrap_or(Fact {
-        truth: Truth::neutral(),
-        height: 0,
-    });
+    let fact = fact.unwrap_or(Fact::new(Truth::neutral(), 0));
     Fact {
         height: fact.height + 1,
         ..fact

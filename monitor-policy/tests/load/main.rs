@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 mod changes;
+mod digests;
 mod documents;
 mod exceptions;
 

@@ -16,6 +16,15 @@ const CONNECT: &str = "/bin/perl -e 'socket(my $s, 1, 1, 0); \
 /// `AF_INET` is 2, `SOCK_RAW` 3, `IPPROTO_RAW` 255.
 const RAW_SOCKET: &str = "/bin/perl -e 'socket(my $s, 2, 3, 255)'";
 
+/// A socket pair passes the open file (`SCM_RIGHTS`); `sendmsg` is 46, `recvmsg` 47.
+const PASSED: &str = ": >> /etc/shadow; /bin/perl -e 'open(my $f, q(<), q(/etc/shadow)); \
+     socketpair(my $a, my $b, 1, 1, 0); my ($x, $y) = (q(x), q(y)); \
+     my ($s, $r) = (pack(q(QIIIx4), 20, 1, 1, fileno($f)), q(.) x 24); \
+     my ($v, $w) = (pack(q(PQ), $x, 1), pack(q(PQ), $y, 1)); \
+     my $m = pack(q(QQPQPQQ), 0, 0, $v, 1, $s, 24, 0); \
+     my $n = pack(q(QQPQPQQ), 0, 0, $w, 1, $r, 24, 0); \
+     syscall(46, fileno($a), $m, 0); syscall(47, fileno($b), $n, 0)'";
+
 /// `open_by_handle_at` is 304. No file has this handle, and the attempt counts.
 const HANDLE: &str =
     "/bin/perl -e 'syscall(304, -100, my $handle = pack(q(II), 8, 1) . q(01234567), 0)'";
@@ -35,6 +44,7 @@ const PLAIN: &[(&str, &str)] = &[
         "Kerberos keys read by a general tool",
         "echo > /tmp/krb5cc_0; cat /tmp/krb5cc_0",
     ),
+    ("Password file taken over from another process", PASSED),
     ("Environment of another process read", "cat /proc/1/environ"),
     (
         "Kernel hook written from a container",

@@ -40,6 +40,10 @@ const MODULE: &str = "echo no module > FOLDER/x.ko; \
      perl -e 'open(my $in, q(<), $ARGV[0]); syscall(313, fileno($in), my $none = q(), 0)' \
      FOLDER/x.ko";
 
+/// A program that does nothing; `bpf` is 321, `BPF_PROG_LOAD` 5.
+const BPF_PROGRAM: &str = "perl -e 'my $i = pack(q(C2slC2sl), 0xb7, 0, 0, 0, 0x95, 0, 0, 0); \
+     my $l = qq(GPL\\0); my $a = pack(q(LLPPx96), 1, 2, $i, $l); syscall(321, 5, $a, 120)'";
+
 /// In a network of its own, where a documentation address is local.
 const TO_THE_INTERNET: &str = "unshare -n bash -c 'SIGN ip link set lo up; \
      ip addr add 203.0.113.9/32 dev lo; busybox nc -l -p 443 & \
@@ -163,6 +167,10 @@ pub(super) const ACTS: &[Act] = &[
         ": >> /proc/sys/kernel/kptr_restrict",
     ),
     act(
+        "Tracing of the kernel switched off",
+        ": >> /proc/sys/kernel/ftrace_enabled",
+    ),
+    act(
         "Security tool switched off",
         "cp /bin/true FOLDER/setenforce; FOLDER/setenforce 0",
     ),
@@ -173,6 +181,10 @@ pub(super) const ACTS: &[Act] = &[
     act(
         "Program loaded into the kernel by hand",
         "cp /bin/true FOLDER/bpftool; FOLDER/bpftool prog load x /sys/fs/bpf/x",
+    ),
+    act(
+        "Program loaded into the kernel by an unknown program",
+        BPF_PROGRAM,
     ),
     act(
         "Symbolic link to a protected file",

@@ -62,12 +62,27 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         row: 37,
-        name: "restart",
-        technique: "the act in the middle of a restart with other rules",
+        name: "reload",
+        technique: "acts in the middle of reloads, each with other rules",
         condition: "opened and fd.name = $D/secret",
         twin: "cat $D/benign",
-        act: "daemon_stop; box cat $D/secret; daemon_start",
-        seen: &[some(&[("container.id", "$BOX")])],
+        // Every other set of rules has this case's only, so that programs come and go.
+        act: "cp $R/rules.yaml $D/all.yaml
+              awk '/^- / { keep = $2 == \"macro:\" || $3 == \"evade-fence\" || $3 == \"reload\" } keep' \
+                  $D/all.yaml >$D/few.yaml
+              printf '%s\\n' '- rule: more' '  desc: d' '  output: o' '  priority: NOTICE' \
+                  '  condition: evt.type in (connect, symlinkat, dup3) and proc.name = nobody' \
+                  >>$D/all.yaml
+              reloads() {
+                  for round in $(seq $((NEEDLES / 100 + 2))); do for set in few all; do
+                      cp $D/$set.yaml $D/next; mv $D/next $R/rules.yaml
+                      $DAEMON reload --config $R/monitor.yaml || touch $D/failed
+                  done; done
+              }
+              reloads & reloads=$!; number=0
+              while kill -0 $reloads 2>$D/none; do number=$((number + 1)); box cat $D/secret; done
+              echo fact number $number; [ ! -e $D/failed ]",
+        seen: &[exactly("number", &[("container.id", "$BOX")])],
         place: Place::Alone,
         ..Case::BASE
     },

@@ -1,6 +1,6 @@
 //! Row 9: every way to give and take a name.
 
-use crate::case::{Case, some};
+use crate::case::{Case, exactly, some};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -73,6 +73,47 @@ pub(super) const CASES: &[Case] = &[
         twin: "cd $D; rm benign",
         act: "cd $D; box rm secret",
         seen: &[some(&[("proc.name", "rm"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 9,
+        name: "names-through-link",
+        technique: "unlink, rename, mkdir, chmod and truncate in a folder by a symbolic link to it",
+        condition: "evt.type in (unlink, unlinkat, rename, renameat, renameat2, mkdir, mkdirat, chmod, \
+                    fchmodat, truncate) and evt.args contains $D/folder/",
+        prepare: "mkdir $D/folder $D/kept; ln -s folder $D/link; ln -s kept $D/twin
+                  for n in folder kept; do echo x | tee $D/$n/a $D/$n/b >$D/$n/c; done",
+        twin: "names change $D/twin",
+        act: "echo fact calls 5; box names change $D/link",
+        seen: &[exactly(
+            "calls",
+            &[
+                ("evt.failed", "false"),
+                ("proc.name", "names"),
+                ("container.id", "$BOX"),
+            ],
+        )],
+        ..Case::BASE
+    },
+    Case {
+        row: 9,
+        name: "uring-through-link",
+        technique: "the same through io_uring: unlink, rename and mkdir",
+        condition: "evt.type in (unlink, unlinkat, rename, renameat, renameat2, mkdir, mkdirat) and \
+                    evt.args contains $D/folder/",
+        prepare: "mkdir $D/folder $D/kept; ln -s folder $D/link; ln -s kept $D/twin
+                  for n in folder kept; do echo x | tee $D/$n/a >$D/$n/b; done",
+        twin: "uring unlink $D/twin/a; uring rename $D/twin/b $D/twin/d; uring mkdir $D/twin/e",
+        act: "echo fact calls 3; box uring unlink $D/link/a; box uring rename $D/link/b $D/link/d
+              box uring mkdir $D/link/e",
+        seen: &[exactly(
+            "calls",
+            &[
+                ("evt.failed", "false"),
+                ("proc.name", "uring"),
+                ("container.id", "$BOX"),
+            ],
+        )],
         ..Case::BASE
     },
 ];

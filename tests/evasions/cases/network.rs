@@ -1,6 +1,6 @@
 //! Rows 16, 31 to 34: connections, messages, and files that come without an open.
 
-use crate::case::{Case, some};
+use crate::case::{Case, exactly, some};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -102,17 +102,20 @@ pub(super) const CASES: &[Case] = &[
         row: 33,
         name: "passed-file",
         technique: "an open file is passed into a container (SCM_RIGHTS)",
-        condition: "opened and fd.name = $D/secret or \
-                    evt.type = recvmsg and proc.exepath = $P/pass",
-        twin: "pass send $D/s $D/benign & pass take $D/benign; kill $!",
-        act: "pass send $D/socket $D/secret & box pass receive $D/socket; wait $!",
+        condition: "evt.type in (openat, fd_receive) and fd.num >= 0 and fd.name = $D/secret",
+        twin: "pass send $D/s $D/benign & pass receive $D/s; wait $!",
+        act: "pass send $D/one $D/secret & box pass receive $D/one; wait $!
+              pass send $D/two $D/secret & box pass many $D/two; wait $!; echo fact received 2",
         seen: &[
-            some(&[("fd.name", "$D/secret"), ("container.id", "host")]),
-            some(&[
-                ("evt.type", "recvmsg"),
-                ("fd.name", "$D/secret"),
-                ("container.id", "$BOX"),
-            ]),
+            some(&[("evt.type", "openat"), ("container.id", "host")]),
+            exactly(
+                "received",
+                &[
+                    ("evt.type", "fd_receive"),
+                    ("proc.exepath", "$P/pass"),
+                    ("container.id", "$BOX"),
+                ],
+            ),
         ],
         ..Case::BASE
     },
@@ -120,10 +123,17 @@ pub(super) const CASES: &[Case] = &[
         row: 33,
         name: "taken-file",
         technique: "an open file is taken from another process (pidfd_getfd)",
-        condition: "evt.type = pidfd_getfd and proc.args contains $D/secret",
+        condition: "evt.type in (pidfd_getfd, fd_receive) and proc.args contains $D/secret",
         twin: "pass take $D/benign",
         act: "box pass take $D/secret",
-        seen: &[some(&[("proc.name", "pass"), ("container.id", "$BOX")])],
+        seen: &[
+            some(&[("evt.type", "pidfd_getfd"), ("container.id", "$BOX")]),
+            some(&[
+                ("evt.type", "fd_receive"),
+                ("fd.name", "$D/secret"),
+                ("container.id", "$BOX"),
+            ]),
+        ],
         ..Case::BASE
     },
     Case {

@@ -21,6 +21,43 @@ pub(super) const CASES: &[Case] = &[
         )],
         ..Case::BASE
     },
+    // As passed, these names are not those of the rules, so that what is counted is what was done.
+    Case {
+        row: 1,
+        name: "toctou-unlink",
+        technique: "a thread rewrites the name while another removes it",
+        condition: "evt.type in (unlink, unlinkat) and fs.path.name = $D/hidden/a",
+        prepare: "mkdir $D/hidden $D/kept; ln -s hidden $D/link; ln -s kept $D/twin",
+        twin: "race-names unlink $D/twin 100",
+        act: "box race-names unlink $D/link $((ROUNDS / 10))",
+        seen: &[exactly(
+            "hits",
+            &[
+                ("evt.failed", "false"),
+                ("proc.name", "race-names"),
+                ("container.id", "$BOX"),
+            ],
+        )],
+        ..Case::BASE
+    },
+    Case {
+        row: 1,
+        name: "toctou-rename",
+        technique: "a thread rewrites the name while another renames it",
+        condition: "evt.type in (rename, renameat, renameat2) and fs.path.source = $D/hidden/a",
+        prepare: "mkdir $D/hidden $D/kept; ln -s hidden $D/link; ln -s kept $D/twin",
+        twin: "race-names rename $D/twin 100",
+        act: "box race-names rename $D/link $((ROUNDS / 10))",
+        seen: &[exactly(
+            "hits",
+            &[
+                ("evt.arg.newpath", "$D/hidden/c"),
+                ("proc.name", "race-names"),
+                ("container.id", "$BOX"),
+            ],
+        )],
+        ..Case::BASE
+    },
     Case {
         row: 1,
         name: "toctou-connect",

@@ -2,6 +2,7 @@
  *
  *     pass send SOCKET FILE   opens the file and passes it to whoever connects (SCM_RIGHTS)
  *     pass receive SOCKET     takes it and reads it
+ *     pass many SOCKET        the same by recvmmsg, with credentials in front of it
  *     pass take FILE          a child opens the file, and pidfd_getfd takes it from there
  */
 #include "evade.h"
@@ -10,11 +11,22 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-static char room[CMSG_SPACE(sizeof(int))];
+static char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
 static char byte;
 static struct iovec data = { &byte, 1 };
 static struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = room,
 	.msg_controllen = sizeof room };
+
+static int came(void)
+{
+	int file;
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
+		if (header->cmsg_type == SCM_RIGHTS) {
+			memcpy(&file, CMSG_DATA(header), sizeof file);
+			return file;
+		}
+	return -1;
+}
 
 static struct sockaddr_un named(const char *path)
 {
@@ -55,22 +67,28 @@ int main(int argc, char **argv)
 		must(bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0, "bind");
 		int file = open(argv[3], O_RDONLY);
 		must(file >= 0, argv[3]);
+		message.msg_controllen = CMSG_SPACE(sizeof file);
 		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 		header->cmsg_level = SOL_SOCKET;
 		header->cmsg_type = SCM_RIGHTS;
 		header->cmsg_len = CMSG_LEN(sizeof file);
 		memcpy(CMSG_DATA(header), &file, sizeof file);
 		must(sendmsg(accept(fd, NULL, NULL), &message, 0) == 1, "sendmsg");
-	} else if (strcmp(argv[1], "receive") == 0) {
+	} else if (strcmp(argv[1], "receive") == 0 || strcmp(argv[1], "many") == 0) {
 		for (int tries = 0; connect(fd, (struct sockaddr *)&address, sizeof address) != 0; tries++) {
 			must(tries < 1000, "connect");
 			usleep(10000);
 		}
-		must(recvmsg(fd, &message, 0) == 1, "recvmsg");
-		int file;
-		must(CMSG_FIRSTHDR(&message) != NULL, "no file came");
-		memcpy(&file, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof file);
-		reads(file);
+		if (strcmp(argv[1], "many") == 0) {
+			int on = 1;
+			must(setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) == 0, "SO_PASSCRED");
+			struct mmsghdr many = { .msg_hdr = message };
+			must(recvmmsg(fd, &many, 1, 0, NULL) == 1, "recvmmsg");
+			message = many.msg_hdr;
+		} else {
+			must(recvmsg(fd, &message, 0) == 1, "recvmsg");
+		}
+		reads(came());
 	} else {
 		take(argv[2]);
 	}

@@ -122,7 +122,7 @@ fn write(header: &Header, bytes: &mut [u8]) {
     bytes[..header.len()].copy_from_slice(header);
 }
 
-const SLOT: [Slot; SLOTS] = [
+const SLOT: [Slot; 9] = [
     Slot::Resolved,
     Slot::Passed,
     Slot::Cwd,
@@ -131,6 +131,7 @@ const SLOT: [Slot; SLOTS] = [
     Slot::Env,
     Slot::Target,
     Slot::TargetBase,
+    Slot::TargetResolved,
 ];
 
 /// All fields, with the arguments that matter.

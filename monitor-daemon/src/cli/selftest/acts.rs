@@ -15,6 +15,8 @@ use rustix::fs::{AtFlags, CWD, MemfdFlags, Mode, OFlags, RenameFlags, ResolveFla
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
+use crate::selfcheck;
+
 /// The act that only ends: what others start.
 pub(super) const NOTHING: &str = "nothing";
 /// The hidden command that acts.
@@ -69,7 +71,7 @@ fn processes(name: &str, folder: &Path) -> Option<io::Result<()>> {
         "long-argv" => long_argv(folder),
         "short-lived" => short_lived(folder),
         "taken-file" => take(&folder.join("secret")),
-        "module" => no_module(),
+        "module" => selfcheck::acts::no_module(),
         _ => return None,
     })
 }
@@ -237,14 +239,6 @@ fn take(secret: &Path) -> io::Result<()> {
     child.kill()?;
     child.wait()?;
     taken.map(drop).map_err(io::Error::from)
-}
-
-/// Asks the kernel to load what is no module, which it refuses.
-fn no_module() -> io::Result<()> {
-    match rustix::system::init_module(b"no module", c"") {
-        Ok(()) => Err(io::Error::other("the kernel took what is no module")),
-        Err(_) => Ok(()),
-    }
 }
 
 fn short_lived(folder: &Path) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Fields of calls on sockets, and of those that their registers tell.
 
-use monitor_common::call::Registers;
+use monitor_common::call::{Held, Registers};
 use monitor_common::network::{Dup, Send, Serve};
 
 use super::*;
@@ -176,6 +176,7 @@ fn a_message_shows_where_it_goes() {
         socket,
         syscall: 44,
         flags: 0,
+        size: u64::MAX,
     };
     let name = "0.0.0.0:40000->203.0.113.5:53";
     check(
@@ -351,12 +352,24 @@ const PATHS: [(Slot, &str); 5] = [
     (Slot::Base, "/etc"),
 ];
 
+/// A plain file behind a descriptor, if its path is among the strings.
+fn held(descriptor: u64, strings: &[(Slot, &str)]) -> Held {
+    let mut held = Held::new_zeroed();
+    held.socket.fd = -1;
+    if strings.iter().any(|(slot, _)| *slot == Slot::Resolved) {
+        held.socket.fd = descriptor as i32;
+        (held.inode, held.dev, held.inode_mode) = (77, 0xfe0_0001, 0o100_644);
+    }
+    held
+}
+
 fn call(kind: Kind, syscall: u32, args: [u64; 6], strings: &[(Slot, &str)]) -> Vec<u8> {
     let body = Registers {
         ret: 0,
         args,
         syscall,
         reserved: 0,
+        held: held(args[0], strings),
     };
     bytes(kind, child_of(3, 4, "cat"), &body, strings)
 }
@@ -366,6 +379,31 @@ fn calls_of_registers_show_their_parameters() {
     for (kind, syscall, args, name, shown) in CASES {
         let record = call(*kind, *syscall, *args, &PATHS);
         check(&record, &[("evt.type", name), ("evt.args", shown)]);
+    }
+}
+
+#[test]
+fn both_names_of_a_rename_are_read_as_resolved() {
+    let strings = [
+        (Slot::Resolved, "/srv/b"),
+        (Slot::Passed, "/link/b"),
+        (Slot::Target, "/link/../a"),
+        (Slot::TargetResolved, "/etc/a"),
+    ];
+    let views = [
+        (View::Passed, "/a", "/link/b"),
+        (View::Resolved, "/etc/a", "/srv/b"),
+    ];
+    for (view, old, new) in views {
+        let expected = [
+            ("evt.arg.oldpath", old),
+            ("evt.arg.newpath", new),
+            ("fs.path.source", old),
+            ("fs.path.target", new),
+            ("fs.path.sourceraw", "/link/../a"),
+        ];
+        let record = call(Kind::Rename, 82, [0; 6], &strings);
+        check_in(&record, None, view, &expected);
     }
 }
 
@@ -435,6 +473,7 @@ fn a_module_has_its_file_and_parameters() {
         args: [5, 0, 4, 0, 0, 0],
         syscall: 313,
         reserved: 0,
+        held: held(5, &[(Slot::Resolved, "/tmp/x.ko")]),
     };
     let strings = [(Slot::Resolved, "/tmp/x.ko"), (Slot::Args, "a=1 b")];
     let record = bytes(Kind::Module, task, &body, &strings);
@@ -455,6 +494,7 @@ fn a_module_has_its_file_and_parameters() {
     let body = Registers {
         syscall: 175,
         args: [4096, 70, 0, 0, 0, 0],
+        held: held(0, &[]),
         ..body
     };
     check(
@@ -465,6 +505,176 @@ fn a_module_has_its_file_and_parameters() {
             ("evt.arg.uargs", "<NA>"),
             ("fd.name", "missing"),
             ("fd.num", "missing"),
+        ],
+    );
+}
+
+#[test]
+fn a_call_on_a_descriptor_has_its_file() {
+    let write = |path| call(Kind::Call, 1, [5, 0, 0, 0, 0, 0], &[(Slot::Resolved, path)]);
+    let file = [
+        ("evt.type", "write"),
+        ("evt.arg.fd", "<f>/etc/motd"),
+        ("fd.num", "5"),
+        ("fd.type", "file"),
+        ("fd.name", "/etc/motd"),
+        ("fd.directory", "/etc"),
+        ("fd.filename", "motd"),
+        ("fd.ino", "77"),
+        ("fd.dev.major", "254"),
+        ("fd.uid", "45"),
+        ("fd.l4proto", "missing"),
+        ("fd.sip", "missing"),
+        ("fd.is_server", "missing"),
+    ];
+    check(&write("/etc/motd"), &file);
+    let others = [
+        ("memfd:x", "memfd", "memfd:x"),
+        ("[eventfd]", "event", "[eventfd]"),
+        ("[perf_event]", "missing", "[perf_event]"),
+    ];
+    for (path, kind, name) in others {
+        check(&write(path), &[("fd.type", kind), ("fd.name", name)]);
+    }
+    let pathless = call(Kind::Call, 1, [5, 0, 0, 0, 0, 0], &[]);
+    let nothing = [
+        ("fd.num", "missing"),
+        ("fd.name", "missing"),
+        ("evt.arg.fd", "5"),
+    ];
+    check(&pathless, &nothing);
+}
+
+#[test]
+fn a_call_on_a_socket_has_its_ends() {
+    let mut body = Registers::new_zeroed();
+    body.syscall = 48;
+    body.ret = -107;
+    body.args = [5, 2, 0, 0, 0, 0];
+    body.held.socket = listening();
+    body.held.socket.remote[..4].copy_from_slice(&[203, 0, 113, 5]);
+    body.held.socket.remote_port = 50_000;
+    body.held.inode_mode = 0o140_777;
+    let expected = [
+        ("evt.res", "ENOTCONN"),
+        (
+            "evt.args",
+            "res=ENOTCONN fd=<4>192.0.2.9:443->203.0.113.5:50000 how=SHUT_RDWR",
+        ),
+        ("fd.num", "5"),
+        ("fd.type", "ipv4"),
+        ("fd.l4proto", "tcp"),
+        ("fd.sip", "203.0.113.5"),
+        ("fd.connected", "true"),
+        ("fs.path.name", "missing"),
+    ];
+    check(
+        &bytes(Kind::Call, child_of(3, 4, "cat"), &body, &[]),
+        &expected,
+    );
+    body.held.socket = Connect::new_zeroed();
+    body.held.socket.family = 1;
+    let named = bytes(
+        Kind::Call,
+        child_of(3, 4, "cat"),
+        &body,
+        &[(Slot::Resolved, "@x")],
+    );
+    let expected = [
+        ("fd.type", "unix"),
+        ("fd.name", "@x"),
+        ("fs.path.name", "missing"),
+    ];
+    check(&named, &expected);
+    body.held.socket = Connect::new_zeroed();
+    (body.held.inode, body.held.inode_mode) = (77, 0o010_600);
+    let pipe = bytes(Kind::Call, child_of(3, 4, "cat"), &body, &[]);
+    check(&pipe, &[("fd.type", "pipe"), ("fd.name", "pipe:[77]")]);
+}
+
+#[test]
+fn a_message_received_has_its_sender() {
+    let mut socket = listening();
+    (socket.kind, socket.protocol, socket.ret) = (2, 17, 5);
+    socket.remote[..4].copy_from_slice(&[203, 0, 113, 5]);
+    (socket.remote_port, socket.passed_family) = (50_000, 2);
+    let record = |socket, syscall, size| {
+        let body = Send {
+            socket,
+            syscall,
+            flags: 0,
+            size,
+        };
+        bytes(Kind::Receive, child_of(3, 4, "cat"), &body, &[])
+    };
+    let name = "203.0.113.5:50000->192.0.2.9:443";
+    let from_anybody = [
+        ("evt.type", "recvfrom"),
+        ("evt.category", "IO-read"),
+        (
+            "evt.args",
+            &*format!("res=5 tuple={name} fd=<4>{name} size=4096"),
+        ),
+        ("fd.cip", "203.0.113.5"),
+        ("fd.sport", "443"),
+        ("fd.connected", "false"),
+        ("fd.name_changed", "true"),
+        ("fd.uid", "missing"),
+    ];
+    check(&record(socket, 45, 4096), &from_anybody);
+    socket.passed_family = 0;
+    let name = "192.0.2.9:443->203.0.113.5:50000";
+    let from_peer = [
+        ("evt.type", "recvmsg"),
+        ("evt.args", &*format!("res=5 tuple={name} fd=<4>{name}")),
+        ("fd.sip", "203.0.113.5"),
+        ("fd.connected", "true"),
+        ("fd.name_changed", "false"),
+    ];
+    check(&record(socket, 47, u64::MAX), &from_peer);
+}
+
+#[test]
+fn a_file_from_another_process_has_its_path_and_descriptor() {
+    let came = |ret, inode_mode| {
+        let body = Open {
+            ret,
+            inode: 77,
+            dev: 8 << 20 | 1,
+            flags: 2,
+            inode_mode,
+            ..Open::new_zeroed()
+        };
+        let path = [(Slot::Resolved, "/etc/shadow")];
+        bytes(Kind::Passed, task(4, "cat"), &body, &path)
+    };
+    check(
+        &came(5, 0o100_600),
+        &[
+            ("evt.type", "fd_receive"),
+            ("evt.category", "file"),
+            ("evt.res", "SUCCESS"),
+            ("fd.num", "5"),
+            ("fd.name", "/etc/shadow"),
+            ("fd.type", "file"),
+            ("fd.directory", "/etc"),
+            ("fd.filename", "shadow"),
+            ("fd.ino", "77"),
+            ("evt.is_open_read", "false"),
+            (
+                "evt.args",
+                "fd=<f>/etc/shadow name=/etc/shadow flags=O_RDWR dev=2049 ino=77",
+            ),
+        ],
+    );
+    check(&came(5, 0o010_600), &[("fd.type", "pipe")]);
+    check(&came(5, 0o140_777), &[("fd.type", "missing")]);
+    check(
+        &came(-24, 0o100_600),
+        &[
+            ("evt.res", "EMFILE"),
+            ("fd.num", "-1"),
+            ("fd.name", "/etc/shadow"),
         ],
     );
 }

@@ -30,7 +30,8 @@ const X32_RECVFROM: u32 = 517;
 const X32_SENDMSG: u32 = 518;
 const X32_RECVMSG: u32 = 519;
 
-/// What a thread tries, by its id, until its call ends. As many calls may block at once.
+/// What a thread tries, by its id, until its call ends. As many calls may block at once; of one that is
+/// forgotten the address is read from the program's memory.
 #[map]
 static TRIED: LruHashMap<u32, Tried> = LruHashMap::with_max_entries(4096, 0);
 

@@ -42,7 +42,8 @@ const EXTENSIONS_MAX: u32 = 6;
 /// wait for seconds, and a question is reported before its socket could be forgotten.
 #[map]
 static ASKERS: LruHashMap<u64, Task> = LruHashMap::with_max_entries(4096, 0);
-/// Where a message was meant for, from its call to the packet that follows.
+/// Where a message was meant for, from its call to the packet that follows: as many as are on their way
+/// through the stack at once.
 #[map]
 static ASKED: LruHashMap<u64, [u32; 4]> = LruHashMap::with_max_entries(1024, 0);
 

@@ -21,8 +21,10 @@ static CONTROL: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 /// What comes in floods: files and network.
 #[map]
 static BULK: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+/// Losses by kind and reason.
 #[map]
 static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX * LOSS_STRIDE, 0);
+/// Records by kind.
 #[map]
 static KEPT: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX, 0);
 /// Losses by cgroup and kind.

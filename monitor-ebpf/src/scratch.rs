@@ -48,8 +48,10 @@ pub type Large = Scratch<LARGE>;
 /// For each slot of a CPU, 1 while a program holds it.
 #[map]
 static SCRATCH_HELD: Array<[u64; SCRATCH_SLOTS as usize]> = Array::with_max_entries(1, 0);
+/// As many for each CPU as programs that interrupt each other there; the loader knows the CPUs.
 #[map]
 static SCRATCH: Array<Common> = Array::with_max_entries(SCRATCH_SLOTS, 0);
+/// One for each CPU: two execs never interrupt each other.
 #[map]
 static EXEC_SCRATCH: Array<Large> = Array::with_max_entries(1, 0);
 

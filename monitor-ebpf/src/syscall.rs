@@ -30,6 +30,8 @@ pub static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS + SOCKET
 const CREAT_FLAGS: u32 = 0o1101;
 /// `bpf` of x86-64.
 const BPF: u32 = 321;
+/// `PF_IO_WORKER` and `PF_KTHREAD` of `include/linux/sched.h`.
+const WORKERS: u32 = 0x10 | 0x20_0000;
 /// Kernel-internal results "begin again", which programs see as `EINTR` if at all.
 const ERESTARTSYS: i64 = -512;
 const ERESTART_RESTARTBLOCK: i64 = -516;
@@ -297,8 +299,6 @@ pub fn registers_of(task: Pointer) -> Pointer {
 /// change.
 #[inline(always)]
 pub fn current_call(ret: i64) -> Call {
-    /// `PF_IO_WORKER` and `PF_KTHREAD` of `include/linux/sched.h`.
-    const WORKERS: u32 = 0x10 | 0x20_0000;
     let task = current();
     // SAFETY: the current task is typed, and so are its registers.
     unsafe {
@@ -392,6 +392,22 @@ impl Call {
         self.number = operation.call().number;
         true
     }
+}
+
+/// Whether the current task is in one of these calls, on its own account.
+#[inline(always)]
+pub fn is_in<const COUNT: usize>(operations: [Operation; COUNT]) -> bool {
+    let task = current();
+    // SAFETY: the current task and its registers are typed.
+    let (flags, number) = unsafe {
+        (
+            Typed::get::<u32>(task, &TASK_FLAGS),
+            Typed::get::<u32>(registers_of(task), &CALL_NUMBER) & !X32_BIT,
+        )
+    };
+    let compat = is_compat(task);
+    let is = |operation: &Operation| is_number_of(*operation, number, compat);
+    flags & WORKERS == 0 && operations.iter().any(is)
 }
 
 /// Whether a call has this number, in the ABI for 32-bit programs or in the machine's own.

@@ -101,9 +101,12 @@ const CASES: &[Case] = &[
     },
     Case {
         rule: "a call that is in no table",
-        condition: "evt.type = sync",
-        act: "/bin/sync",
-        fields: &[("evt.args", "ID=sync nativeID=81"), ("evt.rawres", "0")],
+        condition: "evt.type = ioprio_get",
+        act: "/bin/ionice",
+        fields: &[
+            ("evt.args", "ID=ioprio_get nativeID=31"),
+            ("proc.name", "ionice"),
+        ],
     },
     Case {
         rule: "the last",

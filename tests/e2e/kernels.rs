@@ -10,18 +10,19 @@ use anyhow::{Result, ensure};
 use monitor_tests::{daemon, paths, skip_if, suite};
 use serde_json::{Value, json};
 
-use crate::arm;
+use crate::{arm, maps};
 
 /// Emulation without help by the hardware, and two CPUs.
 const WITHIN: Duration = Duration::from_mins(15);
 
 /// Cases about no kernel, some of which are about time, which an emulated program has too little
-/// of; and these here.
-const LEFT_OUT: [&str; 5] = [
+/// of; what is checked here of each guest; and these here.
+const LEFT_OUT: [&str; 6] = [
     "robust::",
     "reload::reloads_under_load",
     "rule_tests::",
     "dist::",
+    "maps::",
     "kernels::",
 ];
 
@@ -75,7 +76,7 @@ fn keep(
     let kinds = programs["kinds"].as_object();
     let blind = kinds.into_iter().flatten().find(|(_, tier)| tier.is_null());
     ensure!(blind.is_none(), "on {series}, nothing serves {blind:?}");
-    Ok(())
+    maps::check(programs)
 }
 
 macro_rules! kernels {

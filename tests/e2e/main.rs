@@ -33,6 +33,7 @@ mod kernels;
 mod kinds;
 mod loss;
 mod mappings;
+mod maps;
 mod metrics;
 mod names;
 mod namespaces;

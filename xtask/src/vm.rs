@@ -11,7 +11,7 @@ use crate::shell;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Series of the guest's kernel
+    /// Series of the guest's kernel; `6.1-arm64` and `6.12-arm64` emulate aarch64
     #[arg(long, default_value = setup::DEFAULT_KERNEL)]
     kernel: String,
     /// File to put into the guest's /bin, with the libraries it needs; may be repeated
@@ -24,9 +24,14 @@ pub(crate) struct Options {
 
 /// Boots the guest and passes its exit status on as success or failure.
 pub(crate) fn vm(options: &Options) -> Result<()> {
-    setup::setup(Level::Test)?;
-    setup::guest_kernel(&options.kernel)?;
-    build::build(Profile::Release)?;
+    if options.kernel.ends_with(setup::ARM_SUFFIX) {
+        setup::setup(Level::Ci)?;
+        build::build_arm(Profile::Debug)?;
+    } else {
+        setup::setup(Level::Test)?;
+        setup::guest_kernel(&options.kernel)?;
+        build::build(Profile::Release)?;
+    }
     let mut guest = shell::cargo();
     guest.args([
         "run",

@@ -13,30 +13,41 @@ use crate::file::{self, O_PATH, OpenArguments};
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin};
-use crate::syscall::{Call, current_call, open_arguments, own};
+use crate::syscall::{Call, current_call, is_in, open_arguments, own};
 
 /// `__FMODE_EXEC` of `include/linux/fs.h`: an open by exec.
 const FMODE_EXEC: u32 = 0x20;
 /// `MAX_ERRNO` of `include/linux/err.h`: pointers above are errors.
 const ERROR_POINTERS: u64 = -4095i64 as u64;
 
+/// In these calls, what is installed is what was opened.
+const OPENS: [Operation; 5] = [
+    Operation::OpenAt,
+    Operation::Open,
+    Operation::OpenAt2,
+    Operation::Creat,
+    Operation::OpenByHandle,
+];
+
 /// What is known of an open between its two hooks.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Opening {
     /// Who opens, `tgid << 32 | tid`.
     task: u64,
     dentry: u64,
-    /// The kernel's copy of the passed path, which outlives `fd_install`.
+    /// The kernel's copy of the passed path, which outlives `fd_install`; 0 if it is not known.
     name: u64,
     flags: u32,
     dirfd: i32,
 }
 
-/// Opens under way, by `struct file *`. Those that fail later, or that the kernel does for itself,
-/// stay until they are evicted; a file that is used again by then differs in task or dentry.
+/// Opens under way, by `struct file *`: more than block at once in devices, pipes and file systems of
+/// programs. Those that fail later, or that the kernel does for itself, stay until they are evicted;
+/// a file that is used again by then differs in task or dentry. An open that was evicted itself is
+/// told with the name in the program's memory.
 #[map]
-static OPENINGS: LruHashMap<u64, Opening> = LruHashMap::with_max_entries(8192, 0);
+static OPENINGS: LruHashMap<u64, Opening> = LruHashMap::with_max_entries(4096, 0);
 
 /// `security_file_open(struct file *file)`, 5.10 to 7.2.
 #[fentry(function = "security_file_open")]
@@ -98,15 +109,28 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
     let file: Pointer = ctx.arg(1);
     let key = file as u64;
     // SAFETY: the entry is copied at once; one that is replaced meanwhile is checked below.
-    let Some(&opening) = (unsafe { OPENINGS.get(key) }) else {
-        return 0;
-    };
-    let _ = OPENINGS.remove(key);
+    let known = unsafe { OPENINGS.get(key) }.copied();
     // SAFETY: the argument of the hook is typed.
-    let dentry: u64 = unsafe { Typed::at(file, FILE_PATH.load() + PATH_DENTRY.load()) };
-    if opening.task != task() || opening.dentry != dentry {
-        return 0;
-    }
+    let (dentry, flags): (u64, u32) = unsafe {
+        (
+            Typed::at(file, FILE_PATH.load() + PATH_DENTRY.load()),
+            Typed::get(file, &FILE_FLAGS),
+        )
+    };
+    let opening = match known {
+        Some(opening) => {
+            let _ = OPENINGS.remove(key);
+            if opening.task != task() || opening.dentry != dentry {
+                return 0;
+            }
+            opening
+        }
+        None if flags & O_PATH == 0 && is_in(OPENS) && !own() => Opening {
+            flags,
+            ..Opening::default()
+        },
+        None => return 0,
+    };
     let kernel = OpenArguments {
         dirfd: opening.dirfd,
         path: 0,
@@ -118,7 +142,12 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
         let body = file::open_body(record, &call, &open);
         // SAFETY: the argument of the hook is typed.
         unsafe { file::opened::<Typed>(record, body, file) };
-        file::passed(record, Origin::Kernel, opening.name as Pointer, open.dirfd);
+        let (origin, name) = if opening.name == 0 {
+            (Origin::User, open.path)
+        } else {
+            (Origin::Kernel, opening.name)
+        };
+        file::passed(record, origin, name as Pointer, open.dirfd);
         record.emit(Kind::Open)
     });
     settle(Kind::Open, outcome)

@@ -9,6 +9,7 @@ use aya_ebpf::macros::{fentry, fexit, map};
 use aya_ebpf::maps::LruHashMap;
 use aya_ebpf::programs::{FEntryContext, FExitContext};
 use aya_ebpf::{EbpfContext, Global};
+use monitor_common::loss::LossReason;
 use monitor_common::syscall::Operation;
 use monitor_common::{Flags, Kind, Slot};
 
@@ -18,10 +19,18 @@ use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
-use crate::syscall::{Call, current_call, link_arguments};
+use crate::syscall::{Call, current_call, is_in, link_arguments};
 use crate::walk::Place;
 
-/// New names under way, by thread.
+const LINKS: [Operation; 4] = [
+    Operation::Symlink,
+    Operation::SymlinkAt,
+    Operation::Link,
+    Operation::LinkAt,
+];
+
+/// New names under way, by thread: more than wait for a folder at once. A link whose name was evicted
+/// meanwhile is a loss.
 #[map]
 static LINKINGS: LruHashMap<u64, [u64; 2]> = LruHashMap::with_max_entries(1024, 0);
 
@@ -52,7 +61,13 @@ fn begin(directory: Pointer, dentry: Pointer) -> i32 {
 /// move.
 #[fexit(function = "vfs_symlink")]
 pub fn symlink_done(ctx: FExitContext) -> i32 {
-    let Some(place) = linked(&ctx, &VFS_SYMLINK_DENTRY, &VFS_SYMLINK_RESULT) else {
+    let place = linked(
+        &ctx,
+        Kind::Symlink,
+        &VFS_SYMLINK_DENTRY,
+        &VFS_SYMLINK_RESULT,
+    );
+    let Some(place) = place else {
         return 0;
     };
     let target = argument(&ctx, &VFS_SYMLINK_TARGET);
@@ -65,7 +80,7 @@ pub fn symlink_done(ctx: FExitContext) -> i32 {
 /// parameters move.
 #[fexit(function = "vfs_link")]
 pub fn link_done(ctx: FExitContext) -> i32 {
-    let Some(place) = linked(&ctx, &VFS_LINK_NEW, &VFS_LINK_RESULT) else {
+    let Some(place) = linked(&ctx, Kind::Link, &VFS_LINK_NEW, &VFS_LINK_RESULT) else {
         return 0;
     };
     // A link never crosses mounts.
@@ -80,10 +95,21 @@ pub fn link_done(ctx: FExitContext) -> i32 {
 
 /// Where the new name is, if this is the link that the thread began and it succeeded.
 #[inline(always)]
-fn linked(ctx: &FExitContext, dentry: &Global<u32>, result: &Global<u32>) -> Option<Place> {
+fn linked(
+    ctx: &FExitContext,
+    kind: Kind,
+    dentry: &Global<u32>,
+    result: &Global<u32>,
+) -> Option<Place> {
     let thread = bpf_get_current_pid_tgid();
     // SAFETY: only the thread itself changes its entry.
-    let &[begun, mnt] = unsafe { LINKINGS.get(thread) }?;
+    let Some(&[begun, mnt]) = (unsafe { LINKINGS.get(thread) }) else {
+        // Overlays make links for themselves in other calls.
+        if is_in(LINKS) {
+            settle(kind, Err(LossReason::StateEvicted));
+        }
+        return None;
+    };
     if begun != argument(ctx, dentry) {
         return None;
     }
@@ -137,13 +163,7 @@ fn report(kind: Kind, place: Place, target: impl FnOnce(&Record<COMMON>)) -> i32
 #[inline(always)]
 fn asked() -> (Call, LinkArguments) {
     let mut call = current_call(0);
-    let operations = [
-        Operation::Symlink,
-        Operation::SymlinkAt,
-        Operation::Link,
-        Operation::LinkAt,
-    ];
-    for operation in operations {
+    for operation in LINKS {
         if call.is(operation) {
             let link = link_arguments(operation as u8, &call);
             // What is reported is the resolved path.

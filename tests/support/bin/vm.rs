@@ -17,8 +17,13 @@ fn main() -> Result<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     let series = arguments.next().context("the kernel's series is missing")?;
     let command = arguments.next().context("the command is missing")?;
-    let files = Tree::busybox()?;
-    files.program("/bin/monitor-daemon", &paths::daemon()?)?;
+    let (files, daemon) = if series.ends_with(vm::ARM) {
+        let [daemon, busybox] = paths::arm_programs()?;
+        (Tree::with_busybox(&busybox)?, daemon)
+    } else {
+        (Tree::busybox()?, paths::daemon()?)
+    };
+    files.program("/bin/monitor-daemon", &daemon)?;
     for program in arguments {
         let program = Path::new(&program);
         let name = program

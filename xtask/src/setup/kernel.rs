@@ -33,7 +33,8 @@ const ARM: [(&str, &str); 2] = [
     ("6.1-arm64", "debian bookworm"),
     ("6.12-arm64", "debian bookworm-backports"),
 ];
-const ARM_SUFFIX: &str = "-arm64";
+/// The end of their series.
+pub(crate) const ARM_SUFFIX: &str = "-arm64";
 
 const ARCHIVE: &str = "http://deb.debian.org";
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use crate::shell;
 use apt::Need;
 
-pub(crate) use kernel::{DEFAULT as DEFAULT_KERNEL, install as guest_kernel};
+pub(crate) use kernel::{ARM_SUFFIX, DEFAULT as DEFAULT_KERNEL, install as guest_kernel};
 pub(crate) use linker::installed as bpf_linker;
 pub(crate) use tools::{CARGO_DENY, CARGO_FUZZ, tool};
 

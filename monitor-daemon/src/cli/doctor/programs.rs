@@ -1,4 +1,4 @@
-//! What each program costs the kernel: `doctor --programs`.
+//! What each program and each map costs the kernel: `doctor --programs`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::coverage;
 use crate::cli::Format;
-use crate::probe::{Cost, Coverage, ProbeError, Probes, Tier};
+use crate::probe::{Cost, Coverage, MapCost, ProbeError, Probes, Tier, map_costs};
 
 /// Loads all programs as `run` would, and tells what they cost.
 ///
@@ -18,11 +18,18 @@ use crate::probe::{Cost, Coverage, ProbeError, Probes, Tier};
 pub(super) fn report(format: Format) -> Result<String, ProbeError> {
     let probes = Probes::load(&coverage::request())?;
     let programs = probes.costs();
+    let maps = map_costs().map_err(|source| ProbeError::Read {
+        path: "/proc/self/fdinfo",
+        source,
+    })?;
     Ok(match format {
-        Format::Text => text(&programs),
+        Format::Text => text(&programs) + &maps_text(&maps),
         Format::Json => {
             let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-            format!("{:#}\n", json(&release, &programs, probes.coverage()))
+            format!(
+                "{:#}\n",
+                json(&release, &programs, &maps, probes.coverage())
+            )
         }
     })
 }
@@ -46,7 +53,25 @@ fn text(programs: &[Cost]) -> String {
     text
 }
 
-fn json(release: &str, programs: &[Cost], coverage: &[Coverage]) -> Value {
+/// What each map takes, and all.
+fn maps_text(maps: &[MapCost]) -> String {
+    let mut text = format!("\n{:<24} {:>12} {:>9}\n", "map", "entries", "bytes");
+    for map in maps {
+        let _ = writeln!(
+            text,
+            "{:<24} {:>12} {:>9}",
+            map.name, map.entries, map.bytes
+        );
+    }
+    let _ = writeln!(text, "{:<24} {:>12} {:>9}", "all maps", "", bytes(maps));
+    text
+}
+
+fn bytes(maps: &[MapCost]) -> u64 {
+    maps.iter().map(|map| map.bytes).sum()
+}
+
+fn json(release: &str, programs: &[Cost], maps: &[MapCost], coverage: &[Coverage]) -> Value {
     let kinds: Map<String, Value> = coverage
         .iter()
         .map(|kind| {
@@ -67,7 +92,18 @@ fn json(release: &str, programs: &[Cost], coverage: &[Coverage]) -> Value {
             })
         })
         .collect();
-    json!({"kernel": release.trim(), "kinds": kinds, "programs": programs})
+    let all = bytes(maps);
+    let maps: Vec<Value> = maps
+        .iter()
+        .map(|map| json!({"name": map.name, "entries": map.entries, "bytes": map.bytes}))
+        .collect();
+    json!({
+        "kernel": release.trim(),
+        "kinds": kinds,
+        "programs": programs,
+        "maps": maps,
+        "map_bytes": all,
+    })
 }
 
 fn milliseconds(time: Duration) -> f64 {
@@ -91,8 +127,24 @@ mod tests {
             text(std::slice::from_ref(&program)).lines().nth(1),
             Some(line)
         );
-        let json = json("5.10.0\n", &[program], &[]);
+        let json = json("5.10.0\n", &[program], &[], &[]);
         assert_eq!(json["kernel"], "5.10.0");
         assert_eq!(json["programs"][0]["verified"], Value::Null);
+    }
+
+    #[test]
+    fn maps_have_a_sum() {
+        let map = |name: &str, bytes| MapCost {
+            name: name.to_owned(),
+            entries: 1024,
+            bytes,
+        };
+        let maps = [map("BULK", 4_200_000), map("TRIED", 800)];
+        let text = maps_text(&maps);
+        let last = "all maps                                4200800";
+        assert_eq!(text.lines().last(), Some(last));
+        let json = json("5.10.0\n", &[], &maps, &[]);
+        assert_eq!(json["map_bytes"], 4_200_800);
+        assert_eq!(json["maps"][1]["name"], "TRIED");
     }
 }

@@ -23,6 +23,8 @@ struct Case<'a> {
     calls: &'a [(u32, [u64; 6])],
     ret: i64,
     strings: &'a [(Slot, &'a str)],
+    /// What the object tier has besides.
+    resolved: &'a [(Slot, &'a str)],
 }
 
 #[test]
@@ -53,13 +55,8 @@ fn expect(watch: &mut Watch, at: &File, folder: &str) {
     let fd = at.as_raw_fd() as u64;
     let cwd = 0xffff_ff9c;
     let moved = format!("{folder}/moved");
-    let below = |name| {
-        [
-            (Slot::Passed, name),
-            (Slot::Cwd, HERE),
-            (Slot::Base, folder),
-        ]
-    };
+    let start = [(Slot::Cwd, HERE), (Slot::Base, folder)];
+    let below = |name| [&[(Slot::Passed, name)][..], &start].concat();
     let from = |name| [(Slot::Target, name), (Slot::TargetBase, folder)];
     let renamed = [[(Slot::Passed, &*moved), (Slot::Cwd, HERE)], from("made")].concat();
     let again = [&below("again")[..], &from("moved")].concat();
@@ -72,15 +69,13 @@ fn expect(watch: &mut Watch, at: &File, folder: &str) {
         (316, [fd, ANY, cwd, ANY, 0, ANY]),
     ];
     let one = |number, args| [(number, args)];
-    // What is resolved is so on the object tier.
     let mut expect = |kind, calls: &[_], ret, strings: &[_], resolved: &[_]| {
-        let object = watch.tier(kind) == Some(Tier::Object);
-        let resolved = if object { resolved } else { &[] };
         let case = Case {
             kind,
             calls,
             ret,
-            strings: &[strings, resolved].concat(),
+            strings,
+            resolved,
         };
         check(watch, &case);
     };
@@ -145,5 +140,8 @@ fn check(watch: &mut Watch, case: &Case<'_>) {
         Kind::Mode => Body::Mode(body),
         _ => Body::Remove(body),
     };
-    seen.check(&watch.me, 0, &body, case.strings);
+    let object = watch.tier(case.kind) == Some(Tier::Object);
+    let resolved = if object { case.resolved } else { &[] };
+    let strings = [case.strings, resolved].concat();
+    seen.check(&watch.me, 0, &body, &strings);
 }

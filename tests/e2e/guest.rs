@@ -20,8 +20,6 @@ ln -s /etc /tmp/alias
 /bin/head -n 1 /tmp/alias/shadow
 uring-open /tmp/alias/../etc/./shadow
 uring-open /etc/hosts
-mkfifo /tmp/first /tmp/crowd
-open-crowd /tmp/first /tmp/crowd 4600 || exit 1
 /bin/nc -w 1 127.0.0.1 4343 </dev/null
 /nonexistent/program
 /bin/cat /etc/nothing/../../etc/nothing
@@ -33,11 +31,6 @@ const OWN: &str = r"
   desc: the case's own connection
   condition: evt.type = connect and fd.sport = 4343
   output: connect | name=%fd.name res=%evt.res num=%fd.num proc=%proc.name
-  priority: NOTICE
-- rule: opens of the first pipe
-  desc: forgotten by the kernel side when they are done
-  condition: evt.type = openat and fd.name = /tmp/first and evt.arg.flags contains O_RDONLY
-  output: open | name=%fs.path.name flags=%evt.arg.flags proc=%proc.name
   priority: NOTICE
 ";
 
@@ -55,7 +48,6 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
     let tree = Tree::busybox()?;
     tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
     tree.program("/bin/uring-open", env!("CARGO_BIN_EXE_uring-open").as_ref())?;
-    tree.program("/bin/open-crowd", env!("CARGO_BIN_EXE_open-crowd").as_ref())?;
     tree.file("/etc/hosts", "127.0.0.1 localhost\n")?;
     tree.file("/rules/falco_rules.yaml", rules)?
         .file("/rules/own.yaml", OWN)?;
@@ -76,13 +68,6 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
     exec(&alerts)?;
     opens(&alerts)?;
     connect(&alerts)?;
-    // Of more opens under way than there is room for, the oldest.
-    find(
-        &alerts,
-        "opens of the first pipe",
-        "proc.name",
-        "open-crowd",
-    )?;
     tiers(&output.text)
 }
 

@@ -129,6 +129,16 @@ impl Kind {
         Self::Passed,
     ];
 
+    /// Kinds that are recorded whether asked for or not: everything else is joined with them.
+    pub const LIFECYCLE: [Self; 6] = [
+        Self::Exec,
+        Self::Fork,
+        Self::Exit,
+        Self::CgroupMkdir,
+        Self::CgroupRmdir,
+        Self::CgroupAttach,
+    ];
+
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u16 == number)

@@ -1,10 +1,12 @@
 //! The daemon as a library: everything but argument parsing. Start at [`cli`].
 
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod container;
 pub mod default_policies;
 pub mod event;
+mod life;
 pub mod metrics;
 pub mod names;
 pub mod output;

@@ -153,7 +153,7 @@ fn keep(address: [u32; 4], family: u16, port: u32) {
         port: u16::from_be(port as u16),
     };
     // Without room, the end of the call does with what it finds.
-    let _ = TRIED.insert(&thread(), &tried, BPF_ANY.into());
+    let _ = TRIED.insert(thread(), tried, BPF_ANY.into());
 }
 
 /// Keeps an address of `len` bytes in the kernel for the end of the call.
@@ -175,13 +175,13 @@ pub fn copy(address: Pointer, len: u32) {
         bpf_probe_read_kernel((&raw mut copied.bytes).cast(), size, address.cast());
     }
     // Without room, the end of the call does with what it finds.
-    let _ = COPIES.insert(&thread(), &copied, BPF_ANY.into());
+    let _ = COPIES.insert(thread(), copied, BPF_ANY.into());
 }
 
 /// The kernel's copy of the address of the current task's call, by its x86-64 number.
 #[inline(always)]
 pub fn copied(number: u32) -> Option<Passed> {
-    let copied = COPIES.get_ptr_mut(&thread())?;
+    let copied = COPIES.get_ptr_mut(thread())?;
     // SAFETY: a checked map value, which this thread alone uses.
     unsafe {
         if (*copied).number != 0 && (*copied).number != number {
@@ -199,7 +199,7 @@ pub fn copied(number: u32) -> Option<Passed> {
 /// Forgets the copy, when the call has been told.
 #[inline(always)]
 pub fn forget() {
-    let _ = COPIES.remove(&thread());
+    let _ = COPIES.remove(thread());
 }
 
 /// The call that the task is in, if it is one that ends with the attempt: not those of `io_uring`,
@@ -265,14 +265,14 @@ pub unsafe fn take(body: *mut Connect, number: u32) -> Option<u16> {
         }
     });
     if family.is_some() {
-        let _ = TRIED.remove(&thread());
+        let _ = TRIED.remove(thread());
     }
     family
 }
 
 #[inline(always)]
 fn attempt(number: u32) -> Option<*const Tried> {
-    let tried = TRIED.get_ptr(&thread())?;
+    let tried = TRIED.get_ptr(thread())?;
     // SAFETY: a checked map value.
     let of = unsafe { (*tried).number };
     (of == 0 || of == number).then_some(tried)

@@ -116,9 +116,9 @@ unsafe fn note(addressed: *mut bpf_sock_addr, address: [u32; 4]) {
     };
     // What cannot be noted is told with the address that the packet has.
     if port == PORT {
-        let _ = ASKED.insert(&cookie, &address, BPF_ANY.into());
+        let _ = ASKED.insert(cookie, address, BPF_ANY.into());
     } else {
-        let _ = ASKED.remove(&cookie);
+        let _ = ASKED.remove(cookie);
     }
 }
 
@@ -130,7 +130,7 @@ fn egress(skb: *mut __sk_buff) -> Outcome {
     };
     // SAFETY: the context is typed.
     let cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
-    let noted = ASKED.get_ptr(&cookie);
+    let noted = ASKED.get_ptr(cookie);
     if !connected && packet.destination != PORT && noted.is_none() {
         return Ok(());
     }
@@ -139,7 +139,7 @@ fn egress(skb: *mut __sk_buff) -> Outcome {
         return Ok(());
     }
     let later = packet.protocol == TCP && !begins;
-    let asker = ASKERS.get_ptr(&cookie);
+    let asker = ASKERS.get_ptr(cookie);
     if if later { asker.is_none() } else { own() } {
         return Ok(());
     }
@@ -152,7 +152,7 @@ fn egress(skb: *mut __sk_buff) -> Outcome {
             } else {
                 // A segment that is sent again may leave while another program runs.
                 let flags = if begins { BPF_NOEXIST } else { BPF_ANY };
-                let _ = ASKERS.insert(&cookie, &*task, flags.into());
+                let _ = ASKERS.insert(cookie, &*task, flags.into());
             }
             if packet.length == 0 {
                 return Ok(());
@@ -175,7 +175,7 @@ fn egress(skb: *mut __sk_buff) -> Outcome {
         packet.emit(record)
     });
     if noted.is_some() {
-        let _ = ASKED.remove(&cookie);
+        let _ = ASKED.remove(cookie);
     }
     outcome
 }
@@ -191,7 +191,7 @@ fn ingress(skb: *mut __sk_buff) -> Outcome {
     }
     // SAFETY: the context is typed.
     let cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
-    let Some(asker) = ASKERS.get_ptr(&cookie) else {
+    let Some(asker) = ASKERS.get_ptr(cookie) else {
         return Ok(());
     };
     record::with::<Probed>(Kind::Dns as u32, 0, |record| {

@@ -61,15 +61,7 @@ const BULK_KINDS: u64 = bits(&[
     Kind::Receive,
     Kind::Passed,
 ]);
-/// The kinds that everything else is joined with.
-const LIFECYCLE_KINDS: u64 = bits(&[
-    Kind::Exec,
-    Kind::Fork,
-    Kind::Exit,
-    Kind::CgroupMkdir,
-    Kind::CgroupRmdir,
-    Kind::CgroupAttach,
-]);
+const LIFECYCLE_KINDS: u64 = bits(&Kind::LIFECYCLE);
 
 const fn bits(kinds: &[Kind]) -> u64 {
     let (mut bits, mut index) = (0, 0);
@@ -175,11 +167,11 @@ fn lost_by_cgroup(kind: u32) {
     // SAFETY: probed.
     let cgroup = unsafe { task::cgroup::<Probed>(current()) };
     let key = [cgroup, u64::from(kind)];
-    let mut counter = LOST_BY_CGROUP.get_ptr_mut(&key);
+    let mut counter = LOST_BY_CGROUP.get_ptr_mut(key);
     if counter.is_none() {
         // Another CPU may do the same at this moment: one of both makes the entry.
-        let _exists = LOST_BY_CGROUP.insert(&key, &0, BPF_NOEXIST.into());
-        counter = LOST_BY_CGROUP.get_ptr_mut(&key);
+        let _exists = LOST_BY_CGROUP.insert(key, 0, BPF_NOEXIST.into());
+        counter = LOST_BY_CGROUP.get_ptr_mut(key);
     }
     if let Some(counter) = counter {
         // SAFETY: aligned memory of a map value, checked by the verifier.

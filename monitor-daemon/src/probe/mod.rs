@@ -42,16 +42,6 @@ use provider::{Hook, Part};
 use seal::Seal;
 use served::Served;
 
-/// Kinds that are recorded whether asked for or not: the process table lives on them.
-const ALWAYS: [Kind; 6] = [
-    Kind::Exec,
-    Kind::Fork,
-    Kind::Exit,
-    Kind::CgroupMkdir,
-    Kind::CgroupRmdir,
-    Kind::CgroupAttach,
-];
-
 /// Which tiers may be used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Tiers {
@@ -161,7 +151,7 @@ impl Request {
 
     /// Whether a kind is recorded.
     fn has(&self, kind: Kind) -> bool {
-        ALWAYS.contains(&kind) || self.kinds.contains(&kind)
+        Kind::LIFECYCLE.contains(&kind) || self.kinds.contains(&kind)
     }
 
     /// Whether a part of a provider of a wanted kind is of use.

@@ -5,13 +5,10 @@
 //! the [`Judge`]. It never waits for anybody: Docker, name resolution, outputs and scrapes run in
 //! other threads behind bounded queues.
 
-mod clock;
-mod gap;
 mod guard;
 mod host;
 mod judge;
 mod judges;
-mod life;
 mod loads;
 mod losses;
 mod reload;

@@ -13,7 +13,8 @@ use monitor_policy::{EnvironmentNames, Policy, Priority};
 use tokio::sync::{mpsc, oneshot};
 
 use super::judge::Judge;
-use super::{blind, clock, supervisor, wish};
+use super::{blind, supervisor, wish};
+use crate::clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::probe::{Probes, Wish};

@@ -9,18 +9,19 @@ use super::guard::{Guard, KIND, Suspect};
 use super::host::Host;
 use super::judge::Judge;
 use super::judges::Judges;
-use super::life::Life;
 use super::loads::Loads;
 use super::losses::{self, Losses};
 use super::reload::Swap;
 use super::services::Services;
 use super::tampering::Tampering;
 use super::waiting::{Deferred, Waiting};
-use super::{Input, clock, gap, with};
+use super::{Input, with};
+use crate::clock;
 use crate::config::Config;
 use crate::container::index::{self, Index};
 use crate::container::{Container, State as Metadata, Update};
 use crate::event::{Actor, Event, World};
+use crate::life::{self, Life};
 use crate::metrics::{self, Metrics};
 use crate::names::{NameTable, NamesUpdate};
 use crate::output::{Alert, AlertQueue, Status};
@@ -133,7 +134,7 @@ impl State {
         let alert = gap.alert(self.host.table.alive(), &self.hostname);
         tracing::warn!(seconds = gap.seconds(), "{}", alert.output);
         self.metrics.gap_seconds.set(gap.seconds());
-        self.metrics.rule(gap::RULE, alert.priority).inc();
+        self.metrics.rule(life::RULE, alert.priority).inc();
         // A full queue has counted the loss.
         let _lost = self.alerts.push(alert);
     }

@@ -3,7 +3,7 @@
 use super::super::judge::Judge;
 use super::super::reload::{Reads, Step, Swap};
 use super::State;
-use crate::watch::clock;
+use crate::clock;
 use monitor_common::Kind;
 
 /// What an event may wait longer than it should, ns: time between two looks.

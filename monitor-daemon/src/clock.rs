@@ -3,12 +3,12 @@
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// `CLOCK_BOOTTIME`, ns.
-pub(super) fn boot_ns() -> u64 {
+pub(crate) fn boot_ns() -> u64 {
     ns(clock_gettime(ClockId::Boottime))
 }
 
 /// What to add to a boot time to get ns since the epoch. Changes when the wall clock is set.
-pub(super) fn boot_to_epoch_ns() -> u64 {
+pub(crate) fn boot_to_epoch_ns() -> u64 {
     ns(clock_gettime(ClockId::Realtime)).saturating_sub(boot_ns())
 }
 
@@ -19,6 +19,6 @@ fn ns(time: Timespec) -> u64 {
 }
 
 /// Now, seconds since the epoch.
-pub(super) fn epoch_seconds() -> u64 {
+pub(crate) fn epoch_seconds() -> u64 {
     boot_ns().saturating_add(boot_to_epoch_ns()) / 1_000_000_000
 }

@@ -5,6 +5,8 @@
 //! daemon, and a failing host but for half a minute. A lock on the file keeps a second daemon from
 //! writing to it; the lock goes with the process.
 
+mod gap;
+
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -16,9 +18,10 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::clock;
-use super::gap::{Gap, Mark, Moment};
+use crate::clock;
 use crate::config::StateFile;
+pub(crate) use gap::RULE;
+use gap::{Gap, Mark, Moment};
 
 /// Time between two writes.
 const EVERY: Duration = Duration::from_secs(2);
@@ -34,7 +37,7 @@ const FOLDER: &str = "/var/lib/monitor";
 
 /// This run's sign of life.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(crate) struct Life {
     /// When the loop last turned, `CLOCK_BOOTTIME` ns.
     alive: Arc<AtomicU64>,
     writer: Option<Writer>,
@@ -61,7 +64,7 @@ impl Life {
     /// Finds what the run before left, and begins to tell of this one; to be called when the
     /// programs are attached. Where it is impossible, or another daemon does it, the reason is
     /// logged and no gap is told.
-    pub(super) fn begin(file: &StateFile) -> Self {
+    pub(crate) fn begin(file: &StateFile) -> Self {
         let mut life = Self {
             alive: Arc::new(AtomicU64::new(clock::boot_ns())),
             writer: None,
@@ -83,17 +86,17 @@ impl Life {
     }
 
     /// The gap between the last run and this one, if there was one before.
-    pub(super) const fn gap(&self) -> Option<&Gap> {
+    pub(crate) const fn gap(&self) -> Option<&Gap> {
         self.gap.as_ref()
     }
 
     /// The loop has turned.
-    pub(super) fn alive(&self, boot_ns: u64) {
+    pub(crate) fn alive(&self, boot_ns: u64) {
         self.alive.store(boot_ns, Ordering::Relaxed);
     }
 
     /// The run ends as it should.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.alive(clock::boot_ns());
         let Some(Writer { end, ended }) = self.writer.take() else {
             return;
@@ -224,7 +227,7 @@ fn now() -> Moment {
 
 #[cfg(test)]
 mod tests {
-    use super::super::gap::Why;
+    use super::gap::Why;
     use super::*;
 
     fn why(life: &Life) -> Option<Why> {

@@ -14,35 +14,35 @@ use crate::output::{Alert, rfc3339};
 use crate::process::Process;
 
 /// Name of the alert, where others have the name of their rule.
-pub(super) const RULE: &str = "Monitor internal: nothing was watched";
+pub(crate) const RULE: &str = "Monitor internal: nothing was watched";
 /// Processes that an alert names.
 const NAMED_MAX: usize = 20;
 
 /// A moment of the two clocks, ns.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     /// Since the epoch.
-    pub(super) epoch_ns: u64,
+    pub(crate) epoch_ns: u64,
     /// `CLOCK_BOOTTIME`.
-    pub(super) boot_ns: u64,
+    pub(crate) boot_ns: u64,
 }
 
 /// What a run leaves behind.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct Mark {
+pub(crate) struct Mark {
     /// Version of the daemon.
-    pub(super) version: String,
+    pub(crate) version: String,
     /// The kernel's name for this boot.
-    pub(super) boot: String,
+    pub(crate) boot: String,
     /// When the loop last turned.
-    pub(super) alive: Moment,
+    pub(crate) alive: Moment,
     /// The run has ended as it should.
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
 }
 
 /// Why nothing was watched.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Why {
+pub(crate) enum Why {
     /// The daemon was stopped as it should be.
     Stopped,
     /// It ended in another way: killed, or failed.
@@ -55,8 +55,8 @@ pub(super) enum Why {
 
 /// The time between two runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Gap {
-    pub(super) why: Why,
+pub(crate) struct Gap {
+    pub(crate) why: Why,
     from: Moment,
     until: Moment,
     /// Version of the daemon that ran before.
@@ -65,7 +65,7 @@ pub(super) struct Gap {
 
 impl Mark {
     /// The gap between this mark and `until`, when the programs were attached in the boot `boot`.
-    pub(super) fn gap(&self, boot: &str, until: Moment) -> Gap {
+    pub(crate) fn gap(&self, boot: &str, until: Moment) -> Gap {
         let why = match (self.boot == boot, self.ended) {
             (true, true) => Why::Stopped,
             (true, false) => Why::Killed,
@@ -92,7 +92,7 @@ impl Why {
     }
 
     /// Who kills the daemon may have wanted the gap.
-    pub(super) const fn priority(self) -> Priority {
+    pub(crate) const fn priority(self) -> Priority {
         match self {
             Self::Stopped | Self::HostRestarted => Priority::Notice,
             Self::HostFailed => Priority::Warning,
@@ -107,7 +107,7 @@ impl Why {
 
 impl Gap {
     /// Its length. Within a boot the wall clock may have been set meanwhile.
-    pub(super) fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         let clock = |moment: Moment| {
             if self.why.same_boot() {
                 moment.boot_ns
@@ -126,7 +126,7 @@ impl Gap {
     }
 
     /// The alert; of the `running` processes those that were started in the gap are named.
-    pub(super) fn alert<'p>(
+    pub(crate) fn alert<'p>(
         &self,
         running: impl Iterator<Item = &'p Arc<Process>>,
         hostname: &Arc<str>,

@@ -48,6 +48,8 @@ fn a_dash_prints_json_lines_to_standard_output() -> Result<()> {
         .arg(configuration(&programs, "")?)
         .arg("--policy")
         .arg(policy)
+        // No run before this one.
+        .env(daemon::STATE, programs.folder())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

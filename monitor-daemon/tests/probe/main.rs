@@ -10,7 +10,6 @@
     reason = "a test fails by a panic"
 )]
 
-mod change;
 mod credentials;
 mod exec;
 mod files;

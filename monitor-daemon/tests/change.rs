@@ -1,4 +1,5 @@
-//! What is recorded changes while the programs run, and nothing else does.
+//! What is recorded changes while the programs run, and nothing else does. A process of its own: the
+//! look for tampering goes through all of its descriptors.
 
 use std::collections::BTreeSet;
 

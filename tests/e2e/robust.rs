@@ -47,7 +47,8 @@ impl Subject {
         let port = http::free_port()?;
         let policy = daemon::policy(programs.folder(), rules)?;
         let settings = format!(
-            "alerts:\n  stdout: off\n  file: {}\n{settings}metrics:\n  listen: 127.0.0.1:{port}\n",
+            "state_file: off\nalerts:\n  stdout: off\n  file: {}\n{settings}metrics:\n  \
+             listen: 127.0.0.1:{port}\n",
             alerts.display()
         );
         let config = configuration(programs, &settings)?;

@@ -28,7 +28,7 @@ fn no_alert_is_lost_or_doubled_by_logrotate() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(skip::without(&["logrotate"]));
     let programs = Programs::new()?;
-    let daemon = watch(&programs, RULES, "")?;
+    let daemon = watch(&programs, RULES, "state_file: off\n")?;
     let alerts = daemon.alerts_file();
     let folder = alerts
         .parent()

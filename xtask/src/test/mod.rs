@@ -25,13 +25,8 @@ use tally::Tally;
 const PARALLEL: [&str; 1] = ["conformance"];
 /// The suite that runs on other kernels too, and says what was found there.
 const ON_KERNELS: &str = "e2e";
-/// Its cases that do so.
+/// Its cases that do so, many minutes each: `ci` runs them.
 const GUESTS: &str = "kernels::passes_on_";
-/// Those of them that `test` runs too, minutes each: the oldest kernel and the newest.
-const OLDEST_AND_NEWEST: [&str; 2] = [
-    "kernels::passes_on_linux_5_10",
-    "kernels::passes_on_the_newest_linux",
-];
 /// Suites that install what is delivered.
 const INSTALLING: [&str; 1] = ["e2e"];
 
@@ -39,7 +34,7 @@ const INSTALLING: [&str; 1] = ["e2e"];
 pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
     setup::setup(Level::Test)?;
     let mut tally = Tally::default();
-    run_suites(suites, &OLDEST_AND_NEWEST, &mut tally)?;
+    run_suites(suites, None, &mut tally)?;
     Ok(conclude(&tally))
 }
 
@@ -59,12 +54,12 @@ pub(crate) fn ci(suites: &[String]) -> Result<ExitCode> {
     // For the guests that emulate it.
     build::build_arm(Profile::Debug)?;
     let mut tally = Tally::default();
-    run_suites(suites, &[GUESTS], &mut tally)?;
+    run_suites(suites, Some(GUESTS), &mut tally)?;
     further::check(&mut tally);
     Ok(conclude(&tally))
 }
 
-fn run_suites(suites: &[String], guests: &[&str], tally: &mut Tally) -> Result<()> {
+fn run_suites(suites: &[String], guests: Option<&str>, tally: &mut Tally) -> Result<()> {
     let outside = outside_suites()?;
     let known: Vec<&str> = ["tidy", "unit"]
         .into_iter()
@@ -107,9 +102,9 @@ fn run_suites(suites: &[String], guests: &[&str], tally: &mut Tally) -> Result<(
     Ok(())
 }
 
-/// The suite on this machine's own kernel; then in guests, which share nothing, two at once; then
-/// the tables of what was found.
-fn on_kernels(package: &[&str], guests: &[&str], tally: &mut Tally) -> Result<()> {
+/// The suite on this machine's own kernel; then, if asked for, in guests, which share nothing, two
+/// at once; then the tables of what was found.
+fn on_kernels(package: &[&str], guests: Option<&str>, tally: &mut Tally) -> Result<()> {
     let before = (tally.passed, tally.failed, tally.skipped);
     cargo_test(package, &["--test-threads=1", "--skip", GUESTS], tally)?;
     kernels::keep_native(
@@ -117,8 +112,9 @@ fn on_kernels(package: &[&str], guests: &[&str], tally: &mut Tally) -> Result<()
         tally.failed - before.1,
         tally.skipped - before.2,
     )?;
-    let two_at_once: Vec<&str> = ["--test-threads=2"].iter().chain(guests).copied().collect();
-    cargo_test(package, &two_at_once, tally)?;
+    if let Some(guests) = guests {
+        cargo_test(package, &["--test-threads=2", guests], tally)?;
+    }
     let compared = kernels::check().inspect_err(|error| eprintln!("error: {error:#}"));
     tally.check("tables of kernels and programs", compared.is_ok());
     Ok(())

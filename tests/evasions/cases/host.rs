@@ -85,18 +85,20 @@ pub(super) const CASES: &[Case] = &[
     Case {
         row: 29,
         name: "ftrace-off",
-        // What is opened then may be missed until the self-check finds that nothing comes.
-        technique: "kernel.ftrace_enabled is set to 0 (the act of doing so)",
+        technique: "kernel.ftrace_enabled is set to 0, then the file is opened",
         condition: "opened and evt.is_open_write = true and fd.name = /proc/sys/kernel/ftrace_enabled \
-                    and proc.name = sh",
-        twin: "cat /proc/sys/kernel/ftrace_enabled",
+                    or opened and fd.name = $D/secret",
+        twin: "cat /proc/sys/kernel/ftrace_enabled $D/benign",
         act: "[ -e /proc/sys/kernel/ftrace_enabled ] || exit 77
-              sh -c 'echo 0 >/proc/sys/kernel/ftrace_enabled'
+              sh -c 'echo 0 >/proc/sys/kernel/ftrace_enabled'; cat $D/secret
               sh -c 'echo 1 >/proc/sys/kernel/ftrace_enabled' || true",
-        seen: &[some(&[
-            ("fd.name", "/proc/sys/kernel/ftrace_enabled"),
-            ("proc.name", "sh"),
-        ])],
+        seen: &[
+            some(&[
+                ("fd.name", "/proc/sys/kernel/ftrace_enabled"),
+                ("proc.name", "sh"),
+            ]),
+            some(&[("fd.name", "$D/secret"), ("proc.name", "cat")]),
+        ],
         ..Case::BASE
     },
     Case {

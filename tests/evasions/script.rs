@@ -144,7 +144,7 @@ export CGROUPS BOX_CGROUP
 box() { (echo 0 >$BOX_CGROUP/cgroup.procs; exec "$@"); }
 
 daemon_start() {
-    rm -f $R/log
+    [ ! -e $R/log ] || { cat $R/log >>$R/logs; rm $R/log; }
     $DAEMON run --config $R/monitor.yaml --policy $R/rules.yaml --alerts $R/alerts \
         >${DAEMON_OUTPUT:-/dev/null} 2>$R/log &
     echo $! >$R/pid
@@ -180,7 +180,7 @@ daemon_start
 const END: &str = r#"
 daemon_stop
 trap - EXIT
-echo '== log'; cat $R/log
+echo '== log'; cat $R/logs $R/log 2>&1
 find $BOX_CGROUP -depth -type d -exec rmdir {} \;
 [ -n "$KEEP_DOCKER" ] || rmdir $CGROUPS/docker
 echo '== alerts'; [ -z "$SHOW_ALERTS" ] || cat $R/alerts

@@ -36,7 +36,7 @@ use crate::syscall::Call;
 
 /// For each operation, `monitor_common::syscall::Call::entry` of the call it is told as, or 0.
 #[map]
-static URING_OPERATIONS: Array<u64> = Array::with_max_entries(OPERATIONS, 0);
+pub static URING_OPERATIONS: Array<u64> = Array::with_max_entries(OPERATIONS, 0);
 /// Notes by request. A request is used again when it is done, and its note with it. Memory is taken
 /// as it is needed: at most 8 MiB for as many operations on names as a busy program has in flight.
 #[map]

@@ -66,6 +66,16 @@ pub(super) enum Hook {
     Cgroup(&'static str),
 }
 
+impl Hook {
+    /// Whether it sits at one of the kernel's functions.
+    pub(super) const fn is_function(&self) -> bool {
+        matches!(
+            self,
+            Self::Entry(..) | Self::Exit(..) | Self::ExitAnywhere(_)
+        )
+    }
+}
+
 /// A program and its hook.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {

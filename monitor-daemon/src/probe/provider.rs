@@ -135,6 +135,19 @@ impl Part {
         }
     }
 
+    /// At the end of a function, for some calls of the kind.
+    pub(super) const fn names_after(
+        program: &'static str,
+        function: &'static str,
+        parameters: &'static [&'static str],
+        only: &'static [u32],
+    ) -> Self {
+        Self {
+            only,
+            ..Self::new(program, Hook::Exit(function, parameters))
+        }
+    }
+
     pub(super) const fn calls(kind: Kind) -> Self {
         Self::new("sys_exit", Hook::Calls(kind))
     }

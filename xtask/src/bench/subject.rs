@@ -103,8 +103,9 @@ fn ours(rules: Rules) -> Result<Command> {
 }
 
 impl Running {
-    fn start(mut command: Command, ours: bool) -> Result<Self> {
+    fn start(command: Command, ours: bool) -> Result<Self> {
         shell::announce(&command);
+        let mut command = tied(&command);
         let started_ns = now();
         let mut child = command
             .stdin(Stdio::null())
@@ -208,6 +209,15 @@ impl Drop for Running {
         let _ = kill_process_group(group, Signal::KILL);
         let _ = self.child.wait();
     }
+}
+
+/// The command as a child that ends when this process does, however that is: it has a group of its
+/// own, which an interrupt from the terminal does not reach.
+fn tied(command: &Command) -> Command {
+    let mut tied = shell::without_outer_cargo("setpriv");
+    tied.args(["--pdeathsig", "TERM", "--"]);
+    tied.arg(command.get_program()).args(command.get_args());
+    tied
 }
 
 fn keep(pipe: impl Read, lines: &Mutex<Vec<Line>>) {

@@ -78,7 +78,7 @@ impl Subject {
                 shell
             }
         };
-        Running::start(command, matches!(self, Self::Ours(_))).map(Some)
+        Running::start(&command, matches!(self, Self::Ours(_))).map(Some)
     }
 }
 
@@ -103,9 +103,9 @@ fn ours(rules: Rules) -> Result<Command> {
 }
 
 impl Running {
-    fn start(command: Command, ours: bool) -> Result<Self> {
-        shell::announce(&command);
-        let mut command = tied(&command);
+    fn start(command: &Command, ours: bool) -> Result<Self> {
+        shell::announce(command);
+        let mut command = tied(command);
         let started_ns = now();
         let mut child = command
             .stdin(Stdio::null())

@@ -117,7 +117,12 @@ pub fn run(
     let root = paths::root();
     let beside = root.parent().unwrap_or(root).join("shared/falco/rules");
     let skips = left_out.iter().map(|name| format!("--skip {name}"));
-    let selection: Vec<String> = only.iter().copied().map(str::to_owned).chain(skips).collect();
+    let selection: Vec<String> = only
+        .iter()
+        .copied()
+        .map(str::to_owned)
+        .chain(skips)
+        .collect();
     let script = format!(
         "mkdir -p {root} {beside}\n\
          mount --bind {CHECKOUT} {root}\n\

@@ -11,6 +11,7 @@ mod judge;
 mod judges;
 mod loads;
 mod losses;
+mod pace;
 mod reload;
 mod services;
 mod state;
@@ -21,7 +22,7 @@ mod waiting;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use monitor_common::Kind;
 use monitor_policy::Policy;
@@ -41,6 +42,7 @@ use state::State;
 use supervisor::Supervisor;
 
 use judge::Judge;
+use pace::Pace;
 
 /// Records handled before the loop looks at its other inputs again.
 const BATCH: usize = 1024;
@@ -220,16 +222,22 @@ async fn follow(
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let [lifecycle, control, bulk] = rings.descriptors().map(wakeups);
     let (lifecycle, control, bulk) = (lifecycle?, control?, bulk?);
+    let mut pace = Pace::default();
     loop {
-        tokio::select! {
+        let records = tokio::select! {
             biased;
             () = signals.come() => return Ok(()),
-            Some(input) = inputs.recv() => state.input(input),
-            Some(step) = steps.recv() => state.step(step),
-            _ = tick.tick() => state.tick(probes),
-            ready = lifecycle.readable() => ready?.clear_ready(),
-            ready = control.readable() => ready?.clear_ready(),
-            ready = bulk.readable() => ready?.clear_ready(),
+            Some(input) = inputs.recv() => { state.input(input); false }
+            Some(step) = steps.recv() => { state.step(step); false }
+            _ = tick.tick() => { state.tick(probes); false }
+            ready = lifecycle.readable() => { ready?.clear_ready(); true }
+            ready = control.readable() => { ready?.clear_ready(); true }
+            ready = bulk.readable() => { ready?.clear_ready(); true }
+        };
+        if records && let Some(pause) = pace.pause(Instant::now()) {
+            // The runtime's own timer knows whole milliseconds, and nothing else runs on this
+            // thread.
+            std::thread::sleep(pause);
         }
         supervisor.alive();
         // A ring wakes us once when it stops being empty, so it is emptied before the next wait;

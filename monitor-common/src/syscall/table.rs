@@ -10,12 +10,34 @@ pub fn call(number: u32) -> Option<Call> {
     if ENDLESS.contains(&number) || number >= super::NUMBERS {
         return None;
     }
-    if let Some(known) = CALLS.iter().find(|call| call.number == number) {
+    let place = PLACES.get(number as usize).copied().unwrap_or(NOWHERE);
+    if let Some(known) = CALLS.get(place as usize) {
         return Some(*known);
     }
     let call = registers(Kind::Call, number);
     let has_descriptor = DESCRIPTOR_FIRST.contains(&number);
     Some(if has_descriptor { call.file(0) } else { call })
+}
+
+/// In [`PLACES`], of a call that [`CALLS`] does not have.
+const NOWHERE: u8 = u8::MAX;
+/// Where each call is in [`CALLS`], by number: every event of a call asks.
+static PLACES: [u8; super::NUMBERS as usize] = const { places() };
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "done by the compiler, which refuses what is out of bounds"
+)]
+const fn places() -> [u8; super::NUMBERS as usize] {
+    const { assert!(CALLS.len() < NOWHERE as usize) }
+    let mut places = [NOWHERE; super::NUMBERS as usize];
+    // From the end, so that of two rows of a call the first counts.
+    let mut place = CALLS.len();
+    while place > 0 {
+        place -= 1;
+        places[CALLS[place].number as usize] = place as u8;
+    }
+    places
 }
 
 /// Other calls whose first argument is the descriptor that they are about.

@@ -25,7 +25,7 @@ use crate::life::{self, Life};
 use crate::metrics::{self, Metrics};
 use crate::names::{NameTable, NamesUpdate};
 use crate::output::{Alert, AlertQueue, Status};
-use crate::probe::{Probes, Refused, Rings, SWITCHED_OFF};
+use crate::probe::{Loss, Probes, Refused, Rings, SWITCHED_OFF};
 use crate::process::{Limits, Process, ProcessKey, Table};
 use crate::record::Record;
 use crate::users::{Accounts, Place, Users};
@@ -128,7 +128,7 @@ impl State {
         self.host.snapshot(clock::boot_ns());
         self.request_metadata();
         self.tell_gap();
-        self.publish(probes);
+        self.publish(probes, lost(probes));
     }
 
     /// Tells for how long nothing was watched before this run.
@@ -188,12 +188,15 @@ impl State {
         if now.saturating_sub(self.housekept) >= HOUSEKEEPING_NS {
             self.housekept = now;
             self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
-            self.recount_after_loss(probes, now);
+            let lost = lost(probes);
+            self.recount_after_loss(lost.as_deref().unwrap_or_default(), now);
             self.host.expire(now);
-            self.look_for_losses(probes, now);
+            if let Some(lost) = &lost {
+                self.look_for_losses(probes, lost, now);
+            }
             let alerts = self.losses.due(now, self.boot_to_epoch_ns, &self.hostname);
             self.tell_losses(alerts);
-            self.publish(probes);
+            self.publish(probes, lost);
         }
     }
 
@@ -268,10 +271,8 @@ impl State {
 
     /// A lost exit would keep a process for ever. Processes are counted some time after a loss:
     /// what is in the rings by then may tell of more whose exits are lost.
-    fn recount_after_loss(&mut self, probes: &Probes, now: u64) {
+    fn recount_after_loss(&mut self, losses: &[Loss], now: u64) {
         let kinds = [Kind::Exec, Kind::Fork, Kind::Exit];
-        // Where the counters cannot be read, `publish` says so.
-        let losses = probes.losses().unwrap_or_default();
         let of_processes = losses.iter().filter(|loss| kinds.contains(&loss.kind));
         let lost = of_processes.map(|loss| loss.count).sum();
         if lost > self.processes_lost {
@@ -285,11 +286,9 @@ impl State {
         }
     }
 
-    fn look_for_losses(&mut self, probes: &Probes, now: u64) {
-        let looked = probes.losses().and_then(|all| {
-            let by_cgroup = || probes.losses_by_cgroup();
-            self.losses.look(&all, by_cgroup, &mut self.host.index, now)
-        });
+    fn look_for_losses(&mut self, probes: &Probes, all: &[Loss], now: u64) {
+        let by_cgroup = || probes.losses_by_cgroup();
+        let looked = self.losses.look(all, by_cgroup, &mut self.host.index, now);
         if let Err(error) = looked {
             tracing::warn!(%error, "cannot read whose events were lost");
         }
@@ -313,15 +312,16 @@ impl State {
             }
         }
         self.release_overdue(u64::MAX);
-        if let Some(probes) = probes {
-            self.look_for_losses(probes, until);
+        let lost = probes.and_then(lost);
+        if let Some((probes, lost)) = probes.zip(lost.as_ref()) {
+            self.look_for_losses(probes, lost, until);
         }
         let alerts = self
             .losses
             .rest(until, self.boot_to_epoch_ns, &self.hostname);
         self.tell_losses(alerts);
         if let Some(probes) = probes {
-            self.publish(probes);
+            self.publish(probes, lost);
         }
         self.life.end();
     }
@@ -481,20 +481,18 @@ impl State {
     }
 
     /// Publishes figures for scrapes and the status line.
-    fn publish(&mut self, probes: &Probes) {
+    fn publish(&mut self, probes: &Probes, lost: Option<Vec<Loss>>) {
         self.judges.flush();
         self.metrics.policy.aged(clock::epoch_seconds());
         let stats = self.host.index.stats();
         let loads = self.loads.publish(&mut self.host.index);
         let mut figures = self.metrics.snapshot();
-        match (probes.kept(), probes.losses()) {
-            (Ok(kept), Ok(lost)) => {
-                figures.kept = kept;
-                figures.lost = lost;
-            }
-            (Err(error), _) | (_, Err(error)) => {
-                tracing::warn!(%error, "cannot read the kernel's counters");
-            }
+        if let Some(lost) = lost {
+            figures.lost = lost;
+        }
+        match probes.kept() {
+            Ok(kept) => figures.kept = kept,
+            Err(error) => tracing::warn!(%error, "cannot read the kernel's counters"),
         }
         figures.lost_places = self.losses.places();
         figures.missed = probes.missed();
@@ -535,6 +533,14 @@ impl State {
         drop(figures);
         self.alerts.status(status);
     }
+}
+
+/// What the kernel counted as lost. Reading takes a call for each counter, so it is done once for all
+/// who want to know.
+fn lost(probes: &Probes) -> Option<Vec<Loss>> {
+    let read = probes.losses();
+    read.inspect_err(|error| tracing::warn!(%error, "cannot read how much was lost"))
+        .ok()
 }
 
 /// Who is called what where the event happened. A container's own files are read through its

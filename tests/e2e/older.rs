@@ -211,7 +211,7 @@ fn is_child(alert: &Value, folder: &str) {
 /// Counts up while the daemon starts: from the first number that it tells, none is missing.
 #[test]
 fn the_start_leaves_no_gap() -> Result<()> {
-    const AFTER_READY: u64 = 300;
+    let after_ready = wait::fewer(300) as u64;
     skip_if!(daemon::obstacle());
     skip_if!(skip::without(&["busybox"]));
     let programs = Programs::new()?;
@@ -235,7 +235,7 @@ fn the_start_leaves_no_gap() -> Result<()> {
     let mut daemon = watch(&programs, &rules, "")?;
     let ready = wait::until("a number", PATIENCE, || Ok(count(&folder)))?;
     wait::until("more numbers", PATIENCE, || {
-        Ok(count(&folder).filter(|count| *count > ready + AFTER_READY))
+        Ok(count(&folder).filter(|count| *count > ready + after_ready))
     })?;
     fs::write(folder.join("stop"), "")?;
     ensure!(spawner.0.wait()?.success());

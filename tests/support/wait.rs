@@ -13,6 +13,16 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// guest's programs are emulated.
 pub const SLOWER: &str = "MONITOR_TESTS_SLOWER";
 
+/// How often to do what is done `count` times on a real machine, for it to take about as long.
+pub fn fewer(count: usize) -> usize {
+    count.div_ceil(slower().max(1) as usize)
+}
+
+fn slower() -> u32 {
+    let slower = std::env::var(SLOWER).ok();
+    slower.and_then(|factor| factor.parse().ok()).unwrap_or(1)
+}
+
 /// Asks `condition` until it gives a value.
 ///
 /// # Errors
@@ -23,8 +33,7 @@ pub fn until<T>(
     within: Duration,
     mut condition: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
-    let slower = std::env::var(SLOWER).ok();
-    let within = within * slower.and_then(|factor| factor.parse().ok()).unwrap_or(1);
+    let within = within * slower();
     let start = Instant::now();
     loop {
         if let Some(value) = condition()? {

@@ -134,6 +134,7 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
         Arc::clone(&metrics),
         Arc::clone(&probes),
     );
+    reloader.narrow();
     let mut state = State::new(&config, policy, hostname, metrics, alerts, services);
     with(&probes, |probes| state.begin(probes));
     state.say_ready();

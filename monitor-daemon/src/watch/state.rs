@@ -472,12 +472,14 @@ impl State {
         let stats = self.host.index.stats();
         let loads = self.loads.publish(&mut self.host.index);
         let mut figures = self.metrics.snapshot();
-        match (probes.kept(), probes.losses()) {
-            (Ok(kept), Ok(lost)) => {
+        match (probes.kept(), probes.filtered(), probes.losses()) {
+            (Ok(kept), Ok(filtered), Ok(lost)) => {
                 figures.kept = kept;
+                figures.filtered = filtered;
+                figures.filtered.retain(|(_, count)| *count > 0);
                 figures.lost = lost;
             }
-            (Err(error), _) | (_, Err(error)) => {
+            (Err(error), _, _) | (_, Err(error), _) | (_, _, Err(error)) => {
                 tracing::warn!(%error, "cannot read the kernel's counters");
             }
         }

@@ -6,6 +6,7 @@ pub mod config;
 pub mod container;
 pub mod default_policies;
 pub mod event;
+pub mod filter;
 mod life;
 pub mod metrics;
 pub mod names;

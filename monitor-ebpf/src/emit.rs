@@ -151,8 +151,9 @@ fn kept(kind: u32) {
     bump(&KEPT, kind);
 }
 
+/// Adds one to a counter of this CPU.
 #[inline(always)]
-fn bump(counters: &PerCpuArray<u64>, index: u32) {
+pub fn bump(counters: &PerCpuArray<u64>, index: u32) {
     if let Some(counter) = counters.get_ptr_mut(index) {
         // SAFETY: a checked map value of this CPU. A program that preempts between load and store
         // can make the count one short, never wrong otherwise.

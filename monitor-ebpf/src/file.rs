@@ -5,6 +5,7 @@ use monitor_common::process::ExeFlags;
 use monitor_common::{Kind, Slot};
 
 use crate::emit::Outcome;
+use crate::filter;
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, current};
 use crate::record::{Origin, Record};
@@ -198,7 +199,17 @@ pub fn open(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> Outco
         }
     }
     passed(record, call.origin(), open.path as Pointer, open.dirfd);
-    record.emit(Kind::Open)
+    wanted(record, call, open)
+}
+
+/// Hands out the record of an open, unless no rule can match it.
+#[inline(always)]
+pub fn wanted(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> Outcome {
+    if filter::keeps(record, call, open) {
+        record.emit(Kind::Open)
+    } else {
+        Ok(())
+    }
 }
 
 /// Starts the body of a link.

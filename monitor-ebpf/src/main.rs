@@ -19,6 +19,7 @@ mod dns;
 mod emit;
 mod family;
 mod file;
+mod filter;
 mod guard;
 mod held;
 mod layout;
@@ -43,7 +44,7 @@ use aya_ebpf::Global;
 
 /// Present only in objects built for this layout of records; the loader insists on it.
 #[unsafe(no_mangle)]
-static MONITOR_ABI_5: Global<u32> = Global::new(monitor_common::ABI_VERSION);
+static MONITOR_ABI_6: Global<u32> = Global::new(monitor_common::ABI_VERSION);
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]

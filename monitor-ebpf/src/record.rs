@@ -65,8 +65,28 @@ impl<const SIZE: usize> Record<SIZE> {
         unsafe { &raw const (*self.slot).walk }
     }
 
+    /// Number of the slot among all.
     #[inline(always)]
-    fn header(&self) -> *mut Header {
+    pub fn number(&self) -> u32 {
+        // SAFETY: in bounds of the slot.
+        unsafe { (*self.slot).walk.number }
+    }
+
+    /// A byte of the record.
+    #[inline(always)]
+    pub fn byte(&self, at: u32) -> u8 {
+        // SAFETY: a bounded offset into the record.
+        unsafe {
+            (&raw const (*self.slot).record)
+                .cast::<u8>()
+                .add((at as usize).min(SIZE - 1))
+                .read_volatile()
+        }
+    }
+
+    /// The header.
+    #[inline(always)]
+    pub fn header(&self) -> *mut Header {
         // SAFETY: in bounds of the slot.
         unsafe { (&raw mut (*self.slot).record).cast() }
     }

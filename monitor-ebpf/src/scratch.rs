@@ -14,6 +14,7 @@ use monitor_common::loss::LossReason;
 use monitor_common::process::Exec;
 use monitor_common::{ARGS_MAX, ENV_MAX, Header, PATH_MAX, SCRATCH_SLOTS};
 
+use crate::filter::Scan;
 use crate::walk::Walk;
 
 /// Fixed parts and seven paths (a rename has most), the largest record but execs.
@@ -37,6 +38,8 @@ pub struct Scratch<const SIZE: usize> {
     pub used: u64,
     /// State and text of a walk.
     pub walk: Walk,
+    /// A text of the record being read.
+    scan: Scan,
     /// The record.
     pub record: [u8; SIZE],
 }
@@ -130,6 +133,21 @@ pub fn walk_of(number: u32) -> Option<*mut Walk> {
         }
         Some(&raw mut (*SCRATCH.get_ptr_mut(number)?).walk)
     }
+}
+
+/// The text being read of the record in a slot, by the slot's number among all.
+#[inline(always)]
+pub fn scan_of(number: u32) -> Option<*mut Scan> {
+    // SAFETY: a checked map value.
+    unsafe { Some(&raw mut (*SCRATCH.get_ptr_mut(number)?).scan) }
+}
+
+/// The same, and the record.
+#[inline(always)]
+pub fn scan_and_record_of(number: u32) -> Option<(*mut Scan, *const u8)> {
+    let slot = SCRATCH.get_ptr_mut(number)?;
+    // SAFETY: a checked map value.
+    unsafe { Some((&raw mut (*slot).scan, (&raw const (*slot).record).cast())) }
 }
 
 /// The CPU this program runs on; migration is off while it does.

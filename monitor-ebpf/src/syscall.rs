@@ -10,6 +10,7 @@ use monitor_common::{Flags, Kind};
 use crate::call;
 use crate::emit::{Outcome, settle_number};
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
+use crate::filter;
 use crate::layout::*;
 use crate::memory;
 use crate::message;
@@ -466,7 +467,10 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
     let operation = || entry() as u8;
     let kind = || (entry() >> 8) as u8 as u32;
     let nothing = match operation() {
-        OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE | CONNECT => own(),
+        OPEN_AT2 | CONNECT => own(),
+        OPEN | OPEN_AT | CREAT | OPEN_BY_HANDLE => {
+            own() || filter::refuses(call, &open_arguments(operation(), call))
+        }
         DUP | DUP2 | DUP3 => !network::has_second(call),
         FCNTL => !network::is_dup(call) || !network::has_second(call),
         SEND_TO | SEND_MSG => own() || !message::has_destination(call),

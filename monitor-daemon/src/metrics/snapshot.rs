@@ -20,6 +20,8 @@ use crate::selfcheck::Delivery;
 pub struct Snapshot {
     /// Records that reached the daemon, since start.
     pub kept: Vec<(Kind, u64)>,
+    /// Events that were left out in the kernel, for no rule can match them, since start.
+    pub filtered: Vec<(Kind, u64)>,
     /// Records that did not, since start.
     pub lost: Vec<Loss>,
     /// The same by where they came from: `container`, `host` or `unknown`.
@@ -108,6 +110,12 @@ pub(super) const KEPT: &Definition = &counter(
     &["kind"],
     "records",
     "Records that the kernel side kept and the daemon received.",
+);
+pub(super) const FILTERED: &Definition = &counter(
+    "monitor_events_filtered_total",
+    &["kind"],
+    "events",
+    "Events that the kernel side left out because no loaded rule can match them.",
 );
 pub(super) const LOST: &Definition = &counter(
     "monitor_records_lost_total",
@@ -251,6 +259,7 @@ const PROCESSES_EVICTED: &Definition = &counter(
 );
 pub(super) const DEFINITIONS: &[&Definition] = &[
     KEPT,
+    FILTERED,
     LOST,
     LOST_PLACES,
     MISSED,
@@ -296,6 +305,7 @@ impl Collector for SnapshotCollector {
         let snapshot = lock(&self.snapshot).clone();
         let Snapshot {
             kept,
+            filtered,
             lost,
             lost_places,
             missed,
@@ -311,6 +321,12 @@ impl Collector for SnapshotCollector {
                 KEPT,
                 kept.iter()
                     .map(|(kind, count)| sample(KEPT, &[("kind", kind.name())], *count)),
+            ),
+            family(
+                FILTERED,
+                filtered
+                    .iter()
+                    .map(|(kind, count)| sample(FILTERED, &[("kind", kind.name())], *count)),
             ),
             family(LOST, with_zeros(lost).into_iter().map(loss_sample)),
             family(

@@ -62,6 +62,7 @@ fn figures() -> Snapshot {
         made_ms: 1_234,
         loads: vec![load("", "host", 90), load("e2", "web", 7)],
         kept: vec![(Kind::Exec, 7), (Kind::Open, 90)],
+        filtered: vec![(Kind::Open, 4000)],
         lost: vec![Loss {
             kind: Kind::Open,
             reason: LossReason::RingFull,
@@ -134,6 +135,7 @@ fn a_scrape_shows_every_figure() {
         "monitor_alert_latency_seconds_bucket{output=\"stdout\",le=\"0.001\"} 1",
         "monitor_records_kept_total{kind=\"exec\"} 7",
         "monitor_records_kept_total{kind=\"open\"} 90",
+        "monitor_events_filtered_total{kind=\"open\"} 4000",
         "monitor_records_lost_total{cpu=\"1\",kind=\"open\",reason=\"ring_full\"} 5",
         "monitor_records_lost_total{cpu=\"0\",kind=\"exec\",reason=\"ring_full\"} 0",
         "monitor_provider{kind=\"exec\",provider=\"tp_btf/sched_process_exec\",tier=\"object\"} 1",

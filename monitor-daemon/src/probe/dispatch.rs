@@ -32,6 +32,11 @@ impl Dispatch {
         Self::new("SWITCHES", 1)
     }
 
+    /// Which filter is in force.
+    pub(super) fn of_filters() -> Self {
+        Self::new("FILTER_IN_FORCE", 1)
+    }
+
     fn new(map: &'static str, length: u32) -> Self {
         Self {
             map,

@@ -7,6 +7,7 @@ mod btf;
 mod change;
 mod cover;
 mod dispatch;
+mod filter;
 mod guard;
 mod layout;
 mod map;
@@ -43,6 +44,8 @@ use object::Object;
 use provider::{Hook, Part};
 use seal::Seal;
 use served::Served;
+
+use crate::filter::Filter;
 
 /// Which tiers may be used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -447,9 +450,26 @@ impl Probes {
         self.object.missed()
     }
 
+    /// Leaves out opens that no rule can match, or (`None`) none.
+    ///
+    /// # Errors
+    /// None may be left out then.
+    pub fn filter(&mut self, filter: Option<&Filter>) -> Result<(), ProbeError> {
+        self.object.filter(filter)
+    }
+
     /// Records that went into a ring, by kind.
     pub fn kept(&self) -> Result<Vec<(Kind, u64)>, ProbeError> {
-        let counters = self.object.counters("KEPT")?;
+        self.by_kind("KEPT")
+    }
+
+    /// Events that the filter left out, by kind.
+    pub fn filtered(&self) -> Result<Vec<(Kind, u64)>, ProbeError> {
+        self.by_kind("FILTERED")
+    }
+
+    fn by_kind(&self, map: &'static str) -> Result<Vec<(Kind, u64)>, ProbeError> {
+        let counters = self.object.counters(map)?;
         let sum = |kind: Kind| {
             counters
                 .get(kind as usize)

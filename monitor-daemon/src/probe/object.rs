@@ -13,10 +13,12 @@ use monitor_common::syscall::{self, Call, Machine};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::dispatch::Dispatch;
+use super::filter::Filters;
 use super::layout::{self, Layout};
 use super::provider::{Hook, own_function};
 use super::served::Needs;
 use super::{ProbeError, Request};
+use crate::filter::Filter;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/monitor.o"));
 
@@ -49,6 +51,7 @@ pub(super) struct Object {
     calls: Dispatch,
     uring: Dispatch,
     switches: Dispatch,
+    filters: Filters,
 }
 
 impl Object {
@@ -91,6 +94,7 @@ impl Object {
             calls: Dispatch::of_calls(),
             uring: Dispatch::of_uring(),
             switches: Dispatch::of_switches(),
+            filters: Filters::new(),
         };
         object.switch_environment(request)?;
         object.resume()?;
@@ -113,6 +117,12 @@ impl Object {
     pub(super) fn switch_environment(&mut self, request: &Request) -> Result<(), ProbeError> {
         let due = BTreeMap::from([(0, u64::from(request.environment))]);
         let done = self.switches.replace(&mut self.ebpf, &due);
+        done.map_err(ProbeError::Change)
+    }
+
+    /// Puts a filter in force, or none.
+    pub(super) fn filter(&mut self, filter: Option<&Filter>) -> Result<(), ProbeError> {
+        let done = self.filters.set(&mut self.ebpf, filter);
         done.map_err(ProbeError::Change)
     }
 
@@ -262,7 +272,8 @@ impl Object {
     /// Sets right what somebody else wrote into the tables of calls; in words what that was, one for
     /// each table.
     pub(super) fn repair(&mut self) -> Vec<String> {
-        let tables = [&self.calls, &self.uring, &self.switches];
+        let filter = self.filters.in_force();
+        let tables = [&self.calls, &self.uring, &self.switches, filter];
         tables
             .into_iter()
             .filter_map(|table| table.repair(&mut self.ebpf))

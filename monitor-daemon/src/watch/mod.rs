@@ -138,6 +138,7 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
     );
     // From here on the state file says that the daemon runs, so that its end has to be told there.
     let signals = Signals::take()?;
+    reloader.narrow();
     let mut state = State::new(&config, policy, hostname, metrics, alerts, services);
     with(&probes, |probes| state.begin(probes));
     state.say_ready();

@@ -16,6 +16,7 @@ use super::judge::Judge;
 use super::{blind, supervisor, wish};
 use crate::clock;
 use crate::config::Config;
+use crate::filter::Filter;
 use crate::metrics::Metrics;
 use crate::probe::{Probes, Wish};
 use crate::reload::{Answer, Asked, Candidate, Cause, Names, Outcome, Refusal, Reload, Source};
@@ -93,6 +94,8 @@ struct Running {
     enabled: u64,
     reads: Reads,
     wish: Wish,
+    /// What the kernel may leave out.
+    filter: Option<Filter>,
 }
 
 impl Running {
@@ -111,6 +114,7 @@ impl Running {
                 host_names: policy.host_names().map(Arc::from).collect(),
             },
             wish: wish(policy),
+            filter: Filter::of_opens(policy),
         }
     }
 }
@@ -156,6 +160,14 @@ impl Reloader {
             running: Running::new(config.clone(), checksum, policy),
         };
         (reloader, steps)
+    }
+
+    /// Leaves out in the kernel what the rules in force cannot match.
+    pub(super) fn narrow(&self) {
+        let mut probes = self.lock();
+        if let Err(error) = probes.filter(self.running.filter.as_ref()) {
+            tracing::warn!(%error, "more is recorded than the rules need");
+        }
     }
 
     /// Serves requests until the daemon ends. Those that come while rules are loaded are answered
@@ -249,12 +261,13 @@ impl Reloader {
         let both = self.running.reads.union(&new.reads);
         self.step(Step::Prepare(both, sender))?;
         done.blocking_recv().map_err(|_| Ended)?;
-        let widened = match probes.widen(&new.wish) {
-            Ok(()) => served(&probes, new),
-            Err(error) => Err(error.to_string()),
-        };
+        let widened = probes
+            .filter(None)
+            .and_then(|()| probes.widen(&new.wish))
+            .map_err(|error| error.to_string())
+            .and_then(|()| served(&probes, new));
         if let Err(text) = widened {
-            narrow(&mut probes, &self.running.wish);
+            narrow(&mut probes, &self.running);
             self.step(Step::Settle(self.running.reads.clone()))?;
             let cause = Cause::Machine;
             return Ok(Err(Refusal { cause, text }));
@@ -269,7 +282,7 @@ impl Reloader {
         })))?;
         // A big policy takes a while to be dropped: not the loop's.
         drop(done.blocking_recv().map_err(|_| Ended)?);
-        narrow(&mut probes, &new.wish);
+        narrow(&mut probes, new);
         self.step(Step::Settle(new.reads.clone()))?;
         Ok(Ok(()))
     }
@@ -342,8 +355,9 @@ fn served(probes: &Probes, new: &Running) -> Result<(), String> {
 }
 
 /// What fails leaves more than needed in the kernel, which costs time but no alert.
-fn narrow(probes: &mut Probes, wish: &Wish) {
-    if let Err(error) = probes.narrow(wish) {
+fn narrow(probes: &mut Probes, rules: &Running) {
+    let done = probes.narrow(&rules.wish);
+    if let Err(error) = done.and_then(|()| probes.filter(rules.filter.as_ref())) {
         tracing::warn!(%error, "more is recorded than the rules need");
     }
 }

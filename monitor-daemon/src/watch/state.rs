@@ -490,9 +490,15 @@ impl State {
         if let Some(lost) = lost {
             figures.lost = lost;
         }
-        match probes.kept() {
-            Ok(kept) => figures.kept = kept,
-            Err(error) => tracing::warn!(%error, "cannot read the kernel's counters"),
+        match (probes.kept(), probes.filtered()) {
+            (Ok(kept), Ok(filtered)) => {
+                figures.kept = kept;
+                figures.filtered = filtered;
+                figures.filtered.retain(|(_, count)| *count > 0);
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(%error, "cannot read the kernel's counters");
+            }
         }
         figures.lost_places = self.losses.places();
         figures.missed = probes.missed();

@@ -10,6 +10,7 @@ use monitor_common::{Flags, Kind};
 
 use crate::emit::settle;
 use crate::file::{self, O_PATH, OpenArguments};
+use crate::filter;
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin};
@@ -138,6 +139,9 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
         mode: 0,
     };
     let (call, open) = asked(i64::from(ctx.arg::<u32>(0)), kernel);
+    if filter::refuses(&call, &open) {
+        return 0;
+    }
     let outcome = record::with::<Typed>(Kind::Open as u32, call.flags, |record| {
         let body = file::open_body(record, &call, &open);
         // SAFETY: the argument of the hook is typed.
@@ -148,7 +152,7 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
             (Origin::Kernel, opening.name)
         };
         file::passed(record, origin, name as Pointer, open.dirfd);
-        record.emit(Kind::Open)
+        file::wanted(record, &call, &open)
     });
     settle(Kind::Open, outcome)
 }
@@ -195,6 +199,9 @@ pub fn open_failed(ctx: FExitContext) -> i32 {
         mode: mode as u32,
     };
     let (call, open) = asked(i64::from(ret), kernel);
+    if filter::refuses(&call, &open) {
+        return 0;
+    }
     let outcome = record::with::<Typed>(Kind::Open as u32, call.flags, |record| {
         file::open(record, &call, &open)
     });

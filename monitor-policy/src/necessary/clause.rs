@@ -128,6 +128,15 @@ impl Clause {
         own.sum::<usize>() + 2 * alone.count()
     }
 
+    /// Whether both differ in one set only, of which the union says the same as either.
+    fn joins(&self, other: &Self) -> bool {
+        let exact = |(field, own): (&Field, &Allowed)| {
+            let others = other.fields.get(field);
+            others.is_some_and(|others| own.set == others.set || own.set.joins(&others.set))
+        };
+        self.apart(other) == 1 && self.fields.iter().all(exact)
+    }
+
     /// A clause for both.
     fn either(&self, other: &Self) -> Self {
         let mut wide = Self::default();
@@ -199,7 +208,7 @@ impl Clauses {
             });
             clause.rules.extend(narrower);
             // Two that differ in one set are one with the union, which says the same.
-            let Some(at) = self.0.iter().position(|one| one.apart(&clause) == 1) else {
+            let Some(at) = self.0.iter().position(|one| one.joins(&clause)) else {
                 self.0.push(clause);
                 return;
             };

@@ -157,6 +157,14 @@ impl ValueSet {
         }
     }
 
+    /// Whether [`Self::union`] with `other` has nothing more than either.
+    pub(super) const fn joins(&self, other: &Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Having(_), Self::Having(_)) | (Self::Numbers(_), Self::Numbers(_))
+        )
+    }
+
     /// What is in either, or more.
     pub(super) fn union(&self, other: &Self) -> Self {
         match (self, other) {

@@ -24,6 +24,7 @@ pub(super) fn json(subject: &Subject<'_>) -> Value {
         "any_event": types.len() == EventType::count(),
         "event_types": types,
         "fields": fields.collect::<Value>(),
+        "kernel": subject.kernel.trim_end(),
         "condition": part(subject.explanation.root(), None, &mut Vec::new()),
         "events": events.collect::<Value>(),
     })

@@ -2,6 +2,7 @@
 
 mod event;
 mod json;
+mod kernel;
 mod text;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ and `*` marks the tests that decided: those that would have to turn out otherwis
 
 Examples:
   monitor-daemon explain 'Shell in a container' --policy my_rules.yaml
+  monitor-daemon explain --kernel
   monitor-daemon explain 'Shell in a container' --policy my_rules.yaml \\
     --event '{\"evt.type\":\"execve\",\"proc.name\":\"sh\"}'";
 
@@ -32,7 +34,11 @@ Examples:
 #[command(after_help = HELP)]
 pub(super) struct Arguments {
     /// Name of the rule.
-    rule: String,
+    #[arg(required_unless_present = "kernel")]
+    rule: Option<String>,
+    /// What the kernel decides for all rules together, by kind of event.
+    #[arg(long, conflicts_with_all = ["rule", "event"])]
+    kernel: bool,
     /// Configuration file, for its policies and how they are loaded; see `run`.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -65,20 +71,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         ..config.rules
     };
     let policy = policies::finish(monitor_policy::load(&files, &options))?;
-    let found = policy
-        .rules()
-        .iter()
-        .find(|rule| rule.name == arguments.rule);
-    let explanation = Explanation::within(&files, &arguments.rule, options.limits);
-    let (Some(rule), Some(explanation)) = (found, explanation) else {
+    let Some(name) = &arguments.rule else {
+        return match arguments.format {
+            Format::Text => print(&kernel::text(&policy)),
+            Format::Json => {
+                let told = serde_json::to_string_pretty(&kernel::json(&policy))?;
+                print(&format!("{told}\n"))
+            }
+        };
+    };
+    let mut rules = policy.rules().iter().enumerate();
+    let found = rules.find(|(_, rule)| rule.name == *name);
+    let explanation = Explanation::within(&files, name, options.limits);
+    let (Some((number, rule)), Some(explanation)) = (found, explanation) else {
         let names = policy.rules().iter().map(|rule| rule.name.as_str());
-        return Err(unknown(&arguments.rule, names));
+        return Err(unknown(name, names));
     };
     let events = event::read(arguments.event.as_deref())?;
     let subject = Subject {
         rule,
         explanation: &explanation,
         events: &events,
+        kernel: kernel::of_rule(&policy, number),
     };
     match arguments.format {
         Format::Text => print(&text::text(&subject)),
@@ -94,6 +108,8 @@ struct Subject<'a> {
     rule: &'a Rule,
     explanation: &'a Explanation,
     events: &'a [FlatEvent],
+    /// What the kernel decides, in words.
+    kernel: String,
 }
 
 impl Subject<'_> {
@@ -221,6 +237,7 @@ mod tests {
             rule: &policy.rules()[0],
             explanation: &explanation,
             events: &[],
+            kernel: String::new(),
         };
         let fields: Vec<_> = subject.fields().iter().map(ToString::to_string).collect();
         assert_eq!(

@@ -59,6 +59,7 @@ fn head(subject: &Subject<'_>) -> String {
         };
         let _ = writeln!(text, "    {}{note}", visible(&field.to_string()));
     }
+    text.push_str(&subject.kernel);
     text
 }
 
@@ -309,6 +310,7 @@ fields:
             rule: &policy.rules()[0],
             explanation: &explanation,
             events,
+            kernel: String::new(),
         })
     }
 

@@ -1,0 +1,139 @@
+//! What the kernel may leave out: from the rules to the filter of opens in their programs.
+//!
+//! From all rules that can match an open comes what one of them needs at least
+//! ([`Policy::necessary`]), in fields that the kernel can tell at the end of the call. What it
+//! cannot tell exactly is widened, so that a rule which matches implies that the filter keeps the
+//! event; never the other way round. Pure: writing it into the kernel is [`probe`](crate::probe)'s.
+
+mod automaton;
+mod conditions;
+
+use monitor_common::Kind;
+use monitor_common::filter::{CLASSES, CLAUSES, FAILED, Found, Head, Reading, Tables};
+use monitor_policy::{Clause, EventSet, EventType, Field, Policy};
+
+use automaton::Automaton;
+use conditions::Conditions;
+
+use crate::event::event_types;
+
+/// A filter, ready for the kernel.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// All but the tables.
+    pub head: Head,
+    /// The table of steps.
+    pub steps: Vec<u16>,
+    /// What is found at the first states.
+    pub found: Vec<Found>,
+    /// What one of has to hold, a bit each.
+    pub clauses: Vec<Clause>,
+    /// Clauses whose paths are not looked at, for want of room.
+    pub widened: u64,
+}
+
+impl Filter {
+    /// The filter for opens by these rules; `None` where it would keep everything.
+    pub fn of_opens(policy: &Policy) -> Option<Self> {
+        let names = event_types(Kind::Open).iter();
+        let types: EventSet = names
+            .filter_map(|name| EventType::from_name(name))
+            .collect();
+        Self::new(policy.necessary(&types, &answer, CLAUSES))
+    }
+
+    fn new(clauses: Vec<Clause>) -> Option<Self> {
+        if clauses.len() > CLAUSES {
+            return None;
+        }
+        let mut conditions = Conditions::new(&clauses);
+        let (automaton, widened) = conditions.automaton()?;
+        let Automaton {
+            steps,
+            found,
+            start,
+            shift,
+            end,
+            bytes,
+        } = automaton;
+        let mut by_class = [0; CLASSES];
+        for (class, left) in by_class.iter_mut().enumerate() {
+            *left = conditions.left_by_class(class);
+        }
+        let head = Head {
+            by_class,
+            free: conditions.free,
+            negated: conditions.negated,
+            start,
+            found: found.len() as u32,
+            shift,
+            end,
+            bytes,
+        };
+        let filter = Self {
+            head,
+            steps,
+            found,
+            clauses,
+            widened,
+        };
+        filter.is_of_use().then_some(filter)
+    }
+
+    /// Whether it can leave out anything that succeeds.
+    fn is_of_use(&self) -> bool {
+        (0..CLASSES)
+            .filter(|class| class & FAILED == 0)
+            .any(|class| self.head.left(class) & self.head.free(class) == 0)
+    }
+
+    /// What the kernel does with a text: the clauses that it leaves, and those that found what they
+    /// ask for in it as it was passed.
+    pub fn read<'a>(
+        &self,
+        class: usize,
+        raw: u64,
+        text: impl Iterator<Item = &'a u8>,
+    ) -> (u64, u64) {
+        let mut reading = Reading::new(&self.head, raw);
+        for byte in text {
+            reading.read(&self.head, self, *byte);
+        }
+        let left = reading.end(&self.head, self, class);
+        (left, reading.found.raw)
+    }
+}
+
+impl Tables for Filter {
+    fn step(&self, index: u32) -> u32 {
+        let step = self.steps.get(index as usize);
+        step.copied().unwrap_or_default().into()
+    }
+
+    fn found(&self, state: u32) -> Found {
+        let found = self.found.get(state as usize);
+        found.copied().unwrap_or_default()
+    }
+}
+
+/// The fields that the kernel can tell of an open.
+fn answer(field: Field, _: bool) -> Option<Field> {
+    let told = matches!(
+        field,
+        Field::EvtIsOpenRead
+            | Field::EvtIsOpenWrite
+            | Field::EvtRes
+            | Field::EvtRawres
+            | Field::EvtFailed
+            | Field::FdNum
+            | Field::FdTypechar
+            | Field::FdName
+            | Field::FdDirectory
+            | Field::FdFilename
+            | Field::FdNameraw
+    );
+    told.then_some(field)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! Opens that no rule can match go no further: the kernel's part of `monitor_common::filter`.
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, PerCpuArray};
+use monitor_common::file::Open;
+use monitor_common::filter::{
+    FOUND, Found, Head, PIECE, PIECES, Passed, Reading, SLOTS, Tables, class, passed,
+};
+use monitor_common::loss::KINDS_MAX;
+use monitor_common::{Header, Kind, Slot};
+
+use crate::emit::bump;
+use crate::file::OpenArguments;
+use crate::layout::*;
+use crate::read::{Pointer, Probed, Read, current};
+use crate::record::Record;
+use crate::scratch::{self, COMMON};
+use crate::syscall::Call;
+
+/// The filter in force: 0 for none, or one more than its number.
+#[map]
+static FILTER_IN_FORCE: Array<u64> = Array::with_max_entries(1, 0);
+#[map]
+static FILTER_HEADS: Array<Head> = Array::with_max_entries(SLOTS as u32, 0);
+#[map]
+static FILTER_STEPS: Array<[u16; PIECE]> = Array::with_max_entries((SLOTS * PIECES) as u32, 0);
+#[map]
+static FILTER_FOUND: Array<Found> = Array::with_max_entries((SLOTS * FOUND) as u32, 0);
+/// Events left out, by kind.
+#[map]
+static FILTERED: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX, 0);
+
+/// Bytes read in one call of the inner function, and calls of it: longest texts are `PATH_MAX`.
+const BYTES: u32 = 16;
+const ROUNDS: u32 = 256;
+
+/// A text of a record being read, in map memory.
+#[repr(C)]
+pub struct Scan {
+    /// Number of the filter.
+    filter: u32,
+    /// Where the next byte is, from the record's beginning, and where the text ends.
+    at: u32,
+    end: u32,
+    reserved: u32,
+    reading: Reading,
+}
+
+/// The tables of the filter of this number.
+struct Numbered(u32);
+
+impl Tables for Numbered {
+    #[inline(always)]
+    fn step(&self, index: u32) -> u32 {
+        let piece = self.0 * PIECES as u32 + (index / PIECE as u32 & (PIECES as u32 - 1));
+        let Some(piece) = FILTER_STEPS.get_ptr(piece) else {
+            return 0;
+        };
+        // SAFETY: within a checked map value, by the mask.
+        unsafe {
+            piece
+                .cast::<u16>()
+                .add(index as usize & (PIECE - 1))
+                .read_volatile()
+                .into()
+        }
+    }
+
+    #[inline(always)]
+    fn found(&self, state: u32) -> Found {
+        // SAFETY: a checked map value.
+        FILTER_FOUND
+            .get_ptr(self.0 * FOUND as u32 + state)
+            .map_or(Found::default(), |found| unsafe { found.read() })
+    }
+}
+
+/// The filter in force.
+#[inline(always)]
+fn in_force() -> Option<(u32, *const Head)> {
+    // SAFETY: a checked map value.
+    let number = unsafe { FILTER_IN_FORCE.get_ptr(0)?.read_volatile() } as u32;
+    let number = number.checked_sub(1)?;
+    Some((number, FILTER_HEADS.get_ptr(number)?))
+}
+
+/// Whether no rule can match an open, by what the call tells but its paths; counts it then.
+#[inline(always)]
+pub fn refuses(call: &Call, open: &OpenArguments) -> bool {
+    let Some((_, head)) = in_force() else {
+        return false;
+    };
+    // SAFETY: a checked map value.
+    let left = unsafe { (*head).left(class(call.ret, open.flags, call.number)) };
+    if left != 0 || is_self_check() {
+        return false;
+    }
+    bump(&FILTERED, Kind::Open as u32);
+    true
+}
+
+/// Whether some rule may match an open whose record is complete; counts it if none can.
+#[inline(always)]
+pub fn keeps(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> bool {
+    let Some((number, head)) = in_force() else {
+        return true;
+    };
+    let class = class(call.ret, open.flags, call.number);
+    // SAFETY: a checked map value.
+    let head = unsafe { &*head };
+    let left = head.left(class);
+    if left & head.free(class) != 0 || left & views(record, number, head, class) != 0 {
+        return true;
+    }
+    if is_self_check() {
+        return true;
+    }
+    bump(&FILTERED, Kind::Open as u32);
+    false
+}
+
+/// Whether the daemon's child is at work, whose opens are to show that they are recorded.
+#[inline(always)]
+fn is_self_check() -> bool {
+    // SAFETY: probed.
+    unsafe {
+        let parent: Pointer = Probed::get(current(), &TASK_PARENT);
+        Probed::get::<u32>(parent, &TASK_TGID) == SELF_PID.load()
+    }
+}
+
+/// The clauses that either view of the path leaves.
+#[inline(always)]
+fn views(record: &Record<COMMON>, number: u32, head: &Head, class: usize) -> u64 {
+    // SAFETY: the header of a record is initialised.
+    let (flags, lengths) = unsafe { ((*record.header()).flags, (*record.header()).strings) };
+    let resolved = (size_of::<Header>() + size_of::<Open>()) as u32;
+    let start = resolved + lengths[Slot::Resolved as usize];
+    let cwd = start + lengths[Slot::Passed as usize];
+    let base = cwd + lengths[Slot::Cwd as usize];
+    let place = |slot: Slot| match slot {
+        Slot::Base => base,
+        _ => cwd,
+    };
+    let text = Text {
+        number: record.number(),
+        filter: number,
+        head,
+    };
+    let first = |slot: Slot| record.byte(place(slot));
+    let (mut left, raw) = match passed(flags, &lengths, record.byte(start), first) {
+        Passed::Unknown => return u64::MAX,
+        Passed::Resolved => (0, 0),
+        Passed::Alone => {
+            text.begin(0);
+            text.read(start, lengths[Slot::Passed as usize]);
+            text.end(class)
+        }
+        Passed::Below(slot) => {
+            let len = match slot {
+                Slot::Base => lengths[Slot::Base as usize],
+                _ => lengths[Slot::Cwd as usize],
+            };
+            text.begin(0);
+            text.read(place(slot), if len == 1 { 0 } else { len });
+            text.slash();
+            text.read(start, lengths[Slot::Passed as usize]);
+            text.end(class)
+        }
+    };
+    let len = lengths[Slot::Resolved as usize];
+    if len != 0 {
+        text.begin(raw);
+        text.read(resolved, len);
+        left |= text.end(class).0;
+    }
+    left
+}
+
+/// Texts of the record in a slot of scratch memory.
+struct Text<'a> {
+    /// Of the slot.
+    number: u32,
+    filter: u32,
+    head: &'a Head,
+}
+
+impl Text<'_> {
+    #[inline(always)]
+    fn scan(&self) -> Option<*mut Scan> {
+        scratch::scan_of(self.number)
+    }
+
+    #[inline(always)]
+    fn begin(&self, raw: u64) {
+        if let Some(scan) = self.scan() {
+            // SAFETY: a checked map value.
+            unsafe {
+                (*scan).filter = self.filter;
+                (*scan).reading = Reading::new(self.head, raw);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn read(&self, at: u32, len: u32) {
+        if let Some(scan) = self.scan() {
+            // SAFETY: a checked map value.
+            unsafe {
+                (&raw mut (*scan).at).write_volatile(at);
+                (&raw mut (*scan).end).write_volatile(at + len);
+            }
+            scan_far(self.number);
+        }
+    }
+
+    #[inline(always)]
+    fn slash(&self) {
+        if let Some(scan) = self.scan() {
+            // SAFETY: a checked map value.
+            unsafe {
+                (*scan)
+                    .reading
+                    .read(self.head, &Numbered(self.filter), b'/')
+            };
+        }
+    }
+
+    /// The clauses that are left (all, if the text was too long to be read), and those that found
+    /// what they ask for in it as it was passed.
+    #[inline(always)]
+    fn end(&self, class: usize) -> (u64, u64) {
+        let Some(scan) = self.scan() else {
+            return (u64::MAX, u64::MAX);
+        };
+        // SAFETY: a checked map value.
+        unsafe {
+            if (&raw const (*scan).at).read_volatile() < (&raw const (*scan).end).read_volatile() {
+                return (u64::MAX, u64::MAX);
+            }
+            let left = (*scan)
+                .reading
+                .end(self.head, &Numbered(self.filter), class);
+            (left, (*scan).reading.found.raw)
+        }
+    }
+}
+
+/// Reads the rest of a text.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn scan_far(number: u32) -> u32 {
+    let mut round = 0;
+    while round < ROUNDS && scan_on(number) == 0 {
+        round += 1;
+    }
+    round
+}
+
+/// Reads on for a while; 1 at the end of the text.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn scan_on(number: u32) -> u32 {
+    let Some((scan, record)) = scratch::scan_and_record_of(number) else {
+        return 1;
+    };
+    // SAFETY: checked map values; places in the record are bounded.
+    unsafe {
+        let filter = (&raw const (*scan).filter).read_volatile();
+        let Some(head) = FILTER_HEADS.get_ptr(filter) else {
+            return 1;
+        };
+        let tables = Numbered(filter);
+        let mut reading = (*scan).reading;
+        let (from, end) = (
+            (&raw const (*scan).at).read_volatile(),
+            (&raw const (*scan).end).read_volatile(),
+        );
+        let mut taken = 0;
+        while taken < BYTES {
+            let at = from.wrapping_add(taken);
+            if at >= end {
+                break;
+            }
+            let at = (at as usize).min(COMMON - 1);
+            reading.read(&*head, &tables, record.add(at).read_volatile());
+            taken += 1;
+        }
+        (*scan).reading = reading;
+        let at = from.wrapping_add(taken);
+        (&raw mut (*scan).at).write_volatile(at);
+        u32::from(at >= end)
+    }
+}

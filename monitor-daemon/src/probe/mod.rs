@@ -244,6 +244,9 @@ pub enum ProbeError {
     /// The object or a map was refused.
     #[error("cannot load the kernel object: {0}")]
     Object(#[source] Box<EbpfError>),
+    /// The object cannot be unpacked: this binary is damaged.
+    #[error("cannot unpack the kernel object: {0}")]
+    Packed(#[from] lz4_flex::block::DecompressError),
     /// The object lacks a map; the daemon and its object do not belong together.
     #[error("the kernel object has no map `{name}`")]
     Map {

@@ -20,7 +20,8 @@ use super::provider::{Hook, own_function};
 use super::served::Needs;
 use super::{ProbeError, Request};
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/monitor.o"));
+/// The object, compressed with its length in front.
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.o"));
 
 /// Bytes of an instruction.
 const INSTRUCTION: u32 = 8;
@@ -109,7 +110,9 @@ impl Object {
             .map_max_entries("SCRATCH", cpus * SCRATCH_SLOTS)
             .map_max_entries("SCRATCH_HELD", cpus)
             .map_max_entries("EXEC_SCRATCH", cpus);
-        let ebpf = loader.load(OBJECT).map_err(object_error)?;
+        let object = lz4_flex::decompress_size_prepended(OBJECT)?;
+        let ebpf = loader.load(&object).map_err(object_error)?;
+        drop(object);
         let mut object = Self {
             ebpf,
             btf: None,

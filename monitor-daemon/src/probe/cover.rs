@@ -4,6 +4,7 @@ use monitor_common::Kind;
 use monitor_common::layout::Need;
 use monitor_common::syscall::{self, Call};
 
+use super::ahead::{Outcomes, Wanted};
 use super::btf::Btf;
 use super::layout::Layout;
 use super::object::Object;
@@ -51,6 +52,42 @@ impl Chooser<'_> {
         }
         coverage.provider = served.name();
         (coverage, served)
+    }
+
+    /// The programs that are going to be attached for these kinds (each with the number of its first
+    /// provider to try), as far as that is known from what came of others.
+    pub(super) fn wanted(&self, kinds: &[(Kind, usize)], outcomes: &Outcomes) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        for (kind, from) in kinds {
+            let left = providers(*kind).get(*from..).unwrap_or_default();
+            wanted.extend(self.wanted_of(left, outcomes));
+            if let Some((failures, _)) = failures(*kind)
+                && self.request.kinds.contains(kind)
+            {
+                wanted.extend(self.wanted_of(failures, outcomes));
+            }
+        }
+        wanted
+    }
+
+    /// Those of the first provider that nothing speaks against.
+    fn wanted_of(&self, all: &[Provider], outcomes: &Outcomes) -> Vec<Wanted> {
+        let mut possible = all.iter().filter(|one| self.possible(one).is_ok());
+        let of_provider = |provider: &Provider| {
+            let mut wanted = Vec::new();
+            let parts = provider.parts.iter();
+            for part in parts.filter(|part| self.request.wants_part(part)) {
+                let programs = self.programs(part);
+                let refused = |(name, _): &Wanted| matches!(outcomes.get(name), Some(Err(_)));
+                let works = programs.as_ref().is_ok_and(|all| !all.iter().any(refused));
+                if !works && part.spare.is_none() {
+                    return None;
+                }
+                wanted.extend(programs.into_iter().flatten());
+            }
+            Some(wanted)
+        };
+        possible.find_map(of_provider).unwrap_or_default()
     }
 
     /// Starts the first provider that works; its number, and which of its parts do.
@@ -133,6 +170,26 @@ impl Chooser<'_> {
     }
 
     fn attach(&self, object: &mut Object, part: &Part) -> Result<(), String> {
+        for (program, hook) in self.programs(part)? {
+            object.attach(program, hook)?;
+        }
+        match part.hook {
+            Hook::Calls(kind) => object.serve(self.request.rows(kind), 0),
+            Hook::CallsApart(kind) => object.serve(self.request.rows(kind), Call::APART),
+            Hook::Start(number) => object.serve(syscall::call(number).into_iter(), Call::APART),
+            // Where all are served, so are those that fail.
+            Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
+            Hook::Passed => object.serve_passed(),
+            Hook::Uring(kind) => object.serve_uring(self.request.rows(kind), 0),
+            Hook::UringFailures(kind) => {
+                object.serve_uring(self.request.rows(kind), Call::FAILURES)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The programs of a part, as they are loaded; an error says what this kernel lacks for them.
+    fn programs(&self, part: &Part) -> Result<Vec<Wanted>, String> {
         match part.hook {
             Hook::Entry(function, expected) | Hook::Exit(function, expected) => {
                 let function = own_function(function);
@@ -151,10 +208,7 @@ impl Chooser<'_> {
                     return Err(format!("`{function}` has no parameter `{name}`: ({found})"));
                 }
             }
-            Hook::Uring(kind) => return self.attach_uring(object, kind, 0),
-            Hook::UringFailures(kind) => {
-                return self.attach_uring(object, kind, Call::FAILURES);
-            }
+            Hook::Uring(_) | Hook::UringFailures(_) => return self.uring_programs(),
             Hook::Tracepoint(_)
             | Hook::Calls(_)
             | Hook::CallsApart(_)
@@ -163,21 +217,12 @@ impl Chooser<'_> {
             | Hook::Passed
             | Hook::Cgroup(_) => {}
         }
-        object.attach(part.program, part.hook)?;
-        match part.hook {
-            Hook::Calls(kind) => object.serve(self.request.rows(kind), 0),
-            Hook::CallsApart(kind) => object.serve(self.request.rows(kind), Call::APART),
-            Hook::Start(number) => object.serve(syscall::call(number).into_iter(), Call::APART),
-            // Where all are served, so are those that fail.
-            Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
-            Hook::Passed => object.serve_passed(),
-            _ => Ok(()),
-        }
+        Ok(vec![(part.program, part.hook)])
     }
 
-    /// Starts the programs for operations of `io_uring`, under the names and with the parameters
-    /// that the tracepoints have in this kernel, and turns those of a kind on.
-    fn attach_uring(&self, object: &mut Object, kind: Kind, bits: u64) -> Result<(), String> {
+    /// The programs for operations of `io_uring`, under the names and with the parameters that the
+    /// tracepoints have in this kernel.
+    fn uring_programs(&self) -> Result<Vec<Wanted>, String> {
         if let Some(member) = self.layout.lacks(Need::Uring) {
             return Err(format!("this kernel has no {member}"));
         }
@@ -193,13 +238,8 @@ impl Chooser<'_> {
         if !has_request("io_uring_complete", 2) {
             return Err("this kernel does not show which requests are complete".to_owned());
         }
-        for (program, tracepoint) in URING_PROGRAMS
-            .into_iter()
-            .zip([submit, "io_uring_complete"])
-        {
-            object.attach(program, Hook::Tracepoint(tracepoint))?;
-        }
-        object.serve_uring(self.request.rows(kind), bits)
+        let tracepoints = [submit, "io_uring_complete"].map(Hook::Tracepoint);
+        Ok(URING_PROGRAMS.into_iter().zip(tracepoints).collect())
     }
 
     fn parameters(&self, function: &str) -> Result<Vec<&str>, String> {

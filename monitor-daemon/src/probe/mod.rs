@@ -3,6 +3,7 @@
 //! The only place that knows aya. What a kernel takes is found out by trying, kind by kind; the
 //! result is told as [`Coverage`], so that nobody is blind without knowing.
 
+mod ahead;
 mod btf;
 mod change;
 mod cover;
@@ -40,7 +41,7 @@ use btf::Btf;
 use cover::Chooser;
 use guard::Guard;
 use layout::Layout;
-use object::Object;
+use object::{KernelTypes, Object};
 use provider::{Hook, Part};
 use seal::Seal;
 use served::Served;
@@ -250,6 +251,9 @@ pub enum ProbeError {
     /// The object or a map was refused.
     #[error("cannot load the kernel object: {0}")]
     Object(#[source] Box<EbpfError>),
+    /// The object cannot be unpacked: this binary is damaged.
+    #[error("cannot unpack the kernel object: {0}")]
+    Packed(#[from] lz4_flex::block::DecompressError),
     /// The object lacks a map; the daemon and its object do not belong together.
     #[error("the kernel object has no map `{name}`")]
     Map {
@@ -294,11 +298,12 @@ impl Probes {
     /// # Errors
     /// Only where nothing can work; a kind that cannot be served shows in [`Probes::coverage`].
     pub fn load(request: &Request) -> Result<Self, ProbeError> {
+        let btf = KernelTypes::read();
         let bytes = read_types()?;
         let types = parse_types(&bytes)?;
         let layout = Layout::new(&types, request.hierarchy.controller());
         raise_memlock();
-        let mut object = Object::load(request, &layout)?;
+        let mut object = Object::load(request, &layout, btf)?;
         let rings = Rings::new([
             object.ring("LIFECYCLE")?,
             object.ring("CONTROL")?,
@@ -310,6 +315,8 @@ impl Probes {
             types: &types,
         };
         let kinds = Kind::ALL.into_iter().filter(|kind| request.has(*kind));
+        let first: Vec<_> = kinds.clone().map(|kind| (kind, 0)).collect();
+        object.load_ahead(|outcomes| chooser.wanted(&first, outcomes));
         let (coverage, served) = kinds
             .map(|kind| chooser.cover(&mut object, kind, 0))
             .unzip();

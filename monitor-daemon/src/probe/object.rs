@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
@@ -12,6 +13,7 @@ use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::{self, Call, Machine};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
+use super::ahead::{self, Outcomes, Wanted};
 use super::dispatch::Dispatch;
 use super::filter::Filters;
 use super::layout::{self, Layout};
@@ -20,7 +22,8 @@ use super::served::Needs;
 use super::{ProbeError, Request};
 use crate::filter::Filter;
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/monitor.o"));
+/// The object, compressed with its length in front.
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.o"));
 
 /// Bytes of an instruction.
 const INSTRUCTION: u32 = 8;
@@ -38,6 +41,24 @@ pub struct Cost {
     pub time: Duration,
 }
 
+/// The running kernel's types, as attaching needs them, on their way: reading takes long.
+pub(super) struct KernelTypes(Option<JoinHandle<Result<Btf, BtfError>>>);
+
+impl KernelTypes {
+    /// Begins to read.
+    pub(super) fn read() -> Self {
+        let thread = thread::Builder::new().name("types".to_owned());
+        Self(thread.spawn(Btf::from_sys_fs).ok())
+    }
+
+    fn join(self) -> Result<Btf, ProbeError> {
+        let read = self.0.and_then(|thread| thread.join().ok());
+        // Where there is no thread to be had, they are read here.
+        let types = read.unwrap_or_else(Btf::from_sys_fs);
+        types.map_err(|source| ProbeError::Object(Box::new(source.into())))
+    }
+}
+
 /// The object with its maps in the kernel; programs are loaded one by one.
 pub(super) struct Object {
     ebpf: Ebpf,
@@ -48,6 +69,8 @@ pub(super) struct Object {
     cgroups: Option<PathBuf>,
     /// How long each program took to load, the last time it did.
     times: Vec<(&'static str, Duration)>,
+    /// What was loaded before it is attached.
+    ahead: Outcomes,
     calls: Dispatch,
     uring: Dispatch,
     switches: Dispatch,
@@ -56,7 +79,13 @@ pub(super) struct Object {
 
 impl Object {
     /// Makes the maps, with the layout of the running kernel.
-    pub(super) fn load(request: &Request, layout: &Layout) -> Result<Self, ProbeError> {
+    ///
+    /// `btf` are the running kernel's types, which are read on another thread meanwhile.
+    pub(super) fn load(
+        request: &Request,
+        layout: &Layout,
+        btf: KernelTypes,
+    ) -> Result<Self, ProbeError> {
         let cpus =
             util::nr_cpus().map_err(|(path, source)| ProbeError::Read { path, source })? as u32;
         let globals = [
@@ -84,27 +113,29 @@ impl Object {
             .map_max_entries("SCRATCH", cpus * SCRATCH_SLOTS)
             .map_max_entries("SCRATCH_HELD", cpus)
             .map_max_entries("EXEC_SCRATCH", cpus * 2);
-        let ebpf = loader.load(OBJECT).map_err(object_error)?;
+        let object = lz4_flex::decompress_size_prepended(OBJECT)?;
+        let ebpf = loader.load(&object).map_err(object_error)?;
+        drop(object);
         let mut object = Self {
             ebpf,
             btf: None,
             attached: Vec::new(),
             cgroups: request.cgroups.clone(),
             times: Vec::new(),
+            ahead: Outcomes::new(),
             calls: Dispatch::of_calls(),
             uring: Dispatch::of_uring(),
             switches: Dispatch::of_switches(),
             filters: Filters::new(),
         };
         object.switch_environment(request)?;
-        object.resume()?;
+        object.btf = Some(btf.join()?);
         Ok(object)
     }
 
     /// Gets what attaching needs, at first or after [`Object::finish`].
     pub(super) fn resume(&mut self) -> Result<(), ProbeError> {
-        let failed = |source: BtfError| ProbeError::Object(Box::new(source.into()));
-        self.btf = Some(Btf::from_sys_fs().map_err(failed)?);
+        self.btf = Some(KernelTypes(None).join()?);
         Ok(())
     }
 
@@ -152,7 +183,22 @@ impl Object {
         Some(self.ebpf.program(name)?.info().ok()?.id())
     }
 
-    /// Loads and attaches a program; the error says why the kernel would not.
+    /// Loads, on all CPUs, what `wanted` names given what came of the others; attaching goes by
+    /// that.
+    pub(super) fn load_ahead(&mut self, wanted: impl Fn(&Outcomes) -> Vec<Wanted> + Sync) {
+        let attached = &self.attached;
+        let wanted = |outcomes: &Outcomes| {
+            let mut wanted = wanted(outcomes);
+            wanted.retain(|(name, _)| !attached.contains(name));
+            wanted
+        };
+        if let Some(btf) = &self.btf {
+            self.ahead = ahead::load_all(self.ebpf.programs_mut(), btf, wanted);
+        }
+    }
+
+    /// Loads, if that was not done ahead, and attaches a program; the error says why the kernel
+    /// would not.
     pub(super) fn attach(&mut self, name: &'static str, hook: Hook) -> Result<(), String> {
         if self.attached.contains(&name) {
             return Ok(());
@@ -163,22 +209,20 @@ impl Object {
             .program_mut(name)
             .ok_or("the object has no such program")?;
         let begin = Instant::now();
-        let done = match hook {
-            Hook::Cgroup(_) => {
-                let root = self.cgroups.as_deref();
-                let root =
-                    root.ok_or("the unified hierarchy of cgroups is not mounted as a whole")?;
-                let root = fs::File::open(root).map_err(|error| error.to_string())?;
-                attach_to_cgroup(program, &root)
-            }
-            _ => load_and_attach(program, hook, btf),
+        let loaded = match self.ahead.get(name).cloned() {
+            Some(outcome) => outcome?,
+            None => load(program, hook, btf)
+                .map(|()| Duration::ZERO)
+                .map_err(|error| refusal(&error))
+                .inspect_err(|_| unload(program))?,
         };
-        if let Err(error) = done {
+        if let Err(error) = attach(program, self.cgroups.as_deref()) {
+            self.ahead.remove(name);
             unload(program);
-            return Err(refusal(&error));
+            return Err(error);
         }
         self.times.retain(|(other, _)| *other != name);
-        self.times.push((name, begin.elapsed()));
+        self.times.push((name, loaded + begin.elapsed()));
         self.attached.push(name);
         Ok(())
     }
@@ -207,6 +251,13 @@ impl Object {
     /// Forgets what only attaching needs.
     pub(super) fn finish(&mut self) {
         self.btf = None;
+        for (name, _) in std::mem::take(&mut self.ahead) {
+            if !self.attached.contains(&name)
+                && let Some(program) = self.ebpf.program_mut(name)
+            {
+                unload(program);
+            }
+        }
     }
 
     /// Takes a program out of the kernel, if it is there.
@@ -382,60 +433,51 @@ impl Object {
     }
 }
 
-fn load_and_attach(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), ProgramError> {
+/// Brings a program into the kernel.
+pub(super) fn load(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), ProgramError> {
     match (program, hook) {
-        (Program::BtfTracePoint(program), Hook::Tracepoint(name)) => {
-            program.load(name, btf)?;
-            program.attach()?;
-        }
+        (Program::BtfTracePoint(program), Hook::Tracepoint(name)) => program.load(name, btf),
         (
             Program::BtfTracePoint(program),
             Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_) | Hook::Passed,
-        ) => {
-            program.load("sys_exit", btf)?;
-            program.attach()?;
-        }
-        (Program::BtfTracePoint(program), Hook::Start(_)) => {
-            program.load("sys_enter", btf)?;
-            program.attach()?;
-        }
-        (Program::FEntry(program), Hook::Entry(function, _)) => {
-            program.load(function, btf)?;
-            program.attach()?;
-        }
+        ) => program.load("sys_exit", btf),
+        (Program::BtfTracePoint(program), Hook::Start(_)) => program.load("sys_enter", btf),
+        (Program::FEntry(program), Hook::Entry(function, _)) => program.load(function, btf),
         (Program::FExit(program), Hook::Exit(function, _) | Hook::ExitAnywhere(function)) => {
-            program.load(&own_function(function), btf)?;
-            program.attach()?;
+            program.load(&own_function(function), btf)
         }
-        _ => return Err(ProgramError::UnexpectedProgramType),
+        (Program::CgroupSkb(program), Hook::Cgroup(_)) => program.load(),
+        (Program::CgroupSockAddr(program), Hook::Cgroup(_)) => program.load(),
+        (Program::CgroupSysctl(program), Hook::Cgroup(_)) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
     }
-    Ok(())
 }
 
-/// Cgroup programs of others stay: a link adds to them.
-fn attach_to_cgroup(program: &mut Program, root: &fs::File) -> Result<(), ProgramError> {
+/// Attaches a program that is loaded; `cgroups` is the root of the unified hierarchy, where programs
+/// of others stay: a link adds to them.
+fn attach(program: &mut Program, cgroups: Option<&Path>) -> Result<(), String> {
+    let root = || {
+        let root = cgroups.ok_or("the unified hierarchy of cgroups is not mounted as a whole")?;
+        fs::File::open(root).map_err(|error| error.to_string())
+    };
     let mode = CgroupAttachMode::Single;
-    match program {
-        Program::CgroupSkb(program) => {
-            let direction = *program.expected_attach_type();
-            let direction = direction.ok_or(ProgramError::UnexpectedProgramType)?;
-            program.load()?;
-            program.attach(root, direction, mode)?;
-        }
-        Program::CgroupSockAddr(program) => {
-            program.load()?;
-            program.attach(root, mode)?;
-        }
-        Program::CgroupSysctl(program) => {
-            program.load()?;
-            program.attach(root, mode)?;
-        }
-        _ => return Err(ProgramError::UnexpectedProgramType),
-    }
-    Ok(())
+    let done = match program {
+        Program::BtfTracePoint(program) => program.attach().map(drop),
+        Program::FEntry(program) => program.attach().map(drop),
+        Program::FExit(program) => program.attach().map(drop),
+        Program::CgroupSkb(program) => match *program.expected_attach_type() {
+            Some(direction) => program.attach(root()?, direction, mode).map(drop),
+            None => Err(ProgramError::UnexpectedProgramType),
+        },
+        Program::CgroupSockAddr(program) => program.attach(root()?, mode).map(drop),
+        Program::CgroupSysctl(program) => program.attach(root()?, mode).map(drop),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    };
+    done.map_err(|error| refusal(&error))
 }
 
-fn unload(program: &mut Program) {
+/// Takes a program out of the kernel.
+pub(super) fn unload(program: &mut Program) {
     let done = match program {
         Program::BtfTracePoint(program) => program.unload(),
         Program::FEntry(program) => program.unload(),
@@ -476,7 +518,7 @@ fn object_error(error: EbpfError) -> ProbeError {
 }
 
 /// Why the kernel did not take a program, in a line.
-fn refusal(error: &ProgramError) -> String {
+pub(super) fn refusal(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError {
             io_error,

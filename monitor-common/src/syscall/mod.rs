@@ -285,15 +285,15 @@ mod tests {
     #[test]
     fn every_row_is_found_by_its_number() {
         for row in CALLS {
-            let found = super::call(row.number).unwrap();
+            let found = call(row.number).unwrap();
             let first = CALLS.iter().find(|call| call.number == row.number);
             let entry = first.map(|call| (call.number, call.entry()));
             assert_eq!(Some((found.number, found.entry())), entry);
         }
-        let read = super::call(0).unwrap();
+        let read = call(0).unwrap();
         assert_eq!((read.number, read.kind), (0, Kind::Call));
         for number in [60, 231, NUMBERS, u32::MAX] {
-            assert!(super::call(number).is_none(), "{number}");
+            assert!(call(number).is_none(), "{number}");
         }
     }
 

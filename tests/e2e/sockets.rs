@@ -228,7 +228,7 @@ const CASES: &[Case] = &[
         fields: &[
             (
                 "evt.args",
-                "res=5 data=hello tuple=::1:43452->::1:43452 fd=<6>::1:43452->::1:43452",
+                "res=5 size=5 data=hello tuple=::1:43452->::1:43452 fd=<6>::1:43452->::1:43452",
             ),
             ("evt.buffer", "hello"),
             ("fd.cip", "::1"),
@@ -277,7 +277,7 @@ const CASES: &[Case] = &[
             $all = join '', map { pack('PLx4PQx32', $_, 16, $part, 1) } @from;
             syscall(299, fileno(S), $all, 2, 0, 0) == 2 or exit 4",
         fields: &[
-            ("evt.args", "res=5 fd=<4>127.0.0.1:43457->127.0.0.1:43455 data=hello \
+            ("evt.args", "res=5 fd=<4>127.0.0.1:43457->127.0.0.1:43455 size=5 data=hello \
                           tuple=127.0.0.1:43457->127.0.0.1:43455"),
             ("fd.sport", "43455"),
         ],

@@ -326,6 +326,8 @@ fn message<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
         "tuple" if fd::typechar(event) == Some('u') => unix_tuple(event),
         "tuple" => Parameter::Text(fd::name(event, View::Passed)?),
         "size" if body.size != u64::MAX => Parameter::unsigned(body.size),
+        // Of a message in pieces, what was sent or received of it.
+        "size" => Parameter::unsigned(u64::try_from(body.socket.ret).ok()?),
         "data" if body.socket.ret > 0 => {
             let head = event.record.string(Slot::Args);
             Parameter::Text(text::printable(head).into_bytes().into())

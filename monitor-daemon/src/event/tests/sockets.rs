@@ -194,7 +194,7 @@ fn a_message_shows_where_it_goes() {
             ("fd.name_changed", "true"),
             ("evt.arg.tuple", name),
             ("evt.arg.fd", &format!("<4>{name}")),
-            ("evt.arg.size", "missing"),
+            ("evt.arg.size", "5"),
         ],
     );
 }
@@ -301,7 +301,7 @@ fn a_message_received_has_its_sender() {
         ("evt.type", "recvmsg"),
         (
             "evt.args",
-            &*format!("res=5 data=a... tuple={name} fd=<4>{name}"),
+            &*format!("res=5 size=5 data=a... tuple={name} fd=<4>{name}"),
         ),
         ("fd.sip", "203.0.113.5"),
         ("fd.connected", "true"),

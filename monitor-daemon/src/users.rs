@@ -110,6 +110,14 @@ struct Cached {
     used: u64,
 }
 
+/// Whose root a process has.
+enum Found {
+    /// The host's, or the daemon's.
+    Hosts,
+    /// Another, which may be read.
+    Own(Root),
+}
+
 impl Default for Users {
     fn default() -> Self {
         Self::new("/etc", "/proc")
@@ -160,13 +168,15 @@ impl Users {
             self.forget(id);
             let root = std::iter::once(place.pid).chain(others).find_map(|pid| {
                 let process = self.proc_root.join(pid.to_string());
-                Some((Root::open(&process).ok()?, process))
+                Some((self.root(&process)?, process))
             });
             // The runtime's own process is in the container's cgroup before it has the container's
             // root.
-            if root.as_ref().is_some_and(|(root, _)| self.is_hosts(root)) {
-                return None;
-            }
+            let root = match root {
+                Some((Found::Hosts, _)) => return None,
+                Some((Found::Own(root), process)) => Some((root, process)),
+                None => None,
+            };
             let accounts = root.and_then(|(root, process)| read_process(&root, &process));
             let accounts = accounts.or_else(|| read_layers(place.layers));
             let size = accounts.as_ref().map_or(0, Accounts::size) + size_of::<Cached>() + id.len();
@@ -213,11 +223,16 @@ impl Users {
         self.evicted
     }
 
-    /// Whether it is the root of the host, or of the daemon. Every event of a runtime that makes a
-    /// container asks.
-    fn is_hosts(&self, root: &Root) -> bool {
-        root.identity()
-            .is_ok_and(|identity| self.host_roots.contains(&identity))
+    /// The root of a process, if it can be read. Every event of a runtime that makes a container
+    /// asks, and of a container that shares the host's root: what costs most comes last.
+    fn root(&self, process: &Path) -> Option<Found> {
+        let root = Root::open(process).ok()?;
+        let identity = root.identity().ok()?;
+        if self.host_roots.contains(&identity) {
+            return Some(Found::Hosts);
+        }
+        root.check().ok()?;
+        Some(Found::Own(root))
     }
 
     /// Drops the longest unused until `size` more bytes fit.

@@ -12,6 +12,7 @@
 #![feature(asm_experimental_arch)]
 
 mod address;
+mod again;
 mod call;
 mod cgroup;
 mod dns;

@@ -8,6 +8,7 @@ use monitor_common::process::{ExeFlags, Exec, Exit, Fork, Ptrace};
 use monitor_common::syscall::Operation;
 use monitor_common::{ARGS_MAX, ENV_MAX, Flags, Kind, Slot};
 
+use crate::again;
 use crate::call;
 use crate::emit::{Lane, Outcome, settle};
 use crate::file::{self, AT_FDCWD};
@@ -15,7 +16,7 @@ use crate::layout::*;
 use crate::name::NOBODY;
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin, Record};
-use crate::scratch::{self, COMMON};
+use crate::scratch::{self, COMMON, Turn};
 use crate::syscall::{Call, current_call};
 use crate::task;
 use crate::walk;
@@ -37,12 +38,24 @@ type LargeRecord = Record<{ scratch::LARGE }>;
 /// and later: the new program is in place and has not run yet.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn exec(ctx: BtfTracePointContext) -> i32 {
-    settle(Kind::Exec, exec_record(ctx.arg(0), ctx.arg(2)))
+    let outcome = exec_record(ctx.arg(0), ctx.arg(2), Turn::First);
+    again::told(Kind::Exec, ctx.arg(0));
+    settle(Kind::Exec, outcome)
+}
+
+/// The second at the same place: [`again`].
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn exec_again(ctx: BtfTracePointContext) -> i32 {
+    if again::was_told(Kind::Exec, ctx.arg(0)) {
+        return 0;
+    }
+    let outcome = exec_record(ctx.arg(0), ctx.arg(2), Turn::Again);
+    settle(Kind::Exec, outcome)
 }
 
 #[inline(always)]
-fn exec_record(task: Pointer, bprm: Pointer) -> Outcome {
-    let slot = scratch::large()?;
+fn exec_record(task: Pointer, bprm: Pointer, turn: Turn) -> Outcome {
+    let slot = scratch::large(turn)?;
     // SAFETY: arguments of the hook are typed; the slot is exec's own.
     unsafe {
         let record: LargeRecord = Record::new::<Typed>(slot, Kind::Exec as u32, task);
@@ -197,16 +210,34 @@ pub fn exec_failed(record: &Record<COMMON>, call: &Call, dirfd: i32, path: u64) 
 /// the child is complete and has not run yet.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn fork(ctx: BtfTracePointContext) -> i32 {
+    if is_thread(ctx.arg(1)) {
+        return 0;
+    }
+    let outcome = fork_record(ctx.arg(0), ctx.arg(1));
+    again::told(Kind::Fork, ctx.arg(1));
+    settle(Kind::Fork, outcome)
+}
+
+/// The second at the same place: [`again`].
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn fork_again(ctx: BtfTracePointContext) -> i32 {
+    if is_thread(ctx.arg(1)) || again::was_told(Kind::Fork, ctx.arg(1)) {
+        return 0;
+    }
     settle(Kind::Fork, fork_record(ctx.arg(0), ctx.arg(1)))
+}
+
+/// Whether a task is not the first of its process.
+#[inline(always)]
+fn is_thread(task: Pointer) -> bool {
+    // SAFETY: an argument of a hook is typed.
+    unsafe { Typed::get::<u32>(task, &TASK_PID) != Typed::get::<u32>(task, &TASK_TGID) }
 }
 
 #[inline(always)]
 fn fork_record(caller: Pointer, child: Pointer) -> Outcome {
     // SAFETY: arguments of the hook are typed.
     unsafe {
-        if Typed::get::<u32>(child, &TASK_PID) != Typed::get::<u32>(child, &TASK_TGID) {
-            return Ok(());
-        }
         record::fixed(Kind::Fork, child, |body: *mut Fork| {
             (*body).caller_pid = Typed::get(caller, &TASK_TGID);
             (*body).caller_tid = Typed::get(caller, &TASK_PID);
@@ -256,19 +287,34 @@ pub fn has_namespaces(call: &mut Call, by_structure: bool) -> bool {
 /// `sched_process_exit(struct task_struct *p)`, 5.10 and later; since 6.16 `bool group_dead` too.
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn exit(ctx: BtfTracePointContext) -> i32 {
+    if is_alive(&ctx) {
+        return 0;
+    }
+    let outcome = exit_record(ctx.arg(0));
+    again::told(Kind::Exit, ctx.arg(0));
+    settle(Kind::Exit, outcome)
+}
+
+/// The second at the same place: [`again`].
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
+    if is_alive(&ctx) || again::was_told(Kind::Exit, ctx.arg(0)) {
+        return 0;
+    }
+    settle(Kind::Exit, exit_record(ctx.arg(0)))
+}
+
+/// Whether the process goes on without the task that ends.
+#[inline(always)]
+fn is_alive(ctx: &BtfTracePointContext) -> bool {
     // SAFETY: the argument is typed. `live` was counted down before the hook; two threads that
     // end at once may both see 0 where the kernel does not say which was last.
-    let alive = unsafe {
+    unsafe {
         if EXIT_SAYS_GROUP_DEAD.load() != 0 {
             ctx.arg::<u64>(1) & 0xff == 0
         } else {
             Typed::get::<u32>(Typed::get(ctx.arg(0), &TASK_SIGNAL), &SIGNAL_LIVE) != 0
         }
-    };
-    if alive {
-        0
-    } else {
-        settle(Kind::Exit, exit_record(ctx.arg(0)))
     }
 }
 

@@ -22,8 +22,9 @@ pub const COMMON: usize = size_of::<Header>() + size_of::<Registers>() + 7 * PAT
 pub const LARGE: usize =
     size_of::<Header>() + size_of::<Exec>() + 4 * PATH_MAX + ARGS_MAX + ENV_MAX;
 
-/// Number of the walk in the slot of exec.
+/// Number of the walk in the first slot of exec, and of that in the second.
 const EXEC_WALK: u32 = u32::MAX;
+const EXEC_WALK_AGAIN: u32 = u32::MAX - 1;
 
 const _: () = assert!(SCRATCH_SLOTS.is_power_of_two());
 
@@ -40,6 +41,14 @@ pub struct Scratch<const SIZE: usize> {
     pub record: [u8; SIZE],
 }
 
+/// Which of two programs at the same tracepoint runs.
+#[derive(Clone, Copy)]
+pub enum Turn {
+    First = 0,
+    /// For what the first was not asked about.
+    Again = 1,
+}
+
 /// Slot of all programs but exec's.
 pub type Common = Scratch<COMMON>;
 /// Slot of exec.
@@ -51,7 +60,7 @@ static SCRATCH_HELD: Array<[u64; SCRATCH_SLOTS as usize]> = Array::with_max_entr
 /// As many for each CPU as programs that interrupt each other there; the loader knows the CPUs.
 #[map]
 static SCRATCH: Array<Common> = Array::with_max_entries(SCRATCH_SLOTS, 0);
-/// One for each CPU: two execs never interrupt each other.
+/// For each CPU one for each of [`Turn`]: neither program interrupts itself.
 #[map]
 static EXEC_SCRATCH: Array<Large> = Array::with_max_entries(1, 0);
 
@@ -100,23 +109,24 @@ pub unsafe fn release(slot: *mut Common) {
     }
 }
 
-/// The slot of exec, which needs no claim: only one program uses it.
+/// The slot of a program of exec, which needs no claim: no other uses it.
 #[inline(always)]
-pub fn large() -> Result<*mut Large, LossReason> {
-    let slot = EXEC_SCRATCH.get_ptr_mut(cpu());
+pub fn large(turn: Turn) -> Result<*mut Large, LossReason> {
+    let slot = EXEC_SCRATCH.get_ptr_mut(cpu() * 2 + turn as u32);
     let slot = slot.ok_or(LossReason::NoScratch)?;
     // SAFETY: a checked map value.
-    unsafe { (*slot).walk.number = EXEC_WALK };
+    unsafe { (*slot).walk.number = EXEC_WALK - turn as u32 };
     Ok(slot)
 }
 
-/// The walk in this CPU's slot of exec, or in a slot by its number among all.
+/// The walk in one of this CPU's slots of exec, or in a slot by its number among all.
 #[inline(always)]
 pub fn walk_of(number: u32) -> Option<*mut Walk> {
     // SAFETY: checked map values.
     unsafe {
-        if number == EXEC_WALK {
-            return Some(&raw mut (*EXEC_SCRATCH.get_ptr_mut(cpu())?).walk);
+        if number >= EXEC_WALK_AGAIN {
+            let slot = EXEC_SCRATCH.get_ptr_mut(cpu() * 2 + (EXEC_WALK - number));
+            return Some(&raw mut (*slot?).walk);
         }
         Some(&raw mut (*SCRATCH.get_ptr_mut(number)?).walk)
     }

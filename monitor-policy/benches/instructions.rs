@@ -3,6 +3,8 @@
 //!
 //! Two runs that differ in the last argument tell what an evaluation costs, one run with 0 what
 //! loading does. Prints the bytes that the policy keeps allocated.
+//!
+//! `instructions generated COUNT` prints so many of the generated rules instead.
 
 #![expect(
     clippy::expect_used,
@@ -19,9 +21,13 @@ use monitor_policy::Scratch;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [rules, name, evaluations] = arguments.as_slice() else {
-        println!("usage: instructions RULES EVENT EVALUATIONS");
-        return;
+    let [rules, name, evaluations] = match arguments.as_slice() {
+        [rules, name, evaluations] => [rules, name, evaluations],
+        [word, count] if word == "generated" => {
+            let count = count.parse().expect("a number of rules");
+            return print!("{}", common::generated(count));
+        }
+        _ => return println!("usage: instructions RULES EVENT EVALUATIONS"),
     };
     let upstream = Upstream::read().expect("upstream's rules");
     let rules = rules.parse().expect("a number of rules");

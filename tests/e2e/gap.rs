@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::world::{PATIENCE, WATCHING, is_watching};
 
 const GAP: &str = "Monitor internal: nothing was watched";
+
 struct Runs {
     folder: TempDir,
     port: u16,
@@ -19,6 +20,13 @@ struct Runs {
 
 impl Runs {
     fn start(&self) -> Result<Daemon> {
+        let mut daemon = self.launch()?;
+        is_watching(&mut daemon)?;
+        Ok(daemon)
+    }
+
+    /// Starts it and waits for its word that it is ready, and for nothing else.
+    fn launch(&self) -> Result<Daemon> {
         let config = self.folder.path().join("monitor.yaml");
         let listen = format!("metrics:\n  listen: 127.0.0.1:{}\n", self.port);
         fs::write(&config, listen)?;
@@ -26,9 +34,7 @@ impl Runs {
         command.args(["run", "--config"]).arg(config);
         let policy = daemon::policy(self.folder.path(), WATCHING)?;
         command.arg("--policy").arg(policy);
-        let mut daemon = Daemon::start_command(command.env(STATE, self.folder.path()))?;
-        is_watching(&mut daemon)?;
-        Ok(daemon)
+        Daemon::start_command(command.env(STATE, self.folder.path()))
     }
 
     fn state(&self) -> Result<String> {
@@ -87,6 +93,12 @@ fn a_start_tells_for_how_long_nothing_was_watched() -> Result<()> {
     let alert = told(&mut daemon)?;
     ensure!(alert["priority"] == "Critical", "{alert:#}");
     ensure!(field(&alert, "gap.why").as_deref() == Some("killed"));
+    daemon.stop()?;
+    // Who is ended as soon as it is ready was stopped, not killed.
+    runs.launch()?.stop()?;
+    let mut daemon = runs.launch()?;
+    let alert = told(&mut daemon)?;
+    ensure!(field(&alert, "gap.why").as_deref() == Some("stopped"));
     daemon.stop()?;
 
     // As it would be found in the next boot.

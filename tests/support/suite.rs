@@ -50,6 +50,8 @@ pub struct Results {
     pub skipped: BTreeMap<String, String>,
     /// What `doctor --programs --format json` said before.
     pub programs: Value,
+    /// How long each case that ran took, the longest first.
+    pub slowest: Vec<(Duration, String)>,
 }
 
 /// Why no suite can run in a guest with the kernel `series`, if so.
@@ -99,8 +101,8 @@ pub fn tree(suite: &Path) -> Result<Tree> {
     Ok(tree)
 }
 
-/// Runs the suite in a guest with the kernel `series`, one case after the other, without those that
-/// have one of `left_out` in their names.
+/// Runs the suite in a guest with the kernel `series`, one case after the other: those that have one
+/// of `only` in their names, all if it is empty, but none of `left_out`.
 ///
 /// # Errors
 ///
@@ -109,14 +111,17 @@ pub fn run(
     series: &str,
     tree: &Tree,
     suite: &Path,
-    left_out: &[&str],
+    [only, left_out]: [&[&str]; 2],
     within: Duration,
 ) -> Result<Results> {
     let root = paths::root();
     let beside = root.parent().unwrap_or(root).join("shared/falco/rules");
-    let skips: Vec<String> = left_out
+    let skips = left_out.iter().map(|name| format!("--skip {name}"));
+    let selection: Vec<String> = only
         .iter()
-        .map(|name| format!("--skip {name}"))
+        .copied()
+        .map(str::to_owned)
+        .chain(skips)
         .collect();
     let script = format!(
         "mkdir -p {root} {beside}\n\
@@ -127,11 +132,11 @@ pub fn run(
          echo '== programs'; $monitor doctor --programs --format json\n\
          echo '== suite'\n\
          export PATH=/usr/sbin:/usr/bin:/sbin:/bin RUST_BACKTRACE=0 {SLOWER}=4\n\
-         {suite} --test-threads=1 --show-output {skips}\n",
+         {suite} --test-threads=1 --show-output {selection}\n",
         root = root.display(),
         beside = beside.display(),
         suite = suite.display(),
-        skips = skips.join(" "),
+        selection = selection.join(" "),
     );
     let output = vm::run(series, tree, &script, within)?;
     let (before, text) = output.text.split_once("== suite\n").unwrap_or_default();
@@ -144,6 +149,7 @@ pub fn run(
     let programs = serde_json::from_str(programs).with_context(|| programs.to_owned())?;
     Ok(Results {
         programs,
+        slowest: slowest(&output.text, &output.times),
         ..read(text)
     })
 }
@@ -191,6 +197,23 @@ fn read(text: &str) -> Results {
     results
 }
 
+/// From one case's line to the next.
+fn slowest(text: &str, times: &[Duration]) -> Vec<(Duration, String)> {
+    let mut before = Duration::ZERO;
+    let mut slowest = Vec::new();
+    for (line, time) in text.lines().zip(times) {
+        if let Some((name, _)) = line
+            .strip_prefix("test ")
+            .and_then(|case| case.split_once(" ... "))
+        {
+            slowest.push((time.saturating_sub(before), name.to_owned()));
+        }
+        before = *time;
+    }
+    slowest.sort_by(|one, other| other.cmp(one));
+    slowest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,5 +232,15 @@ mod tests {
         assert_eq!(results.failed, ["b::three"]);
         let reason = "needs `dockerd`; run this: that".to_owned();
         assert_eq!(results.skipped, [("a::two".to_owned(), reason)].into());
+    }
+
+    #[test]
+    fn a_case_takes_what_is_between_two_lines() {
+        let text = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\ntest result: FAILED.\n";
+        let times = [1, 3, 9, 20, 21].map(Duration::from_secs);
+        let found = slowest(text, &times);
+        let expected = [(6, "b"), (2, "a")]
+            .map(|(seconds, name)| (Duration::from_secs(seconds), name.to_owned()));
+        assert_eq!(found, expected);
     }
 }

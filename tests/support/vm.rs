@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
@@ -99,6 +99,8 @@ pub struct Output {
     pub status: i32,
     /// What the script and its children printed, on standard output and standard error.
     pub text: String,
+    /// When each line of `text` ended, since the start.
+    pub times: Vec<Duration>,
     /// What the kernel and the first process printed.
     pub console: String,
 }
@@ -146,7 +148,7 @@ pub fn boot(series: &str, files: &Tree, within: Duration) -> Result<Output> {
         guest.kill()?;
         guest.wait()?;
     }
-    let mut text = reader.join().unwrap_or_default();
+    let (mut text, times) = reader.join().unwrap_or_default();
     let mut complaint = String::new();
     if let Some(mut stderr) = guest.stderr.take() {
         stderr.read_to_string(&mut complaint)?;
@@ -160,6 +162,7 @@ pub fn boot(series: &str, files: &Tree, within: Duration) -> Result<Output> {
     Ok(Output {
         status,
         text,
+        times,
         console,
     })
 }
@@ -207,16 +210,18 @@ fn start(machine: &Machine, kernel: &Path, initramfs: &Path, console: &Path) -> 
     started.with_context(|| format!("cannot start {}", machine.qemu))
 }
 
-fn pass_on(series: &str, lines: impl Read) -> String {
-    let mut text = String::new();
+fn pass_on(series: &str, lines: impl Read) -> (String, Vec<Duration>) {
+    let started = Instant::now();
+    let (mut text, mut times) = (String::new(), Vec::new());
     for line in BufReader::new(lines).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line).into_owned();
         if !line.starts_with(END) {
             println!("guest {series}: {line}");
         }
         text = text + &line + "\n";
+        times.push(started.elapsed());
     }
-    text
+    (text, times)
 }
 
 /// Takes the line with the status off the end of the output.

@@ -66,12 +66,8 @@ enum Task {
         /// `tidy`, `unit`, or a test target of the `monitor-tests` crate
         suites: Vec<String>,
     },
-    /// Measure loading and evaluation, and write the table in README.md
-    Bench {
-        /// How often everything is measured
-        #[arg(long, default_value_t = 3)]
-        rounds: u32,
-    },
+    /// Measure what the daemon costs and how fast it tells, and write docs/benchmarks
+    Bench(bench::Options),
     /// Run a command in a virtual machine with another kernel
     Vm(vm::Options),
     /// Write or compare the tables of kernels and programs
@@ -107,7 +103,7 @@ fn main() -> ExitCode {
         Task::Dist => dist::dist().map(done),
         Task::Run { arguments } => run::run(&arguments).map(done),
         Task::Test { suites } => test::test(&suites),
-        Task::Bench { rounds } => bench::bench(rounds).map(done),
+        Task::Bench(options) => bench::bench(&options).map(done),
         Task::Vm(options) => vm::vm(&options).map(done),
         Task::Kernels(options) => kernels::kernels(&options).map(done),
         Task::Fuzz(options) => fuzz::fuzz(&options).map(done),

@@ -403,6 +403,17 @@ impl Probes {
         Ok(losses)
     }
 
+    /// How many records of each kind were lost, whatever the reason. Where the counters cannot be
+    /// read, [`Self::losses`] tells why.
+    pub fn lost(&self) -> Vec<(Kind, u64)> {
+        let losses = self.losses().unwrap_or_default();
+        let sum = |kind| {
+            let of_kind = losses.iter().filter(|loss| loss.kind == kind);
+            of_kind.map(|loss| loss.count).sum()
+        };
+        Kind::ALL.map(|kind| (kind, sum(kind))).into()
+    }
+
     /// Losses by cgroup: at least those of the cgroups that lost something lately. Reading takes a
     /// system call or two for each.
     pub fn losses_by_cgroup(&self) -> Result<Vec<CgroupLoss>, ProbeError> {

@@ -80,7 +80,7 @@ impl Object {
             .map_max_entries("BULK", request.bulk_bytes)
             .map_max_entries("SCRATCH", cpus * SCRATCH_SLOTS)
             .map_max_entries("SCRATCH_HELD", cpus)
-            .map_max_entries("EXEC_SCRATCH", cpus);
+            .map_max_entries("EXEC_SCRATCH", cpus * 2);
         let ebpf = loader.load(OBJECT).map_err(object_error)?;
         let mut object = Self {
             ebpf,

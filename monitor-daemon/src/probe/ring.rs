@@ -3,6 +3,11 @@
 //! Records come out in the order of their time, so that an exec is seen before what the new
 //! program does. A record is handed out only after each ring that seems empty was looked at later:
 //! whatever led to it was written before it, and so was seen by then.
+//!
+//! The order makes the records of processes wait for all bulk that is older. So that their rings
+//! do not fill up meanwhile, they are moved into memory, within a budget.
+
+mod backlog;
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -10,13 +15,22 @@ use aya::maps::{MapData, RingBuf};
 use monitor_common::Header;
 use zerocopy::FromBytes;
 
+use backlog::Backlog;
+
+/// Records handed out between two looks at what piles up: 64 take about a millisecond, in which no
+/// machine writes a ring full.
+const TURN: u32 = 64;
+
 /// The rings of the kernel programs.
 pub struct Rings {
     sources: [Source; 3],
+    turn: u32,
 }
 
 struct Source {
     ring: RingBuf<MapData>,
+    /// Older than what is in the ring.
+    backlog: Backlog,
     /// The oldest record of the ring, if `time` is some. Its memory is used again.
     record: Vec<u8>,
     time: Option<u64>,
@@ -27,6 +41,7 @@ impl Rings {
     pub(super) fn new(rings: [RingBuf<MapData>; 3]) -> Self {
         Self {
             sources: rings.map(Source::new),
+            turn: 0,
         }
     }
 
@@ -37,10 +52,21 @@ impl Rings {
         reason = "the record borrows from the rings"
     )]
     pub fn next(&mut self) -> Option<&[u8]> {
+        self.turn = (self.turn + 1) % TURN;
+        if self.turn == 0 {
+            self.relieve();
+        }
         // A record found in one ring may have been written after another was looked at.
         while self.sources.iter_mut().any(Source::look) {}
         let oldest = oldest(self.sources.each_ref().map(|source| source.time))?;
         self.sources.get_mut(oldest)?.take()
+    }
+
+    /// Makes room in the rings that must not lose anything: all but that of the bulk.
+    fn relieve(&mut self) {
+        let [lifecycle, control, _bulk] = &mut self.sources;
+        lifecycle.relieve();
+        control.relieve();
     }
 
     /// Descriptors that become readable when a ring gets records.
@@ -53,6 +79,7 @@ impl Source {
     fn new(ring: RingBuf<MapData>) -> Self {
         Self {
             ring,
+            backlog: Backlog::default(),
             record: Vec::new(),
             time: None,
         }
@@ -63,13 +90,24 @@ impl Source {
         if self.time.is_some() {
             return false;
         }
-        let Some(item) = self.ring.next() else {
-            return false;
-        };
         self.record.clear();
-        self.record.extend_from_slice(&item);
+        if let Some(record) = self.backlog.pop() {
+            self.record.extend_from_slice(&record);
+        } else if let Some(item) = self.ring.next() {
+            self.record.extend_from_slice(&item);
+        } else {
+            return false;
+        }
         self.time = Some(time(&self.record));
         true
+    }
+
+    fn relieve(&mut self) {
+        while self.backlog.has_room()
+            && let Some(item) = self.ring.next()
+        {
+            self.backlog.push(&item);
+        }
     }
 
     fn take(&mut self) -> Option<&[u8]> {

@@ -52,6 +52,8 @@ const REDIRECTED: &str = "questions of sockets that are not connected, when rule
                           send them to another port; not their answers";
 const HARMLESS_MAPPINGS: &str = "mappings that are neither executable nor a file's to write to";
 const OLDEST_MMAP: &str = "32-bit programs that use the oldest form of mmap, call number 90";
+const PREEMPTED: &str = "what happens on a CPU while a task is preempted there amid the program, on \
+                         kernels that allow it";
 const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
 const SOCKET_NEEDS: &[Need] = &[Need::Task, Need::File, Need::Socket];
 
@@ -106,7 +108,10 @@ pub(super) fn failures(kind: Kind) -> Option<(&'static [Provider], &'static str)
 const EXECS: &[Provider] = &[Provider {
     tier: Tier::Tracepoint,
     needs: &[Need::Task, Need::File, Need::Exec],
-    parts: &[Part::new("exec", Hook::Tracepoint("sched_process_exec"))],
+    parts: &[
+        Part::new("exec", Hook::Tracepoint("sched_process_exec")),
+        Part::new("exec_again", Hook::Tracepoint("sched_process_exec")).spare(PREEMPTED),
+    ],
     blind: &[],
 }];
 
@@ -142,11 +147,17 @@ const FAILED_EXECS: &[Provider] = &[
 
 const FORKS: &[Provider] = &[tracepoint(
     &[Need::Task],
-    &[Part::new("fork", Hook::Tracepoint("sched_process_fork"))],
+    &[
+        Part::new("fork", Hook::Tracepoint("sched_process_fork")),
+        Part::new("fork_again", Hook::Tracepoint("sched_process_fork")).spare(PREEMPTED),
+    ],
 )];
 const EXITS: &[Provider] = &[tracepoint(
     &[Need::Task],
-    &[Part::new("exit", Hook::Tracepoint("sched_process_exit"))],
+    &[
+        Part::new("exit", Hook::Tracepoint("sched_process_exit")),
+        Part::new("exit_again", Hook::Tracepoint("sched_process_exit")).spare(PREEMPTED),
+    ],
 )];
 const CGROUP_MKDIRS: &[Provider] = &[tracepoint(
     &[Need::Task, Need::Cgroup],

@@ -8,6 +8,10 @@ use super::child::Outcome;
 /// What the child does by being there at all.
 const LIFE: [Kind; 3] = [Kind::Exec, Kind::Fork, Kind::Exit];
 
+/// Why nothing is said of a kind under load.
+const BEHIND: &str = "under load: the daemon is too far behind to have read the record";
+const LOSING: &str = "under load: records of this kind were lost meanwhile";
+
 /// Whether what serves a kind does its work.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Delivery {
@@ -20,12 +24,56 @@ pub enum Delivery {
 }
 
 impl Delivery {
+    /// Of a record that may not have been read yet.
+    pub fn behind() -> Self {
+        Self::Unchecked(BEHIND.to_owned())
+    }
+
+    /// Whether it is the load that kept the kind from being checked.
+    pub fn is_for_load(&self) -> bool {
+        matches!(self, Self::Unchecked(reason) if reason == BEHIND || reason == LOSING)
+    }
+
     /// In a word or a line, for people.
     pub fn text(&self) -> String {
         match self {
             Self::Delivers => "delivers".to_owned(),
             Self::Silent => "SILENT: loaded, but no record of our own act came".to_owned(),
             Self::Unchecked(reason) => format!("not checked: {reason}"),
+        }
+    }
+}
+
+/// Records that were lost in the kernel since load, by kind; kinds that are missing have lost none.
+pub type Lost = Vec<(Kind, u64)>;
+
+/// Time from the child's end until its last record has come, ns.
+const RECORD_TIME: u64 = 1_000_000_000;
+/// How far whoever reads the records may be behind before nothing is waited for, ns.
+const PATIENCE: u64 = 60_000_000_000;
+
+/// How far the reading of records has come after the child's end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Reading {
+    /// Some of the child's records may still be in a ring.
+    Under,
+    /// Whatever has come of them was read.
+    Over,
+    /// It is too far behind to be waited for.
+    Behind,
+}
+
+impl Reading {
+    /// Of a child that ended at `ended`, when all records up to `reached` are read; all times
+    /// `CLOCK_BOOTTIME` ns.
+    pub(super) fn of(ended: u64, reached: u64, now: u64) -> Self {
+        let due = ended.saturating_add(RECORD_TIME);
+        if now >= due && reached >= due {
+            Self::Over
+        } else if now >= ended.saturating_add(PATIENCE) {
+            Self::Behind
+        } else {
+            Self::Under
         }
     }
 }
@@ -44,16 +92,19 @@ pub struct Check {
     acts: Vec<&'static Act>,
     seen: Vec<Kind>,
     outcomes: Option<Vec<Outcome>>,
+    /// What was lost before the acts.
+    lost: Lost,
 }
 
 impl Check {
-    /// A round in which `acts` are done, to judge `kinds` by.
-    pub fn new(kinds: Vec<Kind>, acts: Vec<&'static Act>) -> Self {
+    /// A round in which `acts` are done, to judge `kinds` by; `lost` is what was lost before.
+    pub fn new(kinds: Vec<Kind>, acts: Vec<&'static Act>, lost: Lost) -> Self {
         Self {
             kinds,
             acts,
             seen: Vec::new(),
             outcomes: None,
+            lost,
         }
     }
 
@@ -72,6 +123,25 @@ impl Check {
     /// Whether all that can come has come.
     pub fn complete(&self) -> bool {
         self.outcomes.is_some() && !self.verdicts().any(|(_, found)| found == Delivery::Silent)
+    }
+
+    /// The verdicts when the reading is over or given up: a record that is missing tells nothing
+    /// where some of its kind were `lost` since, or not all were read.
+    pub(super) fn conclude(&self, reading: Reading, lost: &Lost) -> Vec<(Kind, Delivery)> {
+        let count = |lost: &Lost, kind| lost.iter().find(|(one, _)| *one == kind).map(|one| one.1);
+        let judge = |(kind, found)| {
+            let load = match (&found, reading) {
+                (Delivery::Silent, Reading::Under | Reading::Behind) => BEHIND,
+                (Delivery::Silent, Reading::Over)
+                    if count(lost, kind) > count(&self.lost, kind) =>
+                {
+                    LOSING
+                }
+                _ => return (kind, found),
+            };
+            (kind, Delivery::Unchecked(load.to_owned()))
+        };
+        self.verdicts().map(judge).collect()
     }
 
     /// What is known of each kind.
@@ -111,7 +181,7 @@ mod tests {
     use super::*;
 
     fn check(kinds: &[Kind]) -> Check {
-        Check::new(kinds.to_vec(), plan(kinds, |_| true))
+        Check::new(kinds.to_vec(), plan(kinds, |_| true), vec![(Kind::Open, 5)])
     }
 
     fn verdict(check: &Check, kind: Kind) -> Delivery {
@@ -152,6 +222,49 @@ mod tests {
         let harmful = Delivery::Unchecked("nothing harmless makes such a record".to_owned());
         assert_eq!(verdict(&check, Kind::Clone), harmful);
         assert_eq!(verdict(&check, Kind::Exit), Delivery::Silent);
+    }
+
+    #[test]
+    fn nothing_is_called_silent_for_load() {
+        const S: u64 = 1_000_000_000;
+        let silent = Delivery::Silent.text();
+        // The child ended at 100 s, with five opens lost before; reached (s), now (s), lost since of
+        // opens and of execs, and what is said.
+        let cases = [
+            (100, 100, [0, 0], None),
+            (101, 101, [0, 0], Some(silent.as_str())),
+            (101, 101, [0, 9], Some(&silent)),
+            // Twenty seconds behind, then up to it.
+            (90, 110, [0, 0], None),
+            (100, 120, [0, 0], None),
+            (102, 122, [0, 0], Some(&silent)),
+            (102, 122, [1, 0], Some(LOSING)),
+            (99, 160, [0, 0], Some(BEHIND)),
+        ];
+        let mut check = check(&[Kind::Open, Kind::Dup]);
+        check.saw(Kind::Dup);
+        check.done([("open", None), ("dup", None)].map(|(name, why)| (name.to_owned(), why)));
+        for (reached, now, [opens, execs], said) in cases {
+            let lost = vec![(Kind::Exec, execs), (Kind::Open, 5 + opens)];
+            let reading = Reading::of(100 * S, reached * S, now * S);
+            let verdicts = (reading != Reading::Under).then(|| check.conclude(reading, &lost));
+            let text = verdicts.map(|verdicts| {
+                assert_eq!(
+                    verdicts[1],
+                    (Kind::Dup, Delivery::Delivers),
+                    "what came has come"
+                );
+                let open = &verdicts[0].1;
+                assert_eq!(open.is_for_load(), *open != Delivery::Silent);
+                open.text()
+            });
+            assert_eq!(
+                text.as_deref()
+                    .map(|text| text.trim_start_matches("not checked: ")),
+                said,
+                "reached {reached} at {now}, lost {lost:?}"
+            );
+        }
     }
 
     #[test]

@@ -9,5 +9,5 @@ mod check;
 pub mod child;
 mod round;
 
-pub use check::{Check, Delivery, plan};
+pub use check::{Check, Delivery, Lost, plan};
 pub use round::Round;

@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 use monitor_common::Kind;
 
 use super::acts::Act;
-use super::check::{Check, Delivery};
+use super::check::{Check, Delivery, Lost, Reading};
 use super::child;
+use crate::clock;
 use crate::record::Record;
 
 /// Time for the child to end; it needs milliseconds, on a busy machine more.
 const CHILD_TIME: Duration = Duration::from_secs(10);
-/// Time from its end until its last record has come.
-const RECORD_TIME: Duration = Duration::from_secs(1);
 
 /// The child and what is waited for. Nothing here blocks.
 #[derive(Debug)]
@@ -22,20 +21,27 @@ pub struct Round {
     child: Child,
     pid: u32,
     started: Instant,
-    ended: Option<Instant>,
+    /// When its end was seen, `CLOCK_BOOTTIME` ns.
+    ended: Option<u64>,
     check: Check,
 }
 
 impl Round {
-    /// Starts `program`, the daemon's, as the child, to judge `kinds` by `acts`.
-    pub fn start(program: &str, kinds: Vec<Kind>, acts: Vec<&'static Act>) -> io::Result<Self> {
+    /// Starts `program`, the daemon's, as the child, to judge `kinds` by `acts`; `lost` is what
+    /// was lost before.
+    pub fn start(
+        program: &str,
+        kinds: Vec<Kind>,
+        acts: Vec<&'static Act>,
+        lost: Lost,
+    ) -> io::Result<Self> {
         let child = child::start(program, acts.iter().copied())?;
         Ok(Self {
             pid: child.id(),
             child,
             started: Instant::now(),
             ended: None,
-            check: Check::new(kinds, acts),
+            check: Check::new(kinds, acts, lost),
         })
     }
 
@@ -48,13 +54,22 @@ impl Round {
         own
     }
 
-    /// The verdicts, once all records have come or the time for them is over.
-    pub fn verdicts(&mut self) -> Option<Vec<(Kind, Delivery)>> {
+    /// The verdicts, once all records have come or the time for them is over, for a caller that
+    /// has read all records up to `reached` (`CLOCK_BOOTTIME` ns); `lost` tells what is lost by now.
+    pub fn verdicts(
+        &mut self,
+        reached: u64,
+        lost: impl FnOnce() -> Lost,
+    ) -> Option<Vec<(Kind, Delivery)>> {
         if self.ended.is_none() {
             self.reap();
         }
-        let waited = self.ended?.elapsed();
-        (self.check.complete() || waited >= RECORD_TIME).then(|| self.check.verdicts().collect())
+        let ended = self.ended?;
+        if self.check.complete() {
+            return Some(self.check.verdicts().collect());
+        }
+        let reading = Reading::of(ended, reached, clock::boot_ns());
+        (reading != Reading::Under).then(|| self.check.conclude(reading, &lost()))
     }
 
     fn reap(&mut self) {
@@ -69,7 +84,7 @@ impl Round {
             Ok(Some(_)) => {}
             Err(error) => tracing::warn!(%error, "cannot wait for the self-check's child"),
         }
-        self.ended = Some(Instant::now());
+        self.ended = Some(clock::boot_ns());
     }
 
     /// What the child said: less than a pipe holds, and nobody writes to it any more.

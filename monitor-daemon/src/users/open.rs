@@ -11,7 +11,9 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fstat, open, openat2, statx,
+};
 use rustix::io::{Errno, read};
 
 /// Most bytes read of a list of mounts, which the container can make long.
@@ -49,7 +51,7 @@ pub(super) enum Layered {
 /// What tells directories apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Identity {
-    device: u64,
+    device: (u32, u32),
     inode: u64,
 }
 
@@ -61,16 +63,18 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// The root of the process behind `process` (`/proc/PID`).
+    /// The root of the process behind `process` (`/proc/PID`), to be checked before it is read.
     pub(super) fn open(process: &Path) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = open(process.join("root"), flags, Mode::empty())?;
-        let root = Self {
-            handle,
+        Ok(Self {
+            handle: open(process.join("root"), flags, Mode::empty())?,
             mounts: process.join("mountinfo"),
-        };
-        root.check_local(&root.handle)?;
-        Ok(root)
+        })
+    }
+
+    /// That its file system answers without asking anybody outside the kernel.
+    pub(super) fn check(&self) -> Result<(), Errno> {
+        self.check_local(&self.handle)
     }
 
     /// The directory of one layer, as an overlay file system takes it.
@@ -81,15 +85,18 @@ impl Root {
             handle,
             mounts: "/proc/self/mountinfo".into(),
         };
-        root.check_local(&root.handle)?;
+        root.check()?;
         Ok(root)
     }
 
-    /// Which directory it is, in whichever mount namespace.
+    /// Which directory it is, in whichever mount namespace: what the kernel knows, whatever the
+    /// file system.
     pub(super) fn identity(&self) -> Result<Identity, Errno> {
-        fstat(&self.handle).map(|found| Identity {
-            device: found.st_dev,
-            inode: found.st_ino,
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let found = statx(&self.handle, "", flags, StatxFlags::INO)?;
+        Ok(Identity {
+            device: (found.stx_dev_major, found.stx_dev_minor),
+            inode: found.stx_ino,
         })
     }
 

@@ -113,15 +113,18 @@ impl Guard {
     }
 
     /// Ends a round that is over and starts one that is due; kinds that have gone silent, once
-    /// each time they do.
-    pub(super) fn tick(&mut self, probes: &mut Probes) -> Vec<Silence> {
+    /// each time they do. All records up to `reached` (`CLOCK_BOOTTIME` ns) are read.
+    pub(super) fn tick(&mut self, probes: &mut Probes, reached: u64) -> Vec<Silence> {
         if self.next.is_some_and(|time| time <= Instant::now()) {
             self.start(probes);
         }
-        let Some(mut verdicts) = self.round.as_mut().and_then(Round::verdicts) else {
+        let round = self.round.as_mut();
+        let verdicts = round.and_then(|round| round.verdicts(reached, || probes.lost()));
+        let Some(mut verdicts) = verdicts else {
             return Vec::new();
         };
         verdicts.retain(|(kind, _)| !self.disturbed.contains(kind));
+        tell_load(&verdicts);
         self.round = None;
         self.next = Some(Instant::now() + EVERY);
         let silences = self.learn(verdicts);
@@ -144,7 +147,7 @@ impl Guard {
         let acts = plan(&kinds, |number| probes.records(number));
         self.next = None;
         self.disturbed.clear();
-        match Round::start(SELF, kinds, acts) {
+        match Round::start(SELF, kinds, acts, probes.lost()) {
             Ok(round) => self.round = Some(round),
             Err(error) => {
                 tracing::warn!(%error, "the self-check cannot start: programs are not checked");
@@ -199,11 +202,31 @@ impl Watched {
                 }
                 self.delivered = true;
             }
+            // Load says nothing of the kind, neither good nor bad.
+            load @ Delivery::Unchecked(_) if load.is_for_load() => {
+                if self.silent < ROUNDS {
+                    self.delivery = load;
+                }
+                return false;
+            }
             Delivery::Unchecked(_) => {}
         }
         self.silent = 0;
         self.delivery = delivery;
         false
+    }
+}
+
+/// Says which kinds could not be checked for load.
+fn tell_load(verdicts: &[(Kind, Delivery)]) {
+    let kinds = verdicts.iter().filter(|(_, found)| found.is_for_load());
+    let kinds: Vec<&str> = kinds.map(|(kind, _)| kind.name()).collect();
+    if !kinds.is_empty() {
+        let kinds = kinds.join(", ");
+        tracing::warn!(
+            kinds,
+            "the self-check cannot say whether records come: too much load"
+        );
     }
 }
 
@@ -252,6 +275,24 @@ fn replace(probes: &mut Probes, kind: Kind) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn load_neither_clears_nor_condemns() {
+        let load = Delivery::behind();
+        let mut guard = Guard::default();
+        let rounds = [
+            (Delivery::Delivers, 0),
+            (load.clone(), 0),
+            (Delivery::Silent, 0),
+            (load.clone(), 0),
+            (load, 0),
+            (Delivery::Silent, 1),
+        ];
+        for (number, (delivery, told)) in rounds.into_iter().enumerate() {
+            let found = guard.learn(vec![(Kind::Open, delivery)]);
+            assert_eq!(found.len(), told, "round {number}");
+        }
+    }
 
     #[test]
     fn a_kind_is_silent_after_two_rounds_and_told_once() {

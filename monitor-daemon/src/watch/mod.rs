@@ -11,6 +11,7 @@ mod judge;
 mod judges;
 mod loads;
 mod losses;
+mod pace;
 mod reload;
 mod services;
 mod state;
@@ -21,7 +22,7 @@ mod waiting;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use monitor_common::Kind;
 use monitor_policy::Policy;
@@ -41,6 +42,7 @@ use state::State;
 use supervisor::Supervisor;
 
 use judge::Judge;
+use pace::Pace;
 
 /// Records handled before the loop looks at its other inputs again.
 const BATCH: usize = 1024;
@@ -134,6 +136,8 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
         Arc::clone(&metrics),
         Arc::clone(&probes),
     );
+    // From here on the state file says that the daemon runs, so that its end has to be told there.
+    let signals = Signals::take()?;
     let mut state = State::new(&config, policy, hostname, metrics, alerts, services);
     with(&probes, |probes| state.begin(probes));
     state.say_ready();
@@ -142,7 +146,11 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
     std::thread::Builder::new()
         .name("policy".to_owned())
         .spawn(move || reloader.run())?;
-    let others = Others { inputs, steps };
+    let others = Others {
+        inputs,
+        steps,
+        signals,
+    };
     let result = follow(&mut state, &probes, &mut rings, others, &mut supervisor).await;
     supervisor::stopping();
     let probes = probes.try_lock();
@@ -154,6 +162,39 @@ async fn watch(settings: Settings) -> Result<(), WatchError> {
 struct Others {
     inputs: Receiver<Input>,
     steps: Receiver<Step>,
+    signals: Signals,
+}
+
+/// Those that end the daemon.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Keeps them from ending the process; they are told of instead.
+    fn take() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Whether one has come; does not wait for it.
+    async fn have_come(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.come() => true,
+            () = tokio::task::yield_now() => false,
+        }
+    }
 }
 
 /// Does something with the programs, unless they are being changed: the loop waits for nobody.
@@ -175,24 +216,28 @@ async fn follow(
     let Others {
         mut inputs,
         mut steps,
+        mut signals,
     } = others;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let [lifecycle, control, bulk] = rings.descriptors().map(wakeups);
     let (lifecycle, control, bulk) = (lifecycle?, control?, bulk?);
+    let mut pace = Pace::default();
     loop {
-        tokio::select! {
+        let records = tokio::select! {
             biased;
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            Some(input) = inputs.recv() => state.input(input),
-            Some(step) = steps.recv() => state.step(step),
-            _ = tick.tick() => state.tick(probes),
-            ready = lifecycle.readable() => ready?.clear_ready(),
-            ready = control.readable() => ready?.clear_ready(),
-            ready = bulk.readable() => ready?.clear_ready(),
+            () = signals.come() => return Ok(()),
+            Some(input) = inputs.recv() => { state.input(input); false }
+            Some(step) = steps.recv() => { state.step(step); false }
+            _ = tick.tick() => { state.tick(probes); false }
+            ready = lifecycle.readable() => { ready?.clear_ready(); true }
+            ready = control.readable() => { ready?.clear_ready(); true }
+            ready = bulk.readable() => { ready?.clear_ready(); true }
+        };
+        if records && let Some(pause) = pace.pause(Instant::now()) {
+            // The runtime's own timer knows whole milliseconds, and nothing else runs on this
+            // thread.
+            std::thread::sleep(pause);
         }
         supervisor.alive();
         // A ring wakes us once when it stops being empty, so it is emptied before the next wait;
@@ -206,7 +251,7 @@ async fn follow(
             }
             state.tick(probes);
             supervisor.alive();
-            if stopped(&mut terminate, &mut interrupt).await {
+            if signals.have_come().await {
                 return Ok(());
             }
         }
@@ -223,23 +268,17 @@ fn wakeups(ring: BorrowedFd<'_>) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(ring.try_clone_to_owned()?)
 }
 
-/// Whether a signal to stop has come; does not wait for one.
-async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) -> bool {
-    tokio::select! {
-        biased;
-        _ = terminate.recv() => true,
-        _ = interrupt.recv() => true,
-        () = tokio::task::yield_now() => false,
-    }
-}
-
 /// Handles at most [`BATCH`] records; how many it did.
 fn drain(state: &mut State, rings: &mut Rings) -> usize {
     let mut handled = 0;
+    let mut reached = None;
     while handled < BATCH {
         let Some(bytes) = rings.next() else { break };
-        state.record(bytes);
+        reached = state.record(bytes);
         handled += 1;
+    }
+    if let Some(time) = reached {
+        state.reached(time);
     }
     handled
 }

@@ -67,6 +67,8 @@ pub(super) struct State {
     index_version: u64,
     number: u64,
     housekept: u64,
+    /// All records up to this time are read, `CLOCK_BOOTTIME` ns.
+    reached: u64,
     /// Records of processes that were lost, by the last look at the counter.
     processes_lost: u64,
     /// When to count processes anew, `CLOCK_BOOTTIME` ns.
@@ -114,6 +116,7 @@ impl State {
             index_version: 0,
             number: 0,
             housekept: 0,
+            reached: 0,
             processes_lost: 0,
             recount_at: None,
         }
@@ -164,6 +167,11 @@ impl State {
         }
     }
 
+    /// Takes note that all records up to a time, `CLOCK_BOOTTIME` ns, are read.
+    pub(super) fn reached(&mut self, time: u64) {
+        self.reached = time;
+    }
+
     /// Ends waits that are over and, once a second, publishes figures and drops old state.
     ///
     /// While the programs are being changed, figures wait.
@@ -191,7 +199,7 @@ impl State {
 
     /// Checks the probes themselves.
     fn look_after(&mut self, probes: &mut Probes, now: u64) {
-        for silence in self.guard.tick(probes) {
+        for silence in self.guard.tick(probes, self.reached) {
             if silence.delivered {
                 let kind = silence.kind.name();
                 let what = format!("{kind} events come no more, which they did before");

@@ -23,13 +23,13 @@ fn obstacle() -> bool {
 fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
     let kinds = probes.served();
     let acts = plan(&kinds, |_| true);
-    let mut round = Round::start(DAEMON, kinds, acts).unwrap();
+    let mut round = Round::start(DAEMON, kinds, acts, probes.lost()).unwrap();
     let until = Instant::now() + PATIENCE;
     loop {
         while let Some(bytes) = rings.next() {
             round.saw(&Record::parse(bytes).unwrap());
         }
-        if let Some(verdicts) = round.verdicts() {
+        if let Some(verdicts) = round.verdicts(u64::MAX, || probes.lost()) {
             return verdicts;
         }
         assert!(Instant::now() < until, "{round:?}");

@@ -66,7 +66,7 @@ impl Upstream {
 }
 
 /// Rules as people add them to upstream's: the same shapes, each about something else.
-fn generated(count: usize) -> String {
+pub(crate) fn generated(count: usize) -> String {
     (0..count).map(rule).collect()
 }
 

@@ -1,148 +1,199 @@
-//! `bench`: measures how fast rules load and events are evaluated, and writes the table in the
-//! README.
+//! `bench`: what the daemon costs, how fast it tells, and how both grow; beside it another monitor,
+//! when one is named.
 //!
-//! Times are medians over rounds, in each of which everything is measured once, so that a machine
-//! that is busy for a while does not spoil one figure alone. Instructions are counted by
-//! callgrind; they say more where times are noisy.
+//! Prints tables, and leaves them with all figures (JSON) and plots (SVG) in `docs/benchmarks`. A
+//! short run (`--quick`) shows that all works; what it measures says little, so it goes to
+//! `target/bench`.
 
+mod containers;
+mod cost;
+mod figures;
+mod growth;
+mod latency;
+mod loops;
+mod machine;
+mod needle;
+mod part;
+mod plot;
+mod programs;
+mod rules;
+mod speed;
+mod start;
+mod subject;
 mod table;
+mod usage;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::json;
 
+use crate::build::{self, Profile};
 use crate::setup::{self, Level};
 use crate::{shell, workspace};
-use table::{EVENTS, Figures, LOAD, SIZES};
+use loops::{Length, Program};
+use part::Part;
+use rules::Rules;
+use subject::Subject;
 
-/// Evaluations before those that are counted, and counted ones.
-const WARM_UP: u32 = 50;
-const COUNTED: u32 = 400;
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// What to measure; all when nothing is named
+    #[arg(value_enum)]
+    what: Vec<What>,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// One short round, to see that all works; leaves docs/benchmarks as it is
+    #[arg(long)]
+    quick: bool,
+    /// Another monitor to run in the same rounds, by its command line; it has to print its alerts
+    /// at once to standard output, with upstream's rules
+    #[arg(long = "peer", value_name = "NAME=COMMAND", value_parser = Subject::peer)]
+    peers: Vec<Subject>,
+    /// Measure the daemon as it is in target/release
+    #[arg(long)]
+    no_build: bool,
+}
 
-/// Measures in so many rounds, and writes the table.
-pub(crate) fn bench(rounds: u32) -> Result<()> {
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// Loading and evaluation of rules; written to the table in README.md
+    Rules,
+    /// What each loop pays, and the monitor's CPU, memory and losses
+    Cost,
+    /// Time of each program in the kernel
+    Programs,
+    /// Time to an alert, idle and under each loop
+    Latency,
+    /// Time from start to watching
+    Start,
+    /// More rules, containers and events
+    Growth,
+}
+
+/// How much is measured.
+struct Extent {
+    rounds: u32,
+    length: Length,
+    idle: Duration,
+    needles: u32,
+}
+
+/// Measures what is asked for, prints it, and keeps it.
+pub(crate) fn bench(options: &Options) -> Result<()> {
     setup::setup(Level::Bench)?;
-    let mut figures = Figures {
-        times: times(rounds)?,
-        ..Figures::default()
-    };
-    let program = program("instructions")?;
-    for size in SIZES {
-        count(&program, size, &mut figures)?;
+    let asked = |what| options.what.is_empty() || options.what.contains(&what);
+    if asked(What::Rules) && !options.quick {
+        speed::speed(options.rounds)?;
     }
-    let readme = workspace::root().join("README.md");
-    let text = fs::read_to_string(&readme).context("cannot read README.md")?;
-    let table = figures.table(&machine(), rounds);
-    print!("{table}");
-    fs::write(&readme, table::replace(&text, &table)?).context("cannot write README.md")
-}
-
-/// Median of the rounds' medians, ns, by what and how many rules.
-fn times(rounds: u32) -> Result<BTreeMap<(&'static str, u32), f64>> {
-    let mut all: BTreeMap<_, Vec<f64>> = BTreeMap::new();
-    for _ in 0..rounds.max(1) {
-        shell::run(shell::cargo().args(["bench", "-p", "monitor-policy", "--bench", "speed"]))?;
-        for what in EVENTS.into_iter().chain([LOAD]) {
-            for size in SIZES {
-                let time = estimate(what, size)?;
-                all.entry((what, size)).or_default().push(time);
-            }
-        }
+    if options.what == [What::Rules] {
+        return Ok(());
     }
-    let median = |mut times: Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times.get(times.len() / 2).copied().unwrap_or_default()
-    };
-    Ok(all
-        .into_iter()
-        .map(|(key, times)| (key, median(times)))
-        .collect())
-}
-
-/// What criterion found last, ns.
-fn estimate(what: &str, size: u32) -> Result<f64> {
-    let path = workspace::target()
-        .join("criterion")
-        .join(what)
-        .join(size.to_string())
-        .join("new/estimates.json");
-    let missing = || {
-        format!(
-            "no result in `{}`; are upstream's rules beside the checkout (../shared/falco/rules)?",
-            path.display()
-        )
-    };
-    let text = fs::read_to_string(&path).with_context(missing)?;
-    let estimates: Value = serde_json::from_str(&text)?;
-    let median = estimates.pointer("/median/point_estimate");
-    median.and_then(Value::as_f64).with_context(missing)
-}
-
-/// Counts instructions of loading so many rules and of evaluating each event, and the bytes that
-/// the rules keep.
-fn count(program: &Path, size: u32, figures: &mut Figures) -> Result<()> {
-    let run = |event: &str, evaluations: u32| -> Result<(u64, u64)> {
-        let mut command = shell::without_outer_cargo("valgrind");
-        command
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(program)
-            .args([&size.to_string(), event, &evaluations.to_string()]);
-        shell::announce(&command);
-        let output = command.output().context("cannot start valgrind")?;
-        let report = String::from_utf8_lossy(&output.stderr);
-        let collected = report
-            .lines()
-            .find_map(|line| line.split_once("Collected : "));
-        let (_, count) = collected.with_context(|| format!("callgrind says: {report}"))?;
-        let bytes = String::from_utf8_lossy(&output.stdout).trim().parse()?;
-        Ok((count.trim().parse()?, bytes))
-    };
-    let (load, bytes) = run("open", 0)?;
-    figures.instructions.insert((LOAD, size), load);
-    figures.bytes.insert(size, bytes);
-    for event in EVENTS {
-        let (before, _) = run(event, WARM_UP)?;
-        let (after, _) = run(event, WARM_UP + COUNTED)?;
-        let each = after.saturating_sub(before) / u64::from(COUNTED);
-        figures.instructions.insert((event, size), each);
+    if !shell::is_root() {
+        bail!("only root can start the daemon; `cargo xtask bench rules` works for others");
     }
+    if !options.no_build {
+        build::build(Profile::Release)?;
+    }
+    let folder = if options.quick {
+        workspace::target().join("bench")
+    } else {
+        workspace::root().join("docs/benchmarks")
+    };
+    fs::create_dir_all(&folder)?;
+    let report = Report {
+        folder,
+        machine: machine(options.quick)?,
+    };
+    let loops = Program::build()?;
+    let extent = options.extent();
+    let subjects = options.subjects();
+    let rounds = (extent.rounds, extent.length);
+    if asked(What::Cost) {
+        let extent = (extent.rounds, extent.length, extent.idle);
+        report.add(&cost::cost(&loops, &subjects, extent)?)?;
+    }
+    if asked(What::Programs) {
+        let ours = Subject::Ours(Rules::Stable);
+        report.add(&programs::programs(&loops, &ours, extent.length)?)?;
+    }
+    if asked(What::Latency) {
+        report.add(&latency::latency(&loops, &subjects, extent.needles)?)?;
+    }
+    if asked(What::Start) {
+        report.add(&start::start(&loops, &subjects, extent.rounds)?)?;
+    }
+    if asked(What::Growth) {
+        let folder = report.folder.clone();
+        report.add(&growth::rules(&loops, rounds, &folder)?)?;
+        report.add(&growth::containers(&loops, rounds, &folder)?)?;
+        report.add(&growth::events(&loops, extent.length, &folder)?)?;
+    }
+    println!("wrote {}", report.folder.display());
     Ok(())
 }
 
-/// A benchmark of `monitor-policy`, built.
-fn program(name: &str) -> Result<PathBuf> {
-    let mut command = shell::cargo();
-    command.args(["bench", "-p", "monitor-policy", "--bench", name]);
-    command.args(["--no-run", "--message-format=json"]);
-    let messages = shell::query(&mut command)?.context("the benchmarks do not build")?;
-    let executable = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find_map(|message| {
-            let ours = message.pointer("/target/name")?.as_str()? == name;
-            let path = message.get("executable")?.as_str()?;
-            ours.then(|| PathBuf::from(path))
-        });
-    match executable {
-        Some(path) => Ok(path),
-        None => bail!("cargo names no program for the benchmark `{name}`"),
+impl Options {
+    fn extent(&self) -> Extent {
+        let (rounds, slices, slice_ms, idle, needles) = if self.quick {
+            (1, 3, 100, 1, 5)
+        } else {
+            (self.rounds, 20, 100, 10, 100)
+        };
+        Extent {
+            rounds,
+            length: Length { slices, slice_ms },
+            idle: Duration::from_secs(idle),
+            needles,
+        }
+    }
+
+    /// Nobody first: the others are compared with that.
+    fn subjects(&self) -> Vec<Subject> {
+        let ours = [Rules::Stable, Rules::All].map(Subject::Ours);
+        let peers = self.peers.iter().cloned();
+        std::iter::once(Subject::Nobody)
+            .chain(ours)
+            .chain(peers)
+            .collect()
     }
 }
 
-/// The machine, as the table names it.
-fn machine() -> String {
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("an unknown processor", |(_, model)| model);
-    let cpus = cpu
-        .lines()
-        .filter(|line| line.starts_with("processor"))
-        .count();
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{cpus} CPUs of a shared {model}, Linux {}", kernel.trim())
+/// Where results go.
+struct Report {
+    folder: PathBuf,
+    /// What was measured on and when, a line.
+    machine: String,
+}
+
+impl Report {
+    /// Prints a part, and writes its two files.
+    fn add(&self, part: &Part) -> Result<()> {
+        let text = format!("# {}\n\n{}\n{}\n", part.title, part.text, self.machine);
+        println!("\n{text}");
+        let file = |ending| self.folder.join(format!("{}.{ending}", part.name));
+        fs::write(file("md"), text)?;
+        let json = json!({"machine": self.machine, "figures": part.json});
+        Ok(fs::write(file("json"), format!("{json:#}\n"))?)
+    }
+}
+
+fn machine(quick: bool) -> Result<String> {
+    let date = shell::query(shell::without_outer_cargo("date").args(["-u", "+%F"]))?;
+    let date = date.context("`date` does not run")?;
+    let short = if quick {
+        "; a short run, whose figures say little"
+    } else {
+        ""
+    };
+    Ok(format!(
+        "On {}, {} MiB, {}, load average {} before it{short}.",
+        machine::machine(),
+        machine::memory_mib(),
+        date.trim(),
+        machine::load(),
+    ))
 }

@@ -29,7 +29,7 @@ pub(crate) enum Level {
     Test,
     /// All that, fuzz, look at dependencies, and lint the kernel programs.
     Ci,
-    /// Build, and count instructions.
+    /// Build, count instructions, and read the statistics of kernel programs.
     Bench,
 }
 
@@ -71,7 +71,10 @@ const CI: &[Need] = &[
     Need::program("qemu-system-aarch64", "qemu-system-arm"),
     Need::at_least("rust-web-clippy", "1.96"),
 ];
-const BENCH: &[Need] = &[Need::program("valgrind", "valgrind")];
+const BENCH: &[Need] = &[
+    Need::program("valgrind", "valgrind"),
+    Need::program("bpftool", "bpftool"),
+];
 
 /// Debian's compiler, by path: rustup's is first on the search path.
 pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";

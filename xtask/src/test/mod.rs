@@ -125,8 +125,8 @@ fn conclude(tally: &Tally) -> ExitCode {
     for skip in &tally.skips {
         println!("SKIPPED: {skip}");
     }
-    for name in &tally.failures {
-        println!("FAILED: {name}");
+    for failure in &tally.failures {
+        println!("{failure}");
     }
     // The last line, which scripts read; the exit status says the rest.
     println!("{tally}");
@@ -194,7 +194,7 @@ fn cargo_test(selection: &[&str], options: &[&str], tally: &mut Tally) -> Result
     }
     // Did not compile, or died in the middle: no line of results says so.
     if !child.wait()?.success() && tally.failed == before {
-        tally.fail(format!("`{}`", shell::line(&command)));
+        tally.fail(&format!("`{}`", shell::line(&command)));
     }
     Ok(())
 }

@@ -1,6 +1,19 @@
 //! Adding up results from what the tests print.
 
+use std::collections::VecDeque;
 use std::fmt;
+
+/// Most lines shown again of what a failed test said last, and most characters of each.
+const LAST_LINES: usize = 12;
+const LINE_CHARS: usize = 400;
+
+/// What failed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) name: String,
+    /// What it said last, but for backtraces.
+    pub(super) last: VecDeque<String>,
+}
 
 /// Sums over all suites.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -8,10 +21,11 @@ pub(super) struct Tally {
     pub(super) passed: u64,
     pub(super) failed: u64,
     pub(super) skipped: u64,
-    /// Names of what failed.
-    pub(super) failures: Vec<String>,
+    pub(super) failures: Vec<Failure>,
     /// Names of what was skipped, with the reasons.
     pub(super) skips: Vec<String>,
+    /// The failed test whose output is being read.
+    speaks: Option<usize>,
 }
 
 impl Tally {
@@ -32,10 +46,11 @@ impl Tally {
             .strip_prefix("test ")
             .and_then(|line| line.split_once(" ... "));
         match name {
-            Some((name, "FAILED")) => self.failures.push(name.to_owned()),
+            Some((name, "FAILED")) => self.failures.push(Failure::of(name)),
             Some((name, "ignored")) => self.skips.push(format!("{name}: ignored")),
             _ => {}
         }
+        self.listen(line);
         let Some(result) = line.strip_prefix("test result: ") else {
             return;
         };
@@ -54,6 +69,29 @@ impl Tally {
         }
     }
 
+    /// Keeps what failed tests said last: libtest prints it when all have run, between the headings
+    /// of each.
+    fn listen(&mut self, line: &str) {
+        let heading = line.strip_prefix("---- ");
+        if let Some(name) = heading.and_then(|rest| rest.strip_suffix(" stdout ----")) {
+            self.speaks = self
+                .failures
+                .iter()
+                .rposition(|failure| failure.name == name);
+        } else if matches!(line, "failures:" | "Stack backtrace:" | "stack backtrace:") {
+            self.speaks = None;
+        } else if let Some(failure) = self.speaks.and_then(|place| self.failures.get_mut(place))
+            && !line.trim().is_empty()
+        {
+            if failure.last.len() == LAST_LINES {
+                failure.last.pop_front();
+            }
+            failure
+                .last
+                .push_back(line.chars().take(LINE_CHARS).collect());
+        }
+    }
+
     /// Counts one check that is no libtest test.
     pub(super) fn check(&mut self, name: &str, succeeded: bool) {
         println!(
@@ -63,7 +101,7 @@ impl Tally {
         if succeeded {
             self.passed = self.passed.wrapping_add(1);
         } else {
-            self.fail(format!("check {name}"));
+            self.fail(&format!("check {name}"));
         }
     }
 
@@ -75,9 +113,27 @@ impl Tally {
     }
 
     /// Counts a failure that no line of libtest names.
-    pub(super) fn fail(&mut self, name: String) {
+    pub(super) fn fail(&mut self, name: &str) {
         self.failed += 1;
-        self.failures.push(name);
+        self.failures.push(Failure::of(name));
+    }
+}
+
+impl Failure {
+    fn of(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            last: VecDeque::new(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FAILED: {}", self.name)?;
+        self.last
+            .iter()
+            .try_for_each(|line| write!(f, "\n    {line}"))
     }
 }
 
@@ -89,6 +145,7 @@ impl fmt::Display for Tally {
             skipped,
             failures: _,
             skips: _,
+            speaks: _,
         } = self;
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
     }
@@ -110,13 +167,30 @@ mod tests {
             "guest: test g ... SKIP: g: no docker in the guest",
             "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; \
              finished in 0.10s",
+            "successes:",
+            "---- a stdout ----",
+            "fine",
+            "failures:",
+            "",
+            "---- d::e stdout ----",
+            "looked twice",
+            "Error: nothing came",
+            "",
+            "Stack backtrace:",
+            "   0: main",
+            "failures:",
+            "    d::e",
             "test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out; \
              finished in 0.10s",
         ] {
             tally.read(line);
         }
         assert_eq!(tally.to_string(), "13 passed, 2 failed, 3 skipped");
-        assert_eq!(tally.failures, ["d::e"]);
+        let failures: Vec<String> = tally.failures.iter().map(Failure::to_string).collect();
+        assert_eq!(
+            failures,
+            ["FAILED: d::e\n    looked twice\n    Error: nothing came"]
+        );
         assert_eq!(tally.skips, ["b: no docker", "c: no kernel", "f: ignored"]);
     }
 }

@@ -4,6 +4,7 @@ use monitor_common::Kind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::container::scan;
 use crate::probe::{Coverage, ProbeError, Probes, Request, Rings, Tier};
 use crate::record::Record;
@@ -73,7 +74,7 @@ pub(super) fn check() -> Result<(Vec<Served>, Option<String>), ProbeError> {
 fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
     let kinds = probes.served();
     let acts = plan(&kinds, |number| probes.records(number));
-    let mut round = match Round::start(SELF, kinds.clone(), acts) {
+    let mut round = match Round::start(SELF, kinds.clone(), acts, probes.lost()) {
         Ok(round) => round,
         Err(error) => {
             let reason = Delivery::Unchecked(format!("the self-check cannot start: {error}"));
@@ -89,7 +90,7 @@ fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
                 round.saw(&record);
             }
         }
-        if let Some(verdicts) = round.verdicts() {
+        if let Some(verdicts) = round.verdicts(clock::boot_ns(), || probes.lost()) {
             return verdicts;
         }
         let descriptors = rings.descriptors();

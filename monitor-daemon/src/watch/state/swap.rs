@@ -25,6 +25,7 @@ impl State {
 
     /// All rings are empty: nothing is left that happened before the moment of the swap.
     pub(in crate::watch) fn drained(&mut self) {
+        self.reached(clock::boot_ns());
         self.swap_before(u64::MAX);
     }
 

@@ -1,0 +1,200 @@
+//! What a monitor costs: each loop without one and with each, in rounds that follow each other, so
+//! that a machine that slows down does so for all.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::figures::{Samples, number, table};
+use super::loops::{LOOPS, Length, Program, Timing};
+use super::needle;
+use super::part::Part;
+use super::subject::{Running, Subject, now};
+
+/// What was measured of one subject and loop, by round.
+#[derive(Debug, Default)]
+pub(super) struct Column {
+    /// Of an operation, ns.
+    pub(super) ns: Vec<f64>,
+    /// CPU of the monitor for an operation, ns.
+    pub(super) daemon: Samples,
+    pub(super) lost: u64,
+}
+
+/// What was measured of one subject, whatever the loop.
+#[derive(Debug, Default)]
+struct Body {
+    resident_mib: Samples,
+    /// CPU in a second in which nothing was asked for, ms.
+    idle: Samples,
+}
+
+/// The loops in rounds; `idle` is how long nothing is done in each.
+pub(super) fn cost(
+    loops: &Program,
+    subjects: &[Subject],
+    (rounds, length, idle): (u32, Length, Duration),
+) -> Result<Part> {
+    let mut columns = BTreeMap::<_, Column>::new();
+    let mut bodies = BTreeMap::<_, Body>::new();
+    for round in 0..rounds {
+        println!("round {} of {rounds}", round + 1);
+        for subject in subjects {
+            let mut monitor = subject.start()?;
+            if let Some(monitor) = &mut monitor {
+                needle::watching(loops, monitor)?;
+                let body = bodies.entry(subject.name()).or_default();
+                body.idle.add(idle_ms(monitor, idle));
+            }
+            for work in LOOPS {
+                let column = columns.entry((subject.name(), work.name)).or_default();
+                column.measure(loops, monitor.as_ref(), work.name, length)?;
+            }
+            if let Some(monitor) = &monitor {
+                let body = bodies.entry(subject.name()).or_default();
+                body.resident_mib.add(mib(monitor.settled().resident_bytes));
+            }
+        }
+    }
+    let names: Vec<_> = subjects.iter().map(Subject::name).collect();
+    Ok(Part {
+        name: "cost",
+        title: "What is added to the workload, and the monitor's CPU for it",
+        text: loops_text(&names, &columns) + "\n" + &bodies_text(&names, &bodies),
+        json: json!({
+            "unit": "ns for an operation",
+            "loops": loops_json(&names, &columns),
+            "monitors": bodies.iter().map(|(name, body)| json!({
+                "name": name, "resident_mib": body.resident_mib.json(),
+                "idle_cpu_ms_per_s": body.idle.json(),
+            })).collect::<Vec<_>>(),
+        }),
+    })
+}
+
+impl Column {
+    /// Runs the loop once.
+    pub(super) fn measure(
+        &mut self,
+        loops: &Program,
+        monitor: Option<&Running>,
+        name: &str,
+        length: Length,
+    ) -> Result<Timing> {
+        let lost = |monitor: Option<&Running>| -> Result<u64> {
+            let lost = monitor.map(Running::lost).transpose()?;
+            Ok(lost.flatten().unwrap_or_default())
+        };
+        let lost_before = lost(monitor)?;
+        let before = monitor.map(Running::usage);
+        let timing = loops.time(name, length, None)?;
+        if let Some((monitor, before)) = monitor.zip(before) {
+            let cpu = monitor.settled().cpu_ns.saturating_sub(before.cpu_ns);
+            self.daemon.add(cpu as f64 / timing.operations as f64);
+        }
+        self.lost += lost(monitor)? - lost_before;
+        self.ns.push(timing.ns);
+        Ok(timing)
+    }
+}
+
+/// CPU that a monitor takes while nothing is asked of it, ms a second.
+fn idle_ms(monitor: &Running, length: Duration) -> f64 {
+    let (before, start) = (monitor.settled().cpu_ns, now());
+    thread::sleep(length);
+    let cpu = monitor.usage().cpu_ns.saturating_sub(before);
+    cpu as f64 / 1e6 / ((now() - start) as f64 / 1e9)
+}
+
+pub(super) fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+type Columns = BTreeMap<(String, &'static str), Column>;
+
+fn loops_text(names: &[String], columns: &Columns) -> String {
+    let mut rows = Vec::new();
+    for work in LOOPS {
+        let of = |name: &String| columns.get(&(name.clone(), work.name));
+        let Some(off) = names.first().and_then(of) else {
+            continue;
+        };
+        let alone = Samples::of(off.ns.clone()).spread();
+        for name in names.iter().skip(1) {
+            let Some(on) = of(name) else { continue };
+            let added = Samples::differences(&on.ns, &off.ns);
+            let bar = |value: f64| number(value);
+            rows.push(vec![
+                work.title.to_owned(),
+                name.clone(),
+                alone.clone(),
+                added.spread(),
+                bar(work.added),
+                on.daemon.spread(),
+                bar(work.daemon),
+                on.lost.to_string(),
+            ]);
+        }
+    }
+    let head = [
+        "Loop",
+        "Monitor",
+        "alone, ns",
+        "added, ns",
+        "bar",
+        "monitor's CPU, ns",
+        "bar",
+        "lost",
+    ];
+    table(&head, &rows)
+}
+
+fn bodies_text(names: &[String], bodies: &BTreeMap<String, Body>) -> String {
+    let bodies = names
+        .iter()
+        .filter_map(|name| Some((name, bodies.get(name)?)));
+    let rows: Vec<_> = bodies
+        .map(|(name, body)| vec![name.clone(), body.resident_mib.spread(), body.idle.spread()])
+        .collect();
+    table(
+        &[
+            "Monitor",
+            "memory after the loops, MiB (bar 30)",
+            "CPU when idle, ms/s (bar 1)",
+        ],
+        &rows,
+    )
+}
+
+fn loops_json(names: &[String], columns: &Columns) -> Vec<Value> {
+    let off = |work: &str| {
+        let name = names.first()?;
+        columns
+            .iter()
+            .find(|((who, what), _)| who == name && *what == work)
+    };
+    columns
+        .iter()
+        .map(|((name, work), column)| {
+            let alone = off(work)
+                .map(|(_, column)| column.ns.as_slice())
+                .unwrap_or_default();
+            json!({
+                "loop": work, "monitor": name, "ns": column.ns, "lost": column.lost,
+                "added": Samples::differences(&column.ns, alone).json(),
+                "daemon": column.daemon.json(),
+            })
+        })
+        .collect()
+}
+
+/// The difference to nobody, checked once for a growing thing.
+pub(super) fn added(on: &Column, off: &Column) -> Result<f64> {
+    let samples = Samples::differences(&on.ns, &off.ns);
+    (samples.len() > 0)
+        .then(|| samples.median())
+        .context("nothing was measured")
+}

@@ -9,7 +9,7 @@ use monitor_common::{Kind, Slot};
 use monitor_policy::text::{self, ExeState};
 use monitor_policy::{Value, View};
 
-use super::{Event, calls, dns, fd, signature};
+use super::{Event, calls, dns, ends, fd, signature};
 use crate::record::Body;
 
 /// `AT_FDCWD`.
@@ -301,7 +301,7 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
             Parameter::Text(event.record.string(Slot::Passed).into())
         }
         (Body::Connect(_), "addr") => {
-            let text = fd::tuple(event)?.server?.passed();
+            let text = ends::tuple(event)?.server?.passed();
             Parameter::Text(text.into_bytes().into())
         }
         (Body::Socket(body), "fd") => descriptor(event, body.ret, View::Passed),

@@ -158,6 +158,7 @@ macro_rules! kernel_members {
 
             Socket FILE_PRIVATE "file" ["private_data"];
             Socket SOCKET_SK "socket" ["sk"];
+            Socket SOCKET_FILE "socket" ["file"];
             Socket SOCKET_TYPE "socket" ["type"];
             Socket SK_PROTOCOL "sock" ["sk_protocol"];
             Socket SK_FAMILY "sock_common" ["skc_family"];

@@ -33,6 +33,7 @@ mod read;
 mod record;
 mod scratch;
 mod serve;
+mod standby;
 mod syscall;
 mod task;
 mod uring;

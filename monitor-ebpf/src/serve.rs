@@ -1,5 +1,8 @@
 //! The serving side of sockets: `bind`, `listen`, `accept`.
 
+use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::LruHashMap;
 use monitor_common::network::Serve;
 use monitor_common::{Kind, Slot};
 
@@ -13,15 +16,44 @@ use crate::network::{
 use crate::read::{Pointer, Probed, Read};
 use crate::record::{Origin, Record};
 use crate::scratch::COMMON;
-use crate::syscall::Call;
+use crate::syscall::{Call, thread};
 
 const SYS_ACCEPT4: u32 = 288;
+
+/// Open files of the sockets that a thread's call is at work on, by the thread's id until the call
+/// ends: on the object tier. Of one that is forgotten, the files are those behind the descriptors
+/// by then.
+#[map]
+static SERVING: LruHashMap<u64, [u64; 2]> = LruHashMap::with_max_entries(8192, 0);
+
+/// Holds the files of the listening socket and of the new one for the end of the call.
+#[inline(always)]
+pub fn hold(listener: Pointer, made: Pointer) {
+    let files = [listener as u64, made as u64];
+    // Without room, the end of the call does with what it finds.
+    let _ = SERVING.insert(thread(), files, BPF_ANY.into());
+}
+
+/// What was held for a call, which is over.
+#[inline(always)]
+fn held(call: &Call) -> Option<[u64; 2]> {
+    if call.is_uring() {
+        return None;
+    }
+    let files = SERVING.get_ptr(thread())?;
+    // SAFETY: a checked map value, which this thread alone changes.
+    let files = unsafe { files.read_volatile() };
+    let _ = SERVING.remove(thread());
+    Some(files)
+}
 
 /// An `accept`, at its exit.
 #[inline(always)]
 pub fn accept(record: &Record<COMMON>, call: &Call) -> Outcome {
-    let listener = call.file();
-    let file = if call.ret >= 0 { call.made() } else { listener };
+    let held = held(call);
+    let listener = held.map_or_else(|| call.file(), |files| files[0] as Pointer);
+    let made = || held.map_or_else(|| call.made(), |files| files[1] as Pointer);
+    let file = if call.ret >= 0 { made() } else { listener };
     let flags = if call.number == SYS_ACCEPT4 {
         call.args[3] as u32
     } else {
@@ -40,7 +72,7 @@ pub fn accept(record: &Record<COMMON>, call: &Call) -> Outcome {
 /// A `listen`, at its exit.
 #[inline(always)]
 pub fn listen(record: &Record<COMMON>, call: &Call) -> Outcome {
-    let file = call.file();
+    let file = held(call).map_or_else(|| call.file(), |files| files[0] as Pointer);
     let body = serve(record, call, call.args[0] as i32, call.args[1] as u32);
     // SAFETY: memory of the record; probed.
     unsafe {

@@ -322,21 +322,26 @@ pub fn current_call(ret: i64) -> Call {
 /// registers tell.
 #[inline(always)]
 pub fn is_told(kind: Kind) -> bool {
+    told(kind).is_some()
+}
+
+/// The x86-64 number of that call, if its end does.
+#[inline(always)]
+pub fn told(kind: Kind) -> Option<u32> {
     let task = current();
     let compat = is_compat(task);
     // SAFETY: the current task is typed, and so are its registers.
     let number: u32 = unsafe { Typed::get(registers_of(task), &CALL_NUMBER) };
     let number = if compat { number } else { number & !X32_BIT };
     if number >= NUMBERS {
-        return false;
+        return None;
     }
     let index = if compat { number + NUMBERS } else { number };
-    let Some(entry) = OPERATIONS.get_ptr(index) else {
-        return false;
-    };
+    let entry = OPERATIONS.get_ptr(index)?;
     // SAFETY: a checked map value.
     let entry = unsafe { entry.read_volatile() };
-    entry & 0xffff == u64::from(REGISTERS) | (kind as u64) << 8
+    let ours = entry & 0xffff == u64::from(REGISTERS) | (kind as u64) << 8;
+    ours.then_some((entry >> 16) as u16 as u32)
 }
 
 /// The current thread, `tgid << 32 | tid`.

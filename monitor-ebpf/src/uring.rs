@@ -36,7 +36,7 @@ use crate::syscall::Call;
 
 /// For each operation, `monitor_common::syscall::Call::entry` of the call it is told as, or 0.
 #[map]
-static URING_OPERATIONS: Array<u64> = Array::with_max_entries(OPERATIONS, 0);
+pub static URING_OPERATIONS: Array<u64> = Array::with_max_entries(OPERATIONS, 0);
 /// Notes by request. A request is used again when it is done, and its note with it. Memory is taken
 /// as it is needed: at most 8 MiB for as many operations on names as a busy program has in flight.
 #[map]
@@ -221,6 +221,8 @@ const SYMLINK_AT: u8 = Operation::SymlinkAt as u8;
 const LINK_AT: u8 = Operation::LinkAt as u8;
 const SEND_TO: u8 = Operation::SendTo as u8;
 const SEND_MSG: u8 = Operation::SendMsg as u8;
+const RECV_FROM: u8 = Operation::RecvFrom as u8;
+const RECV_MSG: u8 = Operation::RecvMsg as u8;
 const ACCEPT4: u8 = Operation::Accept4 as u8;
 const LISTEN: u8 = Operation::Listen as u8;
 const BIND: u8 = Operation::Bind as u8;
@@ -243,6 +245,9 @@ fn told(request: &Request, entry: impl Fn() -> u64, ret: i64, args: [u64; 6]) ->
         call.args[4] = request.made(ret) as u64;
     }
     if matches!(operation(), SEND_TO | SEND_MSG) && !message::has_destination(&call) {
+        return Ok(());
+    }
+    if matches!(operation(), RECV_FROM | RECV_MSG) && !network::is_socket(call.file()) {
         return Ok(());
     }
     let kind = u32::from((entry() >> 8) as u8);
@@ -292,6 +297,7 @@ fn report(
         CONNECT => network::connect_call(record, call),
         SOCKET => network::socket(record, call),
         SEND_TO | SEND_MSG => message::send(record, call),
+        RECV_FROM | RECV_MSG => message::receive(record, call),
         ACCEPT4 => serve::accept(record, call),
         LISTEN => serve::listen(record, call),
         BIND => serve::bind(record, call),

@@ -65,6 +65,25 @@ fn missing_values_fail_every_test() {
     check("proc.name != anyof (a)", &none, false);
 }
 
+/// By the name that the kernel has for it, where that is another than the event's.
+#[test]
+fn every_call_is_matched_by_its_name() {
+    let own = EventType::all().filter(|event| event.syscall().is_some());
+    let mut names: Vec<(&str, u32)> = own
+        .map(|event| (event.name(), event.syscall().expect("a call")))
+        .collect();
+    names.extend([("pread64", 17), ("pwrite64", 18), ("prlimit64", 302)]);
+    for (name, number) in names {
+        let event = EventType::from_syscall(number).expect("a call").name();
+        let event = json!({"evt.type": event});
+        check(&format!("evt.type = {name}"), &event, true);
+        check(&format!("evt.type in (kill, {name})"), &event, true);
+        check(&format!("evt.type != {name}"), &event, false);
+        check(&format!("syscall.type = {name}"), &event, true);
+    }
+    check("evt.type = pwrite64", &json!({"evt.type": "pread"}), false);
+}
+
 #[test]
 fn operators_on_text() {
     let event = json!({"proc.name": "Bash", "fd.name": "/etc/pam.d/su", "proc.args": ""});

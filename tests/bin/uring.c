@@ -108,7 +108,12 @@ static void sockets(int port) {
   if (ASK(OP_LISTEN, .fd = server, .len = 9) == -EINVAL) listen(server, 9);
   int client = socket(AF_INET, SOCK_STREAM, 0);
   ASK(IORING_OP_CONNECT, .fd = client, AT(&to), .off = sizeof to);
-  ASK(IORING_OP_ACCEPT, .fd = server, .accept_flags = SOCK_CLOEXEC);
+  int peer = ASK(IORING_OP_ACCEPT, .fd = server, .accept_flags = SOCK_CLOEXEC);
+  char room[8];
+  struct iovec there = {room, sizeof room};
+  struct msghdr received = {.msg_iov = &there, .msg_iovlen = 1};
+  if (write(client, "hi", 2) == 2) ASK(IORING_OP_RECV, .fd = peer, AT(room), .len = sizeof room);
+  if (write(client, "ho!", 3) == 3) ASK(IORING_OP_RECVMSG, .fd = peer, AT(&received));
   int datagrams = socket(AF_INET, SOCK_DGRAM, 0);
   ASK(IORING_OP_SENDMSG, .fd = datagrams, AT(&message));
   ASK(IORING_OP_SEND, .fd = datagrams, AT("hello"), .len = 5, AND(&to),

@@ -23,6 +23,10 @@ uring-open /etc/hosts
 /bin/nc -w 1 127.0.0.1 4343 </dev/null
 /nonexistent/program
 /bin/cat /etc/nothing/../../etc/nothing
+perl -e '($p, $n) = qw(/tmp/alias/hosts none); $s = pack(q(Q4), 1, 0, 0, 0);
+    syscall(188, $p, $n, $n, 4, 0); syscall(189, $p, $n, $n, 4, 0); syscall(197, $p, $n);
+    syscall(198, $p, $n); syscall(428, -100, $p, 0); syscall(433, -100, $p, 0);
+    syscall(442, -100, $p, 0, $s, 32); syscall(167, $p, 0); syscall(168, $p)'
 /bin/grep 'BEGIN RSA PRIVATE' /dev/null fence
 ";
 
@@ -32,7 +36,27 @@ const OWN: &str = r"
   condition: evt.type = connect and fd.sport = 4343
   output: connect | name=%fd.name res=%evt.res num=%fd.num proc=%proc.name
   priority: NOTICE
+- rule: resolved
+  desc: calls on a file by a link to its folder
+  condition: >
+    evt.type in (setxattr, lsetxattr, removexattr, lremovexattr, open_tree, fspick, mount_setattr,
+    swapon, swapoff) and evt.args contains /etc/hosts
+  output: on the file | type=%evt.type args=%evt.args
+  priority: NOTICE
 ";
+
+/// Calls of [`ACTIONS`] whose names the kernel resolves.
+const RESOLVED: [&str; 9] = [
+    "setxattr",
+    "lsetxattr",
+    "removexattr",
+    "lremovexattr",
+    "open_tree",
+    "fspick",
+    "mount_setattr",
+    "swapon",
+    "swapoff",
+];
 
 #[test]
 fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
@@ -47,6 +71,10 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
     let rules = std::fs::read(rules.unwrap_or_default().join("falco_rules.yaml"))?;
     let tree = Tree::busybox()?;
     tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
+    tree.program(
+        "/bin/perl",
+        &paths::program("perl").context("perl is missing")?,
+    )?;
     tree.program("/bin/uring-open", env!("CARGO_BIN_EXE_uring-open").as_ref())?;
     tree.file("/etc/hosts", "127.0.0.1 localhost\n")?;
     tree.file("/rules/falco_rules.yaml", rules)?
@@ -68,6 +96,7 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
     exec(&alerts)?;
     opens(&alerts)?;
     connect(&alerts)?;
+    resolved(&alerts)?;
     tiers(&output.text)
 }
 
@@ -163,6 +192,15 @@ fn connect(alerts: &[Value]) -> Result<()> {
         text(&alert["output_fields"], "fd.name").ends_with("127.0.0.1:4343"),
         "{alert}"
     );
+    Ok(())
+}
+
+fn resolved(alerts: &[Value]) -> Result<()> {
+    let alerts = alerts.iter().filter(|alert| is_from(alert, "resolved"));
+    let types: Vec<&str> = alerts
+        .map(|alert| text(&alert["output_fields"], "evt.type"))
+        .collect();
+    ensure!(types == RESOLVED, "{types:?}");
     Ok(())
 }
 

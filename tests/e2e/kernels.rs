@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{arm, maps, records};
 
 /// Emulation without help by the hardware, and two CPUs.
-const WITHIN: Duration = Duration::from_mins(15);
+const WITHIN: Duration = Duration::from_mins(20);
 
 const ONLY: &str = "KERNEL_CASES";
 /// How many of the cases that took longest are named.

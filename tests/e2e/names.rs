@@ -46,9 +46,11 @@ const MOUNT: &str = "security_sb_mount";
 const UMOUNT: &str = "security_sb_umount";
 const MOVE_MOUNT: &str = "security_move_mount";
 const PIVOT_ROOT: &str = "security_sb_pivotroot";
-const HOOKS: [&str; 15] = [
+const LOOKUP: &str = "filename_lookup";
+const FILE_OPEN: &str = "security_file_open";
+const HOOKS: [&str; 17] = [
     UNLINK, RMDIR, RENAME, MKDIR, MKNOD, CHMOD, CHOWN, TRUNCATE, TIMES, CHDIR, CHROOT, MOUNT,
-    UMOUNT, MOVE_MOUNT, PIVOT_ROOT,
+    UMOUNT, MOVE_MOUNT, PIVOT_ROOT, LOOKUP, FILE_OPEN,
 ];
 
 const ROWS: &[Row] = &[
@@ -205,6 +207,35 @@ const ROWS: &[Row] = &[
         call: "utimensat",
         passed: "res=0 dirfd=AT_FDCWD path=$L/alias flags=0",
         resolved: "res=0 dirfd=AT_FDCWD path=$R/x flags=0",
+    },
+    // Refused after the name was found, by every kernel and file system.
+    Row {
+        hook: LOOKUP,
+        act: "$n = 'none'; $m = 'v'; syscall(188, \"$l/alias\", $n, $m, 1, 0)",
+        call: "setxattr",
+        passed: "res=EOPNOTSUPP path=$L/alias name=none size=1",
+        resolved: "res=EOPNOTSUPP path=$R/x name=none size=1",
+    },
+    Row {
+        hook: LOOKUP,
+        act: "$n = 'none'; syscall(198, \"$l/alias\", $n)",
+        call: "lremovexattr",
+        passed: "res=EOPNOTSUPP path=$L/alias name=none",
+        resolved: "res=EOPNOTSUPP path=$R/alias name=none",
+    },
+    Row {
+        hook: LOOKUP,
+        act: "$n = 'link/sub'; syscall(433, $d, $n, 0)",
+        call: "fspick",
+        passed: "fd=EINVAL dirfd=<d>$F path=$L/sub flags=0",
+        resolved: "fd=EINVAL dirfd=<d>$F path=$R/sub flags=0",
+    },
+    Row {
+        hook: FILE_OPEN,
+        act: "syscall(168, \"$l/alias\")",
+        call: "swapoff",
+        passed: "res=EINVAL path=$L/alias",
+        resolved: "res=EINVAL path=$R/x",
     },
 ];
 
@@ -364,7 +395,11 @@ fn hooks(port: u16) -> Result<Vec<&'static str>> {
     let providers: String = lines
         .filter(|line| line.starts_with("monitor_provider{"))
         .collect();
-    let found = |hook: &&str| providers.contains(&format!("fentry/{hook}"));
+    let found = |hook: &&str| {
+        ["fentry", "fexit"]
+            .iter()
+            .any(|place| providers.contains(&format!("{place}/{hook}")))
+    };
     let found: Vec<&str> = HOOKS.into_iter().filter(found).collect();
     // A kernel that takes one takes all.
     ensure!(

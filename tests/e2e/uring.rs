@@ -81,6 +81,8 @@ const EVENTS: &[(Since, &str, &str, &str)] = &[
     (Always, "socket", "evt.res", "SUCCESS"),
     (Always, "connect", "evt.arg.addr", "127.0.0.1:43571"),
     (Always, "accept4", "evt.arg.flags", "SOCK_CLOEXEC"),
+    (Always, "recvfrom", "evt.rawres", "2"),
+    (Always, "recvmsg", "evt.rawres", "3"),
     (Always, "socket", "evt.res", "SUCCESS"),
     (Always, "sendmsg", "fd.sport", "43571"),
     (Always, "sendto", "fd.sport", "43571"),
@@ -90,9 +92,9 @@ fn rules() -> String {
     format!(
         "- rule: {RULE}\n  desc: what the program does\n  condition: >\n    proc.name = {PROGRAM} \
          and evt.type in (mkdirat, openat, openat2, ftruncate, symlinkat, linkat, renameat2, \
-         unlinkat, socket, bind, listen, connect, accept4, sendmsg, sendto)\n    and not \
+         unlinkat, socket, bind, listen, connect, accept4, recvfrom, recvmsg, sendmsg, sendto)\n    and not \
          evt.arg.flags contains O_DIRECTORY\n  \
-         output: >\n    %evt.type %evt.res %evt.args | name=%fd.name sport=%fd.sport \
+         output: >\n    %evt.type %evt.res %evt.rawres %evt.args | name=%fd.name sport=%fd.sport \
          addr=%evt.arg.addr flags=%evt.arg.flags backlog=%evt.arg.backlog \
          newpath=%evt.arg.newpath linkpath=%evt.arg.linkpath line=%proc.cmdline exe=%proc.exepath container=%container.name\n  \
          priority: NOTICE\n\

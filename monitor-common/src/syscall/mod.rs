@@ -10,6 +10,7 @@
 mod abi;
 mod arm;
 mod forms;
+pub mod standby;
 mod table;
 pub mod uring;
 

@@ -9,10 +9,12 @@ pub const OPERATIONS: u32 = 64;
 #[expect(missing_docs, reason = "the names say all")]
 pub mod operation {
     pub const SENDMSG: u32 = 9;
+    pub const RECVMSG: u32 = 10;
     pub const ACCEPT: u32 = 13;
     pub const CONNECT: u32 = 16;
     pub const OPENAT: u32 = 18;
     pub const SEND: u32 = 26;
+    pub const RECV: u32 = 27;
     pub const OPENAT2: u32 = 28;
     pub const RENAMEAT: u32 = 35;
     pub const UNLINKAT: u32 = 36;
@@ -30,12 +32,14 @@ pub mod operation {
 }
 
 /// Operations, and the x86-64 numbers of the calls that they are told as.
-const ROWS: [(u32, u32); 19] = [
+const ROWS: [(u32, u32); 21] = [
     (operation::SENDMSG, 46),
+    (operation::RECVMSG, 47),
     (operation::ACCEPT, 288),
     (operation::CONNECT, 42),
     (operation::OPENAT, 257),
     (operation::SEND, 44),
+    (operation::RECV, 45),
     (operation::OPENAT2, 437),
     (operation::RENAMEAT, 316),
     (operation::UNLINKAT, 263),

@@ -168,7 +168,7 @@ impl Probes {
     }
 
     /// Starts what serves these kinds, or goes on serving them, as the request says.
-    fn cover(&mut self, kinds: &[Kind]) -> Result<(), ProbeError> {
+    pub(super) fn cover(&mut self, kinds: &[Kind]) -> Result<(), ProbeError> {
         let bytes = read_types()?;
         let types = parse_types(&bytes)?;
         let layout = Layout::new(&types, self.request.hierarchy.controller());
@@ -195,6 +195,7 @@ impl Probes {
             self.coverage.retain(|coverage| coverage.kind != kind);
             self.coverage.push(coverage);
         }
+        self.watch_functions();
         self.object.finish();
         self.served.sort_by_key(|served| served.kind as usize);
         self.coverage.sort_by_key(|coverage| coverage.kind as usize);
@@ -202,8 +203,9 @@ impl Probes {
     }
 
     /// Takes out of the kernel what serves nothing, and takes note of what there is now.
-    fn settle(&mut self) -> Result<(), ProbeError> {
+    pub(super) fn settle(&mut self) -> Result<(), ProbeError> {
         let gone = self.object.keep(&Needs::of(&self.served, &self.request))?;
+        self.keep_standby()?;
         self.reseal(&gone);
         if let Some(Ok(_)) = self.guard
             && let Err(error) = Guard::own(&mut self.object)

@@ -81,6 +81,9 @@ impl Chooser<'_> {
             (Tiers::SyscallOnly, Tier::Object) | (Tiers::ObjectOnly, Tier::Syscall) => {
                 return Err("not allowed by the configuration".to_owned());
             }
+            (Tiers::WithoutFunctions, Tier::Object) => {
+                return Err("kernel.ftrace_enabled was set to 0".to_owned());
+            }
             _ => {}
         }
         match provider

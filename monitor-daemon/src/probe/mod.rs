@@ -15,6 +15,7 @@ mod provider;
 mod ring;
 mod seal;
 mod served;
+mod standby;
 mod table;
 
 use std::io;
@@ -32,6 +33,7 @@ pub use map::{MapCost, costs as map_costs};
 pub use object::Cost;
 pub use provider::Tier;
 pub use ring::Rings;
+pub use standby::SWITCHED_OFF;
 
 use btf::Btf;
 use cover::Chooser;
@@ -52,6 +54,8 @@ pub enum Tiers {
     SyscallOnly,
     /// The kernel's own functions only.
     ObjectOnly,
+    /// All that is left when somebody switches off programs at the kernel's functions.
+    WithoutFunctions,
 }
 
 /// A hierarchy of cgroups.
@@ -306,19 +310,23 @@ impl Probes {
         let (coverage, served) = kinds
             .map(|kind| chooser.cover(&mut object, kind, 0))
             .unzip();
-        let guard = request.protect.then(|| Guard::attach(&mut object));
-        object.finish();
-        Ok(Self {
+        let mut probes = Self {
             object,
             request: request.clone(),
             coverage,
             served,
             silent: Vec::new(),
-            seal: take_seal(),
+            seal: None,
             breaches: Vec::new(),
-            guard,
+            guard: None,
             rings: Some(rings),
-        })
+        };
+        probes.watch_functions();
+        probes.keep_standby()?;
+        probes.guard = request.protect.then(|| Guard::attach(&mut probes.object));
+        probes.object.finish();
+        probes.seal = take_seal();
+        Ok(probes)
     }
 
     /// The kinds that something serves.
@@ -362,7 +370,10 @@ impl Probes {
     pub fn tampered(&mut self) -> Vec<String> {
         self.reseal(&[]);
         let mut found = std::mem::take(&mut self.breaches);
-        found.extend(self.object.repair());
+        // What the kernel side has put into the tables by itself is told otherwise.
+        if !self.object.is_switched_off() {
+            found.extend(self.object.repair());
+        }
         found
     }
 

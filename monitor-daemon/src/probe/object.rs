@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::{self, Call, Machine};
@@ -335,6 +335,12 @@ impl Object {
         Ok(())
     }
 
+    /// A map, to write to.
+    pub(super) fn map_mut(&mut self, name: &str) -> Result<&mut Map, String> {
+        let map = self.ebpf.map_mut(name);
+        map.ok_or_else(|| format!("the object has no `{name}`"))
+    }
+
     /// Hands out one of the rings; works once each.
     pub(super) fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProbeError> {
         let map = self.ebpf.take_map(name).ok_or(ProbeError::Map { name })?;
@@ -409,6 +415,10 @@ fn attach_to_cgroup(program: &mut Program, root: &fs::File) -> Result<(), Progra
             program.load()?;
             program.attach(root, mode)?;
         }
+        Program::CgroupSysctl(program) => {
+            program.load()?;
+            program.attach(root, mode)?;
+        }
         _ => return Err(ProgramError::UnexpectedProgramType),
     }
     Ok(())
@@ -421,6 +431,7 @@ fn unload(program: &mut Program) {
         Program::FExit(program) => program.unload(),
         Program::CgroupSkb(program) => program.unload(),
         Program::CgroupSockAddr(program) => program.unload(),
+        Program::CgroupSysctl(program) => program.unload(),
         Program::Lsm(program) => program.unload(),
         _ => Ok(()),
     };
@@ -435,6 +446,7 @@ fn fd_of(program: &Program) -> Option<RawFd> {
         Program::FExit(program) => program.fd(),
         Program::CgroupSkb(program) => program.fd(),
         Program::CgroupSockAddr(program) => program.fd(),
+        Program::CgroupSysctl(program) => program.fd(),
         _ => return None,
     };
     Some(fd.ok()?.as_fd().as_raw_fd())

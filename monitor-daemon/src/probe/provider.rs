@@ -66,6 +66,16 @@ pub(super) enum Hook {
     Cgroup(&'static str),
 }
 
+impl Hook {
+    /// Whether it sits at one of the kernel's functions.
+    pub(super) const fn is_function(&self) -> bool {
+        matches!(
+            self,
+            Self::Entry(..) | Self::Exit(..) | Self::ExitAnywhere(_)
+        )
+    }
+}
+
 /// A program and its hook.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
@@ -122,6 +132,19 @@ impl Part {
         Self {
             only,
             ..Self::new(program, Hook::Entry(function, parameters))
+        }
+    }
+
+    /// At the end of a function, for some calls of the kind.
+    pub(super) const fn names_after(
+        program: &'static str,
+        function: &'static str,
+        parameters: &'static [&'static str],
+        only: &'static [u32],
+    ) -> Self {
+        Self {
+            only,
+            ..Self::new(program, Hook::Exit(function, parameters))
         }
     }
 

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use monitor_common::Kind;
 use monitor_common::syscall::{self, Call, Machine};
 
-use super::Request;
 use super::provider::{Hook, Part};
+use super::{Request, standby};
 
 /// The programs that tell of operations of `io_uring`.
 pub(super) const URING_PROGRAMS: [&str; 2] = ["uring_submit", "uring_complete"];
@@ -82,6 +82,9 @@ impl Needs {
         }
         if parts.iter().any(|part| matches!(part.hook, Hook::Passed)) {
             needs.serve_passed();
+        }
+        if parts.iter().any(|part| part.hook.is_function()) {
+            needs.programs.insert(standby::PROGRAM);
         }
         needs
     }

@@ -36,7 +36,10 @@ const DESTINATIONS: &str = "the addresses of sendmmsg(2), and of sockets that ar
                             from the program's memory after the call, when they may have been changed";
 const DESTINATION: &str = "the address of a message is read from the program's memory after the \
                            call, when it may have been changed";
-const URING_RECEIVES: &str = "messages received through io_uring";
+const REUSED: &str = "sockets are looked up by their descriptors after the call, when another thread \
+                      may have changed them";
+const URING_RECEIVES: &str = "io_uring: the senders of messages on sockets without a peer, and \
+                              receives that go on for many messages, until they end";
 const SENDERS: &str = "the senders of messages of recvmmsg(2), and of sockets that are not of UDP, are \
                        read from the program's memory after the call, when they may have been changed";
 const SENDER: &str = "the sender of a message is read from the program's memory after the call, when \
@@ -451,10 +454,12 @@ const RECEIVES: &[Provider] = &[at_exit(
     SOCKET_NEEDS,
     &[
         Part::calls(Kind::Receive),
+        Part::uring(Kind::Receive),
         Part::new("got_recvmsg4", Hook::Cgroup("cgroup/recvmsg4")).spare(SENDER),
         Part::new("got_recvmsg6", Hook::Cgroup("cgroup/recvmsg6")).spare(SENDER),
     ],
     &[
+        URING_LATE,
         URING_RECEIVES,
         PACKED,
         SENDERS,
@@ -463,16 +468,46 @@ const RECEIVES: &[Provider] = &[at_exit(
     ],
 )];
 
-const ACCEPTS: &[Provider] = &[at_exit(
-    SOCKET_NEEDS,
-    &[Part::calls(Kind::Accept), Part::uring(Kind::Accept)],
-    &[URING_LATE, URING_AGAIN, PACKED],
-)];
-const LISTENS: &[Provider] = &[at_exit(
-    SOCKET_NEEDS,
-    &[Part::calls(Kind::Listen), Part::uring(Kind::Listen)],
-    &[URING_LATE, PACKED],
-)];
+const ACCEPTS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: SOCKET_NEEDS,
+        parts: &[
+            Part::new(
+                "accept_begin",
+                Hook::Entry("security_socket_accept", &["sock", "newsock"]),
+            ),
+            Part::calls(Kind::Accept),
+            Part::uring(Kind::Accept),
+        ],
+        blind: &[URING_LATE, URING_AGAIN, PACKED],
+    },
+    at_exit(
+        SOCKET_NEEDS,
+        &[Part::calls(Kind::Accept), Part::uring(Kind::Accept)],
+        &[URING_LATE, URING_AGAIN, PACKED, REUSED],
+    ),
+];
+const LISTENS: &[Provider] = &[
+    Provider {
+        tier: Tier::Object,
+        needs: SOCKET_NEEDS,
+        parts: &[
+            Part::new(
+                "listen_begin",
+                Hook::Entry("security_socket_listen", &["sock", "backlog"]),
+            ),
+            Part::calls(Kind::Listen),
+            Part::uring(Kind::Listen),
+        ],
+        blind: &[URING_LATE, PACKED],
+    },
+    at_exit(
+        SOCKET_NEEDS,
+        &[Part::calls(Kind::Listen), Part::uring(Kind::Listen)],
+        &[URING_LATE, PACKED, REUSED],
+    ),
+];
 const BOUND4: Part = Part::new("tried_bind4", Hook::Cgroup("cgroup/bind4")).spare(FAILED_BIND);
 const BOUND6: Part = Part::new("tried_bind6", Hook::Cgroup("cgroup/bind6")).spare(FAILED_BIND);
 const BINDS: &[Provider] = &[

@@ -215,6 +215,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_rule_names_is_recorded_or_said_never_to_come() {
+        let names = EventType::all().map(EventType::name);
+        for name in names.chain(["pread64", "pwrite64", "prlimit64"]) {
+            let event = EventType::from_name(name).unwrap();
+            let policy = policy(&format!("evt.type = {name}"));
+            assert!(policy.event_types().contains(event), "{name}");
+            let warned = Judge::silent_rules(&policy) == ["r"];
+            assert_eq!(Judge::kinds(&policy).is_empty(), warned, "{name}");
+            if let Some(number) = event.syscall().filter(|_| !warned) {
+                assert!(Judge::calls(&policy).contains(&number), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn only_what_a_rule_names_is_recorded() {
         let named = policy("evt.type in (reboot, getcpu, dup3)");
         let kinds = [Kind::Dup, Kind::Call, Kind::Control];

@@ -25,7 +25,7 @@ use crate::life::{self, Life};
 use crate::metrics::{self, Metrics};
 use crate::names::{NameTable, NamesUpdate};
 use crate::output::{Alert, AlertQueue, Status};
-use crate::probe::{Probes, Refused, Rings};
+use crate::probe::{Probes, Refused, Rings, SWITCHED_OFF};
 use crate::process::{Limits, Process, ProcessKey, Table};
 use crate::record::Record;
 use crate::users::{Accounts, Place, Users};
@@ -199,6 +199,13 @@ impl State {
 
     /// Checks the probes themselves.
     fn look_after(&mut self, probes: &mut Probes, now: u64) {
+        match probes.switched_off() {
+            Ok(false) => {}
+            Ok(true) => self.tampered(SWITCHED_OFF, None, now),
+            Err(error) => {
+                tracing::error!(%error, "what serves without ftrace cannot be started");
+            }
+        }
         for silence in self.guard.tick(probes, self.reached) {
             if silence.delivered {
                 let kind = silence.kind.name();

@@ -3,15 +3,15 @@
 //!
 //! The parameters of these functions are the same from 5.10 to 7.2.
 
-use aya_ebpf::macros::fentry;
-use aya_ebpf::programs::FEntryContext;
+use aya_ebpf::macros::{fentry, fexit};
+use aya_ebpf::programs::{FEntryContext, FExitContext};
 use monitor_common::Kind;
 
 use crate::emit::settle;
 use crate::layout::*;
 use crate::name::{self, Which};
 use crate::read::{Pointer, Probed, Read, Typed, current};
-use crate::syscall::{is_told, thread};
+use crate::syscall::{is_told, thread, told};
 use crate::uring;
 use crate::walk::{self, Place};
 
@@ -140,6 +140,49 @@ pub fn move_mount_names(ctx: FEntryContext) -> i32 {
 pub fn pivot_root_names(ctx: FEntryContext) -> i32 {
     let (old, new) = (at(ctx.arg(0)), at(ctx.arg(1)));
     two(Kind::Control, Through::Calls, new, old)
+}
+
+/// `filename_lookup(int dfd, struct filename *name, unsigned flags, struct path *path, struct path
+/// *root)`, for calls that ask no security module with a path. Calls that look two paths up, or one
+/// that is not theirs, are left out.
+#[fexit(function = "filename_lookup")]
+pub fn attribute_name(ctx: FExitContext) -> i32 {
+    found(&ctx, Kind::Call, &ATTRIBUTES)
+}
+
+/// The same.
+#[fexit(function = "filename_lookup")]
+pub fn tree_name(ctx: FExitContext) -> i32 {
+    found(&ctx, Kind::Control, &TREES)
+}
+
+/// `security_file_open(struct file *file)`, for calls that open a file of their own.
+#[fentry(function = "security_file_open")]
+pub fn opened_name(ctx: FEntryContext) -> i32 {
+    if !told(Kind::Control).is_some_and(|number| OPENERS.contains(&number)) {
+        return 0;
+    }
+    let file: Pointer = ctx.arg(0);
+    // SAFETY: probed.
+    let place = move || unsafe { walk::place_at::<Probed>(file, FILE_PATH.load()) };
+    one(Kind::Control, Through::Calls, place)
+}
+
+/// x86-64 numbers of `setxattr`, `lsetxattr`, `removexattr` and `lremovexattr`.
+const ATTRIBUTES: [u32; 4] = [188, 189, 197, 198];
+/// Of `open_tree`, `fspick` and `mount_setattr`.
+const TREES: [u32; 3] = [428, 433, 442];
+/// Of `swapon`, `swapoff` and `acct`.
+const OPENERS: [u32; 3] = [167, 168, 163];
+
+/// Notes what one of these calls has looked up.
+#[inline(always)]
+fn found<const COUNT: usize>(ctx: &FExitContext, kind: Kind, calls: &[u32; COUNT]) -> i32 {
+    let failed = ctx.arg::<u64>(5) as i32 != 0;
+    if failed || !told(kind).is_some_and(|number| calls.contains(&number)) {
+        return 0;
+    }
+    one(kind, Through::Calls, at(ctx.arg(3)))
 }
 
 /// Notes the one name of a call.

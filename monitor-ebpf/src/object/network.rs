@@ -12,7 +12,8 @@ use crate::layout::*;
 use crate::network::{self, Passed};
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin};
-use crate::syscall::{Call, current_call, own};
+use crate::serve;
+use crate::syscall::{Call, current_call, is_in, own};
 use crate::uring;
 
 /// In both ABIs; workers are in no call.
@@ -54,6 +55,32 @@ pub fn connect_done(ctx: FExitContext) -> i32 {
 pub fn bind_begin(ctx: FEntryContext) -> i32 {
     address::copy(ctx.arg(1), ctx.arg::<u64>(2) as u32);
     0
+}
+
+/// `security_socket_listen(struct socket *sock, int backlog)`, 5.10 to 7.2.
+#[fentry(function = "security_socket_listen")]
+pub fn listen_begin(ctx: FEntryContext) -> i32 {
+    if is_in([Operation::Listen]) {
+        serve::hold(file_of(ctx.arg(0)), core::ptr::null());
+    }
+    0
+}
+
+/// `security_socket_accept(struct socket *sock, struct socket *newsock)`, 5.10 to 7.2: the new
+/// socket has its file already.
+#[fentry(function = "security_socket_accept")]
+pub fn accept_begin(ctx: FEntryContext) -> i32 {
+    if is_in([Operation::Accept, Operation::Accept4]) {
+        serve::hold(file_of(ctx.arg(0)), file_of(ctx.arg(1)));
+    }
+    0
+}
+
+/// The open file of a `struct socket *`.
+#[inline(always)]
+fn file_of(socket: Pointer) -> Pointer {
+    // SAFETY: probed.
+    unsafe { Probed::get(socket, &SOCKET_FILE) }
 }
 
 /// `security_socket_sendmsg(struct socket *sock, struct msghdr *msg, int size)`, 5.10 to 7.2.

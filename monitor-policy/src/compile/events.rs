@@ -68,6 +68,24 @@ pub(super) fn number_truth(check: &Check) -> Truth {
     }
 }
 
+/// The names of a test of the event type, as events have them: a system call may be known by another
+/// name to the kernel. What a part of a name is compared with stays as it is.
+pub(super) fn named(operator: Operator, list: &[Literal]) -> Vec<Literal> {
+    use Operator as O;
+    let whole = matches!(
+        operator,
+        O::Equal | O::Same | O::NotEqual | O::In | O::Intersects
+    );
+    let name = |one: &Literal| match literal::event_type(one) {
+        Ok(event) if whole => Literal {
+            bytes: event.name().as_bytes().to_vec(),
+            span: one.span.clone(),
+        },
+        _ => one.clone(),
+    };
+    list.iter().map(name).collect()
+}
+
 /// The event types whose name passes a test.
 pub(crate) fn matching(predicate: &Predicate) -> EventSet {
     let passes = |event: &EventType| predicate.passes(&Value::Text(event.name().as_bytes().into()));

@@ -60,11 +60,13 @@ fn literals(
             Field::EvtType => {
                 list.iter()
                     .try_for_each(|one| literal::event_type(one).map(|_| ()))?;
+                let list = &events::named(check.operator, list);
                 return Ok(Test::EventType(events::matching(&predicate(
                     check, left.kind, list, modifier,
                 )?)));
             }
             Field::SyscallType => {
+                let list = &events::named(check.operator, list);
                 let predicate = predicate(check, left.kind, list, modifier)?;
                 return Ok(Test::EventType(events::matching_syscalls(&predicate)));
             }

@@ -12,7 +12,7 @@ use super::table::Expected;
 pub(super) fn compare(
     done: &Done,
     told: &[&Value],
-    kernel: (u32, u32),
+    (kernel, objects): ((u32, u32), &[String]),
     program: &Path,
     wrong: &mut Vec<String>,
 ) {
@@ -24,7 +24,12 @@ pub(super) fn compare(
         let Some(call) = &line.call else {
             continue;
         };
-        let told = told.next_if(|alert| alert["output_fields"]["evt.type"] == **call);
+        let arguments = match &line.expected {
+            Some(expected) => expected.arguments(objects),
+            None => Some(""),
+        };
+        let is_it = |alert: &&&Value| alert["output_fields"]["evt.type"] == **call;
+        let told = told.next_if(|alert| arguments.is_some() && is_it(alert));
         let Some(expected) = &line.expected else {
             continue;
         };
@@ -33,12 +38,13 @@ pub(super) fn compare(
         if !expected.allows(kernel, &text) {
             wrong.push(format!("{at} gave {text}"));
         }
-        match told {
-            Some(alert) => {
-                let fields = fields(done, call, expected, *result, program);
+        match (told, arguments) {
+            (Some(alert), Some(arguments)) => {
+                let fields = fields(done, call, (expected, arguments), *result, program);
                 differences(alert, &fields, &at, wrong);
             }
-            None => wrong.push(format!("{at}: nothing was told of it")),
+            (_, None) => {}
+            (None, Some(_)) => wrong.push(format!("{at}: nothing was told of it")),
         }
     }
     for alert in told {
@@ -76,7 +82,7 @@ const NAMES: [&str; 2] = ["proc.name", "proc.cmdline"];
 fn fields(
     done: &Done,
     call: &str,
-    expected: &Expected,
+    (expected, told): (&Expected, &str),
     result: i64,
     program: &Path,
 ) -> BTreeMap<String, String> {
@@ -88,7 +94,7 @@ fn fields(
     let common = [
         ("evt.type", call.to_owned()),
         ("syscall.type", call.to_owned()),
-        ("evt.args", expected.arguments.clone()),
+        ("evt.args", told.to_owned()),
         (
             "evt.res",
             if result < 0 {

@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, ensure};
 use doer::{Doer, Way};
 pub(crate) use doer::{PROGRAM, compile};
 use monitor_tests::daemon::{self, is_from};
-use monitor_tests::{paths, skip, skip_if};
+use monitor_tests::{http, paths, skip, skip_if};
 use serde_json::Value;
 use table::Group;
 
@@ -104,7 +104,9 @@ fn each_call_is_told_with_all_that_belongs_to_it() -> Result<()> {
     for of_table in groups(Way::Older)? {
         older.push(start(Way::Older, of_table)?);
     }
-    let mut daemon = watch(&programs, &rules(&program), "rule_matching: all\n")?;
+    let port = http::free_port()?;
+    let settings = format!("rule_matching: all\nmetrics:\n  listen: 127.0.0.1:{port}\n");
+    let mut daemon = watch(&programs, &rules(&program), &settings)?;
     let mark = daemon.mark()?;
     let mut all = Vec::new();
     for doer in older {
@@ -128,10 +130,11 @@ fn each_call_is_told_with_all_that_belongs_to_it() -> Result<()> {
         }
     }
     let kernel = table::version(&rustix::system::uname().release().to_string_lossy())?;
+    let objects = objects(&http::fetch(port, "/metrics")?);
     let mut wrong = Vec::new();
     for done in &all {
         let told = told.remove(&done.pid).unwrap_or_default();
-        judge::compare(done, &told, kernel, &program, &mut wrong);
+        judge::compare(done, &told, (kernel, &objects), &program, &mut wrong);
     }
     // Processes that the calls made tell of their own beginning.
     let begins = |alert: &&Value| alert["output_fields"]["evt.type"] == "clone";
@@ -140,6 +143,15 @@ fn each_call_is_told_with_all_that_belongs_to_it() -> Result<()> {
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
+}
+
+/// The kinds that the object tier serves.
+fn objects(metrics: &str) -> Vec<String> {
+    let lines = metrics
+        .lines()
+        .filter(|line| line.starts_with("monitor_provider{") && line.contains("tier=\"object\""));
+    let kind = |line: &str| Some(line.split_once("kind=\"")?.1.split_once('"')?.0.to_owned());
+    lines.filter_map(kind).collect()
 }
 
 /// All groups, with the names of their tables.

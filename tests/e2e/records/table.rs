@@ -5,7 +5,10 @@
 //! label: [6.6] name 268 306 ARGUMENT …
 //! <tab>ENOENT|0 evt.args, as the record has to tell them
 //! <tab>& field=value; field=value
+//! <tab>~ KIND: evt.args, or nothing -- why
 //! ```
+//!
+//! The last is what is told in place of it where the object tier serves that kind of records.
 //!
 //! The numbers are those of x86-64 and of i386, `-` for none. Arguments are as in `bin/calls.c`,
 //! with labels for lines. `{a|b}` is `a` for 64 bits and `b` for 32. A version is the kernel's
@@ -50,8 +53,18 @@ pub(super) struct Expected {
     /// The first kernel that has the call.
     pub(super) since: Option<(u32, u32)>,
     results: Vec<String>,
-    pub(super) arguments: String,
+    arguments: String,
     pub(super) fields: Vec<(String, String)>,
+    /// What is told on the object tier, if it is something else.
+    object: Option<Object>,
+}
+
+#[derive(Debug)]
+struct Object {
+    /// The kind of records that has to be that tier's.
+    kind: String,
+    /// `None` for nothing at all.
+    arguments: Option<String>,
 }
 
 impl Expected {
@@ -63,6 +76,15 @@ impl Expected {
         let allowed =
             |allowed: &String| allowed == result || (allowed == "+" && is_success(result));
         self.results.iter().any(allowed)
+    }
+
+    /// What `evt.args` has to tell where the object tier serves these kinds; `None` when nothing is
+    /// told at all.
+    pub(super) fn arguments(&self, objects: &[String]) -> Option<&str> {
+        match &self.object {
+            Some(object) if objects.contains(&object.kind) => object.arguments.as_deref(),
+            _ => Some(&self.arguments),
+        }
     }
 
     /// Whether it is a row of a call's success.
@@ -196,6 +218,7 @@ fn row(line: &str, abi: Abi, labels: &BTreeMap<String, usize>) -> Result<Option<
         results: Vec::new(),
         arguments: String::new(),
         fields: Vec::new(),
+        object: None,
     });
     Ok(Some(Line {
         label,
@@ -213,6 +236,15 @@ fn expect(line: &mut Line, text: &str) -> Result<()> {
             let (name, value) = field.split_once('=').context(field.to_owned())?;
             expected.fields.push((name.to_owned(), value.to_owned()));
         }
+        return Ok(());
+    }
+    if let Some(other) = text.strip_prefix("~ ") {
+        let (other, _why) = other.split_once(" -- ").context("no reason")?;
+        let (kind, arguments) = other.split_once(": ").context("no kind")?;
+        expected.object = Some(Object {
+            kind: kind.to_owned(),
+            arguments: (arguments != "nothing").then(|| arguments.to_owned()),
+        });
         return Ok(());
     }
     let (results, arguments) = text.split_once(' ').unwrap_or((text, ""));

@@ -6,6 +6,7 @@
 
 mod boundaries;
 mod further;
+mod pace;
 mod tally;
 mod tidy;
 
@@ -19,10 +20,13 @@ use serde_json::Value;
 use crate::build::{self, Profile};
 use crate::setup::{self, Level};
 use crate::{dist, kernels, shell};
+use pace::Pace;
 use tally::Tally;
 
 /// Suites whose tests share nothing on the host, so they may run side by side.
 const PARALLEL: [&str; 1] = ["conformance"];
+/// One case after the other.
+const ALONE: &str = "--test-threads=1";
 /// The suite that runs on other kernels too, and says what was found there.
 const ON_KERNELS: &str = "e2e";
 /// Its cases that do so, many minutes each: `ci` runs them.
@@ -90,7 +94,7 @@ fn run_suites(suites: &[String], guests: Option<&str>, tally: &mut Tally) -> Res
         let alone: &[&str] = if PARALLEL.contains(&suite.as_str()) {
             &[]
         } else {
-            &["--test-threads=1"]
+            &[ALONE]
         };
         let package = ["--package=monitor-tests", "--test", suite];
         if suite == ON_KERNELS {
@@ -106,7 +110,7 @@ fn run_suites(suites: &[String], guests: Option<&str>, tally: &mut Tally) -> Res
 /// at once; then the tables of what was found.
 fn on_kernels(package: &[&str], guests: Option<&str>, tally: &mut Tally) -> Result<()> {
     let before = (tally.passed, tally.failed, tally.skipped);
-    cargo_test(package, &["--test-threads=1", "--skip", GUESTS], tally)?;
+    cargo_test(package, &[ALONE, "--skip", GUESTS], tally)?;
     kernels::keep_native(
         tally.passed.wrapping_sub(before.0),
         tally.failed - before.1,
@@ -187,10 +191,15 @@ fn cargo_test(selection: &[&str], options: &[&str], tally: &mut Tally) -> Result
         .spawn()?;
     let before = tally.failed;
     let output = child.stdout.take().context("the tests have no output")?;
+    let mut pace = Pace::begin();
     for line in BufReader::new(output).split(b'\n') {
         let line = String::from_utf8_lossy(&line?).into_owned();
         println!("{line}");
         tally.read(&line);
+        pace.read(&line);
+    }
+    if options.contains(&ALONE) {
+        pace.print();
     }
     // Did not compile, or died in the middle: no line of results says so.
     if !child.wait()?.success() && tally.failed == before {

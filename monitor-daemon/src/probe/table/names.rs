@@ -13,8 +13,10 @@ const TIMES: &str = "the names of utimensat(2) and its like are not resolved";
 const DIRECTORIES: &str = "the name of chdir(2) is not resolved";
 const ATTRIBUTES: &str = "the names of setxattr(2), removexattr(2) and their like are not resolved";
 const SOURCES: &str = "what mount(2) mounts is a text, which is not resolved";
-const CONTROLLED: &str = "the names of open_tree, fspick, mount_setattr, swapon, swapoff and acct \
-                          are not resolved";
+const TREES: &str = "the names of open_tree, fspick and mount_setattr are not resolved";
+const OPENED: &str = "the names of swapon, swapoff and acct are not resolved";
+/// Parameters of `filename_lookup`.
+const LOOKUP: &[&str] = &["dfd", "name", "flags", "path", "root"];
 const URING_OTHERS: &str = "operations of io_uring but ftruncate, setxattr and fsetxattr";
 const UNLISTED: &str = "strings of calls that are not in the table of calls";
 
@@ -124,8 +126,15 @@ pub(super) const CALLS: &[Provider] = &[
             ),
             Part::names("times_name", "vfs_utimes", &["path"], &[132, 235, 280]).spare(TIMES),
             Part::names("chdir_name", "set_fs_pwd", &["fs", "path"], &[80, 81]).spare(DIRECTORIES),
+            Part::names_after(
+                "attribute_name",
+                "filename_lookup",
+                LOOKUP,
+                &[188, 189, 197, 198],
+            )
+            .spare(ATTRIBUTES),
         ],
-        blind: &[URING_OTHERS, URING_LATE, RACE, ATTRIBUTES, UNLISTED],
+        blind: &[URING_OTHERS, URING_LATE, RACE, UNLISTED],
     },
     at_exit(
         FILE_NEEDS,
@@ -159,8 +168,17 @@ pub(super) const CONTROLS: &[Provider] = &[
                 &[155],
             ),
             Part::names("chroot_name", "security_path_chroot", &["path"], &[161]),
+            Part::names_after("tree_name", "filename_lookup", LOOKUP, &[428, 433, 442])
+                .spare(TREES),
+            Part::names(
+                "opened_name",
+                "security_file_open",
+                &["file"],
+                &[163, 167, 168],
+            )
+            .spare(OPENED),
         ],
-        blind: &[RACE, SOURCES, CONTROLLED],
+        blind: &[RACE, SOURCES],
     },
     at_exit(FILE_NEEDS, &[Part::calls(Kind::Control)], &[NAMES]),
 ];

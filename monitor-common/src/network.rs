@@ -68,7 +68,8 @@ pub struct Dup {
 /// A message. One that is sent: a `sendto` or `sendmsg`, or one message of a `sendmmsg`, that names where to send to; those that
 /// go over a connection are left out. One that is received: a `recvfrom` or `recvmsg`, or one of a
 /// `recvmmsg`, of any socket; the passed family is that of the sender, where the socket has no peer.
-/// Slot `Passed`, for `AF_UNIX` only, holds the name.
+/// Slot `Passed`, for `AF_UNIX` only, holds the name; `Args` the head of the message, at most
+/// [`crate::MESSAGE_MAX`] bytes of its first piece.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Send {

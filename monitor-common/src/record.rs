@@ -196,7 +196,8 @@ pub enum Slot {
     Cwd = 2,
     /// Directory behind the descriptor that `Passed` is relative to; empty for `AT_FDCWD`.
     Base = 3,
-    /// Argument vector, each argument ended by a NUL; for other calls one text that is no path.
+    /// Argument vector, each argument ended by a NUL; for other calls one text that is no path, or the
+    /// head of a message.
     Args = 4,
     /// Environment, each entry ended by a NUL.
     Env = 5,

@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use monitor_common::network::{Connect, Send};
-use monitor_common::{Flags, Kind, Slot};
+use monitor_common::{Flags, Kind, MESSAGE_MAX, Slot};
 
 use crate::address;
 use crate::emit::{Outcome, settle_number};
@@ -54,6 +54,7 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
         }
         of_socket(socket, file, false);
     }
+    content(record, call);
     address::forget();
     record.emit(Kind::Send)
 }
@@ -81,7 +82,36 @@ pub fn receive(record: &Record<COMMON>, call: &Call) -> Outcome {
             serve::own_name(record, Slot::Passed, file);
         }
     }
+    content(record, call);
     record.emit(Kind::Receive)
+}
+
+/// The head of what was sent or received: of its first piece, where it is in pieces.
+#[inline(always)]
+fn content(record: &Record<COMMON>, call: &Call) {
+    if call.ret <= 0 || call.is_uring() {
+        return;
+    }
+    let (mut from, mut length) = (call.args[1], call.ret as u64);
+    if !matches!(call.number, SYS_SENDTO | SYS_RECVFROM) {
+        let compat = call.flags & Flags::COMPAT != 0;
+        // `msg_iov` of `struct msghdr`, then `struct iovec`.
+        let pieces = word(from.wrapping_add(if compat { 8 } else { 16 }), compat);
+        from = word(pieces, compat);
+        length = length.min(word(pieces.wrapping_add(if compat { 4 } else { 8 }), compat));
+    }
+    if record.bytes::<MESSAGE_MAX>(Slot::Args, from, length).is_err() {
+        record.flag(Flags::PASSED_UNREADABLE);
+    }
+}
+
+/// A pointer or length in the program's memory; 0 where that cannot be read.
+#[inline(always)]
+fn word(from: u64, compat: bool) -> u64 {
+    let (mut word, size) = (0u64, if compat { 4 } else { 8 });
+    // SAFETY: the helper fills the bytes or fails, with zeros.
+    unsafe { bpf_probe_read_user((&raw mut word).cast(), size, from as *const _) };
+    word
 }
 
 /// Starts the body of a message.

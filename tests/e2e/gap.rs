@@ -9,16 +9,9 @@ use monitor_tests::{http, paths, skip_if};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::world::PATIENCE;
+use crate::world::{PATIENCE, WATCHING, is_watching};
 
 const GAP: &str = "Monitor internal: nothing was watched";
-const RULES: &str = "
-- rule: needle
-  desc: tells that the daemon watches
-  condition: evt.type = execve and proc.exepath endswith /true
-  output: needle
-  priority: NOTICE
-";
 
 struct Runs {
     folder: TempDir,
@@ -28,8 +21,7 @@ struct Runs {
 impl Runs {
     fn start(&self) -> Result<Daemon> {
         let mut daemon = self.launch()?;
-        Command::new("true").status()?;
-        daemon.wait_for("the needle", PATIENCE, |alert| is_from(alert, "needle"))?;
+        is_watching(&mut daemon)?;
         Ok(daemon)
     }
 
@@ -40,7 +32,7 @@ impl Runs {
         fs::write(&config, listen)?;
         let mut command = Command::new(paths::daemon()?);
         command.args(["run", "--config"]).arg(config);
-        let policy = daemon::policy(self.folder.path(), RULES)?;
+        let policy = daemon::policy(self.folder.path(), WATCHING)?;
         command.arg("--policy").arg(policy);
         Daemon::start_command(command.env(STATE, self.folder.path()))
     }

@@ -17,24 +17,16 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::actions::Programs;
-use crate::world::{PATIENCE, configuration};
+use crate::world::{PATIENCE, WATCHING, configuration, is_watching};
 
 const TAMPERED: &str = "Monitor tampered with";
-const RULES: &str = "
-- rule: needle
-  desc: tells that the daemon watches
-  condition: evt.type = execve and proc.exepath endswith /true
-  output: needle
-  priority: NOTICE
-";
-
 /// On a terminal of its own: there the kernel itself sends the signal of Ctrl-C.
 fn start(programs: &Programs) -> Result<(Daemon, fs::File)> {
     let master: OwnedFd = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
     grantpt(&master)?;
     unlockpt(&master)?;
     let terminal = ptsname(&master, Vec::new())?.into_string()?;
-    let policy = daemon::policy(programs.folder(), RULES)?;
+    let policy = daemon::policy(programs.folder(), WATCHING)?;
     let mut command = Command::new("sh");
     command.args(["-c", "exec setsid -c \"$@\" <\"$0\""]);
     command.arg(terminal).arg(paths::daemon()?);
@@ -43,8 +35,7 @@ fn start(programs: &Programs) -> Result<(Daemon, fs::File)> {
         .arg(configuration(programs, "protect: true\n")?);
     command.arg("--policy").arg(policy);
     let mut daemon = Daemon::start_command(&mut command)?;
-    Command::new("true").status()?;
-    daemon.wait_for("the needle", PATIENCE, |alert| is_from(alert, "needle"))?;
+    is_watching(&mut daemon)?;
     Ok((daemon, master.into()))
 }
 

@@ -201,7 +201,7 @@ const CASES: &[Case] = &[
         fields: &[
             (
                 "evt.args",
-                "res=5 tuple=127.0.0.1:43451->127.0.0.1:43450 \
+                "res=5 data=hello tuple=127.0.0.1:43451->127.0.0.1:43450 \
                  fd=<4>127.0.0.1:43451->127.0.0.1:43450 size=64",
             ),
             ("evt.category", "IO-read"),
@@ -226,7 +226,11 @@ const CASES: &[Case] = &[
             $head = pack('PLx4PQx24', $from, 28, $part, 1);
             syscall(47, fileno(S), $head, 0) == 5 or exit 2",
         fields: &[
-            ("evt.args", "res=5 tuple=::1:43452->::1:43452 fd=<6>::1:43452->::1:43452"),
+            (
+                "evt.args",
+                "res=5 size=5 data=hello tuple=::1:43452->::1:43452 fd=<6>::1:43452->::1:43452",
+            ),
+            ("evt.buffer", "hello"),
             ("fd.cip", "::1"),
         ],
         innocent: "
@@ -244,6 +248,8 @@ const CASES: &[Case] = &[
             accept(A, S) and syswrite(A, 'hello') == 5 or exit 3;
             defined(recv(C, $text, 64, 0)) or exit 4",
         fields: &[
+            ("evt.buffer", "hello"),
+            ("evt.buflen", "5"),
             ("fd.l4proto", "tcp"),
             ("fd.rport", "43454"),
             ("fd.connected", "true"),
@@ -271,7 +277,7 @@ const CASES: &[Case] = &[
             $all = join '', map { pack('PLx4PQx32', $_, 16, $part, 1) } @from;
             syscall(299, fileno(S), $all, 2, 0, 0) == 2 or exit 4",
         fields: &[
-            ("evt.args", "res=5 fd=<4>127.0.0.1:43457->127.0.0.1:43455 \
+            ("evt.args", "res=5 fd=<4>127.0.0.1:43457->127.0.0.1:43455 size=5 data=hello \
                           tuple=127.0.0.1:43457->127.0.0.1:43455"),
             ("fd.sport", "43455"),
         ],

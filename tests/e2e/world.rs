@@ -11,7 +11,7 @@ use monitor_tests::docker::Dockerd;
 use monitor_tests::paths;
 use serde_json::Value;
 
-use crate::actions::{Programs, run};
+use crate::actions::{Programs, run, succeed};
 
 /// Longest an alert may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -104,6 +104,22 @@ impl World {
         self.expect("Search Private Keys or Passwords", fits)
             .map(drop)
     }
+}
+
+/// A rule for [`is_watching`].
+pub(crate) const WATCHING: &str = "
+- rule: needle
+  desc: tells that the daemon watches
+  condition: evt.type = execve and proc.exepath endswith /true
+  output: needle
+  priority: NOTICE
+";
+
+/// Makes sure of it, with [`WATCHING`] among the rules.
+pub(crate) fn is_watching(daemon: &mut Daemon) -> Result<()> {
+    succeed(&mut Command::new("true"))?;
+    let alert = daemon.wait_for("the needle", PATIENCE, |alert| is_from(alert, "needle"));
+    alert.map(drop)
 }
 
 /// Starts the daemon on a case's own rules. `settings` are the lines of its configuration; metrics

@@ -9,7 +9,7 @@ use monitor_common::{Kind, Slot};
 use monitor_policy::text::{self, ExeState};
 use monitor_policy::{Value, View};
 
-use super::{Event, calls, dns, fd, signature};
+use super::{Event, calls, dns, ends, fd, signature};
 use crate::record::Body;
 
 /// `AT_FDCWD`.
@@ -301,7 +301,7 @@ fn network<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
             Parameter::Text(event.record.string(Slot::Passed).into())
         }
         (Body::Connect(_), "addr") => {
-            let text = fd::tuple(event)?.server?.passed();
+            let text = ends::tuple(event)?.server?.passed();
             Parameter::Text(text.into_bytes().into())
         }
         (Body::Socket(body), "fd") => descriptor(event, body.ret, View::Passed),
@@ -326,6 +326,12 @@ fn message<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
         "tuple" if fd::typechar(event) == Some('u') => unix_tuple(event),
         "tuple" => Parameter::Text(fd::name(event, View::Passed)?),
         "size" if body.size != u64::MAX => Parameter::unsigned(body.size),
+        // Of a message in pieces, what was sent or received of it.
+        "size" => Parameter::unsigned(u64::try_from(body.socket.ret).ok()?),
+        "data" if body.socket.ret > 0 => {
+            let head = event.record.string(Slot::Args);
+            Parameter::Text(text::printable(head).into_bytes().into())
+        }
         _ => return None,
     })
 }

@@ -155,7 +155,7 @@ pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str) -> Option<Paramete
         "rcode" => text(message.rcode.as_ref()?),
         "answers" if message.received => Parameter::Text(Cow::Owned(message.answers.join(&b','))),
         "addr" => {
-            let server = super::fd::tuple(event)?.server?.passed();
+            let server = super::ends::tuple(event)?.server?.passed();
             Parameter::Text(server.into_bytes().into())
         }
         _ => return None,

@@ -22,8 +22,6 @@ pub const UNFILLED: &[Field] = &[
     Field::EvtDeltatimeS,
     Field::EvtDeltatimeNs,
     Field::EvtTypeIs,
-    Field::EvtBuffer,
-    Field::EvtBuflen,
     Field::EvtIoDir,
     Field::EvtCountErrorMemory,
     Field::EvtCountErrorOther,
@@ -96,7 +94,7 @@ mod tests {
 
     use monitor_common::call::Registers;
     use monitor_common::file::{Link, Open};
-    use monitor_common::network::{Connect, Dns, Serve, Socket};
+    use monitor_common::network::{Connect, Dns, Send, Serve, Socket};
     use monitor_common::process::{Exec, Exit, Fork, Ptrace};
     use monitor_common::{Header, Kind, SLOTS, Slot, Task};
     use monitor_policy::{Event as _, FieldRef, View};
@@ -208,6 +206,7 @@ mod tests {
                     ..Serve::new_zeroed()
                 },
             ),
+            record(Kind::Receive, &Send::new_zeroed()),
             record(Kind::Clone, &Registers::new_zeroed()),
             record(Kind::Call, &Registers::new_zeroed()),
             answer(),

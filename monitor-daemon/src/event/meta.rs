@@ -1,6 +1,6 @@
 //! `evt.*`: when, what kind, how it ended, and its parameters.
 
-use monitor_common::Kind;
+use monitor_common::{Kind, Slot};
 use monitor_policy::{Field, FieldArg, FieldRef, Value, View, text};
 
 use super::fd::FMODE_CREATED;
@@ -36,6 +36,7 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> O
     moment(event, field)
         .or_else(|| outcome(event, field))
         .or_else(|| open(event, field))
+        .or_else(|| message(event, field))
         .or_else(|| parameters(event, field, view))
 }
 
@@ -97,6 +98,19 @@ fn outcome<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         Field::EvtCountErrorNet => Value::Unsigned(failed_in(&NETWORK).into()),
         _ => return None,
     })
+}
+
+/// What was sent or received.
+fn message<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
+    let (Body::Send(body) | Body::Receive(body)) = event.record.body() else {
+        return None;
+    };
+    let length = u64::try_from(body.socket.ret).ok()?;
+    match field.field {
+        Field::EvtBuffer => Some(Value::Text(event.record.string(Slot::Args).into())),
+        Field::EvtBuflen => Some(Value::Unsigned(length)),
+        _ => None,
+    }
 }
 
 /// The `evt.is_open_*` predicates: false, not missing, on other events.

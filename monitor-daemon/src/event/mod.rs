@@ -9,6 +9,7 @@ mod arguments;
 mod calls;
 mod container;
 mod dns;
+mod ends;
 mod fd;
 mod filled;
 mod held;
@@ -289,12 +290,12 @@ impl monitor_policy::Event for Event<'_> {
         elements: &mut Vec<Value<'e>>,
     ) -> bool {
         process::elements(self, field, elements)
-            || fd::elements(self, field, elements)
+            || ends::elements(self, field, elements)
             || dns::elements(self, field, elements)
     }
 
     fn has_name(&self, field: &FieldRef, name: &str) -> Option<bool> {
-        let address: IpAddr = fd::named_address(self, field)?;
+        let address: IpAddr = ends::named_address(self, field)?;
         self.world.names.has(name, address)
     }
 }

@@ -16,6 +16,7 @@ use crate::process::{Image, Limits, ProcessKey};
 
 mod calls;
 mod container;
+mod sockets;
 
 const SECOND: u64 = 1_000_000_000;
 

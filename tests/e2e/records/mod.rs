@@ -35,7 +35,7 @@ const TABLES: [(&str, &str); 5] = [
 ];
 
 /// What every alert tells.
-const FIELDS: [&str; 46] = [
+const FIELDS: [&str; 48] = [
     "evt.type",
     "syscall.type",
     "evt.category",
@@ -43,6 +43,8 @@ const FIELDS: [&str; 46] = [
     "evt.res",
     "evt.rawres",
     "evt.failed",
+    "evt.buffer",
+    "evt.buflen",
     "proc.name",
     "proc.exe",
     "proc.exepath",

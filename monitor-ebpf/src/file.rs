@@ -190,6 +190,13 @@ pub fn open_body(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> 
 /// An open, at the exit of its call.
 #[inline(always)]
 pub fn open(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> Outcome {
+    tell_open(record, call, open);
+    wanted(record, call, open)
+}
+
+/// Fills the record of an open, at the exit of its call.
+#[inline(always)]
+pub fn tell_open(record: &Record<COMMON>, call: &Call, open: &OpenArguments) {
     let body = open_body(record, call, open);
     if call.ret >= 0 {
         let file = call.made();
@@ -199,7 +206,6 @@ pub fn open(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> Outco
         }
     }
     passed(record, call.origin(), open.path as Pointer, open.dirfd);
-    wanted(record, call, open)
 }
 
 /// Hands out the record of an open, unless no rule can match it.

@@ -12,7 +12,7 @@ use monitor_common::{Header, Kind, Slot};
 use crate::emit::bump;
 use crate::file::OpenArguments;
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read, current};
+use crate::read::{Pointer, Probed, Read, current, masked};
 use crate::record::Record;
 use crate::scratch::{self, COMMON};
 use crate::syscall::Call;
@@ -60,7 +60,7 @@ impl Tables for Numbered {
         unsafe {
             piece
                 .cast::<u16>()
-                .add(index as usize & (PIECE - 1))
+                .add(masked::<{ PIECE as i32 - 1 }>(index) as usize)
                 .read_volatile()
                 .into()
         }

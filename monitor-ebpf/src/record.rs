@@ -10,7 +10,7 @@ use aya_ebpf::helpers::generated::{
 use monitor_common::{Flags, Header, Kind, PATH_MAX, SLOTS, Slot, Task};
 
 use crate::emit::{self, Lane, Outcome};
-use crate::read::{Pointer, Read, Typed, current};
+use crate::read::{Pointer, Read, Typed, current, masked};
 use crate::scratch::{self, COMMON, Scratch};
 use crate::task;
 use crate::walk::{self, End, Place, Walk};
@@ -158,13 +158,14 @@ impl<const SIZE: usize> Record<SIZE> {
     #[inline(always)]
     pub fn bytes<const MAX: usize>(&self, slot: Slot, from: u64, len: u64) -> Result<(), ()> {
         let (to, at) = self.room::<MAX>();
-        let len = len.min(MAX as u64);
+        // Old verifiers do not see from a comparison alone that it is not negative.
+        let len = masked::<{ i32::MAX }>(len.min(i32::MAX as u64) as u32).min(MAX as u32);
         // SAFETY: the helper checks the source; `room` and `min` bound the target.
-        let failed = unsafe { bpf_probe_read_user(to.cast(), len as u32, from as *const _) };
+        let failed = unsafe { bpf_probe_read_user(to.cast(), len, from as *const _) };
         if failed != 0 {
             return Err(());
         }
-        self.fill(slot, at, len);
+        self.fill(slot, at, len.into());
         Ok(())
     }
 

@@ -98,9 +98,15 @@ fn content(record: &Record<COMMON>, call: &Call) {
         // `msg_iov` of `struct msghdr`, then `struct iovec`.
         let pieces = word(from.wrapping_add(if compat { 8 } else { 16 }), compat);
         from = word(pieces, compat);
-        length = length.min(word(pieces.wrapping_add(if compat { 4 } else { 8 }), compat));
+        length = length.min(word(
+            pieces.wrapping_add(if compat { 4 } else { 8 }),
+            compat,
+        ));
     }
-    if record.bytes::<MESSAGE_MAX>(Slot::Args, from, length).is_err() {
+    if record
+        .bytes::<MESSAGE_MAX>(Slot::Args, from, length)
+        .is_err()
+    {
         record.flag(Flags::PASSED_UNREADABLE);
     }
 }

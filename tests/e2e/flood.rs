@@ -24,8 +24,8 @@ const LONGEST: Duration = Duration::from_secs(100);
 /// The first rule makes the flood's opens wanted, and is tried on each.
 const RULES: &str = "\
 - rule: open
-  desc: makes opens wanted
-  condition: evt.type in (open, openat, openat2) and fd.name = /nonexistent
+  desc: makes opens wanted, by what is not decided in the kernel
+  condition: evt.type in (open, openat, openat2) and proc.name = nobody
   output: open
   priority: NOTICE
 - rule: needle

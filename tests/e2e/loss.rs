@@ -32,7 +32,7 @@ struct Noise {
 const OPENS: Noise = Noise {
     act: "open(my $file, q(<), q(/dev/null))",
     kind: "open",
-    condition: "evt.type in (open, openat, openat2) and fd.name = /nonexistent",
+    condition: "evt.type in (open, openat, openat2) and proc.name = nobody",
 };
 const SIGNALS: Noise = Noise {
     act: "kill(0, $$)",

@@ -424,12 +424,13 @@ impl Probes {
         Ok(losses)
     }
 
-    /// How many records of each kind were lost, whatever the reason. Where the counters cannot be
-    /// read, [`Self::losses`] tells why.
+    /// How many records of each kind found no room in their ring, for load. Where the counters cannot
+    /// be read, [`Self::losses`] tells why.
     pub fn lost(&self) -> Vec<(Kind, u64)> {
         let losses = self.losses().unwrap_or_default();
         let sum = |kind| {
-            let of_kind = losses.iter().filter(|loss| loss.kind == kind);
+            let full = |loss: &&Loss| loss.kind == kind && loss.reason == LossReason::RingFull;
+            let of_kind = losses.iter().filter(full);
             of_kind.map(|loss| loss.count).sum()
         };
         Kind::ALL.map(|kind| (kind, sum(kind))).into()

@@ -121,6 +121,13 @@ impl Table {
         }))
     }
 
+    /// The first thread of a process has this name now.
+    pub fn named(&mut self, key: ProcessKey, comm: [u8; 16]) {
+        if self.get(key).is_some_and(|process| process.comm != comm) {
+            self.change(key, |process| process.comm = comm);
+        }
+    }
+
     /// A process runs another program now.
     pub fn executed(&mut self, task: &Task, image: Image, cwd: &[u8]) -> Arc<Process> {
         let key = ProcessKey::of(task);

@@ -236,9 +236,8 @@ async fn follow(
             ready = bulk.readable() => { ready?.clear_ready(); true }
         };
         if records && let Some(pause) = pace.pause(Instant::now()) {
-            // The runtime's own timer knows whole milliseconds, and nothing else runs on this
-            // thread.
-            std::thread::sleep(pause);
+            tokio::time::sleep(pause).await;
+            pace.resume(Instant::now());
         }
         supervisor.alive();
         // A ring wakes us once when it stops being empty, so it is emptied before the next wait;

@@ -381,12 +381,13 @@ fn messages() {
         let narrow = (socket.local_addr().ok(), Some(to));
         let broad = (wide.local_addr().ok(), Some(mapped));
         let cases = [
-            (44, 3, narrow, 2, &socket, 0x4000),
-            (46, 4, narrow, 2, &socket, 4),
-            (44, 5, broad, 10, &wide, 0x4000),
-            (44, 6, broad, 2, &wide, 0),
+            (44, "one", narrow, 2, &socket, 0x4000),
+            (46, "two!", narrow, 2, &socket, 4),
+            (44, "three", broad, 10, &wide, 0x4000),
+            (44, "four!!", broad, 2, &wide, 0),
         ];
-        for (syscall, length, both, passed_family, from, flags) in cases {
+        for (syscall, content, both, passed_family, from, flags) in cases {
+            let length = content.len() as i64;
             let body = Send {
                 socket: Connect {
                     ret: length,
@@ -403,7 +404,7 @@ fn messages() {
             };
             let seen = watch.next(Kind::Send);
             let tier = tier_flag(watch, Kind::Send);
-            seen.check(&watch.me, tier, &Body::Send(body), &[]);
+            seen.check(&watch.me, tier, &Body::Send(body), &[(Slot::Args, content)]);
         }
         assert_eq!(watch.rest().len(), 0, "something else has a record");
     });
@@ -448,7 +449,7 @@ fn many_messages_have_a_record_each() {
             };
             assert!(local.port() > 0 && found.socket.fd > 2);
             let tier = tier_flag(watch, Kind::Send);
-            seen.check(&task, tier, &Body::Send(body), &[]);
+            seen.check(&task, tier, &Body::Send(body), &[(Slot::Args, "hello")]);
         }
     });
 }

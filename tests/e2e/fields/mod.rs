@@ -13,6 +13,7 @@ mod rows;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -132,6 +133,15 @@ fn pass(fifo: &Path) -> Result<()> {
     })
 }
 
+/// Whether what was read of a process could not be for it had ended: `/proc` says either.
+fn is_gone(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(
+        kind,
+        Some(io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+    )
+}
+
 /// `ENXIO`
 const NO_READER: i32 = 6;
 
@@ -153,7 +163,12 @@ impl Waiting {
             let printed = fs::read_to_string(folder.join("results")).unwrap_or_default();
             Ok((printed.lines().count() >= script.before).then_some(()))
         })?;
-        facts.look()?;
+        // What it started before may be about to end, and is not there then when it is looked at.
+        wait::until("a look at the process", PATIENCE, || match facts.look() {
+            Ok(()) => Ok(Some(())),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        })?;
         Ok(Self { facts, script })
     }
 

@@ -220,6 +220,7 @@ impl Facts {
             .collect::<Result<_>>()?;
         // Who started a container's shell is gone.
         let depth = if self.place.container.is_some() { 2 } else { 7 };
+        self.ancestors.clear();
         let mut above = parent(pid)?;
         while above > 0 && self.ancestors.len() < depth {
             self.ancestors.push(Image::of(above)?);

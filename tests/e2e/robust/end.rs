@@ -15,7 +15,7 @@ use crate::world::PATIENCE;
 const OPENS: &str = "
 - rule: open
   desc: makes opens wanted
-  condition: evt.type in (open, openat, openat2) and fd.name = /nonexistent
+  condition: evt.type in (open, openat, openat2) and proc.name = nobody
   output: open
   priority: NOTICE
 ";

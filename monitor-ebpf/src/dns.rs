@@ -152,7 +152,9 @@ fn egress(skb: *mut __sk_buff) -> Outcome {
             } else {
                 // A segment that is sent again may leave while another program runs.
                 let flags = if begins { BPF_NOEXIST } else { BPF_ANY };
-                let _ = ASKERS.insert(cookie, &*task, flags.into());
+                // By reference: a copy would be on the stack.
+                let task: &Task = &*task;
+                let _ = ASKERS.insert(cookie, task, flags.into());
             }
             if packet.length == 0 {
                 return Ok(());

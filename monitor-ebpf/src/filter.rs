@@ -52,7 +52,7 @@ struct Numbered(u32);
 impl Tables for Numbered {
     #[inline(always)]
     fn step(&self, index: u32) -> u32 {
-        let piece = self.0 * PIECES as u32 + (index / PIECE as u32 & (PIECES as u32 - 1));
+        let piece = self.0 * PIECES as u32 + ((index / PIECE as u32) & (PIECES as u32 - 1));
         let Some(piece) = FILTER_STEPS.get_ptr(piece) else {
             return 0;
         };

@@ -82,13 +82,7 @@ fn entries(served: &[Served], request: &Request) -> Vec<[u64; 2]> {
 impl Probes {
     /// Starts the program that puts the entries in, where the kernel takes it and it is of use.
     pub(super) fn watch_functions(&mut self) {
-        let needs = |served: &&Served| served.needs_functions();
-        let kinds: Vec<Kind> = self
-            .served
-            .iter()
-            .filter(needs)
-            .map(|one| one.kind)
-            .collect();
+        let kinds = self.at_functions();
         if kinds.is_empty() || self.request.tiers != Tiers::Auto {
             return;
         }
@@ -101,6 +95,13 @@ impl Probes {
                 }
             }
         }
+    }
+
+    /// The kinds that programs at the kernel's functions serve.
+    fn at_functions(&self) -> Vec<Kind> {
+        let served = self.served.iter();
+        let needing = served.filter(|served| served.needs_functions());
+        needing.map(|served| served.kind).collect()
     }
 
     /// Tells that program what to put in by what serves now.
@@ -122,13 +123,7 @@ impl Probes {
             return Ok(false);
         }
         self.request.tiers = Tiers::WithoutFunctions;
-        let needs = |served: &&Served| served.needs_functions();
-        let kinds: Vec<Kind> = self
-            .served
-            .iter()
-            .filter(needs)
-            .map(|one| one.kind)
-            .collect();
+        let kinds = self.at_functions();
         self.reseal(&[]);
         let covered = self.cover(&kinds);
         self.settle()?;

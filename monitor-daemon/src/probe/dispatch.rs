@@ -123,8 +123,16 @@ impl Dispatch {
         &self,
         ebpf: &'object mut Ebpf,
     ) -> Result<Array<&'object mut MapData, u64>, String> {
-        let map = ebpf.map_mut(self.map);
-        let map = map.ok_or_else(|| format!("the object has no `{}`", self.map))?;
-        Array::try_from(map).map_err(|error: MapError| error.to_string())
+        array(ebpf, self.map)
     }
+}
+
+/// An array of the object, to write to.
+pub(super) fn array<'object, T: aya::Pod>(
+    ebpf: &'object mut Ebpf,
+    name: &str,
+) -> Result<Array<&'object mut MapData, T>, String> {
+    let map = ebpf.map_mut(name);
+    let map = map.ok_or_else(|| format!("the object has no `{name}`"))?;
+    Array::try_from(map).map_err(|error: MapError| error.to_string())
 }

@@ -2,11 +2,11 @@
 //! that are in the middle of the other go on with that.
 
 use aya::Ebpf;
-use aya::maps::{Array, MapData, MapError};
+use aya::maps::MapError;
 use monitor_common::filter::{FOUND, Head, PIECE, PIECES, SLOTS};
 use zerocopy::transmute;
 
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, array};
 use crate::filter::Filter;
 
 /// [`Head`] as the map takes it.
@@ -69,13 +69,4 @@ fn write(ebpf: &mut Ebpf, number: u32, filter: &Filter) -> Result<(), String> {
         found.set(place, words, 0).map_err(failed)?;
     }
     Ok(())
-}
-
-fn array<'object, T: aya::Pod>(
-    ebpf: &'object mut Ebpf,
-    name: &'static str,
-) -> Result<Array<&'object mut MapData, T>, String> {
-    let map = ebpf.map_mut(name);
-    let map = map.ok_or_else(|| format!("the object has no `{name}`"))?;
-    Array::try_from(map).map_err(|error: MapError| error.to_string())
 }

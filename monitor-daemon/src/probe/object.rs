@@ -7,14 +7,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::{self, Call, Machine};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::ahead::{self, Outcomes, Wanted};
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, array};
 use super::filter::Filters;
 use super::layout::{self, Layout};
 use super::provider::{Hook, own_function};
@@ -370,10 +370,8 @@ impl Object {
     /// Takes every slot of scratch memory for free: with all of them held for ever no program makes
     /// a record. A program that holds one at this moment may lose its record.
     pub(super) fn free_scratch(&mut self) -> Result<(), String> {
-        let map = self.ebpf.map_mut("SCRATCH_HELD");
-        let map = map.ok_or("the object has no `SCRATCH_HELD`")?;
         let failed = |error: MapError| error.to_string();
-        let mut held = Array::<_, [u64; SCRATCH_SLOTS as usize]>::try_from(map).map_err(failed)?;
+        let mut held = array::<[u64; SCRATCH_SLOTS as usize]>(&mut self.ebpf, "SCRATCH_HELD")?;
         for cpu in 0..held.len() {
             held.set(cpu, [0; SCRATCH_SLOTS as usize], 0)
                 .map_err(failed)?;

@@ -91,7 +91,6 @@ impl<'r> Evidence<'r> {
         if let Some(alert) = self.behind(case, "twin", case.name)?.first() {
             bail!("`{}` fired on its innocent twin: {alert}", case.name);
         }
-        let facts = facts(said);
         for seen in case.seen {
             let rule = if seen.rule.is_empty() {
                 case.name
@@ -99,7 +98,7 @@ impl<'r> Evidence<'r> {
                 seen.rule
             };
             let alerts = self.behind(case, "act", rule)?;
-            if let Some(missing) = self.missing(case, seen, &facts, &alerts)? {
+            if let Some(missing) = self.missing(case, seen, said, &alerts)? {
                 return Ok(Outcome::Blind { missing });
             }
         }
@@ -110,13 +109,14 @@ impl<'r> Evidence<'r> {
         &self,
         case: &Case,
         seen: &Seen,
-        facts: &HashMap<&str, &str>,
+        said: &str,
         alerts: &[&Value],
     ) -> Result<Option<String>> {
+        let facts = facts(said);
         let mut wanted = Vec::new();
         for (name, value) in seen.fields {
             let mut value = self.site.expand(case, value);
-            for (fact, known) in facts {
+            for (fact, known) in &facts {
                 value = value.replace(&format!("{{{fact}}}"), known);
             }
             wanted.push((*name, value));
@@ -129,7 +129,7 @@ impl<'r> Evidence<'r> {
         let number = |fact| -> Result<usize> {
             let known = facts
                 .get(fact)
-                .with_context(|| format!("no fact `{fact}`"))?;
+                .with_context(|| format!("no fact `{fact}` in: {said}"))?;
             Ok(known.parse()?)
         };
         let mut fitting: Vec<_> = alerts.iter().filter(fits).collect();

@@ -15,7 +15,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command};
 
@@ -164,11 +163,16 @@ impl Waiting {
             Ok((printed.lines().count() >= script.before).then_some(()))
         })?;
         // What it started before may be about to end, and is not there then when it is looked at.
+        let mut gone = None;
         wait::until("a look at the process", PATIENCE, || match facts.look() {
             Ok(()) => Ok(Some(())),
-            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) if is_gone(&error) => {
+                gone = Some(error);
+                Ok(None)
+            }
             Err(error) => Err(error),
-        })?;
+        })
+        .with_context(|| format!("{gone:?}"))?;
         Ok(Self { facts, script })
     }
 
@@ -274,7 +278,7 @@ impl Drop for Outer {
 #[test]
 fn each_field_is_right_on_the_host() -> Result<()> {
     skip_if!(daemon::obstacle());
-    skip_if!(skip::without(&["busybox"]));
+    skip_if!(skip::without(&["busybox", "setsid"]));
     if paths::program(records::PROGRAM).is_none() {
         skip_if!(skip::without(&["gcc"]));
     }
@@ -287,8 +291,11 @@ fn each_field_is_right_on_the_host() -> Result<()> {
     };
     let outer = |place: &mut Place, name: &str, situations: &[Situation]| -> Result<Outer> {
         let script = shells(place, name, situations)?;
-        let mut shell = Command::new(programs.copy("e2e-outer")?);
-        let child = shell.arg0("sh").arg(script).process_group(0).spawn()?;
+        let outer = programs.copy("e2e-outer")?;
+        // A session of its own, for that of these tests may have no leader any more.
+        let mut shell = Command::new("setsid");
+        shell.args(["busybox", "sh", "-c", "exec -a sh \"$0\" \"$1\""]);
+        let child = shell.arg(outer).arg(script).spawn()?;
         place.outer = child.id();
         Ok(Outer(child))
     };

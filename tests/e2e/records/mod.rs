@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, ensure};
 use doer::{Doer, Way};
 pub(crate) use doer::{PROGRAM, compile};
 use monitor_tests::daemon::{self, is_from};
-use monitor_tests::{http, paths, skip, skip_if};
+use monitor_tests::{c, http, skip_if};
 use serde_json::Value;
 use table::Group;
 
@@ -89,16 +89,10 @@ const FIELDS: [&str; 48] = [
 #[test]
 fn each_call_is_told_with_all_that_belongs_to_it() -> Result<()> {
     skip_if!(daemon::obstacle());
-    let ready = paths::program(PROGRAM);
-    if ready.is_none() {
-        skip_if!(skip::without(&["gcc"]));
-    }
+    skip_if!(c::obstacle(PROGRAM));
     let programs = Programs::new()?;
     let program = programs.folder().join(PROGRAM);
-    match ready {
-        Some(ready) => drop(std::fs::copy(ready, &program)?),
-        None => compile(&program)?,
-    }
+    c::provide(&program, compile)?;
     let start = |way, (table, group)| Doer::start(&program, way, table, group);
     let mut older = Vec::new();
     for of_table in groups(Way::Older)? {

@@ -647,7 +647,7 @@ const PASSED_FILES: &[Provider] = &[
         needs: SOCKET_NEEDS,
         parts: &[Part::passed()],
         blind: &[
-            "files that come by io_uring, or from the supervisor of a seccomp filter",
+            "files that come by io_uring, by fanotify, or from the supervisor of a seccomp filter",
             "the descriptors in a message are read from the program's memory after the call, when \
              they may have been changed",
         ],

@@ -250,7 +250,7 @@ mod tests {
     fn a_name_that_nobody_answers_for_holds_up_no_other() {
         let lookup = |name: Arc<str>| async move {
             if name.starts_with("silent") {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Some(vec![ip("192.0.2.1")])
         };

@@ -50,6 +50,7 @@ mod service;
 mod short;
 mod socketcall;
 mod sockets;
+mod tamper;
 mod top;
 mod uring;
 mod world;

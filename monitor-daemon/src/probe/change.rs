@@ -136,9 +136,6 @@ impl Probes {
     /// # Errors
     /// The kernel's types could be read at load and cannot now.
     pub fn fall_back(&mut self, kind: Kind) -> Result<bool, ProbeError> {
-        if let Err(error) = self.object.free_scratch() {
-            tracing::warn!(%error, "cannot free the programs' memory");
-        }
         let all = table::providers(kind);
         let mut served = self.served.iter().filter(|served| served.kind == kind);
         let Some(number) = served.find_map(|served| served.number) else {

@@ -29,6 +29,7 @@ mod guard;
 mod guest;
 mod host;
 mod hung;
+mod idle;
 mod kernels;
 mod kinds;
 mod loss;

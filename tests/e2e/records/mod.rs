@@ -26,13 +26,17 @@ use crate::actions::Programs;
 use crate::world::{PATIENCE, watch};
 
 /// The tables by their names.
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     ("files", include_str!("files.txt")),
+    ("reads", include_str!("reads.txt")),
     ("sockets", include_str!("sockets.txt")),
     ("processes", include_str!("processes.txt")),
     ("mounts", include_str!("mounts.txt")),
     ("kernel", include_str!("kernel.txt")),
 ];
+
+/// What the program does to know its calls, and to tell their results.
+const SCRIPT: &str = " and not (evt.type in (read, write) and fd.num in (0, 1))";
 
 /// What every alert tells.
 const FIELDS: [&str; 48] = [
@@ -125,7 +129,8 @@ fn each_call_is_told_with_all_that_belongs_to_it() -> Result<()> {
     let mut told: BTreeMap<u32, Vec<&Value>> = BTreeMap::new();
     for alert in daemon.alerts_since(mark)? {
         if !is_from(alert, "the end") {
-            let pid = number(alert, "proc.pid").context("no pid")?;
+            let pid = number(alert, "proc.pid");
+            let pid = pid.with_context(|| format!("no pid: {alert}"))?;
             told.entry(pid as u32).or_default().push(alert);
         }
     }
@@ -178,7 +183,7 @@ fn rules(program: &Path) -> String {
         let _ = writeln!(
             text,
             "- rule: {name}\n  desc: a table\n  condition: evt.type in ({}) and proc.exepath = {} \
-             and proc.args contains \" {name}/\"\n  output: it did {fields}\n  priority: NOTICE",
+             and proc.args contains \" {name}/\"{SCRIPT}\n  output: it did {fields}\n  priority: NOTICE",
             table::calls(table).join(", "),
             program.display()
         );

@@ -59,6 +59,15 @@ fn own_acts_are_seen_and_no_alert_and_tampering_is_one() -> Result<()> {
     Ok(())
 }
 
+/// What a reload brings.
+const MORE_RULES: &str = "
+- rule: made
+  desc: a directory
+  condition: evt.type in (mkdir, mkdirat) and fs.path.name = /tmp/e2e-guard-made
+  output: made %fs.path.name
+  priority: NOTICE
+";
+
 /// Where BPF programs are a security module, others cannot even try; the first process can.
 const PROTECTED: &str = r#"
 monitor-daemon run --config /rules/monitor.yaml --policy /rules/own.yaml --alerts /tmp/alerts 2>/tmp/log &
@@ -80,6 +89,21 @@ until [ $(grep -c 'was refused' /tmp/alerts) -ge 3 ]; do
     usleep 100000
 done
 kill -0 $daemon && echo "still there"
+# Other rules, which need programs that were not there when the daemon began.
+cp /rules/more.yaml /rules/own.yaml
+tries=0
+until grep -q 'rules were loaded anew' /tmp/log; do
+    tries=$((tries + 1)); [ $tries -lt 300 ] || break
+    usleep 100000
+done
+ln -s /tmp /tmp/e2e-guard-link
+mkdir /tmp/e2e-guard-link/e2e-guard-made
+tries=0
+until grep -q e2e-guard-made /tmp/alerts; do
+    tries=$((tries + 1)); [ $tries -lt 300 ] || break
+    usleep 100000
+done
+kill -KILL $daemon || echo "kill again: $?"
 # The first process of this guest does what it is asked for.
 echo $daemon >/run/terminate
 wait $daemon; echo "status $?"
@@ -122,6 +146,7 @@ fn a_protected_daemon_is_killed_by_the_first_process_only() -> Result<()> {
     )?;
     let config = "protect: true\nmetrics:\n  listen: off\n";
     tree.file("/rules/monitor.yaml", config)?;
+    tree.file("/rules/more.yaml", MORE_RULES)?;
     tree.script("/init", FIRST)?.script("/script", PROTECTED)?;
     let output = vm::boot(vm::DEBIAN_12, &tree, BOOT_AND_RUN)?;
     let text = &output.text;
@@ -131,6 +156,7 @@ fn a_protected_daemon_is_killed_by_the_first_process_only() -> Result<()> {
         "stop: 1",
         "another was killed",
         "still there",
+        "kill again: 1",
         "status 0",
     ] {
         ensure!(
@@ -156,6 +182,10 @@ fn a_protected_daemon_is_killed_by_the_first_process_only() -> Result<()> {
         ensure!(is_from(alert, TAMPERED), "{alert:#}");
         ensure!(field(alert, "proc.name").is_some(), "{alert:#}");
     }
+    let made = alerts.iter().find(|alert| is_from(alert, "made"));
+    let name = made.and_then(|alert| field(alert, "fs.path.name"));
+    // The name is the kernel's, which a program at its function notes.
+    ensure!(name.as_deref() == Some("/tmp/e2e-guard-made"), "{made:#?}");
     ensure!(
         section(text, "doctor")?.contains("`protect: true` works here"),
         "{text}"

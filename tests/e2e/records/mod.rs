@@ -25,8 +25,11 @@ use table::Group;
 use crate::actions::Programs;
 use crate::world::{PATIENCE, watch};
 
-/// The tables by their names.
-const TABLES: [(&str, &str); 6] = [
+/// A table with its name.
+type Table = (&'static str, &'static str);
+
+/// All of them.
+const TABLES: [Table; 6] = [
     ("files", include_str!("files.txt")),
     ("reads", include_str!("reads.txt")),
     ("sockets", include_str!("sockets.txt")),
@@ -92,6 +95,22 @@ const FIELDS: [&str; 48] = [
 
 #[test]
 fn each_call_is_told_with_all_that_belongs_to_it() -> Result<()> {
+    let tables: Vec<Table> = TABLES.into_iter().filter(|table| !is_bulk(table)).collect();
+    each_is_told(&tables, "")
+}
+
+/// What every program does all the time, in a ring with room for that.
+#[test]
+fn each_call_on_descriptors_is_told_with_all_that_belongs_to_it() -> Result<()> {
+    let tables: Vec<Table> = TABLES.into_iter().filter(is_bulk).collect();
+    each_is_told(&tables, "rings: {bulk_bytes: 67108864}\n")
+}
+
+fn is_bulk(table: &Table) -> bool {
+    table.0 == "reads"
+}
+
+fn each_is_told(tables: &[Table], settings: &str) -> Result<()> {
     skip_if!(daemon::obstacle());
     let ready = paths::program(PROGRAM);
     if ready.is_none() {
@@ -105,19 +124,19 @@ fn each_call_is_told_with_all_that_belongs_to_it() -> Result<()> {
     }
     let start = |way, (table, group)| Doer::start(&program, way, table, group);
     let mut older = Vec::new();
-    for of_table in groups(Way::Older)? {
+    for of_table in groups(Way::Older, tables)? {
         older.push(start(Way::Older, of_table)?);
     }
     let port = http::free_port()?;
-    let settings = format!("rule_matching: all\nmetrics:\n  listen: 127.0.0.1:{port}\n");
-    let mut daemon = watch(&programs, &rules(&program), &settings)?;
+    let settings = format!("{settings}rule_matching: all\nmetrics:\n  listen: 127.0.0.1:{port}\n");
+    let mut daemon = watch(&programs, &rules(&program, tables), &settings)?;
     let mark = daemon.mark()?;
     let mut all = Vec::new();
     for doer in older {
         all.push(doer.perform()?);
     }
     for way in [Way::Wide, Way::Narrow, Way::Thread] {
-        for of_table in groups(way)? {
+        for of_table in groups(way, tables)? {
             all.push(start(way, of_table)?.perform()?);
         }
     }
@@ -160,26 +179,26 @@ fn objects(metrics: &str) -> Vec<String> {
 }
 
 /// All groups, with the names of their tables.
-fn groups(way: Way) -> Result<Vec<(&'static str, Group)>> {
+fn groups(way: Way, tables: &[Table]) -> Result<Vec<(&'static str, Group)>> {
     let mut all = Vec::new();
-    for (table, text) in TABLES {
+    for (table, text) in tables {
         let mut groups = table::groups(text, way.abi())?;
         // The end of a traced thread waits for its tracer, which nobody here is.
         groups.retain(|group| way != Way::Thread || group.name != "tracing");
-        all.extend(groups.into_iter().map(|group| (table, group)));
+        all.extend(groups.into_iter().map(|group| (*table, group)));
     }
     Ok(all)
 }
 
 /// A rule for each table, and one for the end of each process.
-fn rules(program: &Path) -> String {
+fn rules(program: &Path, tables: &[Table]) -> String {
     let mut text = format!(
         "- rule: the end\n  desc: the end\n  condition: evt.type = procexit and proc.exepath = \
          {}\n  output: it ends %proc.pid\n  priority: NOTICE\n",
         program.display()
     );
     let fields = FIELDS.map(|name| format!("%{name}")).join(" ");
-    for (name, table) in TABLES {
+    for (name, table) in tables {
         let _ = writeln!(
             text,
             "- rule: {name}\n  desc: a table\n  condition: evt.type in ({}) and proc.exepath = {} \

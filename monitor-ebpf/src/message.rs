@@ -16,11 +16,10 @@ use crate::read::{Pointer, Probed, Read};
 use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
 use crate::serve;
-use crate::syscall::{Call, own};
+use crate::syscall::Call;
 
 const SYS_SENDTO: u32 = 44;
 const SYS_RECVFROM: u32 = 45;
-const SYS_RECVMMSG: u32 = 299;
 /// `UIO_MAXIOV`: most messages of a call.
 const MESSAGES_MAX: u32 = 1024;
 
@@ -185,11 +184,26 @@ fn destination(call: &Call) -> Passed {
     }
 }
 
-/// The messages of a `sendmmsg` that name an address, or of a `recvmmsg`, at its exit: one record
-/// each. Of a call that fails, its first message.
+/// The messages of a `sendmmsg` that name an address, at its exit: one record each. Of a call that
+/// fails, its first message.
 #[inline(always)]
-pub fn many(call: &Call) {
-    if own() || !is_socket(file::of_descriptor(call.args[0] as i32)) {
+pub fn many_sent(call: &Call) {
+    many(call, |message, descriptor, options, ret, about| {
+        one_sent(message, descriptor, options, ret, about)
+    });
+}
+
+/// The messages of a `recvmmsg`, likewise.
+#[inline(always)]
+pub fn many_received(call: &Call) {
+    many(call, |message, descriptor, options, ret, about| {
+        one_received(message, descriptor, options, ret, about)
+    });
+}
+
+#[inline(always)]
+fn many(call: &Call, one: impl Fn(u64, u64, u64, i64, u64) -> u32) {
+    if !is_socket(file::of_descriptor(call.args[0] as i32)) {
         return;
     }
     let sent = if call.ret < 0 { 1 } else { call.ret as u32 };
@@ -206,7 +220,7 @@ pub fn many(call: &Call) {
             32
         };
         let message = call.args[1].wrapping_add(u64::from(index) * size);
-        one_of_many(message, call.args[0], call.args[3], call.ret, about);
+        one(message, call.args[0], call.args[3], call.ret, about);
         index += 1;
     }
 }
@@ -215,13 +229,41 @@ pub fn many(call: &Call) {
 /// of the call. A function that takes numbers is verified once, not for each message.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn one_of_many(
+pub extern "C" fn one_sent(
     message: u64,
     descriptor: u64,
     options: u64,
     ret: i64,
     about: u64,
 ) -> u32 {
+    let one = one_of_many(message, descriptor, options, ret, about);
+    if has_destination(&one) {
+        let kind = Kind::Send as u32;
+        let outcome = record::with::<Probed>(kind, one.flags, |record| send(record, &one));
+        settle_number(kind, outcome);
+    }
+    0
+}
+
+/// The same of one that came.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn one_received(
+    message: u64,
+    descriptor: u64,
+    options: u64,
+    ret: i64,
+    about: u64,
+) -> u32 {
+    let one = one_of_many(message, descriptor, options, ret, about);
+    let kind = Kind::Receive as u32;
+    let outcome = record::with::<Probed>(kind, one.flags, |record| receive(record, &one));
+    settle_number(kind, outcome);
+    0
+}
+
+#[inline(always)]
+fn one_of_many(message: u64, descriptor: u64, options: u64, ret: i64, about: u64) -> Call {
     let (number, flags) = ((about >> 16) as u32, about as u16);
     let sent = if flags & Flags::COMPAT == 0 { 56 } else { 28 };
     let mut length = 0u32;
@@ -230,22 +272,12 @@ pub extern "C" fn one_of_many(
         // SAFETY: the helper fills the bytes or fails, which leaves what is there.
         unsafe { bpf_probe_read_user((&raw mut length).cast(), 4, from) };
     }
-    let one = Call {
+    Call {
         number,
         ret: if ret < 0 { ret } else { length.into() },
         args: [descriptor, message, options, 0, 0, 0],
         flags,
-    };
-    if number == SYS_RECVMMSG {
-        let kind = Kind::Receive as u32;
-        let outcome = record::with::<Probed>(kind, one.flags, |record| receive(record, &one));
-        settle_number(kind, outcome);
-    } else if has_destination(&one) {
-        let kind = Kind::Send as u32;
-        let outcome = record::with::<Probed>(kind, one.flags, |record| send(record, &one));
-        settle_number(kind, outcome);
     }
-    0
 }
 
 /// Rewrites an IPv4 remote address in IPv6 form.

@@ -17,6 +17,7 @@ use super::ahead::{self, Outcomes, Wanted};
 use super::dispatch::{Dispatch, array};
 use super::filter::Filters;
 use super::layout::{self, Layout};
+use super::parts::{self, Parts};
 use super::provider::{Hook, own_function};
 use super::served::Needs;
 use super::{ProbeError, Request};
@@ -75,6 +76,7 @@ pub(super) struct Object {
     uring: Dispatch,
     switches: Dispatch,
     filters: Filters,
+    parts: Parts,
 }
 
 impl Object {
@@ -114,8 +116,9 @@ impl Object {
             .map_max_entries("SCRATCH_HELD", cpus)
             .map_max_entries("EXEC_SCRATCH", cpus * 2);
         let object = lz4_flex::decompress_size_prepended(OBJECT)?;
-        let ebpf = loader.load(&object).map_err(object_error)?;
+        let mut ebpf = loader.load(&object).map_err(object_error)?;
         drop(object);
+        let parts = Parts::new(&mut ebpf)?;
         let mut object = Self {
             ebpf,
             btf: None,
@@ -127,6 +130,7 @@ impl Object {
             uring: Dispatch::of_uring(),
             switches: Dispatch::of_switches(),
             filters: Filters::new(),
+            parts,
         };
         object.switch_environment(request)?;
         object.btf = Some(btf.join()?);
@@ -216,7 +220,12 @@ impl Object {
                 .map_err(|error| refusal(&error))
                 .inspect_err(|_| unload(program))?,
         };
-        if let Err(error) = attach(program, self.cgroups.as_deref()) {
+        let attached = if parts::is_part(name) {
+            self.parts.put(name, program)
+        } else {
+            attach(program, self.cgroups.as_deref())
+        };
+        if let Err(error) = attached {
             self.ahead.remove(name);
             unload(program);
             return Err(error);
@@ -262,6 +271,7 @@ impl Object {
 
     /// Takes a program out of the kernel, if it is there.
     pub(super) fn detach(&mut self, name: &str) {
+        self.parts.take(name);
         if let Some(program) = self.ebpf.program_mut(name) {
             unload(program);
         }
@@ -320,15 +330,17 @@ impl Object {
         Ok(())
     }
 
-    /// Sets right what somebody else wrote into the tables of calls; in words what that was, one for
-    /// each table.
+    /// Sets right what somebody else wrote into the tables of calls and of the programs that they go
+    /// on in; in words what that was, one for each table.
     pub(super) fn repair(&mut self) -> Vec<String> {
         let filter = self.filters.in_force();
         let tables = [&self.calls, &self.uring, &self.switches, filter];
-        tables
+        let wrong = tables
             .into_iter()
-            .filter_map(|table| table.repair(&mut self.ebpf))
-            .collect()
+            .filter_map(|table| table.repair(&mut self.ebpf));
+        let mut wrong: Vec<String> = wrong.collect();
+        wrong.extend(self.parts.repair(&self.ebpf));
+        wrong
     }
 
     /// Attaches a program of the security module at a hook; the error says why the kernel would not.

@@ -38,6 +38,7 @@ mod serve;
 mod standby;
 mod syscall;
 mod task;
+mod tell;
 mod uring;
 mod walk;
 

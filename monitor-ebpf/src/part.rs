@@ -11,9 +11,7 @@ use monitor_common::Kind;
 use monitor_common::loss::LossReason;
 use monitor_common::syscall::{self, Operation, PARTS, PASSED_PART};
 
-use crate::call;
-use crate::emit::{Outcome, settle_number};
-use crate::file::{self, AT_FDCWD};
+use crate::emit::{settle_code, settle_number};
 use crate::filter;
 use crate::memory;
 use crate::message;
@@ -22,10 +20,9 @@ use crate::network;
 use crate::passed;
 use crate::process;
 use crate::read::{Read, Typed};
-use crate::record::{self, Record};
-use crate::scratch::COMMON;
-use crate::serve;
-use crate::syscall::{Call, finished, link_arguments, open_arguments, own, thread};
+use crate::record;
+use crate::syscall::{Call, finished, open_arguments, own, thread};
+use crate::tell;
 
 /// The parts, by [`Operation`]; and at [`PASSED_PART`] what looks for open files that come.
 #[map]
@@ -71,11 +68,11 @@ macro_rules! parts {
         $($(#[doc = $doc])*
         #[btf_tracepoint(function = "sys_exit")]
         pub fn $program(ctx: BtfTracePointContext) -> i32 {
-            let Some((entry, mut call)) = finished(ctx.arg(0), ctx.arg(1)) else {
+            let Some((entry, call)) = finished(ctx.arg(0), ctx.arg(1)) else {
                 return 0;
             };
             // SAFETY: a checked map value, read anew at each use as in `syscall`.
-            $family::<Typed>(|| unsafe { entry.read_volatile() }, &mut call)
+            $family::<Typed>(|| unsafe { entry.read_volatile() }, &call)
         })*
     };
 }
@@ -145,7 +142,7 @@ const REGISTERS: u8 = Operation::Registers as u8;
 /// Reports a finished call of any family, if there is something to report; `R` reads the task, and
 /// `entry` is what `monitor_common::syscall::Call::entry` tells of the call.
 #[inline(always)]
-pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
+pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     match entry() as u8 {
         OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE => opens::<R>(entry, call),
         CONNECT | SOCKET | DUP | DUP2 | DUP3 | FCNTL => sockets::<R>(entry, call),
@@ -159,7 +156,7 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
 }
 
 #[inline(always)]
-fn opens<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
+fn opens<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     let operation = || entry() as u8;
     if own() {
         return 0;
@@ -168,13 +165,13 @@ fn opens<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
     if operation() != OPEN_AT2 && filter::refuses(call, &open_arguments(operation(), call)) {
         return 0;
     }
-    record::<R>(&entry, call, |record, call| {
-        file::open(record, call, &open_arguments(operation(), call))
+    record::<R>(&entry, call, |number| {
+        tell::open(number, operation().into())
     })
 }
 
 #[inline(always)]
-fn sockets<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
+fn sockets<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     let operation = || entry() as u8;
     let nothing = match operation() {
         CONNECT => own(),
@@ -185,27 +182,27 @@ fn sockets<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
     if nothing {
         return 0;
     }
-    record::<R>(&entry, call, |record, call| match operation() {
-        CONNECT => network::connect_call(record, call),
-        SOCKET => network::socket(record, call),
-        _ => network::dup(record, call),
+    record::<R>(&entry, call, |number| match operation() {
+        CONNECT => tell::connect(number),
+        SOCKET => tell::socket(number),
+        _ => tell::dup(number),
     })
 }
 
 #[inline(always)]
-fn serves<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
+fn serves<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     if own() {
         return 0;
     }
-    record::<R>(&entry, call, |record, call| match entry() as u8 {
-        LISTEN => serve::listen(record, call),
-        BIND => serve::bind(record, call),
-        _ => serve::accept(record, call),
+    record::<R>(&entry, call, |number| match entry() as u8 {
+        LISTEN => tell::listen(number),
+        BIND => tell::bind(number),
+        _ => tell::accept(number),
     })
 }
 
 #[inline(always)]
-fn sends<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
+fn sends<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     if own() {
         return 0;
     }
@@ -216,11 +213,11 @@ fn sends<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
     if !message::has_destination(call) {
         return 0;
     }
-    record::<R>(entry, call, message::send)
+    record::<R>(entry, call, |number| tell::send(number))
 }
 
 #[inline(always)]
-fn receives<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
+fn receives<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     if own() {
         return 0;
     }
@@ -231,48 +228,43 @@ fn receives<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
     if !network::is_socket(call.file()) {
         return 0;
     }
-    record::<R>(entry, call, message::receive)
+    record::<R>(entry, call, |number| tell::receive(number))
 }
 
 #[inline(always)]
-fn links<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
-    let operation = || entry() as u8;
-    record::<R>(&entry, call, |record, call| {
-        let kind = match operation() {
-            SYMLINK | SYMLINK_AT => Kind::Symlink,
-            _ => Kind::Link,
-        };
-        file::link(record, kind, call, &link_arguments(operation(), call))
+fn links<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
+    record::<R>(&entry, call, |number| {
+        tell::link(number, entry() as u8 as u32)
     })
 }
 
 #[inline(always)]
-fn processes<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
+fn processes<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     let operation = || entry() as u8;
     if matches!(operation(), CLONE | CLONE3) {
-        if !process::has_namespaces(call, operation() == CLONE3) {
+        let mut whole = *call;
+        if !process::has_namespaces(&mut whole, operation() == CLONE3) {
             return 0;
         }
-        return registers::<R>(entry, call);
+        return registers::<R>(entry, &whole);
     }
-    record::<R>(&entry, call, |record, call| match operation() {
-        PTRACE => process::ptrace(record, call),
-        EXECVE => process::exec_failed(record, call, AT_FDCWD, call.args[0]),
-        _ => process::exec_failed(record, call, call.args[0] as i32, call.args[1]),
+    record::<R>(&entry, call, |number| match operation() {
+        PTRACE => tell::ptrace(number),
+        _ => tell::exec(number, u32::from(operation() == EXECVE)),
     })
 }
 
 #[inline(always)]
-fn registers<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
+fn registers<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     let kind = || (entry() >> 8) as u8 as u32;
     // It reads its counters and looks after its maps by hundreds of calls.
-    let nothing = call.number == BPF && own()
-        || kind() == Kind::Memory as u32 && !memory::matters(call);
+    let nothing =
+        call.number == BPF && own() || kind() == Kind::Memory as u32 && !memory::matters(call);
     if nothing {
         return 0;
     }
-    let done = record::<R>(&entry, call, |record, call| {
-        call::report(record, call, kind(), || (entry() >> 32) as u32, thread())
+    let done = record::<R>(&entry, call, |number| {
+        tell::registers(number, kind(), (entry() >> 32) as u32, thread())
     });
     if entry() as u8 == REGISTERS {
         name::forget(thread());
@@ -280,14 +272,9 @@ fn registers<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
     done
 }
 
-/// Runs `fill` on a record about a call.
+/// Makes a record about a call.
 #[inline(always)]
-fn record<R: Read>(
-    entry: impl Fn() -> u64,
-    call: &Call,
-    fill: impl FnOnce(&Record<COMMON>, &Call) -> Outcome,
-) -> i32 {
+fn record<R: Read>(entry: impl Fn() -> u64, call: &Call, tell: impl FnOnce(u32) -> u32) -> i32 {
     let kind = || (entry() >> 8) as u8 as u32;
-    let outcome = record::with::<R>(kind(), call.flags, |record| fill(record, call));
-    settle_number(kind(), outcome)
+    settle_code(kind(), record::tell::<R>(kind(), call, tell))
 }

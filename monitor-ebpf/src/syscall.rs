@@ -33,6 +33,7 @@ const EINTR: i64 = -4;
 const EBADF: i64 = -9;
 
 /// A finished call, or an operation of `io_uring` in the form of the call that does the same.
+#[derive(Clone, Copy)]
 pub struct Call {
     /// Number in the x86-64 ABI; before [`Call::is`], of [`current_call`], in that of the call.
     pub number: u32,

@@ -111,17 +111,29 @@ pub fn home() -> u64 {
     }
 }
 
+/// Says where a walk is to start.
+///
+/// # Safety
+/// `walk` points into a map value.
+#[inline(always)]
+pub unsafe fn begin(walk: *mut Walk, from: Place) {
+    // SAFETY: the caller's.
+    unsafe {
+        (&raw mut (*walk).dentry).write_volatile(from.dentry);
+        (&raw mut (*walk).mnt).write_volatile(from.mnt);
+    }
+}
+
 /// Walks; the text is then in `walk.text` from `walk.start`, and its length is returned.
 ///
 /// # Safety
 /// `walk` points into a map value.
 #[inline(always)]
-pub unsafe fn walk(walk: *mut Walk, from: Place) -> u32 {
+pub unsafe fn walk(walk: *mut Walk) -> u32 {
     // SAFETY: the caller's.
     unsafe {
-        (&raw mut (*walk).dentry).write_volatile(from.dentry);
-        (&raw mut (*walk).mnt).write_volatile(from.mnt);
-        let root = Probed::get::<u64>(from.mnt as Pointer, &VFSMOUNT_ROOT);
+        let mnt = (&raw const (*walk).mnt).read_volatile();
+        let root = Probed::get::<u64>(mnt as Pointer, &VFSMOUNT_ROOT);
         (&raw mut (*walk).root).write_volatile(root);
         (&raw mut (*walk).start).write_volatile(TEXT_MAX);
         (&raw mut (*walk).end).write_volatile(End::TRUNCATED);

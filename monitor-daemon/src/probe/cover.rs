@@ -223,7 +223,11 @@ impl Chooser<'_> {
             | Hook::Cgroup(_) => {}
         }
         // What calls go on in is there before what they come from.
-        let parts = parts::programs(Needs::tables([part].into_iter(), self.request).calls.into_values());
+        let parts = parts::programs(
+            Needs::tables([part].into_iter(), self.request)
+                .calls
+                .into_values(),
+        );
         let parts = parts.into_iter().map(|program| (program, part.hook));
         Ok(parts.chain([(part.program, part.hook)]).collect())
     }

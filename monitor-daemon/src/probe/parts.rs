@@ -176,8 +176,14 @@ mod tests {
         };
         // openat, renameat, recvmsg, mmap.
         for (entries, expected) in [
-            (&[entry(257), entry(264)][..], &["call_open", "call_registers"][..]),
-            (&[entry(47) | Call::PASSES], &["call_passed", "call_receive"]),
+            (
+                &[entry(257), entry(264)][..],
+                &["call_open", "call_registers"][..],
+            ),
+            (
+                &[entry(47) | Call::PASSES],
+                &["call_passed", "call_receive"],
+            ),
             (&[47 << 16 | Call::PASSES], &["call_passed"]),
             (&[entry(9) | Call::APART], &[]),
         ] {

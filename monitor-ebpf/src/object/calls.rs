@@ -42,7 +42,7 @@ fn finished(ctx: &FExitContext, operation: Operation, compat: bool, results: Res
         }
     }
     call.flags |= Flags::OBJECT_TIER;
-    dispatch::<Probed>(|| row.entry(), &mut call)
+    dispatch::<Probed>(|| row.entry(), &call)
 }
 
 macro_rules! calls {

@@ -46,20 +46,21 @@ pub fn message_connect6(ctx: SockAddrContext) -> i32 {
 /// Whether a message waits to be sent along with the connect.
 #[inline(always)]
 fn comes_with_data(context: *mut bpf_sock_addr) -> bool {
-    if !present(&TCP_FAST_OPEN) || own() {
+    // SAFETY: the context is typed.
+    let protocol = unsafe { (*context).protocol };
+    // Other sockets have something else there.
+    if protocol != IPPROTO_TCP.into() || !present(&TCP_FAST_OPEN) || own() {
         return false;
     }
     let Ok(slot) = scratch::claim() else {
         return false;
     };
-    // SAFETY: the context is typed, the slot claimed. Through its memory the socket becomes a number,
-    // with which the verifier lets calculate; what is read there is probed.
+    // SAFETY: the context is typed, the slot claimed. With a number the verifier lets calculate; what
+    // is read there is probed.
     unsafe {
-        let number = &raw mut (*slot).used;
-        number.write_volatile((*context).__bindgen_anon_1.sk as u64);
-        let socket = number.read_volatile() as Pointer;
+        let socket = scratch::number(slot, (*context).__bindgen_anon_1.sk as u64);
         scratch::release(slot);
-        !Probed::get::<Pointer>(socket, &TCP_FAST_OPEN).is_null()
+        !Probed::get::<Pointer>(socket as Pointer, &TCP_FAST_OPEN).is_null()
     }
 }
 

@@ -29,6 +29,7 @@ mod message;
 mod name;
 mod network;
 mod object;
+mod part;
 mod passed;
 mod process;
 mod read;
@@ -38,6 +39,7 @@ mod serve;
 mod standby;
 mod syscall;
 mod task;
+mod tell;
 mod uring;
 mod walk;
 
@@ -45,7 +47,7 @@ use aya_ebpf::Global;
 
 /// Present only in objects built for this layout of records; the loader insists on it.
 #[unsafe(no_mangle)]
-static MONITOR_ABI_6: Global<u32> = Global::new(monitor_common::ABI_VERSION);
+static MONITOR_ABI_7: Global<u32> = Global::new(monitor_common::ABI_VERSION);
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]

@@ -129,17 +129,29 @@ pub fn home() -> u64 {
     }
 }
 
+/// Says where a walk is to start.
+///
+/// # Safety
+/// `walk` points into a map value.
+#[inline(always)]
+pub unsafe fn begin(walk: *mut Walk, from: Place) {
+    // SAFETY: the caller's.
+    unsafe {
+        (&raw mut (*walk).dentry).write_volatile(from.dentry);
+        (&raw mut (*walk).mnt).write_volatile(from.mnt);
+    }
+}
+
 /// Walks; the text is then in `walk.text` from `walk.start`, and its length is returned.
 ///
 /// # Safety
 /// `walk` points into a map value.
 #[inline(always)]
-pub unsafe fn walk(walk: *mut Walk, from: Place) -> u32 {
+pub unsafe fn walk(walk: *mut Walk) -> u32 {
     // SAFETY: the caller's.
     unsafe {
-        (&raw mut (*walk).dentry).write_volatile(from.dentry);
-        (&raw mut (*walk).mnt).write_volatile(from.mnt);
-        let root = Probed::get::<u64>(from.mnt as Pointer, &VFSMOUNT_ROOT);
+        let mnt = (&raw const (*walk).mnt).read_volatile();
+        let root = Probed::get::<u64>(mnt as Pointer, &VFSMOUNT_ROOT);
         (&raw mut (*walk).root).write_volatile(root);
         (&raw mut (*walk).start).write_volatile(TEXT_MAX);
         (&raw mut (*walk).end).write_volatile(End::TRUNCATED);
@@ -170,21 +182,36 @@ pub unsafe fn keep_elsewhere(walk: *mut Walk) {
     }
 }
 
-/// Walks to where a file is in the root file system; the length of the text, 0 if no mount shows
-/// it elsewhere or it is in another file system.
+/// Says where a walk in the root file system is to start, if a mount shows the file elsewhere.
 ///
 /// # Safety
 /// `walk` points into a map value; the latest walk to a file was one to `from`.
 #[inline(always)]
-pub unsafe fn walk_original(walk: *mut Walk, from: Place) -> u32 {
+pub unsafe fn begin_original(walk: *mut Walk, from: Place) -> bool {
+    // SAFETY: the caller's.
+    unsafe {
+        if (&raw const (*walk).elsewhere).read_volatile() == 0 {
+            return false;
+        }
+        begin(walk, from);
+    }
+    true
+}
+
+/// Walks to where a file is in the root file system; the length of the text, 0 if it is in another
+/// file system.
+///
+/// # Safety
+/// `walk` points into a map value, and was begun.
+#[inline(always)]
+pub unsafe fn walk_original(walk: *mut Walk) -> u32 {
     // SAFETY: the caller's; probed.
     unsafe {
         let top = (&raw const (*walk).elsewhere).read_volatile() as Pointer;
-        let block = Probed::get::<u64>(from.mnt as Pointer, &VFSMOUNT_SB);
-        if top.is_null() || block != Probed::get::<u64>(top, &VFSMOUNT_SB) {
+        let mnt = (&raw const (*walk).mnt).read_volatile() as Pointer;
+        if Probed::get::<u64>(mnt, &VFSMOUNT_SB) != Probed::get::<u64>(top, &VFSMOUNT_SB) {
             return 0;
         }
-        (&raw mut (*walk).dentry).write_volatile(from.dentry);
         // No mount is crossed: the walk ends at the root of that mount, or of the file system.
         (&raw mut (*walk).mnt).write_volatile(0);
         (&raw mut (*walk).root).write_volatile(Probed::get(top, &VFSMOUNT_ROOT));

@@ -13,6 +13,7 @@ mod guard;
 mod layout;
 mod map;
 mod object;
+mod parts;
 mod provider;
 mod ring;
 mod seal;

@@ -17,6 +17,7 @@ use super::ahead::{self, Outcomes, Wanted};
 use super::dispatch::Dispatch;
 use super::filter::Filters;
 use super::layout::{self, Layout};
+use super::parts::{self, Parts};
 use super::provider::{Hook, own_function};
 use super::served::Needs;
 use super::{ProbeError, Request};
@@ -91,6 +92,7 @@ pub(super) struct Object {
     filters: Filters,
     /// What stands by for when the kernel's functions are switched off.
     pub(super) standby: Vec<[u64; 2]>,
+    parts: Parts,
 }
 
 impl Object {
@@ -130,8 +132,9 @@ impl Object {
             .map_max_entries("SCRATCH_HELD", cpus)
             .map_max_entries("EXEC_SCRATCH", cpus * 2);
         let object = lz4_flex::decompress_size_prepended(OBJECT)?;
-        let ebpf = loader.load(&object).map_err(object_error)?;
+        let mut ebpf = loader.load(&object).map_err(object_error)?;
         drop(object);
+        let parts = Parts::new(&mut ebpf)?;
         let mut object = Self {
             ebpf,
             btf: None,
@@ -144,6 +147,7 @@ impl Object {
             switches: Dispatch::of_switches(),
             filters: Filters::new(),
             standby: Vec::new(),
+            parts,
         };
         object.freeze();
         object.switch_environment(request)?;
@@ -234,7 +238,12 @@ impl Object {
                 .map_err(|error| refusal(&error))
                 .inspect_err(|_| unload(program))?,
         };
-        if let Err(error) = attach(program, self.cgroups.as_deref()) {
+        let attached = if parts::is_part(name) {
+            self.parts.put(name, program)
+        } else {
+            attach(program, self.cgroups.as_deref())
+        };
+        if let Err(error) = attached {
             self.ahead.remove(name);
             unload(program);
             return Err(error);
@@ -280,6 +289,7 @@ impl Object {
 
     /// Takes a program out of the kernel, if it is there.
     pub(super) fn detach(&mut self, name: &str) {
+        self.parts.take(name);
         if let Some(program) = self.ebpf.program_mut(name) {
             unload(program);
         }
@@ -346,6 +356,7 @@ impl Object {
         let tables = tables.into_iter().filter_map(|table| table.repair(ebpf));
         let mut changed: Vec<String> = tables.collect();
         changed.extend(self.filters.repair(ebpf));
+        changed.extend(self.parts.repair(ebpf));
         changed.extend(self.repair_standby());
         changed
     }

@@ -14,7 +14,7 @@ use anyhow::{Result, ensure};
 use monitor_tests::{daemon, paths, skip_if, suite};
 use serde_json::{Value, json};
 
-use crate::{arm, maps, records, socketcall, uring};
+use crate::{arm, maps, records, socketcall};
 
 /// Emulation without help by the hardware, and two CPUs.
 const WITHIN: Duration = Duration::from_mins(20);
@@ -37,10 +37,9 @@ const LEFT_OUT: [&str; 6] = [
 type Compile = fn(&Path) -> Result<()>;
 
 /// There is no compiler in guests.
-const COMPILED: [(&str, Compile); 3] = [
+const COMPILED: [(&str, Compile); 2] = [
     (records::PROGRAM, records::compile),
     (socketcall::PROGRAM, socketcall::compile),
-    (uring::PROGRAM, uring::compile),
 ];
 
 fn passes_on(series: &str) -> Result<()> {

@@ -18,6 +18,7 @@ mod cgroup;
 mod dns;
 mod emit;
 mod family;
+mod fast_open;
 mod file;
 mod filter;
 mod guard;

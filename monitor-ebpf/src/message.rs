@@ -18,6 +18,19 @@ use crate::scratch::COMMON;
 use crate::serve;
 use crate::syscall::{Call, own};
 
+const SYS_READ: u32 = 0;
+const SYS_WRITE: u32 = 1;
+const SYS_PREAD: u32 = 17;
+const SYS_PWRITE: u32 = 18;
+const SYS_READV: u32 = 19;
+const SYS_WRITEV: u32 = 20;
+const SYS_PIPE: u32 = 22;
+const SYS_SOCKETPAIR: u32 = 53;
+const SYS_PIPE2: u32 = 293;
+const SYS_PREADV: u32 = 295;
+const SYS_PWRITEV: u32 = 296;
+const SYS_PREADV2: u32 = 327;
+const SYS_PWRITEV2: u32 = 328;
 const SYS_SENDTO: u32 = 44;
 const SYS_RECVFROM: u32 = 45;
 const SYS_RECVMMSG: u32 = 299;
@@ -109,6 +122,49 @@ fn content(record: &Record<COMMON>, call: &Call) {
     {
         record.flag(Flags::PASSED_UNREADABLE);
     }
+}
+
+/// The head of what a call on a descriptor read or wrote, of its first piece where it is in pieces.
+#[inline(always)]
+pub fn moved(record: &Record<COMMON>, call: &Call) {
+    let in_pieces = match call.number {
+        SYS_READ | SYS_WRITE | SYS_PREAD | SYS_PWRITE => false,
+        SYS_READV | SYS_WRITEV | SYS_PREADV | SYS_PWRITEV | SYS_PREADV2 | SYS_PWRITEV2 => true,
+        _ => return,
+    };
+    if call.ret <= 0 {
+        return;
+    }
+    let (mut from, mut length) = (call.args[1], call.ret as u64);
+    if in_pieces {
+        let compat = call.flags & Flags::COMPAT != 0;
+        // `struct iovec`.
+        let size = if compat { 4 } else { 8 };
+        length = length.min(word(from.wrapping_add(size), compat));
+        from = word(from, compat);
+    }
+    if record
+        .bytes::<MESSAGE_MAX>(Slot::Args, from, length)
+        .is_err()
+    {
+        record.flag(Flags::PASSED_UNREADABLE);
+    }
+}
+
+/// The descriptors of a new pipe or pair of sockets.
+#[inline(always)]
+pub fn ends(call: &Call, to: *mut u64) {
+    let from = match call.number {
+        SYS_PIPE | SYS_PIPE2 => call.args[0],
+        SYS_SOCKETPAIR => call.args[3],
+        _ => return,
+    };
+    let mut both = 0u64;
+    // SAFETY: the helper fills the bytes or fails.
+    let failed = unsafe { bpf_probe_read_user((&raw mut both).cast(), 8, from as *const _) };
+    let both = if failed == 0 { both } else { u64::MAX };
+    // SAFETY: the caller's, memory of a record.
+    unsafe { to.write_volatile(both) };
 }
 
 /// A pointer or length in the program's memory; 0 where that cannot be read.

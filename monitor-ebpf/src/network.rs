@@ -27,7 +27,7 @@ const F_DUPFD_CLOEXEC: u64 = 1030;
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
 const EINTR: i64 = -4;
-const EINPROGRESS: i64 = -115;
+pub const EINPROGRESS: i64 = -115;
 const EISCONN: i64 = -106;
 const EALREADY: i64 = -114;
 /// `UNIX_PATH_MAX`

@@ -140,6 +140,7 @@ pub fn passed<R: Read>(record: &Record<COMMON>, ret: i64, file: Pointer) -> Outc
         (*body).syscall = 0;
         (*body).dirfd = AT_FDCWD;
         file::opened::<R>(record, body, file);
+        file::original::<R>(record, file);
     }
     record.emit(Kind::Passed)
 }

@@ -112,11 +112,10 @@ impl<const SIZE: usize> Record<SIZE> {
         unsafe {
             let walk = &raw mut (*self.slot).walk;
             let len = walk::walk(walk, place);
-            let start = (&raw const (*walk).start).read_volatile() & 0xfff;
-            let text = (&raw const (*walk).text).cast::<u8>().add(start as usize);
-            let (to, at) = self.room::<PATH_MAX>();
-            bpf_probe_read_kernel(to.cast(), len, text.cast());
-            self.fill(slot, at, u64::from(len));
+            self.walked(slot, len);
+            if matches!(slot, Slot::Resolved) {
+                walk::keep_elsewhere(walk);
+            }
             let end = (&raw const (*walk).end).read_volatile();
             match end {
                 End::TRUNCATED => self.flag(Flags::PATH_TRUNCATED),
@@ -126,6 +125,31 @@ impl<const SIZE: usize> Record<SIZE> {
                 _ => {}
             }
             end
+        }
+    }
+
+    /// Fills [`Slot::Original`], after the slots before it, if a mount shows the file of
+    /// [`Slot::Resolved`], which is at `place`, elsewhere than where it lies.
+    #[inline(always)]
+    pub fn original(&self, place: Place) {
+        // SAFETY: in bounds of the slot.
+        unsafe {
+            let len = walk::walk_original(&raw mut (*self.slot).walk, place);
+            self.walked(Slot::Original, len);
+        }
+    }
+
+    /// Fills a slot with the last bytes of the text of the latest walk.
+    #[inline(always)]
+    unsafe fn walked(&self, slot: Slot, len: u32) {
+        // SAFETY: text and record are disjoint parts of the slot; both bounded.
+        unsafe {
+            let walk = &raw const (*self.slot).walk;
+            let start = (&raw const (*walk).start).read_volatile() & 0xfff;
+            let text = (&raw const (*walk).text).cast::<u8>().add(start as usize);
+            let (to, at) = self.room::<PATH_MAX>();
+            bpf_probe_read_kernel(to.cast(), len, text.cast());
+            self.fill(slot, at, u64::from(len));
         }
     }
 

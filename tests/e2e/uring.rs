@@ -2,21 +2,21 @@
 //! calls that do the same, once each, of the right process, on this host, in a container and in a
 //! guest with the object tier.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::{Daemon, is_from};
 use monitor_tests::docker::Dockerd;
 use monitor_tests::tree::Tree;
-use monitor_tests::{c, daemon, docker, paths, skip, skip_if, vm};
+use monitor_tests::{c, daemon, docker, paths, skip_if, vm};
 use serde_json::{Value, json};
 
 use crate::actions::{Programs, succeed};
 use crate::guest::{BOOT_AND_RUN, ended_well, script, section};
 use crate::world::{PATIENCE, assert_fields, docker_settings, text, watch};
 
-const PROGRAM: &str = "e2e-uring";
+pub(crate) const PROGRAM: &str = "e2e-uring";
 const RULE: &str = "through io_uring";
 const MODES: [&str; 3] = ["plain", "async", "sqpoll"];
 const PORT: &str = "43571";
@@ -163,9 +163,10 @@ fn check(
 #[test]
 fn io_uring_on_this_host() -> Result<()> {
     skip_if!(daemon::obstacle());
-    skip_if!(skip::without(&["gcc"]));
+    skip_if!(c::obstacle(PROGRAM));
     let programs = Programs::new()?;
-    let program = program(&programs)?;
+    let program = programs.folder().join(PROGRAM);
+    c::provide(&program, compile)?;
     let mut daemon = watch(&programs, &rules(), "rule_matching: all\n")?;
     let work = programs.folder().join("work");
     std::fs::create_dir(&work)?;
@@ -259,16 +260,15 @@ fn io_uring_beside_the_object_tier() -> Result<()> {
 }
 
 /// The program, without need of libraries.
-fn program(programs: &Programs) -> Result<PathBuf> {
-    let program = programs.folder().join(PROGRAM);
+pub(crate) fn compile(program: &Path) -> Result<()> {
     let source = paths::root().join("tests/bin/uring.c");
-    c::compile(&source, &program, &["-static"])?;
-    Ok(program)
+    c::compile(&source, program, &["-static"])
 }
 
 /// Busybox, the program, and a folder for it.
 fn with_program(programs: &Programs) -> Result<Tree> {
-    let program = program(programs)?;
+    let program = programs.folder().join(PROGRAM);
+    compile(&program)?;
     let tree = Tree::busybox()?;
     tree.program("/bin/e2e-uring", &program)?.folder("/work")?;
     Ok(tree)

@@ -17,7 +17,7 @@ use crate::wait::SLOWER;
 use crate::{paths, skip, vm};
 
 /// Packages whose programs the cases call; busybox stands in for all others.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 15] = [
     "bash",
     "dash",
     "coreutils",
@@ -32,6 +32,7 @@ const PACKAGES: [&str; 14] = [
     "perl-base",
     "iproute2",
     "logrotate",
+    "bpftool",
 ];
 const LEFT_OUT: [&str; 4] = ["/usr/share", "/etc/", "/var/", "/usr/sbin/agetty"];
 

@@ -14,7 +14,7 @@ use monitor_common::syscall::{self, Call, Machine};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::ahead::{self, Outcomes, Wanted};
-use super::dispatch::{Dispatch, array};
+use super::dispatch::Dispatch;
 use super::filter::Filters;
 use super::layout::{self, Layout};
 use super::provider::{Hook, own_function};
@@ -25,6 +25,20 @@ use crate::filter::Filter;
 /// The object, compressed with its length in front.
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.o"));
 
+/// The maps that the daemon writes to once they are made; rings besides, of which it writes how far
+/// it has read. What is tampered with in these is set right.
+const WRITTEN: [&str; 10] = [
+    "OPERATIONS",
+    "URING_OPERATIONS",
+    "SWITCHES",
+    "STANDBY",
+    "STANDBY_STATE",
+    "FILTER_IN_FORCE",
+    "FILTER_HEADS",
+    "FILTER_STEPS",
+    "FILTER_FOUND",
+    "OWN_OBJECTS",
+];
 /// Bytes of an instruction.
 const INSTRUCTION: u32 = 8;
 
@@ -61,7 +75,7 @@ impl KernelTypes {
 
 /// The object with its maps in the kernel; programs are loaded one by one.
 pub(super) struct Object {
-    ebpf: Ebpf,
+    pub(super) ebpf: Ebpf,
     /// The running kernel's types, for as long as programs are attached: megabytes.
     btf: Option<Btf>,
     attached: Vec<&'static str>,
@@ -75,6 +89,8 @@ pub(super) struct Object {
     uring: Dispatch,
     switches: Dispatch,
     filters: Filters,
+    /// What stands by for when the kernel's functions are switched off.
+    pub(super) standby: Vec<[u64; 2]>,
 }
 
 impl Object {
@@ -127,7 +143,9 @@ impl Object {
             uring: Dispatch::of_uring(),
             switches: Dispatch::of_switches(),
             filters: Filters::new(),
+            standby: Vec::new(),
         };
+        object.freeze();
         object.switch_environment(request)?;
         object.btf = Some(btf.join()?);
         Ok(object)
@@ -320,15 +338,36 @@ impl Object {
         Ok(())
     }
 
-    /// Sets right what somebody else wrote into the tables of calls; in words what that was, one for
-    /// each table.
+    /// Sets right what somebody else wrote into the maps that the daemon writes to; in words what
+    /// that was, one for each map.
     pub(super) fn repair(&mut self) -> Vec<String> {
-        let filter = self.filters.in_force();
-        let tables = [&self.calls, &self.uring, &self.switches, filter];
-        tables
-            .into_iter()
-            .filter_map(|table| table.repair(&mut self.ebpf))
-            .collect()
+        let ebpf = &mut self.ebpf;
+        let tables = [&self.calls, &self.uring, &self.switches];
+        let tables = tables.into_iter().filter_map(|table| table.repair(ebpf));
+        let mut changed: Vec<String> = tables.collect();
+        changed.extend(self.filters.repair(ebpf));
+        changed.extend(self.repair_standby());
+        changed
+    }
+
+    /// Keeps everybody from writing to the maps that only the programs write to.
+    fn freeze(&self) {
+        for (name, map) in self.ebpf.maps() {
+            // Read-only data is frozen by the loader.
+            if WRITTEN.contains(&name) || name.starts_with(".rodata") {
+                continue;
+            }
+            let frozen = match map {
+                Map::Array(map)
+                | Map::HashMap(map)
+                | Map::LruHashMap(map)
+                | Map::PerCpuArray(map) => monitor_freeze::freeze(map.fd().as_fd()),
+                _ => continue,
+            };
+            if let Err(error) = frozen {
+                tracing::warn!(map = name, %error, "others may write to a map");
+            }
+        }
     }
 
     /// Attaches a program of the security module at a hook; the error says why the kernel would not.
@@ -367,18 +406,6 @@ impl Object {
         Ok(())
     }
 
-    /// Takes every slot of scratch memory for free: with all of them held for ever no program makes
-    /// a record. A program that holds one at this moment may lose its record.
-    pub(super) fn free_scratch(&mut self) -> Result<(), String> {
-        let failed = |error: MapError| error.to_string();
-        let mut held = array::<[u64; SCRATCH_SLOTS as usize]>(&mut self.ebpf, "SCRATCH_HELD")?;
-        for cpu in 0..held.len() {
-            held.set(cpu, [0; SCRATCH_SLOTS as usize], 0)
-                .map_err(failed)?;
-        }
-        Ok(())
-    }
-
     /// Turns on the operations of `io_uring` that are told as these calls; `bits` as for
     /// [`Object::serve`].
     pub(super) fn serve_uring(
@@ -393,12 +420,6 @@ impl Object {
             }
         }
         Ok(())
-    }
-
-    /// A map, to write to.
-    pub(super) fn map_mut(&mut self, name: &str) -> Result<&mut Map, String> {
-        let map = self.ebpf.map_mut(name);
-        map.ok_or_else(|| format!("the object has no `{name}`"))
     }
 
     /// Hands out one of the rings; works once each.

@@ -9,6 +9,7 @@ use aya::maps::{Array, MapData, MapError};
 use monitor_common::Kind;
 use monitor_common::syscall::standby::{COUNT, ENTRIES, OFF, URING};
 
+use super::dispatch::{array, hold, told};
 use super::object::Object;
 use super::provider::{Hook, Provider};
 use super::served::{Needs, Served};
@@ -143,15 +144,28 @@ impl Object {
         let mut state = self.standby_state()?;
         // What it finds meanwhile is whole.
         state.set(COUNT, 0, 0).map_err(failed)?;
-        let map = self.map_mut("STANDBY")?;
-        let mut table = Array::<_, [u64; 2]>::try_from(map).map_err(failed)?;
+        let mut table = array::<[u64; 2]>(&mut self.ebpf, "STANDBY")?;
         let room = (0..ENTRIES).zip(entries);
+        self.standby.clear();
         for (index, entry) in room {
             table.set(index, *entry, 0).map_err(failed)?;
+            self.standby.push(*entry);
         }
-        let count = entries.len().min(ENTRIES as usize) as u64;
+        let count = self.standby.len() as u64;
         let mut state = self.standby_state()?;
         state.set(COUNT, count, 0).map_err(failed)
+    }
+
+    /// Sets right what somebody else wrote there; in words what that was, one for each map.
+    pub(super) fn repair_standby(&mut self) -> impl Iterator<Item = String> {
+        let ebpf = &mut self.ebpf;
+        let count = [self.standby.len() as u64];
+        let [entries, state] = ["STANDBY", "STANDBY_STATE"];
+        let changed = [
+            told(entries, hold(ebpf, entries, 0, &self.standby)),
+            told(state, hold(ebpf, state, COUNT, &count)),
+        ];
+        changed.into_iter().flatten()
     }
 
     /// Whether the kernel side has put them in.
@@ -166,7 +180,7 @@ impl Object {
     }
 
     fn standby_state(&mut self) -> Result<Array<&mut MapData, u64>, String> {
-        Array::try_from(self.map_mut("STANDBY_STATE")?).map_err(|error: MapError| error.to_string())
+        array(&mut self.ebpf, "STANDBY_STATE")
     }
 }
 

@@ -39,10 +39,10 @@ impl LossReason {
     }
 }
 
-/// Counters of one reason for one kind: index into the per-CPU loss array is
+/// Counters of one reason for one kind: the place in the row of each CPU is
 /// `kind * LOSS_STRIDE + reason`.
 pub const LOSS_STRIDE: u32 = 8;
-/// Entries of the loss array, and of the per-CPU array of records kept (indexed by kind).
+/// Kinds that there is room for, in the counters of losses and in those of records by kind.
 pub const KINDS_MAX: u32 = 64;
 /// Entries of the map of losses by cgroup, whose key is the cgroup's id and the number of the
 /// kind: more than the cgroups of a busy host that can lose at once, each with a few kinds. What

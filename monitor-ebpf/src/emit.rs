@@ -12,6 +12,9 @@ use monitor_common::loss::{KINDS_MAX, LOSS_STRIDE, LOST_CGROUPS_MAX, LossReason}
 use crate::read::{Probed, current};
 use crate::task;
 
+/// Counters of each CPU in one value, so that all are read by one call.
+pub type Counters<const COUNT: usize> = PerCpuArray<[u64; COUNT]>;
+
 /// What must not be lost, for all else is joined with it: processes and cgroups.
 #[map]
 static LIFECYCLE: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
@@ -23,10 +26,10 @@ static CONTROL: RingBuf = RingBuf::with_byte_size(1 << 20, 0);
 static BULK: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 /// Losses by kind and reason.
 #[map]
-static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX * LOSS_STRIDE, 0);
+static LOSSES: Counters<{ (KINDS_MAX * LOSS_STRIDE) as usize }> = Counters::with_max_entries(1, 0);
 /// Records by kind.
 #[map]
-static KEPT: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX, 0);
+static KEPT: Counters<{ KINDS_MAX as usize }> = Counters::with_max_entries(1, 0);
 /// Losses by cgroup and kind.
 #[map]
 static LOST_BY_CGROUP: LruHashMap<[u64; 2], u64> =
@@ -168,11 +171,14 @@ fn kept(kind: u32) {
 
 /// Adds one to a counter of this CPU.
 #[inline(always)]
-pub fn bump(counters: &PerCpuArray<u64>, index: u32) {
-    if let Some(counter) = counters.get_ptr_mut(index) {
-        // SAFETY: a checked map value of this CPU. A program that preempts between load and store
-        // can make the count one short, never wrong otherwise.
-        unsafe { *counter += 1 };
+pub fn bump<const COUNT: usize>(counters: &Counters<COUNT>, index: u32) {
+    let index = index as usize;
+    if let Some(all) = counters.get_ptr_mut(0)
+        && index < COUNT
+    {
+        // SAFETY: within a checked map value of this CPU. A program that preempts between load and
+        // store can make the count one short, never wrong otherwise.
+        unsafe { *all.cast::<u64>().add(index) += 1 };
     }
 }
 

@@ -1,7 +1,7 @@
 //! Opens that no rule can match go no further: the kernel's part of `monitor_common::filter`.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, PerCpuArray};
+use aya_ebpf::maps::Array;
 use monitor_common::file::Open;
 use monitor_common::filter::{
     FOUND, Found, Head, PIECE, PIECES, Passed, Reading, SLOTS, Tables, class, passed,
@@ -9,7 +9,7 @@ use monitor_common::filter::{
 use monitor_common::loss::KINDS_MAX;
 use monitor_common::{Header, Kind, Slot};
 
-use crate::emit::bump;
+use crate::emit::{Counters, bump};
 use crate::file::OpenArguments;
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, current, masked};
@@ -28,7 +28,7 @@ static FILTER_STEPS: Array<[u16; PIECE]> = Array::with_max_entries((SLOTS * PIEC
 static FILTER_FOUND: Array<Found> = Array::with_max_entries((SLOTS * FOUND) as u32, 0);
 /// Events left out, by kind.
 #[map]
-static FILTERED: PerCpuArray<u64> = PerCpuArray::with_max_entries(KINDS_MAX, 0);
+static FILTERED: Counters<{ KINDS_MAX as usize }> = Counters::with_max_entries(1, 0);
 
 /// Bytes read in one call of the inner function, and calls of it: longest texts are `PATH_MAX`.
 const BYTES: u32 = 16;

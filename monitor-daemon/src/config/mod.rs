@@ -145,7 +145,7 @@ pub struct Docker {
 /// Sizes of the kernel's event buffers, in bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rings {
-    /// `rings.lifecycle_bytes`: execs, forks, exits and cgroups. Default 4 MiB.
+    /// `rings.lifecycle_bytes`: execs, forks, exits and cgroups. Default 2 MiB.
     pub lifecycle: RingBytes,
     /// `rings.control_bytes`: ids, namespaces, signals, execs that fail. Default 1 MiB.
     pub control: RingBytes,

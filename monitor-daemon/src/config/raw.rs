@@ -25,7 +25,8 @@ const DEFAULT_DOCKER_SOCKET: &str = "/var/run/docker.sock";
 const DEFAULT_CONTROL_SOCKET: &str = "/run/monitor-daemon/control.sock";
 const DEFAULT_METADATA_WAIT_MS: u64 = 500;
 const DEFAULT_QUEUE_BYTES: u64 = 8 << 20;
-const DEFAULT_LIFECYCLE: RingBytes = RingBytes::power(22);
+/// What does not fit is moved into memory: a ring's pages are resident whether or not they are used.
+const DEFAULT_LIFECYCLE: RingBytes = RingBytes::power(21);
 const DEFAULT_CONTROL: RingBytes = RingBytes::power(20);
 /// Twice as much holds twice the burst, but also delays an exec behind it twice as long.
 const DEFAULT_BULK: RingBytes = RingBytes::power(22);

@@ -24,7 +24,7 @@ fn nothing_written_means_the_defaults() {
     assert_eq!(config.metrics.unwrap().to_string(), "127.0.0.1:9464");
     assert_eq!(config.docker.metadata_wait, Duration::from_millis(500));
     assert_eq!(config.alerts.queue_bytes, 8 << 20);
-    assert_eq!(config.rings.lifecycle.bytes(), 4 << 20);
+    assert_eq!(config.rings.lifecycle.bytes(), 2 << 20);
     assert_eq!(config.rings.control.bytes(), 1 << 20);
     assert_eq!(config.rings.bulk.bytes(), 4 << 20);
     assert!(!config.accept_blind);

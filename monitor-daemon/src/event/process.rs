@@ -240,7 +240,9 @@ pub(super) fn directory(event: &Event<'_>) -> Vec<u8> {
 
 /// Arguments from `argv[1]`, joined by blanks.
 pub(super) fn arguments(process: &Process) -> Vec<u8> {
-    join(process.image.arguments().skip(1))
+    let mut line = Vec::with_capacity(process.image.args.len());
+    append(&mut line, process.image.arguments().skip(1));
+    line
 }
 
 /// The environment kept, joined by blanks.
@@ -250,13 +252,17 @@ pub(super) fn environment(process: &Process) -> Vec<u8> {
 
 fn join<'p>(parts: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
     let mut line = Vec::new();
+    append(&mut line, parts);
+    line
+}
+
+fn append<'p>(line: &mut Vec<u8>, parts: impl Iterator<Item = &'p [u8]>) {
     for (index, part) in parts.enumerate() {
         if index > 0 {
             line.push(b' ');
         }
         line.extend_from_slice(part);
     }
-    line
 }
 
 fn is_shell(process: &Process) -> bool {

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use aya::EbpfError;
 use monitor_common::Kind;
-use monitor_common::loss::{LOSS_STRIDE, LossReason};
+use monitor_common::loss::{KINDS_MAX, LOSS_STRIDE, LossReason};
 use monitor_common::syscall::{self, CALLS, Call, Machine};
 
 pub use btf::BtfError;
@@ -382,8 +382,8 @@ impl Probes {
         if !matches!(self.guard, Some(Ok(_))) {
             return 0;
         }
-        let counters = self.object.counters("REFUSALS_LOST").unwrap_or_default();
-        counters.iter().flatten().sum()
+        let counters = self.object.counters::<1>("REFUSALS_LOST");
+        counters.map_or(0, |cpus| cpus.iter().flatten().sum())
     }
 
     /// What somebody else has done to the programs, links and maps since the last call, in words:
@@ -415,18 +415,21 @@ impl Probes {
 
     /// All losses that are not zero.
     pub fn losses(&self) -> Result<Vec<Loss>, ProbeError> {
-        let counters = self.object.counters("LOSSES")?;
+        const COUNT: usize = (KINDS_MAX * LOSS_STRIDE) as usize;
+        let counters = self.object.counters::<COUNT>("LOSSES")?;
         let mut losses = Vec::new();
         for kind in Kind::ALL {
             for reason in LossReason::ALL {
                 let index = kind as usize * LOSS_STRIDE as usize + reason as usize;
-                for (cpu, count) in counters.get(index).into_iter().flatten().enumerate() {
-                    if *count > 0 {
+                let counts = counters.iter().map(|row| row.get(index).copied());
+                for (cpu, count) in counts.enumerate() {
+                    let count = count.unwrap_or_default();
+                    if count > 0 {
                         losses.push(Loss {
                             kind,
                             reason,
                             cpu: cpu as u32,
-                            count: *count,
+                            count,
                         });
                     }
                 }
@@ -488,11 +491,10 @@ impl Probes {
     }
 
     fn by_kind(&self, map: &'static str) -> Result<Vec<(Kind, u64)>, ProbeError> {
-        let counters = self.object.counters(map)?;
+        let counters = self.object.counters::<{ KINDS_MAX as usize }>(map)?;
         let sum = |kind: Kind| {
-            counters
-                .get(kind as usize)
-                .map_or(0, |cpus| cpus.iter().sum())
+            let counts = counters.iter().filter_map(|row| row.get(kind as usize));
+            counts.sum()
         };
         Ok(Kind::ALL
             .into_iter()

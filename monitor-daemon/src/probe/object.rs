@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::{self, Call, Machine};
@@ -447,19 +447,15 @@ impl Object {
         map.iter().map(|entry| entry.map_err(failed)).collect()
     }
 
-    /// A per-CPU array of counters: one list of CPUs for each index.
-    pub(super) fn counters(&self, name: &'static str) -> Result<Vec<Vec<u64>>, ProbeError> {
+    /// Counters of a map: one row for each CPU.
+    pub(super) fn counters<const COUNT: usize>(
+        &self,
+        name: &'static str,
+    ) -> Result<PerCpuValues<[u64; COUNT]>, ProbeError> {
         let map = self.ebpf.map(name).ok_or(ProbeError::Map { name })?;
         let failed = |source: MapError| ProbeError::Object(Box::new(source.into()));
-        let array = PerCpuArray::<_, u64>::try_from(map).map_err(failed)?;
-        (0..array.len())
-            .map(|index| {
-                array
-                    .get(&index, 0)
-                    .map(|values| values.to_vec())
-                    .map_err(failed)
-            })
-            .collect()
+        let rows = PerCpuArray::<_, [u64; COUNT]>::try_from(map).map_err(failed)?;
+        rows.get(&0, 0).map_err(failed)
     }
 }
 

@@ -142,7 +142,8 @@ impl Process {
     /// Name and arguments from `argv[1]`, joined by blanks.
     pub fn command_line(&self) -> &[u8] {
         self.command_line.get_or_init(|| {
-            let mut line = self.name().to_vec();
+            let mut line = Vec::with_capacity(self.comm.len() + self.image.args.len());
+            line.extend_from_slice(self.name());
             for argument in self.image.arguments().skip(1) {
                 line.push(b' ');
                 line.extend_from_slice(argument);

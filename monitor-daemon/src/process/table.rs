@@ -47,11 +47,11 @@ pub struct Table {
     /// Asked for each event.
     slots: HashMap<ProcessKey, Slot, RandomState>,
     /// The latest process with a pid.
-    by_pid: HashMap<u32, ProcessKey>,
+    by_pid: HashMap<u32, ProcessKey, RandomState>,
     /// How many processes name one as their parent, whether or not it is known itself.
-    children: HashMap<ProcessKey, u32>,
+    children: HashMap<ProcessKey, u32, RandomState>,
     /// How many processes hold what is at an address.
-    shares: HashMap<usize, u32>,
+    shares: HashMap<usize, u32, RandomState>,
     /// Exited processes with the time of their exit, oldest first.
     exited: VecDeque<(u64, ProcessKey)>,
     /// Those kept for their descendants, oldest exit first; may name some that are gone.
@@ -390,7 +390,7 @@ impl Table {
 }
 
 /// Takes one from a count; whether none is left.
-fn drop_one<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, u32>, key: K) -> bool {
+fn drop_one<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, u32, RandomState>, key: K) -> bool {
     match counts.entry(key) {
         Entry::Occupied(count) if *count.get() <= 1 => {
             count.remove();

@@ -17,12 +17,13 @@ mod services;
 mod state;
 mod supervisor;
 mod tampering;
+mod ticks;
 mod waiting;
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use monitor_common::Kind;
 use monitor_policy::Policy;
@@ -41,14 +42,13 @@ use crate::reload::Reload;
 use reload::{Reloader, Step};
 use state::State;
 use supervisor::Supervisor;
+use ticks::Ticks;
 
 use judge::Judge;
 use pace::Pace;
 
 /// Records handled before the loop looks at its other inputs again.
 const BATCH: usize = 1024;
-/// How often counters are published and old state is dropped.
-const TICK: Duration = Duration::from_millis(100);
 
 /// What can wake the loop, other than records.
 #[derive(Debug)]
@@ -220,43 +220,43 @@ async fn follow(
         mut steps,
         mut signals,
     } = others;
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let [lifecycle, control, bulk] = rings.descriptors().map(wakeups);
     let (lifecycle, control, bulk) = (lifecycle?, control?, bulk?);
-    let mut pace = Pace::default();
+    let (mut pace, mut ticks) = (Pace::default(), Ticks::new());
     loop {
         let records = tokio::select! {
             biased;
             () = signals.come() => return Ok(()),
             Some(input) = inputs.recv() => { state.input(input); false }
             Some(step) = steps.recv() => { state.step(step); false }
-            _ = tick.tick() => { state.tick(probes); false }
+            () = ticks.due() => { ticks.tick(state, probes); false }
             ready = lifecycle.readable() => { ready?.clear_ready(); true }
             ready = control.readable() => { ready?.clear_ready(); true }
             ready = bulk.readable() => { ready?.clear_ready(); true }
         };
-        if records && let Some(pause) = pace.pause(Instant::now()) {
-            tokio::time::sleep(pause).await;
-            pace.resume(Instant::now());
+        if records {
+            pace.woken(Instant::now());
         }
         supervisor.alive();
         // A ring wakes us once when it stops being empty, so it is emptied before the next wait;
         // signals and other inputs get their turn between batches.
-        while drain(state, rings) == BATCH {
+        while more(state, rings, &mut pace) {
             while let Ok(input) = inputs.try_recv() {
                 state.input(input);
             }
             if let Ok(step) = steps.try_recv() {
                 state.step(step);
             }
-            state.tick(probes);
+            if !ticks.are_due() {
+                continue;
+            }
+            ticks.tick(state, probes);
             supervisor.alive();
             if signals.have_come().await {
                 return Ok(());
             }
         }
-        state.drained();
+        ticks.keep_pace_with(state);
     }
 }
 
@@ -267,6 +267,24 @@ async fn follow(
 )]
 fn wakeups(ring: BorrowedFd<'_>) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(ring.try_clone_to_owned()?)
+}
+
+/// Handles a batch of records; whether there may be more before the next one wakes us.
+fn more(state: &mut State, rings: &mut Rings, pace: &mut Pace) -> bool {
+    let handled = drain(state, rings);
+    if handled == BATCH {
+        return true;
+    }
+    state.drained();
+    if !pace.is_busy() {
+        return false;
+    }
+    if handled == 0 {
+        pace.quiet();
+        return false;
+    }
+    Pace::gather();
+    true
 }
 
 /// Handles at most [`BATCH`] records; how many it did.

@@ -1,41 +1,51 @@
 //! How soon records are read: at once on a quiet host, in batches on a busy one.
 //!
 //! The kernel wakes the reader for each record that finds its ring empty, which costs more than
-//! the record. A reader that is woken again and again lets some gather first.
+//! the record. A reader that is woken again and again looks from time to time instead, as long as
+//! each look finds something.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// Time in which records gather, the least that the runtime's timer knows, which makes one to two of
-/// it: what an alert may come later on a busy host.
-const GATHER: Duration = Duration::from_millis(1);
-/// Wake-ups closer than this follow each other.
-const CLOSE: Duration = Duration::from_millis(1);
-/// So many in a row make a host busy: starting a program makes some ten, whose alert shall not
-/// wait.
+/// Time in which records gather: what an alert may come later on a busy host.
+const GATHER: Duration = Duration::from_millis(2);
+/// So many wake-ups make a host busy, when they come in this time: starting a program makes some
+/// ten, whose alert shall not wait.
 const MANY: u32 = 32;
+const WINDOW: Duration = Duration::from_millis(64);
 
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    last: Option<Instant>,
-    in_a_row: u32,
+    since: Option<Instant>,
+    wakeups: u32,
 }
 
 impl Pace {
-    /// How long to let records gather when one came at `now`.
-    pub(super) fn pause(&mut self, now: Instant) -> Option<Duration> {
-        let last = self.last.replace(now);
-        let close = last.is_some_and(|last| now.saturating_duration_since(last) < CLOSE);
-        self.in_a_row = if close {
-            self.in_a_row.saturating_add(1)
+    /// A record woke the reader at `now`.
+    pub(super) fn woken(&mut self, now: Instant) {
+        let within = |since: &Instant| now.saturating_duration_since(*since) < WINDOW;
+        if self.since.as_ref().is_some_and(within) {
+            self.wakeups = self.wakeups.saturating_add(1);
         } else {
-            0
-        };
-        (self.in_a_row >= MANY).then_some(GATHER)
+            self.since = Some(now);
+            self.wakeups = 1;
+        }
     }
 
-    /// The pause is over: what comes soon after `now` follows it.
-    pub(super) const fn resume(&mut self, now: Instant) {
-        self.last = Some(now);
+    /// Whether the host is busy, so that it pays to let records gather.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.wakeups >= MANY
+    }
+
+    /// Lets records gather. A sleep of the thread: one of the runtime takes four calls.
+    pub(super) fn gather() {
+        thread::sleep(GATHER);
+    }
+
+    /// Nothing has gathered: the next record wakes the reader.
+    pub(super) const fn quiet(&mut self) {
+        self.since = None;
+        self.wakeups = 0;
     }
 }
 
@@ -44,26 +54,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_many_wakeups_in_a_row_are_slowed_down() {
+    fn only_many_wakeups_make_a_host_busy() {
         let mut pace = Pace::default();
         let mut now = Instant::now();
-        let mut pauses = |count: u32, apart: Duration| {
-            let mut pauses = 0;
+        let mut wake = |pace: &mut Pace, count: u32, apart: Duration| {
             for _ in 0..count {
                 now += apart;
-                if let Some(pause) = pace.pause(now) {
-                    now += 2 * pause;
-                    pace.resume(now);
-                    pauses += 1;
-                }
+                pace.woken(now);
             }
-            pauses
+            pace.is_busy()
         };
-        let (close, far) = (Duration::from_micros(50), Duration::from_millis(2));
-        assert_eq!(pauses(1000, far), 0, "a quiet host");
-        assert_eq!(pauses(20, close), 0, "one program");
-        assert_eq!(pauses(1, far), 0);
-        assert_eq!(pauses(100, close), 100 - MANY + 1, "a flood, which goes on");
-        assert_eq!(pauses(1, far), 0, "and ends");
+        let (close, far) = (Duration::from_micros(50), Duration::from_millis(3));
+        assert!(!wake(&mut pace, 1000, far), "a quiet host");
+        assert!(!wake(&mut pace, 20, close), "one program");
+        assert!(!wake(&mut pace, 30, far), "which was all");
+        assert!(wake(&mut pace, 2 * MANY, close), "a flood");
+        pace.quiet();
+        assert!(!wake(&mut pace, MANY - 1, close), "which ended");
+        assert!(wake(&mut pace, 1, close), "and begins again");
     }
 }

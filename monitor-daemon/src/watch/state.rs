@@ -5,15 +5,14 @@ use std::sync::{Arc, Mutex};
 use monitor_common::Kind;
 use monitor_policy::{Event as _, Policy};
 
-use super::guard::{Guard, KIND, Suspect};
+use super::guard::{Guard, KIND};
 use super::host::Host;
 use super::judge::Judge;
 use super::judges::Judges;
 use super::loads::Loads;
-use super::losses::{self, Losses};
+use super::losses::Losses;
 use super::reload::Swap;
 use super::services::Services;
-use super::tampering::Tampering;
 use super::waiting::{Deferred, Waiting};
 use super::{Input, with};
 use crate::clock;
@@ -22,22 +21,21 @@ use crate::container::index::{self, Index};
 use crate::container::{Container, State as Metadata, Update};
 use crate::event::{Actor, Event, World};
 use crate::life::{self, Life};
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
 use crate::names::{NameTable, NamesUpdate};
-use crate::output::{Alert, AlertQueue, Status};
-use crate::probe::{Loss, Probes, Refused, Rings, SWITCHED_OFF};
-use crate::process::{Limits, Process, ProcessKey, Table};
+use crate::output::AlertQueue;
+use crate::probe::{Probes, Rings};
+use crate::process::{Limits, Process, Table};
 use crate::record::Record;
 use crate::users::{Accounts, Place, Users};
 
+mod housekeeping;
 mod swap;
+
+use housekeeping::lost;
 
 /// Bytes of events that may wait for metadata.
 const WAITING_BYTES: usize = 8 << 20;
-/// Time between two rounds of housekeeping, ns.
-const HOUSEKEEPING_NS: u64 = 1_000_000_000;
-/// Time from a loss to a new count of processes, ns.
-const RECOUNT_NS: u64 = 5_000_000_000;
 
 /// The daemon's state.
 #[derive(Debug)]
@@ -67,6 +65,8 @@ pub(super) struct State {
     index_version: u64,
     number: u64,
     housekept: u64,
+    /// When it was last asked what the kernel left out.
+    asked_missed: u64,
     /// All records up to this time are read, `CLOCK_BOOTTIME` ns.
     reached: u64,
     /// Records of processes that were lost, by the last look at the counter.
@@ -116,6 +116,7 @@ impl State {
             index_version: 0,
             number: 0,
             housekept: 0,
+            asked_missed: 0,
             reached: 0,
             processes_lost: 0,
             recount_at: None,
@@ -172,6 +173,11 @@ impl State {
         self.reached = time;
     }
 
+    /// Whether an event waits for metadata.
+    pub(super) fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Ends waits that are over and, once a second, publishes figures and drops old state.
     ///
     /// While the programs are being changed, figures wait.
@@ -181,125 +187,6 @@ impl State {
         self.judges.expire(now);
         self.life.alive(now);
         with(probes, |probes| self.housekeep(probes, now));
-    }
-
-    fn housekeep(&mut self, probes: &mut Probes, now: u64) {
-        self.look_after(probes, now);
-        if now.saturating_sub(self.housekept) >= HOUSEKEEPING_NS {
-            self.housekept = now;
-            self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
-            let lost = lost(probes);
-            self.recount_after_loss(lost.as_deref().unwrap_or_default(), now);
-            self.host.expire(now);
-            if let Some(lost) = &lost {
-                self.look_for_losses(probes, lost, now);
-            }
-            let alerts = self.losses.due(now, self.boot_to_epoch_ns, &self.hostname);
-            self.tell_losses(alerts);
-            self.publish(probes, lost);
-        }
-    }
-
-    /// Checks the probes themselves.
-    fn look_after(&mut self, probes: &mut Probes, now: u64) {
-        match probes.switched_off() {
-            Ok(false) => {}
-            Ok(true) => self.tampered(SWITCHED_OFF, None, now),
-            Err(error) => {
-                tracing::error!(%error, "what serves without ftrace cannot be started");
-            }
-        }
-        for silence in self.guard.tick(probes, self.reached) {
-            if silence.delivered {
-                let kind = silence.kind.name();
-                let what = format!("{kind} events come no more, which they did before");
-                self.tampered(&what, None, now);
-            }
-        }
-        let (found, suspect) = self.guard.look(probes);
-        for what in found {
-            self.tampered(&what, suspect.as_ref(), now);
-        }
-        self.tell_refusals(probes, now);
-    }
-
-    /// Attempts on the daemon that were refused, the same ones of this tick together.
-    fn tell_refusals(&mut self, probes: &mut Probes, now: u64) {
-        let mut told: Vec<(Refused, u64)> = Vec::new();
-        for refused in probes.refusals() {
-            match told.iter_mut().find(|(one, _)| *one == refused) {
-                Some((_, count)) => *count += 1,
-                None => told.push((refused, 1)),
-            }
-        }
-        for (refused, count) in told {
-            let key = ProcessKey::new(refused.pid, refused.start);
-            let process = self.host.table.get(key).map(Arc::clone);
-            let suspect = process.map(|process| Suspect { process, time: now });
-            let mut what = refused.text();
-            if count > 1 {
-                what = format!("{what} {count} times");
-            }
-            self.tampered(&what, suspect.as_ref(), now);
-        }
-        let lost = probes.refusals_lost();
-        if lost > self.refusals_lost {
-            let more = lost - self.refusals_lost;
-            self.refusals_lost = lost;
-            tracing::warn!(
-                more,
-                "attempts on the daemon were refused and are not told one by one"
-            );
-        }
-    }
-
-    fn tampered(&mut self, what: &str, suspect: Option<&Suspect>, now: u64) {
-        tracing::error!(what, "somebody tampered with the daemon");
-        self.metrics.tamperings.inc();
-        let time = suspect.map_or(now, |suspect| suspect.time);
-        let container = suspect.and_then(|suspect| self.host.container(&suspect.process, time));
-        let tampering = Tampering {
-            what,
-            suspect,
-            container: container.as_ref().map(|container| container.short_id()),
-            time: time.saturating_add(self.boot_to_epoch_ns),
-            hostname: &self.hostname,
-        };
-        // A full queue has counted the loss.
-        let _lost = self.alerts.push(tampering.alert());
-    }
-
-    /// A lost exit would keep a process for ever. Processes are counted some time after a loss:
-    /// what is in the rings by then may tell of more whose exits are lost.
-    fn recount_after_loss(&mut self, losses: &[Loss], now: u64) {
-        let kinds = [Kind::Exec, Kind::Fork, Kind::Exit];
-        let of_processes = losses.iter().filter(|loss| kinds.contains(&loss.kind));
-        let lost = of_processes.map(|loss| loss.count).sum();
-        if lost > self.processes_lost {
-            self.processes_lost = lost;
-            self.recount_at
-                .get_or_insert(now.saturating_add(RECOUNT_NS));
-        }
-        if self.recount_at.is_some_and(|time| time <= now) {
-            self.recount_at = None;
-            self.host.recount(now);
-        }
-    }
-
-    fn look_for_losses(&mut self, probes: &Probes, all: &[Loss], now: u64) {
-        let by_cgroup = || probes.losses_by_cgroup();
-        let looked = self.losses.look(all, by_cgroup, &mut self.host.index, now);
-        if let Err(error) = looked {
-            tracing::warn!(%error, "cannot read whose events were lost");
-        }
-    }
-
-    fn tell_losses(&mut self, alerts: Vec<Alert>) {
-        for alert in alerts {
-            self.metrics.rule(losses::RULE, losses::PRIORITY).inc();
-            // A full queue has counted the loss.
-            let _lost = self.alerts.push(alert);
-        }
     }
 
     /// Drains the rings and everything that waits.
@@ -479,74 +366,6 @@ impl State {
         let services = &self.services;
         self.host.index.take_requests(|id| services.inspect(id));
     }
-
-    /// Publishes figures for scrapes and the status line.
-    fn publish(&mut self, probes: &Probes, lost: Option<Vec<Loss>>) {
-        self.judges.flush();
-        self.metrics.policy.aged(clock::epoch_seconds());
-        let stats = self.host.index.stats();
-        let loads = self.loads.publish(&mut self.host.index);
-        let mut figures = self.metrics.snapshot();
-        if let Some(lost) = lost {
-            figures.lost = lost;
-        }
-        match (probes.kept(), probes.filtered()) {
-            (Ok(kept), Ok(filtered)) => {
-                figures.kept = kept;
-                figures.filtered = filtered;
-                figures.filtered.retain(|(_, count)| *count > 0);
-            }
-            (Err(error), _) | (_, Err(error)) => {
-                tracing::warn!(%error, "cannot read the kernel's counters");
-            }
-        }
-        figures.lost_places = self.losses.places();
-        figures.missed = probes.missed();
-        figures.unknown_processes = self.host.unknown_processes;
-        figures.coverage = probes.coverage().to_vec();
-        figures.deliveries = self.guard.deliveries();
-        figures.docker_up = self.docker_up;
-        figures.loads = loads;
-        figures.made_ms = clock::boot_ns() / 1_000_000;
-        figures.containers = metrics::ContainerCache {
-            cache: metrics::Cache {
-                entries: stats.containers as u64,
-                bytes: stats.bytes as u64,
-                evictions: stats.evicted,
-            },
-            pending: stats.pending as u64,
-            cgroups: stats.cgroups as u64,
-            cgroups_dropped: stats.cgroups_dropped,
-        };
-        figures.accounts = metrics::Cache {
-            entries: self.users.len() as u64,
-            bytes: self.users.bytes() as u64,
-            evictions: self.users.evicted(),
-        };
-        figures.waiting = self.waiting.figures();
-        figures.processes = metrics::Cache {
-            entries: self.host.table.len() as u64,
-            bytes: self.host.table.bytes() as u64,
-            evictions: self.host.table.evicted(),
-        };
-        let status = Status {
-            at: std::time::Instant::now(),
-            kept: figures.kept_total(),
-            lost: figures.lost_total(),
-            containers: stats.running as u64,
-            rules: u64::try_from(self.metrics.rules_loaded.get()).unwrap_or(0),
-        };
-        drop(figures);
-        self.alerts.status(status);
-    }
-}
-
-/// What the kernel counted as lost. Reading takes a call for each counter, so it is done once for all
-/// who want to know.
-fn lost(probes: &Probes) -> Option<Vec<Loss>> {
-    let read = probes.losses();
-    read.inspect_err(|error| tracing::warn!(%error, "cannot read how much was lost"))
-        .ok()
 }
 
 /// Who is called what where the event happened. A container's own files are read through its

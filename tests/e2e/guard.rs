@@ -46,6 +46,7 @@ fn own_acts_are_seen_and_no_alert_and_tampering_is_one() -> Result<()> {
     every_kind_delivers(port)?;
     needle(&mut daemon, &programs)?;
     table_of_calls(&mut daemon, &programs)?;
+    table_of_programs(&mut daemon, &programs)?;
     detached_links(&mut daemon)?;
     let metrics = http::fetch(port, "/metrics")?;
     let tamperings = value(&metrics, "monitor_tamperings_total").context("no such metric")?;
@@ -297,6 +298,27 @@ fn table_of_calls(daemon: &mut Daemon, programs: &Programs) -> Result<()> {
         field(&alert, "proc.name").as_deref() == Some("bpftool"),
         "{alert:#}"
     );
+    needle(daemon, programs)
+}
+
+/// Somebody takes the program for opens out of the array that the dispatcher jumps by.
+fn table_of_programs(daemon: &mut Daemon, programs: &Programs) -> Result<()> {
+    let maps = ids(daemon, &["map_type:3", "key_size:4"], "map_id")?;
+    // The daemon has it twice.
+    let map = maps.first().context("no array of programs")?;
+    let mark = daemon.mark()?;
+    for operation in [1u32, 2, 3] {
+        let key = operation.to_le_bytes().map(|byte| format!("{byte:02x}"));
+        let mut bpftool = Command::new("bpftool");
+        bpftool.args(["map", "delete", "id", map, "key", "hex"]);
+        run(bpftool.args(key))?;
+    }
+    let told = |alert: &Value| {
+        let what = field(alert, "monitor.tampering").unwrap_or_default();
+        is_from(alert, TAMPERED) && what.contains("CALL_PARTS") && what.contains("call_open")
+    };
+    let alert = daemon.wait_for_since(mark, "the alert", PATIENCE, told)?;
+    ensure!(alert["priority"] == "Critical", "{alert:#}");
     needle(daemon, programs)
 }
 

@@ -18,9 +18,11 @@ use super::dispatch::{Dispatch, array};
 use super::filter::Filters;
 use super::layout::{self, Layout};
 use super::provider::{Hook, own_function};
+use super::scope::{self, HostProcess, Scopes};
 use super::served::Needs;
 use super::{ProbeError, Request};
 use crate::filter::Filter;
+use monitor_common::filter::Scope;
 
 /// The object, compressed with its length in front.
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.o"));
@@ -75,6 +77,7 @@ pub(super) struct Object {
     uring: Dispatch,
     switches: Dispatch,
     filters: Filters,
+    scopes: Scopes,
 }
 
 impl Object {
@@ -127,6 +130,7 @@ impl Object {
             uring: Dispatch::of_uring(),
             switches: Dispatch::of_switches(),
             filters: Filters::new(),
+            scopes: Scopes::default(),
         };
         object.switch_environment(request)?;
         object.btf = Some(btf.join()?);
@@ -155,6 +159,25 @@ impl Object {
     pub(super) fn filter(&mut self, filter: Option<&Filter>) -> Result<(), ProbeError> {
         let done = self.filters.set(&mut self.ebpf, filter);
         done.map_err(ProbeError::Change)
+    }
+
+    /// Tells of all cgroups whose scope is known.
+    pub(super) fn tell_cgroups(
+        &mut self,
+        known: impl Iterator<Item = (u64, Scope)>,
+    ) -> Result<(), ProbeError> {
+        let told = self.scopes.tell_cgroups(&mut self.ebpf, known);
+        told.map_err(ProbeError::Change)
+    }
+
+    /// Tells which processes are the host's; see [`scope::tell_processes`].
+    pub(super) fn tell_processes(
+        &mut self,
+        attaches: u64,
+        processes: impl Iterator<Item = HostProcess>,
+    ) -> Result<bool, ProbeError> {
+        let told = scope::tell_processes(&mut self.ebpf, attaches, processes);
+        told.map_err(ProbeError::Change)
     }
 
     /// Turns off what these needs do not have, and takes its programs out of the kernel; the ids of

@@ -25,7 +25,7 @@ use crate::life::{self, Life};
 use crate::metrics::{self, Metrics};
 use crate::names::{NameTable, NamesUpdate};
 use crate::output::{Alert, AlertQueue, Status};
-use crate::probe::{Loss, Probes, Refused, Rings, SWITCHED_OFF};
+use crate::probe::{Coverage, Loss, Probes, Refused, Rings, SWITCHED_OFF};
 use crate::process::{Limits, Process, ProcessKey, Table};
 use crate::record::Record;
 use crate::users::{Accounts, Place, Users};
@@ -38,6 +38,8 @@ const WAITING_BYTES: usize = 8 << 20;
 const HOUSEKEEPING_NS: u64 = 1_000_000_000;
 /// Time from a loss to a new count of processes, ns.
 const RECOUNT_NS: u64 = 5_000_000_000;
+/// Time after which the filter is told again which processes are the host's.
+const TELL_PROCESSES_NS: u64 = 60_000_000_000;
 
 /// The daemon's state.
 #[derive(Debug)]
@@ -73,6 +75,8 @@ pub(super) struct State {
     processes_lost: u64,
     /// When to count processes anew, `CLOCK_BOOTTIME` ns.
     recount_at: Option<u64>,
+    /// When to tell the filter which processes are the host's, `CLOCK_BOOTTIME` ns.
+    tell_processes_at: u64,
 }
 
 impl State {
@@ -119,6 +123,7 @@ impl State {
             reached: 0,
             processes_lost: 0,
             recount_at: None,
+            tell_processes_at: 0,
         }
     }
 
@@ -191,12 +196,38 @@ impl State {
             let lost = lost(probes);
             self.recount_after_loss(lost.as_deref().unwrap_or_default(), now);
             self.host.expire(now);
+            self.tell_scopes(probes, now);
             if let Some(lost) = &lost {
                 self.look_for_losses(probes, lost, now);
             }
             let alerts = self.losses.due(now, self.boot_to_epoch_ns, &self.hostname);
             self.tell_losses(alerts);
             self.publish(probes, lost);
+        }
+    }
+
+    /// Tells the filter in the kernel whose cgroups are, once a second, and which processes are the
+    /// host's: those that it does not know from their parents need not be told at once.
+    fn tell_scopes(&mut self, probes: &mut Probes, now: u64) {
+        let moves = |coverage: &Coverage| {
+            coverage.kind == Kind::CgroupAttach && coverage.provider.is_some()
+        };
+        if !self.host.unified || !probes.coverage().iter().any(moves) {
+            return;
+        }
+        let told = probes
+            .tell_cgroups(self.host.index.scopes())
+            .and_then(|()| {
+                if now < self.tell_processes_at {
+                    return Ok(false);
+                }
+                let processes = self.host.own_processes().into_iter();
+                probes.tell_processes(self.host.attaches, processes)
+            });
+        match told {
+            Ok(true) => self.tell_processes_at = now.saturating_add(TELL_PROCESSES_NS),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "more is recorded than the rules need"),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::network::Connect;
 pub struct Registers {
     /// Result, or a negative errno.
     pub ret: i64,
-    /// Arguments in the order of the call, as passed.
+    /// Arguments in the order of the call, as passed, but for [`ENDS`].
     pub args: [u64; 6],
     /// System call number (x86-64).
     pub syscall: u32,
@@ -20,6 +20,10 @@ pub struct Registers {
     /// What the call's descriptor stood for at its end.
     pub held: Held,
 }
+
+/// The argument that has the descriptors which `pipe`, `pipe2` and `socketpair` gave, as the program
+/// was told them: the first in the lower half. [`u64::MAX`] where they could not be read.
+pub const ENDS: usize = 5;
 
 /// An open file that a call was given by its descriptor, and has in [`crate::Slot::Resolved`]: the
 /// path, or the name of a socket of `AF_UNIX`.

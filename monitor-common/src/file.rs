@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// An open. Slots: `Resolved` (successful opens), `Passed`, `Cwd`, `Base`.
+/// An open. Slots: `Resolved` (successful opens), `Passed`, `Cwd`, `Base`, `Original`.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Open {

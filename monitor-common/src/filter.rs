@@ -154,7 +154,10 @@ pub fn passed(
     start: impl Fn(Slot) -> u8,
 ) -> Passed {
     let length = |slot: Slot| lengths.get(slot as usize).copied().unwrap_or(0);
-    if flags & (Flags::PATH_TRUNCATED | Flags::PASSED_UNREADABLE) != 0 {
+    // What a mount shows elsewhere is rare, and is read in three ways.
+    if flags & (Flags::PATH_TRUNCATED | Flags::PASSED_UNREADABLE) != 0
+        || length(Slot::Original) != 0
+    {
         return Passed::Unknown;
     }
     if length(Slot::Passed) == 0 {

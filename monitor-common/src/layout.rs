@@ -106,6 +106,7 @@ macro_rules! kernel_members {
             File TASK_FS "task_struct" ["fs"];
             File TASK_FILES "task_struct" ["files"];
             File FS_PWD "fs_struct" ["pwd"];
+            File FS_ROOT "fs_struct" ["root"];
             File FILES_TABLE "files_struct" ["fdt"];
             File TABLE_FILES "fdtable" ["fd"];
             File TABLE_SIZE "fdtable" ["max_fds"];
@@ -123,6 +124,7 @@ macro_rules! kernel_members {
             File MOUNT_POINT "mount" ["mnt_mountpoint"];
             File MOUNT_NS "mount" ["mnt_ns"];
             File VFSMOUNT_ROOT "vfsmount" ["mnt_root"];
+            File VFSMOUNT_SB "vfsmount" ["mnt_sb"];
             File INODE_INO "inode" ["i_ino"];
             File INODE_MODE "inode" ["i_mode"];
             File INODE_NLINK "inode" ["i_nlink"];
@@ -161,6 +163,7 @@ macro_rules! kernel_members {
             Socket SOCKET_FILE "socket" ["file"];
             Socket SOCKET_TYPE "socket" ["type"];
             Socket SK_PROTOCOL "sock" ["sk_protocol"];
+            Optional TCP_FAST_OPEN "tcp_sock" ["fastopen_req"];
             Socket SK_FAMILY "sock_common" ["skc_family"];
             Socket SK_PORT "sock_common" ["skc_dport"];
             Socket SK_LOCAL_PORT "sock_common" ["skc_num"];

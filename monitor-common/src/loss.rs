@@ -13,15 +13,18 @@ pub enum LossReason {
     KernelRead = 2,
     /// State kept between two hooks of one event was evicted.
     StateEvicted = 3,
+    /// The program that a call goes on in was not where it had to be.
+    NoProgram = 4,
 }
 
 impl LossReason {
     /// All reasons, in number order.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::RingFull,
         Self::NoScratch,
         Self::KernelRead,
         Self::StateEvicted,
+        Self::NoProgram,
     ];
 
     /// Lower-case name, as in metrics.
@@ -31,13 +34,14 @@ impl LossReason {
             Self::NoScratch => "no_scratch",
             Self::KernelRead => "kernel_read",
             Self::StateEvicted => "state_evicted",
+            Self::NoProgram => "no_program",
         }
     }
 }
 
 /// Counters of one reason for one kind: index into the per-CPU loss array is
 /// `kind * LOSS_STRIDE + reason`.
-pub const LOSS_STRIDE: u32 = 4;
+pub const LOSS_STRIDE: u32 = 8;
 /// Entries of the loss array, and of the per-CPU array of records kept (indexed by kind).
 pub const KINDS_MAX: u32 = 64;
 /// Entries of the map of losses by cgroup, whose key is the cgroup's id and the number of the

@@ -207,6 +207,8 @@ pub enum Slot {
     TargetBase = 7,
     /// `Target` as the kernel resolved it, where it is known: the old name of a rename.
     TargetResolved = 8,
+    /// Where the file of `Resolved` is in the root file system, if a mount shows it elsewhere.
+    Original = 9,
 }
 
 /// Bits of [`Header::flags`].

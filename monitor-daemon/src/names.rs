@@ -1,15 +1,16 @@
 //! The addresses of the host names that rules mention.
 //!
 //! One task asks the system's resolver for all of them again and again, and at once when there are
-//! others; the owner of the state
-//! receives a whole new [`NameTable`] when something changed, so reading it needs no lock and
-//! never waits. A name that cannot be resolved for a while keeps its last addresses.
+//! others; the owner of the state receives a whole new [`NameTable`] when something changed, so
+//! reading it needs no lock and never waits. A name that cannot be resolved for a while keeps its
+//! last addresses, and one that nobody answers for holds up no other.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -59,17 +60,22 @@ impl NameTable {
             .map(|name| &**name)
     }
 
-    /// Forgets all names but these.
-    fn keep(&mut self, names: &[Arc<str>]) {
+    /// Forgets all names but these; whether there were others.
+    fn keep(&mut self, names: &[Arc<str>]) -> bool {
+        let before = self.by_name.len();
         self.by_name.retain(|name, _| names.contains(name));
         self.by_address.retain(|_, name| names.contains(name));
+        self.by_name.len() != before
     }
 
-    /// Replaces the addresses of one name.
-    fn set(&mut self, name: &Arc<str>, addresses: impl IntoIterator<Item = IpAddr>) {
+    /// Replaces the addresses of one name; whether they were others.
+    fn set(&mut self, name: &Arc<str>, addresses: impl IntoIterator<Item = IpAddr>) -> bool {
         let addresses = addresses.into_iter().map(|address| address.to_canonical());
-        self.by_name
-            .insert(Arc::clone(name), addresses.take(ADDRESSES_MAX).collect());
+        let addresses = addresses.take(ADDRESSES_MAX).collect();
+        if self.by_name.get(name) == Some(&addresses) {
+            return false;
+        }
+        self.by_name.insert(Arc::clone(name), addresses);
         self.by_address.clear();
         for (name, addresses) in &self.by_name {
             for address in addresses {
@@ -78,6 +84,7 @@ impl NameTable {
                     .or_insert_with(|| Arc::clone(name));
             }
         }
+        true
     }
 }
 
@@ -109,16 +116,9 @@ async fn resolve_with<F>(
 {
     let mut table = NameTable::default();
     loop {
-        let before = table.clone();
         let wanted = names.borrow_and_update().clone();
-        table.keep(&wanted);
-        round(&wanted, settings.timeout, &lookup, &mut table).await;
-        if table != before
-            && updates
-                .send(NamesUpdate(Arc::new(table.clone())))
-                .await
-                .is_err()
-        {
+        let told = round(&wanted, settings.timeout, &lookup, &mut table, &updates).await;
+        if told.is_err() {
             return;
         }
         tokio::select! {
@@ -129,15 +129,20 @@ async fn resolve_with<F>(
     }
 }
 
-/// Asks for every name once. What does not answer in time keeps its addresses.
+/// Asks for every name once, and tells what has changed whenever there is an answer to wait for.
+/// What does not answer in time keeps its addresses. An error says that nobody listens any more.
 async fn round<F>(
     names: &[Arc<str>],
     limit: Duration,
     lookup: &impl Fn(Arc<str>) -> F,
     table: &mut NameTable,
-) where
+    updates: &mpsc::Sender<NamesUpdate>,
+) -> Result<(), SendError<NamesUpdate>>
+where
     F: Future<Output = Option<Vec<IpAddr>>> + Send + 'static,
 {
+    // What is only forgotten is told with the first answer.
+    let (mut changed, mut answered) = (table.keep(names), false);
     let mut waiting = names.iter();
     let mut running = JoinSet::new();
     loop {
@@ -147,10 +152,21 @@ async fn round<F>(
             let (name, found) = (Arc::clone(name), lookup(Arc::clone(name)));
             running.spawn(async move { (name, timeout(limit, found).await) });
         }
-        match running.join_next().await {
-            Some(Ok((name, Ok(Some(addresses))))) => table.set(&name, addresses),
+        let mut answer = running.try_join_next();
+        if answer.is_none() {
+            if changed && (answered || running.is_empty()) {
+                updates.send(NamesUpdate(Arc::new(table.clone()))).await?;
+                changed = false;
+            }
+            answer = running.join_next().await;
+        }
+        match answer {
+            Some(Ok((name, Ok(Some(addresses))))) => {
+                changed |= table.set(&name, addresses);
+                answered = true;
+            }
             Some(_) => {}
-            None => return,
+            None => return Ok(()),
         }
     }
 }
@@ -227,6 +243,32 @@ mod tests {
             assert!(ASKED.load(Ordering::Relaxed) > 8);
             drop(updates);
             task.await.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_name_that_nobody_answers_for_holds_up_no_other() {
+        let lookup = |name: Arc<str>| async move {
+            if name.starts_with("silent") {
+                std::future::pending::<()>().await;
+            }
+            Some(vec![ip("192.0.2.1")])
+        };
+        let settings = Settings {
+            timeout: Duration::from_hours(1),
+            ..SETTINGS
+        };
+        block_on(async {
+            let (sender, mut updates) = mpsc::channel(1);
+            let names = ["silent.example", "one.example", "other.example"].map(Arc::from);
+            let (_names, names) = watch::channel(names.to_vec());
+            tokio::spawn(resolve_with(names, settings, sender, lookup));
+            let both = |table: &NameTable| {
+                ["one.example", "other.example"]
+                    .iter()
+                    .all(|name| table.has(name, ip("192.0.2.1")) == Some(true))
+            };
+            while !both(&updates.recv().await.unwrap().0) {}
         });
     }
 

@@ -23,7 +23,7 @@ use crate::syscall::{is_compat, is_number_of, registers_of};
 const ADDRESS_MAX: u32 = 128;
 
 /// Lets the attempt go on.
-const PASS: i32 = 1;
+pub const PASS: i32 = 1;
 
 /// Calls that the x32 ABI has for itself, without [`X32_BIT`]; no calls of another machine.
 const X32_RECVFROM: u32 = 517;
@@ -66,68 +66,70 @@ pub struct Tried {
 /// A `connect` over IPv4.
 #[cgroup_sock_addr(connect4)]
 pub fn tried_connect4(ctx: SockAddrContext) -> i32 {
-    short(ctx.sock_addr);
+    keep(AF_INET, short(ctx.sock_addr));
     PASS
 }
 
 /// A `connect` over IPv6, also of IPv4 in IPv6 form.
 #[cgroup_sock_addr(connect6)]
 pub fn tried_connect6(ctx: SockAddrContext) -> i32 {
-    long(ctx.sock_addr);
+    keep(AF_INET6, long(ctx.sock_addr));
     PASS
 }
 
 /// A `bind` of IPv4.
 #[cgroup_sock_addr(bind4)]
 pub fn tried_bind4(ctx: SockAddrContext) -> i32 {
-    short(ctx.sock_addr);
+    keep(AF_INET, short(ctx.sock_addr));
     PASS
 }
 
 /// A `bind` of IPv6.
 #[cgroup_sock_addr(bind6)]
 pub fn tried_bind6(ctx: SockAddrContext) -> i32 {
-    long(ctx.sock_addr);
+    keep(AF_INET6, long(ctx.sock_addr));
     PASS
 }
 
 /// A datagram with an address, IPv4.
 #[cgroup_sock_addr(sendmsg4)]
 pub fn tried_sendmsg4(ctx: SockAddrContext) -> i32 {
-    short(ctx.sock_addr);
+    keep(AF_INET, short(ctx.sock_addr));
     PASS
 }
 
 /// A datagram with an address, IPv6.
 #[cgroup_sock_addr(sendmsg6)]
 pub fn tried_sendmsg6(ctx: SockAddrContext) -> i32 {
-    long(ctx.sock_addr);
+    keep(AF_INET6, long(ctx.sock_addr));
     PASS
 }
 
 /// The sender of a datagram, IPv4.
 #[cgroup_sock_addr(recvmsg4)]
 pub fn got_recvmsg4(ctx: SockAddrContext) -> i32 {
-    short(ctx.sock_addr);
+    keep(AF_INET, short(ctx.sock_addr));
     PASS
 }
 
 /// The sender of a datagram, IPv6.
 #[cgroup_sock_addr(recvmsg6)]
 pub fn got_recvmsg6(ctx: SockAddrContext) -> i32 {
-    long(ctx.sock_addr);
+    keep(AF_INET6, long(ctx.sock_addr));
     PASS
 }
 
+/// The address of IPv4 that is tried, and the port in host byte order.
 #[inline(always)]
-fn short(context: *mut bpf_sock_addr) {
+pub fn short(context: *mut bpf_sock_addr) -> ([u32; 4], u16) {
     // SAFETY: the context is typed.
     let (address, port) = unsafe { ((*context).user_ip4, (*context).user_port) };
-    keep([address, 0, 0, 0], AF_INET, port);
+    ([address, 0, 0, 0], u16::from_be(port as u16))
 }
 
+/// The same of IPv6.
 #[inline(always)]
-fn long(context: *mut bpf_sock_addr) {
+pub fn long(context: *mut bpf_sock_addr) -> ([u32; 4], u16) {
     // SAFETY: the context is typed.
     let (address, port) = unsafe {
         let address = [
@@ -138,11 +140,11 @@ fn long(context: *mut bpf_sock_addr) {
         ];
         (address, (*context).user_port)
     };
-    keep(address, AF_INET6, port);
+    (address, u16::from_be(port as u16))
 }
 
 #[inline(always)]
-fn keep(address: [u32; 4], family: u16, port: u32) {
+fn keep(family: u16, (address, port): ([u32; 4], u16)) {
     let Some(number) = calling() else {
         return;
     };
@@ -150,7 +152,7 @@ fn keep(address: [u32; 4], family: u16, port: u32) {
         address,
         number,
         family,
-        port: u16::from_be(port as u16),
+        port,
     };
     // Without room, the end of the call does with what it finds.
     let _ = TRIED.insert(thread(), tried, BPF_ANY.into());

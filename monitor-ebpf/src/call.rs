@@ -1,12 +1,13 @@
 //! Calls that their registers tell: values, and the strings that some of them lead to.
 
-use monitor_common::call::Registers;
+use monitor_common::call::{ENDS, Registers};
 use monitor_common::syscall::{Role, argument};
 use monitor_common::{Kind, Slot};
 
 use crate::emit::Outcome;
 use crate::file::{self, AT_FDCWD};
 use crate::held::{self, Naming};
+use crate::message;
 use crate::name::{self, Which};
 use crate::read::Pointer;
 use crate::record::Record;
@@ -100,6 +101,12 @@ pub fn report_on(
         let first = record.string(Slot::Target, call.origin(), target as Pointer);
         file::base(record, Slot::TargetBase, first, directory(Role::TargetBase));
         name::fill(record, Slot::TargetResolved, owner, Which::Target);
+    }
+    if kind == Kind::Call as u32 && !call.is_uring() {
+        // SAFETY: memory of the record.
+        let argument = unsafe { (&raw mut (*body).args).cast::<u64>().add(ENDS) };
+        message::ends(call, argument);
+        message::moved(record, call);
     }
     record.emit_number(kind)
 }

@@ -20,6 +20,7 @@ use monitor_common::loss::LossReason;
 use monitor_common::network::Dns;
 use monitor_common::{Kind, PATH_MAX, Slot, Task};
 
+use crate::address::{long, short};
 use crate::emit::{Outcome, settle};
 use crate::network::{AF_INET, AF_INET6, clear};
 use crate::read::{Probed, masked};
@@ -78,42 +79,22 @@ pub fn dns_ingress(ctx: SkBuffContext) -> i32 {
 /// A datagram with an address of its own, IPv4.
 #[cgroup_sock_addr(sendmsg4)]
 pub fn dns_sendmsg4(ctx: SockAddrContext) -> i32 {
-    let addressed = ctx.sock_addr;
-    // SAFETY: the context is typed.
-    unsafe { note(addressed, [(*addressed).user_ip4, 0, 0, 0]) };
+    note(ctx.sock_addr, short(ctx.sock_addr));
     PASS
 }
 
 /// The same, IPv6, or IPv4 in IPv6 form.
 #[cgroup_sock_addr(sendmsg6)]
 pub fn dns_sendmsg6(ctx: SockAddrContext) -> i32 {
-    let addressed = ctx.sock_addr;
-    // SAFETY: the context is typed.
-    unsafe {
-        let words = [
-            (*addressed).user_ip6[0],
-            (*addressed).user_ip6[1],
-            (*addressed).user_ip6[2],
-            (*addressed).user_ip6[3],
-        ];
-        note(addressed, words);
-    }
+    note(ctx.sock_addr, long(ctx.sock_addr));
     PASS
 }
 
 /// Remembers where a message is meant for until it leaves, if that is a server of names.
-///
-/// # Safety
-/// The context is typed.
 #[inline(always)]
-unsafe fn note(addressed: *mut bpf_sock_addr, address: [u32; 4]) {
-    // SAFETY: the caller's.
-    let (port, cookie) = unsafe {
-        (
-            u16::from_be((*addressed).user_port as u16),
-            bpf_get_socket_cookie(addressed.cast()),
-        )
-    };
+fn note(addressed: *mut bpf_sock_addr, (address, port): ([u32; 4], u16)) {
+    // SAFETY: has no precondition.
+    let cookie = unsafe { bpf_get_socket_cookie(addressed.cast()) };
     // What cannot be noted is told with the address that the packet has.
     if port == PORT {
         let _ = ASKED.insert(cookie, address, BPF_ANY.into());

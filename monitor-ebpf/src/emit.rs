@@ -99,8 +99,23 @@ pub fn settle(kind: Kind, outcome: Outcome) -> i32 {
 /// [`settle`] for a kind by its number.
 #[inline(always)]
 pub fn settle_number(kind: u32, outcome: Outcome) -> i32 {
-    if let Err(reason) = outcome {
-        bump(&LOSSES, kind * LOSS_STRIDE + reason as u32);
+    settle_code(kind, code(outcome))
+}
+
+/// An outcome as a number: 0 where there was no loss.
+#[inline(always)]
+pub fn code(outcome: Outcome) -> u32 {
+    match outcome {
+        Ok(()) => 0,
+        Err(reason) => reason as u32 + 1,
+    }
+}
+
+/// [`settle_number`] for an outcome as a number.
+#[inline(always)]
+pub fn settle_code(kind: u32, code: u32) -> i32 {
+    if code != 0 {
+        bump(&LOSSES, kind * LOSS_STRIDE + (code - 1) % LOSS_STRIDE);
         lost_by_cgroup(kind);
     }
     0

@@ -206,6 +206,20 @@ pub fn tell_open(record: &Record<COMMON>, call: &Call, open: &OpenArguments) {
         }
     }
     passed(record, call.origin(), open.path as Pointer, open.dirfd);
+    if call.ret >= 0 {
+        // SAFETY: probed.
+        unsafe { original::<Probed>(record, call.made()) };
+    }
+}
+
+/// Where an open file lies, if a mount shows it elsewhere: the last of the slots.
+///
+/// # Safety
+/// `file` as for [`Read::at`], and its path was the latest in [`Slot::Resolved`].
+#[inline(always)]
+pub unsafe fn original<R: Read>(record: &Record<COMMON>, file: Pointer) {
+    // SAFETY: the caller's.
+    record.original(unsafe { walk::place_at::<R>(file, FILE_PATH.load()) });
 }
 
 /// Hands out the record of an open, unless no rule can match it.

@@ -13,7 +13,7 @@ use crate::emit::bump;
 use crate::file::OpenArguments;
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, current, masked};
-use crate::record::Record;
+use crate::record::{Record, in_record};
 use crate::scope;
 use crate::scratch::{self, COMMON};
 use crate::syscall::Call;
@@ -120,21 +120,30 @@ pub extern "C" fn clauses_left(number: u32, class: u32) -> u64 {
 /// Whether some rule may match an open whose record is complete; counts it if none can.
 #[inline(always)]
 pub fn keeps(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> bool {
-    let Some((number, head)) = in_force() else {
-        return true;
-    };
     let class = class(call.ret, open.flags, call.number);
+    filter_keeps(record.number(), class as u32) != 0
+}
+
+/// [`keeps`] for the record in a slot, by the class of the open.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn filter_keeps(slot: u32, class: u32) -> u32 {
+    let Some((number, head)) = in_force() else {
+        return 1;
+    };
     // SAFETY: a checked map value.
-    let head = unsafe { &*head };
-    let left = clauses_left(number, class as u32);
-    if left & head.free(class) != 0 || left & views(record, number, head, class) != 0 {
-        return true;
-    }
-    if is_self_check() {
-        return true;
+    let (head, class) = (unsafe { &*head }, class as usize);
+    let mut seen = 0;
+    in_record(slot, |record| {
+        let left = clauses_left(number, class as u32);
+        let found = left & head.free(class) != 0 || left & views(record, number, head, class) != 0;
+        seen = u32::from(found);
+    });
+    if seen != 0 || is_self_check() {
+        return 1;
     }
     bump(&FILTERED, Kind::Open as u32);
-    false
+    0
 }
 
 /// Whether the daemon's child is at work, whose opens are to show that they are recorded.

@@ -18,6 +18,7 @@ mod cgroup;
 mod dns;
 mod emit;
 mod family;
+mod fast_open;
 mod file;
 mod filter;
 mod guard;
@@ -28,6 +29,7 @@ mod message;
 mod name;
 mod network;
 mod object;
+mod part;
 mod passed;
 mod process;
 mod read;
@@ -38,6 +40,7 @@ mod serve;
 mod standby;
 mod syscall;
 mod task;
+mod tell;
 mod uring;
 mod walk;
 
@@ -45,7 +48,7 @@ use aya_ebpf::Global;
 
 /// Present only in objects built for this layout of records; the loader insists on it.
 #[unsafe(no_mangle)]
-static MONITOR_ABI_6: Global<u32> = Global::new(monitor_common::ABI_VERSION);
+static MONITOR_ABI_7: Global<u32> = Global::new(monitor_common::ABI_VERSION);
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]

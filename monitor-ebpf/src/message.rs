@@ -5,7 +5,7 @@ use monitor_common::network::{Connect, Send};
 use monitor_common::{Flags, Kind, MESSAGE_MAX, Slot};
 
 use crate::address;
-use crate::emit::{Outcome, settle_number};
+use crate::emit::{Outcome, settle_code};
 use crate::file;
 use crate::layout::*;
 use crate::network::{
@@ -16,19 +16,49 @@ use crate::read::{Pointer, Probed, Read};
 use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
 use crate::serve;
-use crate::syscall::{Call, own};
+use crate::syscall::Call;
+use crate::tell;
 
+const SYS_READ: u32 = 0;
+const SYS_WRITE: u32 = 1;
+const SYS_PREAD: u32 = 17;
+const SYS_PWRITE: u32 = 18;
+const SYS_READV: u32 = 19;
+const SYS_WRITEV: u32 = 20;
+const SYS_PIPE: u32 = 22;
+const SYS_SOCKETPAIR: u32 = 53;
+const SYS_PIPE2: u32 = 293;
+const SYS_PREADV: u32 = 295;
+const SYS_PWRITEV: u32 = 296;
+const SYS_PREADV2: u32 = 327;
+const SYS_PWRITEV2: u32 = 328;
 const SYS_SENDTO: u32 = 44;
 const SYS_RECVFROM: u32 = 45;
-const SYS_RECVMMSG: u32 = 299;
 /// `UIO_MAXIOV`: most messages of a call.
 const MESSAGES_MAX: u32 = 1024;
+/// Of how many the verifier follows one after the other.
+const BATCH: u32 = 32;
 
 /// Whether a `sendto` or `sendmsg` names an address.
 #[inline(always)]
 pub fn has_destination(call: &Call) -> bool {
-    let known = address::is_known(call.number) || !to(call).address.is_null();
-    known && is_socket(call.file())
+    let [first, second, _, _, fifth, sixth] = call.args;
+    let about = u64::from(call.number) << 16 | u64::from(call.flags);
+    is_destined(about, first, second, fifth, sixth) != 0
+}
+
+/// [`has_destination`] by number and flags of the call, and its arguments but two.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn is_destined(about: u64, first: u64, second: u64, fifth: u64, sixth: u64) -> u32 {
+    let call = Call {
+        number: (about >> 16) as u32,
+        ret: 0,
+        args: [first, second, 0, 0, fifth, sixth],
+        flags: about as u16,
+    };
+    let known = address::is_known(call.number) || !to(&call).address.is_null();
+    u32::from(known && is_socket(call.file()))
 }
 
 /// A message to an address, at the exit of its call.
@@ -111,6 +141,49 @@ fn content(record: &Record<COMMON>, call: &Call) {
     }
 }
 
+/// The head of what a call on a descriptor read or wrote, of its first piece where it is in pieces.
+#[inline(always)]
+pub fn moved(record: &Record<COMMON>, call: &Call) {
+    let in_pieces = match call.number {
+        SYS_READ | SYS_WRITE | SYS_PREAD | SYS_PWRITE => false,
+        SYS_READV | SYS_WRITEV | SYS_PREADV | SYS_PWRITEV | SYS_PREADV2 | SYS_PWRITEV2 => true,
+        _ => return,
+    };
+    if call.ret <= 0 {
+        return;
+    }
+    let (mut from, mut length) = (call.args[1], call.ret as u64);
+    if in_pieces {
+        let compat = call.flags & Flags::COMPAT != 0;
+        // `struct iovec`.
+        let size = if compat { 4 } else { 8 };
+        length = length.min(word(from.wrapping_add(size), compat));
+        from = word(from, compat);
+    }
+    if record
+        .bytes::<MESSAGE_MAX>(Slot::Args, from, length)
+        .is_err()
+    {
+        record.flag(Flags::PASSED_UNREADABLE);
+    }
+}
+
+/// The descriptors of a new pipe or pair of sockets.
+#[inline(always)]
+pub fn ends(call: &Call, to: *mut u64) {
+    let from = match call.number {
+        SYS_PIPE | SYS_PIPE2 => call.args[0],
+        SYS_SOCKETPAIR => call.args[3],
+        _ => return,
+    };
+    let mut both = 0u64;
+    // SAFETY: the helper fills the bytes or fails.
+    let failed = unsafe { bpf_probe_read_user((&raw mut both).cast(), 8, from as *const _) };
+    let both = if failed == 0 { both } else { u64::MAX };
+    // SAFETY: the caller's, memory of a record.
+    unsafe { to.write_volatile(both) };
+}
+
 /// A pointer or length in the program's memory; 0 where that cannot be read.
 #[inline(always)]
 fn word(from: u64, compat: bool) -> u64 {
@@ -185,43 +258,116 @@ fn destination(call: &Call) -> Passed {
     }
 }
 
-/// The messages of a `sendmmsg` that name an address, or of a `recvmmsg`, at its exit: one record
-/// each. Of a call that fails, its first message.
+/// The messages of a `sendmmsg` that name an address, at its exit: one record each. Of a call that
+/// fails, its first message.
 #[inline(always)]
-pub fn many(call: &Call) {
-    if own() || !is_socket(file::of_descriptor(call.args[0] as i32)) {
+pub fn many_sent(call: &Call) {
+    many(call, |messages, socket, ret, about, count| {
+        some_sent(messages, socket, ret, about, count)
+    });
+}
+
+/// The messages of a `recvmmsg`, likewise.
+#[inline(always)]
+pub fn many_received(call: &Call) {
+    many(call, |messages, socket, ret, about, count| {
+        some_received(messages, socket, ret, about, count)
+    });
+}
+
+#[inline(always)]
+fn many(call: &Call, some: impl Fn(u64, u64, i64, u64, u32) -> u32) {
+    if !is_socket(file::of_descriptor(call.args[0] as i32)) {
         return;
     }
-    let sent = if call.ret < 0 { 1 } else { call.ret as u32 };
+    let count = if call.ret < 0 { 1 } else { call.ret as u32 };
+    let socket = u64::from(call.args[3] as u32) << 32 | u64::from(call.args[0] as u32);
     let about = u64::from(call.number) << 16 | u64::from(call.flags);
-    let mut index = 0;
-    while index < MESSAGES_MAX {
-        if index >= sent {
+    let mut first = 0;
+    while first < MESSAGES_MAX {
+        if first >= count {
             break;
         }
-        // `struct mmsghdr`: a `struct msghdr`, then how much of it was sent.
-        let size = if call.flags & Flags::COMPAT == 0 {
-            64
-        } else {
-            32
-        };
-        let message = call.args[1].wrapping_add(u64::from(index) * size);
-        one_of_many(message, call.args[0], call.args[3], call.ret, about);
-        index += 1;
+        some(
+            nth(call.args[1], first, call.flags),
+            socket,
+            call.ret,
+            about,
+            count - first,
+        );
+        first += BATCH;
     }
 }
 
-/// A message of many, as if it had a call of its own; `about` has the number and the flags
-/// of the call. A function that takes numbers is verified once, not for each message.
+/// Where a message of many is.
+#[inline(always)]
+fn nth(messages: u64, index: u32, flags: u16) -> u64 {
+    // `struct mmsghdr`: a `struct msghdr`, then how much of it was sent.
+    let size = if flags & Flags::COMPAT == 0 { 64 } else { 32 };
+    messages.wrapping_add(u64::from(index) * size)
+}
+
+/// Some of `count` messages of a `sendmmsg`; `socket` is its descriptor, above it the options, and
+/// `about` number and flags of the call. A function that takes numbers is verified once.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn one_of_many(
-    message: u64,
-    descriptor: u64,
-    options: u64,
+pub extern "C" fn some_sent(messages: u64, socket: u64, ret: i64, about: u64, count: u32) -> u32 {
+    let mut index = 0;
+    while index < BATCH && index < count {
+        one_sent(nth(messages, index, about as u16), socket, ret, about);
+        index += 1;
+    }
+    index
+}
+
+/// The same of a `recvmmsg`.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn some_received(
+    messages: u64,
+    socket: u64,
     ret: i64,
     about: u64,
+    count: u32,
 ) -> u32 {
+    let mut index = 0;
+    while index < BATCH && index < count {
+        one_received(nth(messages, index, about as u16), socket, ret, about);
+        index += 1;
+    }
+    index
+}
+
+/// A message of many, as if it had a call of its own.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn one_sent(message: u64, socket: u64, ret: i64, about: u64) -> u32 {
+    let one = one_of_many(message, socket, ret, about);
+    if has_destination(&one) {
+        let kind = Kind::Send as u32;
+        settle_code(
+            kind,
+            record::tell::<Probed>(kind, &one, |number| tell::send(number)),
+        );
+    }
+    0
+}
+
+/// The same of one that came.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn one_received(message: u64, socket: u64, ret: i64, about: u64) -> u32 {
+    let one = one_of_many(message, socket, ret, about);
+    let kind = Kind::Receive as u32;
+    settle_code(
+        kind,
+        record::tell::<Probed>(kind, &one, |number| tell::receive(number)),
+    );
+    0
+}
+
+#[inline(always)]
+fn one_of_many(message: u64, socket: u64, ret: i64, about: u64) -> Call {
     let (number, flags) = ((about >> 16) as u32, about as u16);
     let sent = if flags & Flags::COMPAT == 0 { 56 } else { 28 };
     let mut length = 0u32;
@@ -230,22 +376,12 @@ pub extern "C" fn one_of_many(
         // SAFETY: the helper fills the bytes or fails, which leaves what is there.
         unsafe { bpf_probe_read_user((&raw mut length).cast(), 4, from) };
     }
-    let one = Call {
+    Call {
         number,
         ret: if ret < 0 { ret } else { length.into() },
-        args: [descriptor, message, options, 0, 0, 0],
+        args: [u64::from(socket as u32), message, socket >> 32, 0, 0, 0],
         flags,
-    };
-    if number == SYS_RECVMMSG {
-        let kind = Kind::Receive as u32;
-        let outcome = record::with::<Probed>(kind, one.flags, |record| receive(record, &one));
-        settle_number(kind, outcome);
-    } else if has_destination(&one) {
-        let kind = Kind::Send as u32;
-        let outcome = record::with::<Probed>(kind, one.flags, |record| send(record, &one));
-        settle_number(kind, outcome);
     }
-    0
 }
 
 /// Rewrites an IPv4 remote address in IPv6 form.

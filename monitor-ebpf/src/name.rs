@@ -53,7 +53,8 @@ pub fn keep(owner: u64, which: Which, place: Place) -> Outcome {
     let outcome = unsafe {
         let walk = &raw mut (*slot).walk;
         walk::set_home(walk, walk::home());
-        let len = walk::walk(walk, place);
+        walk::begin(walk, place);
+        let len = walk::walk(walk);
         let start = (&raw const (*walk).start).read_volatile() & 0xfff;
         let text = (&raw const (*walk).text).cast::<u8>().add(start as usize);
         let name = (&raw mut (*slot).record).cast::<Name>();

@@ -12,7 +12,7 @@ use crate::family::{self, AF_VSOCK};
 use crate::file;
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, masked};
-use crate::record::{Origin, Record};
+use crate::record::{Origin, Record, in_record};
 use crate::scratch::COMMON;
 use crate::syscall::{Call, own};
 use crate::walk;
@@ -27,7 +27,7 @@ const F_DUPFD_CLOEXEC: u64 = 1030;
 const S_IFMT: u16 = 0o170_000;
 const S_IFSOCK: u16 = 0o140_000;
 const EINTR: i64 = -4;
-const EINPROGRESS: i64 = -115;
+pub const EINPROGRESS: i64 = -115;
 const EISCONN: i64 = -106;
 const EALREADY: i64 = -114;
 /// `UNIX_PATH_MAX`
@@ -298,6 +298,35 @@ unsafe fn copy(to: *mut u8, len: u32, passed: &Passed, offset: usize) -> bool {
 /// None beyond that of the record's own memory: the source is checked.
 #[inline(always)]
 pub unsafe fn unix_name(record: &Record<COMMON>, slot: Slot, passed: &Passed) {
+    let origin = u64::from(matches!(passed.origin, Origin::User)) << 32;
+    let address = record.as_number(passed.address);
+    record_name(
+        record.number(),
+        slot as u32,
+        address,
+        origin | u64::from(passed.len),
+    );
+}
+
+/// [`unix_name`] in the record of a slot of scratch memory; `about` is the length, above it 0 for an
+/// address in the kernel.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn record_name(number: u32, slot: u32, address: u64, about: u64) -> u32 {
+    let passed = Passed {
+        origin: if about >> 32 == 0 {
+            Origin::Kernel
+        } else {
+            Origin::User
+        },
+        address: address as Pointer,
+        len: about as u32,
+    };
+    in_record(number, |record| name(record, slot, &passed))
+}
+
+#[inline(always)]
+fn name(record: &Record<COMMON>, slot: u32, passed: &Passed) {
     let len = u64::from(passed.len.saturating_sub(2)).min(UNIX_NAME_MAX);
     if len == 0 {
         return;
@@ -312,7 +341,7 @@ pub unsafe fn unix_name(record: &Record<COMMON>, slot: Slot, passed: &Passed) {
         if to.read_volatile() == 0 {
             copy(to.add(1), masked::<127>(len as u32 - 1), passed, 3);
             to.write_volatile(b'@');
-            record.fill(slot, at, len);
+            record.fill_number(slot, at, len);
             return;
         }
         let from = passed.address.wrapping_add(2).cast();
@@ -322,7 +351,7 @@ pub unsafe fn unix_name(record: &Record<COMMON>, slot: Slot, passed: &Passed) {
             Origin::Kernel => bpf_probe_read_kernel_str(to.cast(), size, from),
         };
         if copied > 0 {
-            record.fill(slot, at, copied as u64 - 1);
+            record.fill_number(slot, at, copied as u64 - 1);
         } else {
             record.flag(Flags::PASSED_UNREADABLE);
         }

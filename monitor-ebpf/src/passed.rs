@@ -20,6 +20,8 @@ const SYS_RECVMMSG: u32 = 299;
 const SYS_PIDFD_GETFD: u32 = 438;
 /// `UIO_MAXIOV`: most messages of a `recvmmsg`.
 const MESSAGES_MAX: u32 = 1024;
+/// Of how many the verifier follows one after the other.
+const BATCH: u32 = 32;
 /// `SCM_MAX_FD` of `include/net/scm.h`: most files of a message.
 const FILES_MAX: u32 = 253;
 /// What the kernel may put before and behind the files: credentials, a security label, a pidfd, a
@@ -49,13 +51,30 @@ pub fn look(call: &Call) {
     } else {
         1
     };
-    let mut index = 0;
-    while index < MESSAGES_MAX {
-        if i64::from(index) >= count {
+    // `struct mmsghdr`: a `struct msghdr`, then how much came.
+    let size = if wide { 64 } else { 32 };
+    let mut first = 0;
+    while first < MESSAGES_MAX {
+        if i64::from(first) >= count {
             break;
         }
-        // `struct mmsghdr`: a `struct msghdr`, then how much came.
-        let at = |size| call.args[1].wrapping_add(u64::from(index) * size);
+        let messages = call.args[1].wrapping_add(u64::from(first) * size);
+        passed_messages(messages, count as u64 - u64::from(first), flags);
+        first += BATCH;
+    }
+}
+
+/// The files of some messages of as many as there are.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn passed_messages(messages: u64, count: u64, flags: u64) -> u32 {
+    let wide = flags & u64::from(Flags::COMPAT) == 0;
+    let mut index = 0;
+    while index < BATCH {
+        if u64::from(index) >= count {
+            break;
+        }
+        let at = |size| messages.wrapping_add(u64::from(index) * size);
         if wide {
             passed_message(at(64), flags);
         } else {
@@ -63,6 +82,7 @@ pub fn look(call: &Call) {
         }
         index += 1;
     }
+    index
 }
 
 /// The files of a message, by the `struct msghdr` that the kernel has filled. A function that takes
@@ -95,21 +115,29 @@ fn files<const WORD: u64>(message: u64, flags: u64) -> u32 {
         if len < WORD + 8 || len > end.wrapping_sub(header) || header >= end {
             break;
         }
-        let mut data = header.wrapping_add(WORD + 8);
         if user(header.wrapping_add(WORD), 8) == RIGHTS {
-            let mut files = 0;
-            while files < FILES_MAX {
-                files += 1;
-                if data.wrapping_add(4) > header.wrapping_add(len) {
-                    break;
-                }
-                passed_one(user(data, 4) as u32, flags);
-                data = data.wrapping_add(4);
-            }
+            let data = header.wrapping_add(WORD + 8);
+            passed_files(data, header.wrapping_add(len), flags);
         }
         header = header.wrapping_add((len + WORD - 1) & !(WORD - 1));
     }
     0
+}
+
+/// The files that a message has between two places.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn passed_files(mut data: u64, end: u64, flags: u64) -> u32 {
+    let mut files = 0;
+    while files < FILES_MAX {
+        files += 1;
+        if data.wrapping_add(4) > end {
+            break;
+        }
+        passed_one(user(data, 4) as u32, flags);
+        data = data.wrapping_add(4);
+    }
+    files
 }
 
 /// A file that came, by its descriptor.
@@ -140,14 +168,16 @@ pub fn passed<R: Read>(record: &Record<COMMON>, ret: i64, file: Pointer) -> Outc
         (*body).syscall = 0;
         (*body).dirfd = AT_FDCWD;
         file::opened::<R>(record, body, file);
+        file::original::<R>(record, file);
     }
     record.emit(Kind::Passed)
 }
 
 /// A number of 4 or 8 bytes in the program's memory; 0 where there is none. With a frame of its own,
 /// for those of its callers and of what walks a path are together no more than the kernel allows.
+#[unsafe(export_name = "user_word")]
 #[inline(never)]
-extern "C" fn user(at: u64, bytes: u64) -> u64 {
+pub extern "C" fn user(at: u64, bytes: u64) -> u64 {
     let mut word = MaybeUninit::<u64>::zeroed();
     let size = if bytes == 8 { 8 } else { 4 };
     // SAFETY: the helper fills the bytes or fails, and then sets them to 0; all were set before.

@@ -63,19 +63,19 @@ fn exec_record(task: Pointer, bprm: Pointer, turn: Turn) -> Outcome {
         let file: Pointer = Typed::get(bprm, &BPRM_FILE);
         let body = record.body::<Exec>();
         executable(body, file, task);
-        let end = record.place(
+        let end = record.place_here(
             Slot::Resolved,
             walk::place_at::<Typed>(file, FILE_PATH.load()),
         );
         if end == walk::End::PSEUDO && file::is_memfd(record.walk()) {
             (*body).exe_flags |= ExeFlags::MEMFD;
         }
-        record.string(
-            Slot::Passed,
+        record.string_here(
+            Slot::Passed as u32,
             Origin::Kernel,
             Typed::get(bprm, &BPRM_FILENAME),
         );
-        record.place(Slot::Cwd, walk::cwd());
+        record.place_here(Slot::Cwd, walk::cwd());
         // `execveat` on a descriptor makes up a path; otherwise the two calls leave no difference.
         let by_descriptor =
             present(&BPRM_FDPATH) && !Typed::get::<Pointer>(bprm, &BPRM_FDPATH).is_null();

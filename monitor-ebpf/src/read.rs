@@ -18,6 +18,9 @@ pub type Pointer = *const u8;
 
 /// How to read at a pointer.
 pub trait Read {
+    /// Whether it is [`Typed`].
+    const TYPED: bool;
+
     /// The value at `offset` bytes from `base`.
     ///
     /// # Safety
@@ -39,6 +42,8 @@ pub trait Read {
 pub struct Typed;
 
 impl Read for Typed {
+    const TYPED: bool = true;
+
     #[inline(always)]
     unsafe fn at<T: Copy>(base: Pointer, offset: u32) -> T {
         // SAFETY: the verifier checks type and offset, and faults read as 0.
@@ -55,6 +60,8 @@ impl Read for Typed {
 pub struct Probed;
 
 impl Read for Probed {
+    const TYPED: bool = false;
+
     #[inline(always)]
     unsafe fn at<T: Copy>(base: Pointer, offset: u32) -> T {
         let mut value = MaybeUninit::<T>::uninit();

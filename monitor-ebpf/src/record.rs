@@ -3,15 +3,19 @@
 //! Strings lie one behind the other. The verifier does not follow their lengths: how much is used
 //! is kept in map memory and bounded anew at each string, by room that the largest record has.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::helpers::generated::{
     bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
     bpf_probe_read_user_str,
 };
+use monitor_common::loss::LossReason;
 use monitor_common::{Flags, Header, Kind, PATH_MAX, SLOTS, Slot, Task};
 
 use crate::emit::{self, Lane, Outcome};
-use crate::read::{Pointer, Read, Typed, current, masked};
+use crate::read::{Pointer, Probed, Read, Typed, current, masked};
 use crate::scratch::{self, COMMON, Scratch};
+use crate::syscall::Call;
 use crate::task;
 use crate::walk::{self, End, Place, Walk};
 
@@ -105,22 +109,29 @@ impl<const SIZE: usize> Record<SIZE> {
         unsafe { (*self.header()).flags |= bit };
     }
 
-    /// Fills a slot with the path of a place; returns how the walk ended.
+    /// [`Record::place`], in place.
     #[inline(always)]
-    pub fn place(&self, slot: Slot, place: Place) -> u32 {
+    pub fn place_here(&self, slot: Slot, place: Place) -> u32 {
+        // SAFETY: in bounds of the slot.
+        unsafe { walk::begin(&raw mut (*self.slot).walk, place) };
+        self.walked(slot as u32)
+    }
+
+    /// Fills a slot with the path of the place where the walk was begun.
+    #[inline(always)]
+    fn walked(&self, slot: u32) -> u32 {
         // SAFETY: text and record are disjoint parts of the slot; both bounded.
         unsafe {
             let walk = &raw mut (*self.slot).walk;
-            let len = walk::walk(walk, place);
-            let start = (&raw const (*walk).start).read_volatile() & 0xfff;
-            let text = (&raw const (*walk).text).cast::<u8>().add(start as usize);
-            let (to, at) = self.room::<PATH_MAX>();
-            bpf_probe_read_kernel(to.cast(), len, text.cast());
-            self.fill(slot, at, u64::from(len));
+            let len = walk::walk(walk);
+            self.fill_walked(slot, len);
+            if slot == Slot::Resolved as u32 {
+                walk::keep_elsewhere(walk);
+            }
             let end = (&raw const (*walk).end).read_volatile();
             match end {
                 End::TRUNCATED => self.flag(Flags::PATH_TRUNCATED),
-                End::DETACHED | End::PSEUDO if matches!(slot, Slot::Resolved) => {
+                End::DETACHED | End::PSEUDO if slot == Slot::Resolved as u32 => {
                     self.flag(Flags::DETACHED);
                 }
                 _ => {}
@@ -129,9 +140,23 @@ impl<const SIZE: usize> Record<SIZE> {
         }
     }
 
-    /// Fills a slot with a string that ends at a NUL; returns its first byte (0 for none).
+    /// Fills a slot with the last bytes of the text of the latest walk.
     #[inline(always)]
-    pub fn string(&self, slot: Slot, origin: Origin, string: Pointer) -> u8 {
+    fn fill_walked(&self, slot: u32, len: u32) {
+        // SAFETY: text and record are disjoint parts of the slot; both bounded.
+        unsafe {
+            let walk = &raw const (*self.slot).walk;
+            let start = (&raw const (*walk).start).read_volatile() & 0xfff;
+            let text = (&raw const (*walk).text).cast::<u8>().add(start as usize);
+            let (to, at) = self.room::<PATH_MAX>();
+            bpf_probe_read_kernel(to.cast(), len, text.cast());
+            self.fill_number(slot, at, u64::from(len));
+        }
+    }
+
+    /// [`Record::string`], in place.
+    #[inline(always)]
+    pub fn string_here(&self, slot: u32, origin: Origin, string: Pointer) -> u8 {
         let (to, at) = self.room::<PATH_MAX>();
         // SAFETY: the helpers check the source; `room` bounds the target.
         let copied = unsafe {
@@ -149,7 +174,7 @@ impl<const SIZE: usize> Record<SIZE> {
         if copied == PATH_MAX as i64 {
             self.flag(Flags::PATH_TRUNCATED);
         }
-        self.fill(slot, at, copied as u64 - 1);
+        self.fill_number(slot, at, copied as u64 - 1);
         // SAFETY: `room` gives at least a byte, and the helper set it.
         unsafe { to.read_volatile() }
     }
@@ -187,8 +212,18 @@ impl<const SIZE: usize> Record<SIZE> {
     /// Adds `len` bytes at offset `at` to a slot.
     #[inline(always)]
     pub fn fill(&self, slot: Slot, at: u64, len: u64) {
-        // SAFETY: the header is initialised; the slot number is a constant below `SLOTS`.
-        unsafe { (*self.header()).strings[slot as usize] += len as u32 };
+        self.fill_number(slot as u32, at, len);
+    }
+
+    /// [`Record::fill`] for a slot by its number.
+    #[inline(always)]
+    pub fn fill_number(&self, slot: u32, at: u64, len: u64) {
+        // SAFETY: the header is initialised; the number of a slot is below `SLOTS`, and what the mask
+        // leaves is in the record.
+        unsafe {
+            let strings = (&raw mut (*self.header()).strings).cast::<u32>();
+            *strings.add(masked::<0xf>(slot) as usize) += len as u32;
+        }
         self.set_used(at + len);
     }
 
@@ -224,6 +259,90 @@ impl<const SIZE: usize> Record<SIZE> {
     }
 }
 
+impl Record<COMMON> {
+    /// Fills a slot with the path of a place; returns how the walk ended.
+    #[inline(always)]
+    pub fn place(&self, slot: Slot, place: Place) -> u32 {
+        // SAFETY: in bounds of the slot.
+        unsafe { walk::begin(&raw mut (*self.slot).walk, place) };
+        record_place(self.number(), slot as u32)
+    }
+
+    /// Fills [`Slot::Original`], after the slots before it, if a mount shows the file of
+    /// [`Slot::Resolved`], which is at `place`, elsewhere than where it lies.
+    #[inline(always)]
+    pub fn original(&self, place: Place) {
+        // SAFETY: in bounds of the slot.
+        if unsafe { walk::begin_original(&raw mut (*self.slot).walk, place) } {
+            record_original(self.number());
+        }
+    }
+
+    /// Fills a slot with a string that ends at a NUL; returns its first byte (0 for none).
+    #[inline(always)]
+    pub fn string(&self, slot: Slot, origin: Origin, string: Pointer) -> u8 {
+        record_string(
+            self.number(),
+            slot as u32,
+            matches!(origin, Origin::User).into(),
+            self.as_number(string),
+        ) as u8
+    }
+
+    /// A pointer as a number, for functions that the verifier looks at once.
+    #[inline(always)]
+    pub fn as_number(&self, pointer: Pointer) -> u64 {
+        // SAFETY: the slot is claimed.
+        unsafe { scratch::number(self.slot, pointer as u64) }
+    }
+}
+
+/// Does something to the record in a slot.
+#[inline(always)]
+pub fn in_record(number: u32, change: impl FnOnce(&Record<COMMON>)) -> u32 {
+    if let Some(slot) = scratch::slot(number) {
+        change(&Record { slot });
+    }
+    0
+}
+
+/// [`Record::place`] of the record in a slot, where its walk was begun.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn record_place(number: u32, slot: u32) -> u32 {
+    let Some(scratch) = scratch::slot(number) else {
+        return End::DETACHED;
+    };
+    Record { slot: scratch }.walked(slot)
+}
+
+/// [`Record::original`] of the record in a slot, where that walk was begun.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn record_original(number: u32) -> u32 {
+    in_record(number, |record| {
+        // SAFETY: in bounds of the slot.
+        let len = unsafe { walk::walk_original(&raw mut (*record.slot).walk) };
+        record.fill_walked(Slot::Original as u32, len);
+    })
+}
+
+/// [`Record::string`] of the record in a slot, of a string in the kernel (0) or of the program (1).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn record_string(number: u32, slot: u32, origin: u32, string: u64) -> u32 {
+    let Some(scratch) = scratch::slot(number) else {
+        return 0;
+    };
+    let origin = if origin == 0 {
+        Origin::Kernel
+    } else {
+        Origin::User
+    };
+    let record = Record { slot: scratch };
+    record.string_here(slot, origin, string as Pointer).into()
+}
+
 /// A record without strings.
 #[repr(C)]
 pub struct Fixed<T> {
@@ -255,13 +374,75 @@ pub fn with<R: Read>(
     fill: impl FnOnce(&Record<COMMON>) -> Outcome,
 ) -> Outcome {
     let slot = scratch::claim()?;
-    // SAFETY: claimed; the current task is typed.
-    let record = unsafe { Record::new::<R>(slot, kind, current()) };
-    record.flag(flags);
+    let record = start::<R>(slot, kind, flags);
     let outcome = fill(&record);
     // SAFETY: claimed above, and `fill` is done.
     unsafe { scratch::release(slot) };
     outcome
+}
+
+/// Runs `tell` on a record about a call of the current task, by the number of its slot: see
+/// [`about`]. What comes of it is a [`emit::code`].
+#[inline(always)]
+pub fn tell<R: Read>(kind: u32, call: &Call, tell: impl FnOnce(u32) -> u32) -> u32 {
+    let slot = match scratch::claim() {
+        Ok(slot) => slot,
+        Err(reason) => return emit::code(Err(reason)),
+    };
+    // SAFETY: claimed.
+    unsafe { (&raw mut (*slot).call).write(MaybeUninit::new(*call)) };
+    let record = start::<R>(slot, kind, call.flags);
+    let code = tell(record.number());
+    // SAFETY: claimed above, and `tell` is done.
+    unsafe { scratch::release(slot) };
+    code
+}
+
+/// Runs `fill` on the record and the call in a slot, in a function that takes its number: the
+/// verifier looks at that once, whatever came before.
+#[inline(always)]
+pub fn about(number: u32, fill: impl FnOnce(&Record<COMMON>, &Call) -> Outcome) -> u32 {
+    let Some(slot) = scratch::slot(number) else {
+        return emit::code(Err(LossReason::NoScratch));
+    };
+    // SAFETY: a checked map value; `tell` has set the call.
+    let call = unsafe { (*slot).call.assume_init_ref() };
+    emit::code(fill(&Record { slot }, call))
+}
+
+#[inline(always)]
+fn start<R: Read>(slot: *mut Scratch<COMMON>, kind: u32, flags: u16) -> Record<COMMON> {
+    let record = Record { slot };
+    if R::TYPED {
+        start_typed(record.number(), kind);
+    } else {
+        start_probed(record.number(), kind);
+    }
+    record.flag(flags);
+    record
+}
+
+/// Starts a record about the current task in a slot.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn start_typed(number: u32, kind: u32) -> u32 {
+    start_in::<Typed>(number, kind)
+}
+
+/// The same, in programs that run seldom.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn start_probed(number: u32, kind: u32) -> u32 {
+    start_in::<Probed>(number, kind)
+}
+
+#[inline(always)]
+fn start_in<R: Read>(number: u32, kind: u32) -> u32 {
+    if let Some(slot) = scratch::slot(number) {
+        // SAFETY: whoever calls has claimed it; the current task is typed.
+        unsafe { Record::new::<R>(slot, kind, current()) };
+    }
+    0
 }
 
 /// Sets the header of a record; returns the task's mount namespace.

@@ -5,6 +5,7 @@
 //! there are several. The same program never runs twice at once on a CPU: the kernel sees to that.
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
@@ -15,6 +16,7 @@ use monitor_common::process::Exec;
 use monitor_common::{ARGS_MAX, ENV_MAX, Header, PATH_MAX, SCRATCH_SLOTS};
 
 use crate::filter::Scan;
+use crate::syscall::Call;
 use crate::walk::Walk;
 
 /// Fixed parts and seven paths (a rename has most), the largest record but execs.
@@ -38,6 +40,11 @@ pub struct Scratch<const SIZE: usize> {
     pub used: u64,
     /// State and text of a walk.
     pub walk: Walk,
+    /// A number on its way into a function. It may be a pointer, which functions do not take, and which
+    /// the verifier takes for a number when it is read again.
+    pub given: u64,
+    /// The call that the record is about, if it is about one.
+    pub call: MaybeUninit<Call>,
     /// A text of the record being read.
     scan: Scan,
     /// The record.
@@ -132,6 +139,25 @@ pub fn walk_of(number: u32) -> Option<*mut Walk> {
             return Some(&raw mut (*slot?).walk);
         }
         Some(&raw mut (*SCRATCH.get_ptr_mut(number)?).walk)
+    }
+}
+
+/// A slot by its number among all.
+#[inline(always)]
+pub fn slot(number: u32) -> Option<*mut Common> {
+    SCRATCH.get_ptr_mut(number)
+}
+
+/// A pointer as a number, by way of a slot.
+///
+/// # Safety
+/// `slot` is claimed.
+#[inline(always)]
+pub unsafe fn number<const SIZE: usize>(slot: *mut Scratch<SIZE>, pointer: u64) -> u64 {
+    // SAFETY: the caller's.
+    unsafe {
+        (&raw mut (*slot).given).write_volatile(pointer);
+        (&raw const (*slot).given).read_volatile()
     }
 }
 

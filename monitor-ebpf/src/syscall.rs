@@ -8,20 +8,15 @@ use monitor_common::syscall::{self, Form, NUMBERS, Operation, SOCKETCALL, SOCKET
 use monitor_common::{Flags, Kind};
 
 use crate::call;
-use crate::emit::{Outcome, settle_number};
+use crate::emit::settle_number;
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
-use crate::filter;
 use crate::layout::*;
 use crate::memory;
-use crate::message;
-use crate::name::{self, NOBODY};
-use crate::network;
-use crate::passed;
-use crate::process;
+use crate::name::NOBODY;
+use crate::part;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
-use crate::serve;
 
 /// What to do at the end of each call; see `monitor_common::syscall`.
 #[map]
@@ -29,8 +24,6 @@ pub static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS + SOCKET
 
 /// What `creat` opens with: `O_CREAT | O_WRONLY | O_TRUNC`.
 const CREAT_FLAGS: u32 = 0o1101;
-/// `bpf` of x86-64.
-const BPF: u32 = 321;
 /// `PF_IO_WORKER` and `PF_KTHREAD` of `include/linux/sched.h`.
 const WORKERS: u32 = 0x10 | 0x20_0000;
 /// Kernel-internal results "begin again", which programs see as `EINTR` if at all.
@@ -40,6 +33,7 @@ const EINTR: i64 = -4;
 const EBADF: i64 = -9;
 
 /// A finished call, or an operation of `io_uring` in the form of the call that does the same.
+#[derive(Clone, Copy)]
 pub struct Call {
     /// Number in the x86-64 ABI; before [`Call::is`], of [`current_call`], in that of the call.
     pub number: u32,
@@ -50,65 +44,25 @@ pub struct Call {
     pub flags: u16,
 }
 
-/// `sys_exit(struct pt_regs *regs, long ret)`, 5.10 and later. The registers still hold the
-/// arguments.
+/// `sys_exit(struct pt_regs *regs, long ret)`, 5.10 and later: goes on in the program for the call's
+/// operation (`crate::part`), if the call is wanted. The registers still hold the arguments.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    let regs: Pointer = ctx.arg(0);
-    // A number means nothing before the ABI is known.
-    let compat = is_compat(current());
-    // SAFETY: the argument of the hook is typed.
-    let number: u32 = unsafe { Typed::get(regs, &CALL_NUMBER) };
-    let number = if compat { number } else { number & !X32_BIT };
-    if number >= NUMBERS {
-        return 0;
-    }
-    let socketcall = compat && number == SOCKETCALL;
-    let index = if socketcall {
-        // SAFETY: the argument of the hook is typed.
-        let which: u32 = unsafe { Typed::get(regs, &COMPAT_ARGUMENT_0) };
-        if which >= SOCKETCALLS {
-            return 0;
-        }
-        which + 2 * NUMBERS
-    } else if compat {
-        number + NUMBERS
-    } else {
-        number
-    };
-    let Some(entry) = OPERATIONS.get_ptr(index) else {
+    let Some(entry) = entry_of(ctx.arg(0)) else {
         return 0;
     };
-    // SAFETY: a checked map value. It is read anew at each use: the verifier would follow the
-    // program once for each value that it was compared with.
-    let entry = || unsafe { entry.read_volatile() };
-    if entry() == 0 || entry() & syscall::Call::APART != 0 {
+    // SAFETY: a checked map value.
+    let found = unsafe { entry.read_volatile() };
+    if found == 0 || found & syscall::Call::APART != 0 {
         return 0;
     }
-    let number = (entry() >> 16) as u16;
-    // SAFETY: as above.
-    let mut call = unsafe { read_call(regs, number.into(), ctx.arg(1), compat) };
-    if entry() & syscall::Call::FAILURES != 0 && call.ret >= 0 {
+    if found & syscall::Call::FAILURES != 0 && ctx.arg::<i64>(1) >= 0 {
         return 0;
     }
-    let form = || Form::of_entry(entry());
-    if socketcall || form() == Form::Packed as u8 {
-        let packed = if socketcall {
-            call.args[1]
-        } else {
-            call.args[0]
-        };
-        unpack(&mut call, packed);
+    if found & syscall::Call::PASSES != 0 {
+        part::passed(&ctx, entry);
     }
-    reshape(&mut call, entry);
-    if entry() & syscall::Call::PASSES != 0 {
-        passed::look(&call);
-        // It may be there for nothing else.
-        if entry() as u8 == 0 {
-            return 0;
-        }
-    }
-    dispatch::<Typed>(entry, &mut call)
+    part::told(&ctx, entry)
 }
 
 /// `sys_exit(struct pt_regs *regs, long ret)` for calls on memory, with the file behind that: a
@@ -152,10 +106,10 @@ pub fn close_begin(ctx: BtfTracePointContext) -> i32 {
     settle_number(kind, record::with::<Typed>(kind, call.flags, report))
 }
 
-/// What to do with the current task's call, and the call, if a program apart records it
-/// ([`syscall::Call::APART`]).
+/// Where the table of calls says what to do with the current task's call.
 #[inline(always)]
-fn apart(regs: Pointer, ret: i64) -> Option<(*const u64, Call)> {
+fn entry_of(regs: Pointer) -> Option<*const u64> {
+    // A number means nothing before the ABI is known.
     let compat = is_compat(current());
     // SAFETY: the argument of the hook is typed.
     let number: u32 = unsafe { Typed::get(regs, &CALL_NUMBER) };
@@ -163,22 +117,50 @@ fn apart(regs: Pointer, ret: i64) -> Option<(*const u64, Call)> {
     if number >= NUMBERS {
         return None;
     }
-    let index = if compat { number + NUMBERS } else { number };
-    let entry = OPERATIONS.get_ptr(index)?;
-    // SAFETY: a checked map value.
-    let found = unsafe { entry.read_volatile() };
-    if found & syscall::Call::APART == 0 {
-        return None;
-    }
-    let number = (found >> 16) as u16;
-    // SAFETY: as above.
+    let index = if compat && number == SOCKETCALL {
+        // SAFETY: the argument of the hook is typed.
+        let which: u32 = unsafe { Typed::get(regs, &COMPAT_ARGUMENT_0) };
+        if which >= SOCKETCALLS {
+            return None;
+        }
+        which + 2 * NUMBERS
+    } else if compat {
+        number + NUMBERS
+    } else {
+        number
+    };
+    OPERATIONS.get_ptr(index)
+}
+
+/// What to do with the current task's call, at its end, and the call.
+#[inline(always)]
+pub fn finished(regs: Pointer, ret: i64) -> Option<(*const u64, Call)> {
+    let entry = entry_of(regs)?;
+    // SAFETY: a checked map value. It is read anew at each use: the verifier would follow the
+    // program once for each value that it was compared with.
+    let read = || unsafe { entry.read_volatile() };
+    let compat = is_compat(current());
+    let number = (read() >> 16) as u16;
+    // SAFETY: as for `entry_of`.
     let mut call = unsafe { read_call(regs, number.into(), ret, compat) };
-    if Form::of_entry(found) == Form::Packed as u8 {
-        let packed = call.args[0];
+    // SAFETY: as for `entry_of`.
+    let own: u32 = unsafe { Typed::get(regs, &CALL_NUMBER) };
+    let socketcall = compat && own == SOCKETCALL;
+    if socketcall || Form::of_entry(read()) == Form::Packed as u8 {
+        let packed = call.args[usize::from(socketcall)];
         unpack(&mut call, packed);
     }
-    reshape(&mut call, || found);
+    reshape(&mut call, read);
     Some((entry, call))
+}
+
+/// [`finished`], if a program apart records the call ([`syscall::Call::APART`]).
+#[inline(always)]
+fn apart(regs: Pointer, ret: i64) -> Option<(*const u64, Call)> {
+    let (entry, call) = finished(regs, ret)?;
+    // SAFETY: a checked map value.
+    let found = unsafe { entry.read_volatile() };
+    (found & syscall::Call::APART != 0).then_some((entry, call))
 }
 
 const SHORT: u8 = Form::Short as u8;
@@ -341,7 +323,7 @@ pub fn told(kind: Kind) -> Option<u32> {
     let entry = OPERATIONS.get_ptr(index)?;
     // SAFETY: a checked map value.
     let entry = unsafe { entry.read_volatile() };
-    let ours = entry & 0xffff == u64::from(REGISTERS) | (kind as u64) << 8;
+    let ours = entry & 0xffff == Operation::Registers as u64 | (kind as u64) << 8;
     ours.then_some((entry >> 16) as u16 as u32)
 }
 
@@ -428,113 +410,19 @@ pub fn is_number_of(operation: Operation, number: u32, compat: bool) -> bool {
     known.is_some_and(|known| known.load() == number)
 }
 
-const OPEN: u8 = Operation::Open as u8;
-const OPEN_AT: u8 = Operation::OpenAt as u8;
-const OPEN_AT2: u8 = Operation::OpenAt2 as u8;
-const CREAT: u8 = Operation::Creat as u8;
-const OPEN_BY_HANDLE: u8 = Operation::OpenByHandle as u8;
-const CONNECT: u8 = Operation::Connect as u8;
-const SOCKET: u8 = Operation::Socket as u8;
-const SYMLINK: u8 = Operation::Symlink as u8;
-const SYMLINK_AT: u8 = Operation::SymlinkAt as u8;
-const LINK: u8 = Operation::Link as u8;
-const LINK_AT: u8 = Operation::LinkAt as u8;
-const PTRACE: u8 = Operation::Ptrace as u8;
-const EXECVE: u8 = Operation::Execve as u8;
-const EXECVE_AT: u8 = Operation::ExecveAt as u8;
-const DUP: u8 = Operation::Dup as u8;
-const DUP2: u8 = Operation::Dup2 as u8;
-const DUP3: u8 = Operation::Dup3 as u8;
-const FCNTL: u8 = Operation::Fcntl as u8;
-const SEND_TO: u8 = Operation::SendTo as u8;
-const SEND_MSG: u8 = Operation::SendMsg as u8;
-const SEND_MMSG: u8 = Operation::SendMmsg as u8;
-const ACCEPT: u8 = Operation::Accept as u8;
-const ACCEPT4: u8 = Operation::Accept4 as u8;
-const LISTEN: u8 = Operation::Listen as u8;
-const BIND: u8 = Operation::Bind as u8;
-const RECV_FROM: u8 = Operation::RecvFrom as u8;
-const RECV_MSG: u8 = Operation::RecvMsg as u8;
-const RECV_MMSG: u8 = Operation::RecvMmsg as u8;
-const CLONE: u8 = Operation::Clone as u8;
-const CLONE3: u8 = Operation::Clone3 as u8;
-const REGISTERS: u8 = Operation::Registers as u8;
-
-/// Reports a finished call, if there is something to report; `R` reads the task, and `entry` is
-/// what `monitor_common::syscall::Call::entry` tells of the call.
-#[inline(always)]
-pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &mut Call) -> i32 {
-    let operation = || entry() as u8;
-    let kind = || (entry() >> 8) as u8 as u32;
-    let nothing = match operation() {
-        OPEN_AT2 | CONNECT => own(),
-        OPEN | OPEN_AT | CREAT | OPEN_BY_HANDLE => {
-            own() || filter::refuses(call, &open_arguments(operation(), call))
-        }
-        DUP | DUP2 | DUP3 => !network::has_second(call),
-        FCNTL => !network::is_dup(call) || !network::has_second(call),
-        SEND_TO | SEND_MSG => own() || !message::has_destination(call),
-        RECV_FROM | RECV_MSG => own() || !network::is_socket(call.file()),
-        SEND_MMSG | RECV_MMSG => {
-            message::many(call);
-            true
-        }
-        ACCEPT | ACCEPT4 | LISTEN | BIND => own(),
-        CLONE | CLONE3 => !process::has_namespaces(call, operation() == CLONE3),
-        // It reads its counters and looks after its maps by hundreds of calls.
-        _ if call.number == BPF => own(),
-        _ => kind() == Kind::Memory as u32 && !memory::matters(call),
-    };
-    if nothing {
-        return 0;
-    }
-    let report = |record: &Record<COMMON>| report(record, &entry, call);
-    let outcome = record::with::<R>(kind(), call.flags, report);
-    if operation() == REGISTERS {
-        name::forget(thread());
-    }
-    settle_number(kind(), outcome)
-}
-
-#[inline(always)]
-fn report(record: &Record<COMMON>, entry: impl Fn() -> u64, call: &Call) -> Outcome {
-    let operation = entry() as u8;
-    match operation {
-        OPEN | OPEN_AT | OPEN_AT2 | CREAT | OPEN_BY_HANDLE => {
-            file::open(record, call, &open_arguments(operation, call))
-        }
-        CONNECT => network::connect_call(record, call),
-        SOCKET => network::socket(record, call),
-        PTRACE => process::ptrace(record, call),
-        DUP | DUP2 | DUP3 | FCNTL => network::dup(record, call),
-        SEND_TO | SEND_MSG => message::send(record, call),
-        RECV_FROM | RECV_MSG => message::receive(record, call),
-        ACCEPT | ACCEPT4 => serve::accept(record, call),
-        LISTEN => serve::listen(record, call),
-        BIND => serve::bind(record, call),
-        EXECVE => process::exec_failed(record, call, AT_FDCWD, call.args[0]),
-        EXECVE_AT => process::exec_failed(record, call, call.args[0] as i32, call.args[1]),
-        SYMLINK | SYMLINK_AT => file::link(
-            record,
-            Kind::Symlink,
-            call,
-            &link_arguments(operation, call),
-        ),
-        LINK | LINK_AT => file::link(record, Kind::Link, call, &link_arguments(operation, call)),
-        _ => {
-            let kind = (entry() >> 8) as u8;
-            let strings = || (entry() >> 32) as u32;
-            call::report(record, call, kind.into(), strings, thread())
-        }
-    }
-}
-
 /// Whether the caller is the daemon.
 #[inline(always)]
 pub fn own() -> bool {
     // SAFETY: the current task is typed.
     unsafe { Typed::get::<u32>(current(), &TASK_TGID) == SELF_PID.load() }
 }
+
+const OPEN: u8 = Operation::Open as u8;
+const OPEN_AT: u8 = Operation::OpenAt as u8;
+const CREAT: u8 = Operation::Creat as u8;
+const OPEN_BY_HANDLE: u8 = Operation::OpenByHandle as u8;
+const SYMLINK_AT: u8 = Operation::SymlinkAt as u8;
+const LINK_AT: u8 = Operation::LinkAt as u8;
 
 #[inline(always)]
 pub fn open_arguments(operation: u8, call: &Call) -> OpenArguments {

@@ -21,19 +21,18 @@ use monitor_common::syscall::uring::{OPERATIONS, operation};
 use monitor_common::syscall::{self, Operation};
 use monitor_common::{Flags, Kind, PATH_MAX};
 
-use crate::call;
-use crate::emit::{Outcome, settle_number};
-use crate::file::{self, LinkArguments, O_PATH, OpenArguments};
+use crate::emit::{Outcome, settle_code, settle_number};
+use crate::file::{self, O_PATH, OpenArguments};
 use crate::filter;
 use crate::layout::*;
 use crate::message;
 use crate::name;
 use crate::network;
 use crate::read::{Pointer, Probed, Read, Typed, current, masked};
-use crate::record::{self, Record};
-use crate::scratch::{self, COMMON};
-use crate::serve;
+use crate::record::{self, about};
+use crate::scratch;
 use crate::syscall::Call;
+use crate::tell;
 
 /// For each operation, `monitor_common::syscall::Call::entry` of the call it is told as, or 0.
 #[map]
@@ -251,68 +250,57 @@ fn told(request: &Request, entry: impl Fn() -> u64, ret: i64, args: [u64; 6]) ->
     if matches!(operation(), RECV_FROM | RECV_MSG) && !network::is_socket(call.file()) {
         return Ok(());
     }
-    let kind = u32::from((entry() >> 8) as u8);
-    record::with::<Probed>(kind, call.flags, |record| {
-        report(record, request, entry, &call)
+    if matches!(operation(), OPEN_AT | OPEN_AT2) && filter::refuses(&call, &opened(&call)) {
+        return Ok(());
+    }
+    let kind = || u32::from((entry() >> 8) as u8);
+    let report = |number| report(number, kind(), &entry, request.0 as u64);
+    settle_code(kind(), record::tell::<Probed>(kind(), &call, report));
+    Ok(())
+}
+
+#[inline(always)]
+fn report(number: u32, kind: u32, entry: impl Fn() -> u64, owner: u64) -> u32 {
+    match entry() as u8 {
+        OPEN_AT | OPEN_AT2 => tell_uring_open(number),
+        SYMLINK_AT => tell::link(number, SYMLINK_AT.into()),
+        LINK_AT => tell::link(number, LINK_AT.into()),
+        CONNECT => tell::connect(number),
+        SOCKET => tell::socket(number),
+        SEND_TO | SEND_MSG => tell::send(number),
+        RECV_FROM | RECV_MSG => tell::receive(number),
+        ACCEPT4 => tell::accept(number),
+        LISTEN => tell::listen(number),
+        BIND => tell::bind(number),
+        _ => {
+            let owner = scratch::slot(number).map_or(0, |slot| {
+                // SAFETY: whoever tells has claimed it.
+                unsafe { scratch::number(slot, owner) }
+            });
+            tell::registers(number, kind, (entry() >> 32) as u32, owner)
+        }
+    }
+}
+
+/// An open. Its paths are left to the daemon: with the functions that read them, this program would
+/// need more stack than 6.1 allows.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn tell_uring_open(number: u32) -> u32 {
+    about(number, |record, call| {
+        file::tell_open(record, call, &opened(call));
+        record.emit(Kind::Open)
     })
 }
 
 #[inline(always)]
-fn report(
-    record: &Record<COMMON>,
-    request: &Request,
-    entry: impl Fn() -> u64,
-    call: &Call,
-) -> Outcome {
-    let [a, b, c, d, e, _] = call.args;
-    match entry() as u8 {
-        OPEN_AT | OPEN_AT2 => {
-            let open = OpenArguments {
-                dirfd: a as i32,
-                path: b,
-                flags: c as u32 & !O_LARGEFILE.load(),
-                mode: d as u32,
-            };
-            // Its paths are left to the daemon: with the functions that read them, this program
-            // would need more stack than 6.1 allows.
-            if filter::refuses(call, &open) {
-                return Ok(());
-            }
-            file::tell_open(record, call, &open);
-            record.emit(Kind::Open)
-        }
-        SYMLINK_AT => {
-            let link = LinkArguments {
-                dirfd: b as i32,
-                path: c,
-                target_dirfd: file::AT_FDCWD,
-                target: a,
-                flags: 0,
-            };
-            file::link(record, Kind::Symlink, call, &link)
-        }
-        LINK_AT => {
-            let link = LinkArguments {
-                dirfd: c as i32,
-                path: d,
-                target_dirfd: a as i32,
-                target: b,
-                flags: e as u32,
-            };
-            file::link(record, Kind::Link, call, &link)
-        }
-        CONNECT => network::connect_call(record, call),
-        SOCKET => network::socket(record, call),
-        SEND_TO | SEND_MSG => message::send(record, call),
-        RECV_FROM | RECV_MSG => message::receive(record, call),
-        ACCEPT4 => serve::accept(record, call),
-        LISTEN => serve::listen(record, call),
-        BIND => serve::bind(record, call),
-        _ => {
-            let kind = (entry() >> 8) as u8;
-            let strings = || (entry() >> 32) as u32;
-            call::report(record, call, kind.into(), strings, request.0 as u64)
-        }
+fn opened(call: &Call) -> OpenArguments {
+    let [dirfd, path, flags, mode, _, _] = call.args;
+    OpenArguments {
+        dirfd: dirfd as i32,
+        path,
+        flags: flags as u32 & !O_LARGEFILE.load(),
+        mode: mode as u32,
     }
 }
 

@@ -56,12 +56,19 @@ pub struct Walk {
     root: u64,
     /// The task's mount namespace.
     home: u64,
+    /// The mount of the root file system that the walk came to (`struct vfsmount *`).
+    top: u64,
+    /// The same, if the latest walk to [`Slot::Resolved`](monitor_common::Slot) came there from
+    /// where a mount shows a file that lies elsewhere, or never came there; else 0.
+    elsewhere: u64,
     /// Number by which [`scratch::walk_of`] finds this.
     pub number: u32,
     /// Where the text begins.
     pub start: u32,
     /// One of [`End`].
     pub end: u32,
+    /// Whether a mount on the way shows something that lies elsewhere.
+    moved: u32,
     /// The text, and room for a last name so that every write is within bounds.
     pub text: [u8; PATH_MAX + NAME_MAX as usize + 1],
 }
@@ -69,10 +76,21 @@ pub struct Walk {
 /// Where the current task works.
 #[inline(always)]
 pub fn cwd() -> Place {
+    place_of_task(&FS_PWD)
+}
+
+/// The current task's root.
+#[inline(always)]
+fn root() -> Place {
+    place_of_task(&FS_ROOT)
+}
+
+#[inline(always)]
+fn place_of_task(member: &Member) -> Place {
     // SAFETY: probed.
     unsafe {
         let fs: Pointer = Probed::get(current(), &TASK_FS);
-        place_at::<Probed>(fs, FS_PWD.load())
+        place_at::<Probed>(fs, member.load())
     }
 }
 
@@ -111,22 +129,100 @@ pub fn home() -> u64 {
     }
 }
 
+/// Says where a walk is to start.
+///
+/// # Safety
+/// `walk` points into a map value.
+#[inline(always)]
+pub unsafe fn begin(walk: *mut Walk, from: Place) {
+    // SAFETY: the caller's.
+    unsafe {
+        (&raw mut (*walk).dentry).write_volatile(from.dentry);
+        (&raw mut (*walk).mnt).write_volatile(from.mnt);
+    }
+}
+
 /// Walks; the text is then in `walk.text` from `walk.start`, and its length is returned.
 ///
 /// # Safety
 /// `walk` points into a map value.
 #[inline(always)]
-pub unsafe fn walk(walk: *mut Walk, from: Place) -> u32 {
+pub unsafe fn walk(walk: *mut Walk) -> u32 {
     // SAFETY: the caller's.
     unsafe {
-        (&raw mut (*walk).dentry).write_volatile(from.dentry);
-        (&raw mut (*walk).mnt).write_volatile(from.mnt);
-        let root = Probed::get::<u64>(from.mnt as Pointer, &VFSMOUNT_ROOT);
+        let mnt = (&raw const (*walk).mnt).read_volatile();
+        let root = Probed::get::<u64>(mnt as Pointer, &VFSMOUNT_ROOT);
         (&raw mut (*walk).root).write_volatile(root);
         (&raw mut (*walk).start).write_volatile(TEXT_MAX);
         (&raw mut (*walk).end).write_volatile(End::TRUNCATED);
+        (&raw mut (*walk).top).write_volatile(0);
+        (&raw mut (*walk).moved).write_volatile(0);
         walk_far((&raw const (*walk).number).read_volatile());
         finish(walk)
+    }
+}
+
+/// Notes, after a walk to a file, whether a mount showed it elsewhere than where it lies.
+///
+/// # Safety
+/// `walk` points into a map value.
+#[inline(always)]
+pub unsafe fn keep_elsewhere(walk: *mut Walk) {
+    // SAFETY: the caller's.
+    unsafe {
+        let elsewhere = match (&raw const (*walk).end).read_volatile() {
+            End::ROOT if (&raw const (*walk).moved).read_volatile() != 0 => {
+                (&raw const (*walk).top).read_volatile()
+            }
+            // A tree that is mounted nowhere.
+            End::DETACHED => root().mnt,
+            _ => 0,
+        };
+        (&raw mut (*walk).elsewhere).write_volatile(elsewhere);
+    }
+}
+
+/// Says where a walk in the root file system is to start, if a mount shows the file elsewhere.
+///
+/// # Safety
+/// `walk` points into a map value; the latest walk to a file was one to `from`.
+#[inline(always)]
+pub unsafe fn begin_original(walk: *mut Walk, from: Place) -> bool {
+    // SAFETY: the caller's.
+    unsafe {
+        if (&raw const (*walk).elsewhere).read_volatile() == 0 {
+            return false;
+        }
+        begin(walk, from);
+    }
+    true
+}
+
+/// Walks to where a file is in the root file system; the length of the text, 0 if it is in another
+/// file system.
+///
+/// # Safety
+/// `walk` points into a map value, and was begun.
+#[inline(always)]
+pub unsafe fn walk_original(walk: *mut Walk) -> u32 {
+    // SAFETY: the caller's; probed.
+    unsafe {
+        let top = (&raw const (*walk).elsewhere).read_volatile() as Pointer;
+        let mnt = (&raw const (*walk).mnt).read_volatile() as Pointer;
+        if Probed::get::<u64>(mnt, &VFSMOUNT_SB) != Probed::get::<u64>(top, &VFSMOUNT_SB) {
+            return 0;
+        }
+        // No mount is crossed: the walk ends at the root of that mount, or of the file system.
+        (&raw mut (*walk).mnt).write_volatile(0);
+        (&raw mut (*walk).root).write_volatile(Probed::get(top, &VFSMOUNT_ROOT));
+        (&raw mut (*walk).start).write_volatile(TEXT_MAX);
+        (&raw mut (*walk).end).write_volatile(End::TRUNCATED);
+        walk_far((&raw const (*walk).number).read_volatile());
+        let start = (&raw const (*walk).start).read_volatile();
+        match (&raw const (*walk).end).read_volatile() {
+            End::ROOT | End::DETACHED => TEXT_MAX.wrapping_sub(start) & 0xfff,
+            _ => 0,
+        }
     }
 }
 
@@ -234,14 +330,26 @@ unsafe fn cross_mount(walk: *mut Walk) -> u32 {
         let mnt = (&raw const (*walk).mnt).read_volatile() as Pointer;
         let mount = mnt.wrapping_sub(MOUNT_MNT.load() as usize);
         let parent: Pointer = Probed::get(mount, &MOUNT_PARENT);
+        let top = (&raw const (*walk).top).read_volatile();
         if parent == mount || parent.is_null() {
+            if top == 0 {
+                (&raw mut (*walk).top).write_volatile(mnt as u64);
+            }
             (&raw mut (*walk).end).write_volatile(End::ROOT);
             return 1;
         }
         let above = parent.wrapping_add(MOUNT_MNT.load() as usize);
-        (&raw mut (*walk).dentry).write_volatile(Probed::get(mount, &MOUNT_POINT));
+        let point: u64 = Probed::get(mount, &MOUNT_POINT);
+        let root: u64 = Probed::get(above, &VFSMOUNT_ROOT);
+        if point == root && Probed::get::<Pointer>(parent, &MOUNT_PARENT) == parent {
+            // The root file system lies over what the kernel began with.
+            (&raw mut (*walk).top).write_volatile(mnt as u64);
+        } else if point != (&raw const (*walk).root).read_volatile() {
+            (&raw mut (*walk).moved).write_volatile(1);
+        }
+        (&raw mut (*walk).dentry).write_volatile(point);
         (&raw mut (*walk).mnt).write_volatile(above as u64);
-        (&raw mut (*walk).root).write_volatile(Probed::get(above, &VFSMOUNT_ROOT));
+        (&raw mut (*walk).root).write_volatile(root);
         0
     }
 }

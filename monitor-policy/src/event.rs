@@ -3,13 +3,20 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// Which reading of a path an evaluation uses (see ARCHITECTURE.md, two views).
+/// Which reading of a path an evaluation uses (see ARCHITECTURE.md, views of a path).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum View {
-    /// The path as the program passed it, made absolute and cleaned lexically.
+    /// The path as the program passed it, made absolute and cleaned lexically. Every event has it.
     Passed,
     /// The path as the kernel resolved it.
     Resolved,
+    /// Where the file lies, when a mount shows it elsewhere.
+    Original,
+}
+
+impl View {
+    /// All views, in the order in which they are tried.
+    pub const ALL: [Self; 3] = [Self::Passed, Self::Resolved, Self::Original];
 }
 
 /// The value of a field in one event.
@@ -39,8 +46,9 @@ pub trait Event {
     /// The event's type.
     fn event_type(&self) -> crate::EventType;
 
-    /// Whether [`View::Resolved`] differs from [`View::Passed`] for this event.
-    fn has_resolved_view(&self) -> bool;
+    /// Whether a view reads differently from those before it for this event. Not asked of
+    /// [`View::Passed`].
+    fn has_view(&self, view: View) -> bool;
 
     /// The value of a field, `None` when the event has none. For an unindexed ancestor field, the
     /// list of all ancestors' values (parent first).

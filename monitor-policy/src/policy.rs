@@ -90,8 +90,8 @@ pub struct Output {
 #[derive(Debug, Default)]
 pub struct Scratch {
     matches: Vec<Match>,
-    passed: Reading,
-    resolved: Reading,
+    /// One a view, in the order of [`View::ALL`].
+    readings: [Reading; View::ALL.len()],
 }
 
 /// What an evaluation of one view reuses.
@@ -202,38 +202,29 @@ impl Policy {
         scratch: &'s mut Scratch,
         mut tested: impl FnMut(usize),
     ) -> &'s [Match] {
-        let Scratch {
-            matches,
-            passed,
-            resolved,
-        } = scratch;
+        let Scratch { matches, readings } = scratch;
         matches.clear();
         let Some(class) = self.classes.of(event.event_type()) else {
             return matches;
         };
-        let mut passed = self.read(event, class, View::Passed, passed);
-        let mut resolved = event
-            .has_resolved_view()
-            .then(|| self.read(event, class, View::Resolved, resolved));
-        let none = RuleSet::default();
-        let also = resolved.as_ref().map_or(&none, |read| read.rules);
+        let [passed, resolved, original] = readings;
+        let read = |view, reading| Some(self.read(event, class, view, reading));
+        let other = |view, reading| event.has_view(view).then(|| read(view, reading))?;
+        let mut reads = [
+            read(View::Passed, passed),
+            other(View::Resolved, resolved),
+            other(View::Original, original),
+        ];
         let mut next = 0;
-        while let Some(position) = passed.rules.next_in_either(also, next) {
+        while let Some(position) = next_position(&reads, next) {
             next = position + 1;
             let Some((rule, condition)) = class.rule(position) else {
                 continue;
             };
-            let holds = |read: &mut Read<'_, '_>| {
-                read.rules.contains(position) && read.frame.holds(condition)
-            };
-            let view = if holds(&mut passed) {
-                Some(View::Passed)
-            } else {
-                resolved
-                    .as_mut()
-                    .is_some_and(holds)
-                    .then_some(View::Resolved)
-            };
+            let view = reads.iter_mut().flatten().find_map(|read| {
+                let holds = read.rules.contains(position) && read.frame.holds(condition);
+                holds.then_some(read.view)
+            });
             tested(rule);
             let Some(view) = view else { continue };
             matches.push(Match { rule, view });
@@ -241,9 +232,8 @@ impl Policy {
                 break;
             }
         }
-        passed.frame.end();
-        if let Some(resolved) = resolved {
-            resolved.frame.end();
+        for read in reads.into_iter().flatten() {
+            read.frame.end();
         }
         matches
     }
@@ -262,7 +252,7 @@ impl Policy {
         for look in class.looks() {
             frame.look_all(look, |test| class.add(test, rules));
         }
-        Read { frame, rules }
+        Read { view, frame, rules }
     }
 
     /// Whether an event fulfils the condition of a rule in a view, whatever the other rules say;
@@ -287,8 +277,15 @@ impl Policy {
 
 /// One view of an event, with the rules to try.
 struct Read<'s, 'e> {
+    view: View,
     frame: Frame<'s, 'e>,
     rules: &'s RuleSet,
+}
+
+/// The first position from `start` at which some view has a rule to try.
+fn next_position(reads: &[Option<Read<'_, '_>>], start: usize) -> Option<usize> {
+    let sets = reads.iter().flatten().map(|read| read.rules);
+    RuleSet::next_in_any(&sets, start)
 }
 
 fn candidates(rules: &[CompiledRule]) -> Vec<Candidate> {

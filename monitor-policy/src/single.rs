@@ -65,10 +65,11 @@ impl Condition {
         &self.event_types
     }
 
-    /// Whether an event fulfils it, in either view.
+    /// Whether an event fulfils it, in any view.
     pub fn matches(&self, event: &dyn Event) -> bool {
-        self.holds(event, View::Passed)
-            || (event.has_resolved_view() && self.holds(event, View::Resolved))
+        let has = |view: &View| *view == View::Passed || event.has_view(*view);
+        let mut views = View::ALL.into_iter().filter(has);
+        views.any(|view| self.holds(event, view))
     }
 
     fn holds(&self, event: &dyn Event, view: View) -> bool {

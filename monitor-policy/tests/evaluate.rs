@@ -353,14 +353,14 @@ fn conditions_may_be_deep() {
 }
 
 /// An event whose path differs between the views.
-struct TwoViews;
+struct Viewed;
 
-impl Event for TwoViews {
+impl Event for Viewed {
     fn event_type(&self) -> EventType {
         EventType::from_name("openat").expect("it is one")
     }
 
-    fn has_resolved_view(&self) -> bool {
+    fn has_view(&self, _view: View) -> bool {
         true
     }
 
@@ -369,6 +369,7 @@ impl Event for TwoViews {
         match (field.field, view) {
             (Field::FdName, View::Passed) => text("/tmp/link"),
             (Field::FdName, View::Resolved) => text("/etc/shadow"),
+            (Field::FdName, View::Original) => text("/srv/shadow"),
             _ => None,
         }
     }
@@ -378,7 +379,7 @@ impl Event for TwoViews {
     }
 }
 
-/// Rules with these conditions in order, on [`TwoViews`]: which match, and in which view.
+/// Rules with these conditions in order, on [`Viewed`]: which match, and in which view.
 fn check_views(conditions: &[&str], matching: Matching, expected: &[(usize, View)]) {
     let rule = |(index, condition): (usize, &&str)| {
         format!(
@@ -401,7 +402,7 @@ fn check_views(conditions: &[&str], matching: Matching, expected: &[(usize, View
     let policy = loaded.policy.expect("it loads");
     let mut scratch = Scratch::default();
     let mut tested = Vec::new();
-    let found = policy.evaluate_observed(&TwoViews, &mut scratch, |rule| tested.push(rule));
+    let found = policy.evaluate_observed(&Viewed, &mut scratch, |rule| tested.push(rule));
     let found: Vec<_> = found.iter().map(|found| (found.rule, found.view)).collect();
     assert_eq!(found, expected, "{conditions:?}");
     // In order, those that match among them, and none behind the first when that one is all.
@@ -411,18 +412,18 @@ fn check_views(conditions: &[&str], matching: Matching, expected: &[(usize, View
         assert_eq!(tested.last(), Some(rule), "{conditions:?}");
     }
     for (rule, view) in found {
-        let name = if view == View::Passed {
-            "/tmp/link"
-        } else {
-            "/etc/shadow"
+        let name = match view {
+            View::Passed => "/tmp/link",
+            View::Resolved => "/etc/shadow",
+            View::Original => "/srv/shadow",
         };
-        assert!(policy.format(rule, &TwoViews, view).text.starts_with(name));
+        assert!(policy.format(rule, &Viewed, view).text.starts_with(name));
     }
 }
 
 #[test]
-fn a_rule_is_tested_in_both_views() {
-    use View::{Passed, Resolved};
+fn a_rule_is_tested_in_all_views() {
+    use View::{Original, Passed, Resolved};
     check_views(&["fd.name=/etc/shadow"], Matching::First, &[(0, Resolved)]);
     check_views(&["fd.name=/tmp/link"], Matching::First, &[(0, Passed)]);
     check_views(&["fd.name startswith /"], Matching::First, &[(0, Passed)]);
@@ -442,8 +443,13 @@ fn a_rule_is_tested_in_both_views() {
         Matching::All,
         &[(0, Resolved), (1, Passed)],
     );
+    check_views(
+        &["fd.name=/srv/shadow", "fd.name=/etc/shadow"],
+        Matching::All,
+        &[(0, Original), (1, Resolved)],
+    );
     let condition = Condition::parse("fd.name=/etc/shadow").expect("it compiles");
-    assert!(condition.matches(&TwoViews));
+    assert!(condition.matches(&Viewed));
 }
 
 #[test]

@@ -14,7 +14,7 @@ const CASES: &[Case] = &[
             open(F, '>', '/tmp/e2e-held') or exit 1;
             $text = 'hello'; syscall(18, fileno(F), $text, 5, 0) == 5 or exit 2; unlink('/tmp/e2e-held')",
         fields: &[
-            ("evt.args", "ID=pwrite nativeID=18"),
+            ("evt.args", "res=5 data=hello fd=<f>/tmp/e2e-held size=5 pos=0"),
             ("evt.rawres", "5"),
             ("fd.type", "file"),
             ("fd.typechar", "f"),

@@ -35,7 +35,35 @@ macro_rules! exchange {
     };
 }
 
+/// Perl for two questions in one call, as resolvers ask for both kinds of addresses.
+macro_rules! two_at_once {
+    ($second:literal) => {
+        concat!(
+            "$to = pack('SnCCCCx8', 2, 53, 127, 0, 5, 4);",
+            "sub name { join('', map { chr(length) . $_ } @_, '') }",
+            "socket(S, 2, 2, 0) and bind(S, $to) and socket(C, 2, 2, 0) or exit 1;",
+            "@texts = map { pack('n6', 7, 0x100, 1, 0, 0, 0) . name($_, 'e2e-many', 'test') ",
+            ". pack('n2', 1, 1) } ('a', '",
+            $second,
+            "');",
+            "@pieces = map { pack('PQ', $_, length($_)) } @texts;",
+            "$all = join('', map { pack('PQPQQQQQ', $to, 16, $_, 1, 0, 0, 0, 0) } @pieces);",
+            "syscall(307, fileno(C), $all, 2, 0) == 2 or exit 2;",
+        )
+    };
+}
+
 const CASES: &[Case] = &[
+    Case {
+        rule: "dns-second-of-one-call",
+        condition: "evt.type = dns and dns.type = query and dns.question.name = b.e2e-many.test",
+        act: two_at_once!("b"),
+        fields: &[
+            ("evt.args", "res=33 type=query name=b.e2e-many.test qtype=A addr=127.0.5.4:53"),
+            ("proc.name", "perl"),
+        ],
+        innocent: two_at_once!("c"),
+    },
     Case {
         rule: "dns-question",
         condition: "evt.type = dns and dns.type = query and dns.question.name = www.e2e-dns.test",

@@ -109,7 +109,7 @@ monitor-daemon run --config /rules/monitor.yaml {policies} --alerts /tmp/alerts 
 daemon=$!
 tries=0
 until grep -q '^ready' /tmp/log; do
-    tries=$((tries + 1)); [ $tries -lt 600 ] || {{ cat /tmp/log; exit 1; }}
+    tries=$((tries + 1)); [ $tries -lt 3000 ] || {{ cat /tmp/log; exit 1; }}
     kill -0 $daemon || {{ cat /tmp/log; exit 1; }}
     usleep 100000
 done

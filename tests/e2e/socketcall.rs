@@ -1,11 +1,11 @@
 //! `socketcall(2)`: all calls of sockets behind one number, as old programs of 32 bits have it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
 use monitor_tests::daemon::{self, is_from};
-use monitor_tests::{skip, skip_if};
+use monitor_tests::{c, skip_if};
 use serde_json::json;
 
 use crate::actions::{Programs, succeed};
@@ -13,8 +13,10 @@ use crate::world::{PATIENCE, assert_fields, watch};
 
 const RULE: &str = "through socketcall";
 
+pub(crate) const PROGRAM: &str = "e2e-socketcall";
+
 /// Binds, listens, connects, sends a datagram and accepts, without a library.
-const PROGRAM: &str = r#"
+const SOURCE: &str = r#"
 static int call(int number, void *arguments) {
     int result;
     __asm__ volatile("int $0x80" : "=a"(result)
@@ -48,9 +50,9 @@ const EXPECTED: &[(&str, &str)] = &[
     ("sendto", "127.0.0.1:43446"),
 ];
 
-fn build(folder: &Path) -> Result<PathBuf> {
-    let (source, program) = (folder.join("socketcall.c"), folder.join("e2e-socketcall"));
-    std::fs::write(&source, PROGRAM)?;
+pub(crate) fn compile(program: &Path) -> Result<()> {
+    let source = program.with_extension("c");
+    std::fs::write(&source, SOURCE)?;
     let mut compiler = Command::new("gcc");
     compiler.args([
         "-m32",
@@ -62,22 +64,22 @@ fn build(folder: &Path) -> Result<PathBuf> {
     succeed(
         compiler
             .args(["-w", "-fno-pic", "-no-pie", "-o"])
-            .arg(&program)
-            .arg(&source),
+            .args([program, &source]),
     )?;
-    Ok(program)
+    Ok(())
 }
 
 #[test]
 fn calls_through_socketcall() -> Result<()> {
     skip_if!(daemon::obstacle());
-    skip_if!(skip::without(&["gcc"]));
+    skip_if!(c::obstacle(PROGRAM));
     let programs = Programs::new()?;
-    let program = build(programs.folder())?;
+    let program = programs.folder().join(PROGRAM);
+    c::provide(&program, compile)?;
     let types: Vec<&str> = EXPECTED.iter().map(|(name, _)| *name).collect();
     let rules = format!(
         "- rule: {RULE}\n  desc: a case\n  condition: evt.type in ({}) and proc.name = \
-         e2e-socketcall\n  output: it did %evt.type %fd.name %evt.rawres %fd.l4proto\n  priority: \
+         {PROGRAM}\n  output: it did %evt.type %fd.name %evt.rawres %fd.l4proto\n  priority: \
          NOTICE\n",
         types.join(", ")
     );

@@ -190,6 +190,29 @@ const CASES: &[Case] = &[
             syscall(307, fileno(S), $all, 1, 0) == 1 or exit 3",
     },
     Case {
+        rule: "the second of many messages to names",
+        condition: "evt.type = sendmmsg and fd.type = unix and evt.buffer = second",
+        act: "
+            @to = map { pack('SxA*', 1, \"e2e-sockets-$_\") } 'many', 'more';
+            socket(S, 1, 2, 0) and bind(S, $to[0]) and socket(T, 1, 2, 0) and bind(T, $to[1])
+                and socket(C, 1, 2, 0) or exit 1;
+            @text = ('first', 'second'); @part = map { pack('PQ', $_, length) } @text;
+            $all = join '', map { pack('PLx4PQx32', $to[$_], length($to[$_]), $part[$_], 1) } 0, 1;
+            syscall(307, fileno(C), $all, 2, 0) == 2 or exit 2",
+        fields: &[
+            ("evt.rawres", "6"),
+            ("evt.arg.data", "second"),
+            ("fd.type", "unix"),
+        ],
+        innocent: "
+            @to = map { pack('SxA*', 1, \"e2e-sockets-$_\") } 'many', 'more';
+            socket(S, 1, 2, 0) and bind(S, $to[0]) and socket(T, 1, 2, 0) and bind(T, $to[1])
+                and socket(C, 1, 2, 0) or exit 1;
+            @text = ('first', 'third'); @part = map { pack('PQ', $_, length) } @text;
+            $all = join '', map { pack('PLx4PQx32', $to[$_], length($to[$_]), $part[$_], 1) } 0, 1;
+            syscall(307, fileno(C), $all, 2, 0) == 2 or exit 2",
+    },
+    Case {
         rule: "a message from anybody",
         condition: "evt.type = recvfrom and fd.sport = 43450",
         act: "

@@ -165,9 +165,10 @@ impl<'r> Evidence<'r> {
             .text
             .split_once(&mark)
             .with_context(|| format!("no line {mark}"))?;
-        let (said, rest) = behind.split_once("status ").context("no status")?;
-        let status = rest.lines().next().unwrap_or_default().trim().parse()?;
-        Ok((said, status))
+        // What was said may have no end of line, or speak of a status itself.
+        let (before, _) = behind.split_once("\nafter ").context("no end")?;
+        let (said, status) = before.rsplit_once("status ").context("no status")?;
+        Ok((said, status.trim().parse()?))
     }
 
     /// Alerts of a rule in one of the case's steps.

@@ -41,7 +41,8 @@ fn evasions_on_this_host() -> Result<()> {
     skip_if!(skip::without(&[
         "gcc", "busybox", "unshare", "nsenter", "timeout"
     ]));
-    let folder = tempfile::Builder::new().prefix("evade-").tempdir()?;
+    // In the root file system, where a file is told from what mounts show of it.
+    let folder = tempfile::Builder::new().prefix("evade-").tempdir_in("/")?;
     let programs = programs::build(&folder.path().join("programs"))?;
     let root = folder.path().join("run");
     fs::create_dir(&root)?;
@@ -90,6 +91,7 @@ fn evasions_in_a_guest() -> Result<()> {
     skip_if!(skip::without(&["gcc", "bash"]));
     let folder = tempfile::tempdir()?;
     let tree = Tree::busybox()?;
+    tree.folder("/run-of-cases")?;
     tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
     tree.program(
         "/bin/bash",
@@ -102,7 +104,7 @@ fn evasions_in_a_guest() -> Result<()> {
         tree.program(&format!("/programs/{name}"), &program.path())?;
     }
     let site = Site {
-        root: "/tmp",
+        root: "/run-of-cases",
         programs: "/programs",
         daemon: "/bin/monitor-daemon",
         load: Load {

@@ -99,15 +99,20 @@ impl Site<'_> {
         text
     }
 
+    /// What a case says is appended, each write whole: busybox's `cat` uses sendfile(2), which moves
+    /// the position that it shares with other writers without their lock (`do_sendfile`, 6.1 to
+    /// 6.18), so that a line of theirs may be written over. To appended files it does not send.
     fn steps(&self, text: &mut String, case: &Case, open: &str, close: &str) {
         let name = case.name;
         let twin = self.expand(case, case.twin);
         let act = self.expand(case, case.act);
         let _ = writeln!(
             text,
-            "fence '{name} twin'\n( {twin}\n) >$R/said 2>&1 || echo \"twin of {name}: $(tail -n 1 $R/said)\"\n\
-             fence '{name} act'\n{open}{act}\n{close} >$R/said 2>&1\nstatus=$?\nfence '{name} end'\n\
-             echo '== {name}'; tail -n 20 $R/said; echo \"status $status\"; \
+            "fence '{name} twin'\n: >$R/said\n( {twin}\n) >>$R/said 2>&1 || \
+             echo \"twin of {name}: $(tail -n 1 $R/said)\"\n\
+             fence '{name} act'\n: >$R/said\n{open}{act}\n{close} >>$R/said 2>&1\nstatus=$?\n\
+             fence '{name} end'\necho '== {name}'; grep '^fact ' $R/said; tail -n 20 $R/said\n\
+             echo \"status $status\"; \
              echo \"after $(cut -d ' ' -f 1 /proc/uptime) s\""
         );
     }

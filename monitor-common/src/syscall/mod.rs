@@ -95,10 +95,53 @@ pub enum Operation {
     Registers = 33,
 }
 
+/// Where the kernel side has the program for open files that come by a call, among those that calls
+/// go on in, by operation.
+pub const PASSED_PART: u32 = Operation::Registers as u32 + 1;
+/// Slots for these programs.
+pub const PARTS: u32 = 64;
+
 /// How many operations have a call for themselves.
 pub const OPERATIONS: usize = Operation::Registers as usize - 1;
 
 impl Operation {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; Self::Registers as usize] = [
+        Self::Open,
+        Self::OpenAt,
+        Self::OpenAt2,
+        Self::Creat,
+        Self::OpenByHandle,
+        Self::Connect,
+        Self::Socket,
+        Self::Symlink,
+        Self::SymlinkAt,
+        Self::Link,
+        Self::LinkAt,
+        Self::Ptrace,
+        Self::Execve,
+        Self::ExecveAt,
+        Self::Dup,
+        Self::Dup2,
+        Self::Dup3,
+        Self::Fcntl,
+        Self::SendTo,
+        Self::SendMsg,
+        Self::SendMmsg,
+        Self::Accept,
+        Self::Accept4,
+        Self::Listen,
+        Self::Bind,
+        Self::Clone,
+        Self::Clone3,
+        Self::InitModule,
+        Self::FinitModule,
+        Self::RecvFrom,
+        Self::RecvMsg,
+        Self::RecvMmsg,
+        Self::Registers,
+    ];
+
     /// The call that has this operation for itself.
     #[expect(
         clippy::indexing_slicing,
@@ -233,6 +276,12 @@ pub const fn argument(strings: u32, role: Role) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn operations_stand_in_the_order_of_their_numbers() {
+        let numbers = Operation::ALL.map(|operation| operation as usize);
+        assert!(numbers.iter().copied().eq(1..=numbers.len()));
+    }
 
     #[test]
     fn special_calls_stand_in_the_order_of_their_operations() {

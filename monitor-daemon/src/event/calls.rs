@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use monitor_common::Slot;
+use monitor_common::call::{ENDS, Registers};
 use monitor_common::syscall::{self, Machine};
 use monitor_policy::{Value, View, text};
 
@@ -11,6 +12,7 @@ use super::arguments::{Parameter, capabilities, descriptor, directory_descriptor
 use super::signature::{Shape, parameters};
 
 const PR_SET_NAME: u32 = 15;
+const AF_UNIX: u32 = 1;
 
 /// A parameter of the call.
 pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Option<Parameter<'e>> {
@@ -53,13 +55,19 @@ pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Opt
         Shape::Part(index, shift, bits, names) => {
             one_of(word(index) >> shift & (u32::MAX >> (32 - bits)), names)
         }
+        Shape::Pipe(place) => end(body, place, "<p>")?,
+        Shape::Pair(place) if word(0) == AF_UNIX => end(body, place, "<u>")?,
+        Shape::Pair(place) => end(body, place, "")?,
+        Shape::Content if body.ret > 0 => {
+            Parameter::Text(text::printable(slot(Slot::Args)).into_bytes().into())
+        }
         Shape::Domain(index) => {
             Parameter::named(word(index).into(), text::socket_domain(word(index)))
         }
         Shape::TaskName if word(0) == PR_SET_NAME && body.ret >= 0 => {
             Parameter::Text(event.task_name().into())
         }
-        Shape::TaskName | Shape::Absent => return None,
+        Shape::TaskName | Shape::Content | Shape::Absent => return None,
         Shape::Inheritable => capabilities(event.record.task().cap_inheritable),
         Shape::Permitted => capabilities(event.record.task().cap_permitted),
         Shape::Effective => capabilities(event.record.task().cap_effective),
@@ -109,6 +117,24 @@ fn held<'e>(event: &'e Event<'_>, number: i32, view: View) -> Parameter<'e> {
     }
     let text = number.to_string().into_bytes();
     Parameter::Named(Value::Signed(number.into()), text.into())
+}
+
+/// A descriptor that the call made, of two.
+fn end<'e>(body: &Registers, place: usize, kind: &str) -> Option<Parameter<'e>> {
+    let both = body.args.get(ENDS).filter(|_| body.ret >= 0)?;
+    let known = *both != u64::MAX;
+    let descriptor = (both >> (32 * place)) as i32;
+    let text = format!("{kind}{descriptor}");
+    known.then(|| Parameter::Named(Value::Signed(descriptor.into()), text.into_bytes().into()))
+}
+
+/// What a call read or wrote, the head of it, and how much that was.
+pub(super) fn content<'e>(event: &'e Event<'_>) -> Option<(&'e [u8], u64)> {
+    let body = event.record.registers()?;
+    let (_, shapes) = parameters(event.kind.name());
+    let told = shapes.iter().any(|shape| matches!(shape, Shape::Content));
+    let length = u64::try_from(body.ret).ok().filter(|_| told)?;
+    Some((event.record.string(Slot::Args), length))
 }
 
 /// The descriptor of a new anonymous file.

@@ -100,14 +100,17 @@ fn outcome<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
     })
 }
 
-/// What was sent or received.
+/// What was sent or received, read or written.
 fn message<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
-    let (Body::Send(body) | Body::Receive(body)) = event.record.body() else {
-        return None;
+    let (head, length) = match event.record.body() {
+        Body::Send(body) | Body::Receive(body) => {
+            let length = u64::try_from(body.socket.ret).ok()?;
+            (event.record.string(Slot::Args), length)
+        }
+        _ => super::calls::content(event)?,
     };
-    let length = u64::try_from(body.socket.ret).ok()?;
     match field.field {
-        Field::EvtBuffer => Some(Value::Text(event.record.string(Slot::Args).into())),
+        Field::EvtBuffer => Some(Value::Text(head.into())),
         Field::EvtBuflen => Some(Value::Unsigned(length)),
         _ => None,
     }

@@ -271,8 +271,8 @@ impl monitor_policy::Event for Event<'_> {
         self.kind
     }
 
-    fn has_resolved_view(&self) -> bool {
-        self.paths.differ()
+    fn has_view(&self, view: View) -> bool {
+        self.paths.differ(view)
     }
 
     fn value(&self, field: &FieldRef, view: View) -> Option<Value<'_>> {

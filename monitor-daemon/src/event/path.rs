@@ -1,8 +1,9 @@
-//! The two readings of a path: as passed, and as the kernel resolved it.
+//! The readings of a path: as passed, as the kernel resolved it, and where a file lies that a mount
+//! shows elsewhere.
 //!
 //! As passed means made absolute from the working directory or the descriptor's directory and
 //! cleaned of `.`, `..` and `//` without looking at the disk: what Falco shows. A rule that holds
-//! in either reading fires.
+//! in any reading fires.
 
 use std::borrow::Cow;
 
@@ -19,23 +20,34 @@ const CHDIR: u32 = 80;
 #[derive(Debug, Default)]
 pub(super) struct Paths<'a> {
     /// The path acted on; for links the new name.
-    main: TwoViews<'a>,
+    main: Views<'a>,
     /// Target of a link.
-    target: TwoViews<'a>,
+    target: Views<'a>,
 }
 
 #[derive(Debug, Default)]
-struct TwoViews<'a> {
+struct Views<'a> {
     passed: Cow<'a, [u8]>,
     /// `None` when it does not differ.
     resolved: Option<Cow<'a, [u8]>>,
+    /// `None` when it does not differ from the others.
+    original: Option<&'a [u8]>,
 }
 
-impl TwoViews<'_> {
+impl Views<'_> {
     fn get(&self, view: View) -> &[u8] {
-        match (view, &self.resolved) {
-            (View::Resolved, Some(resolved)) => resolved,
+        match (view, &self.original, &self.resolved) {
+            (View::Original, Some(original), _) => original,
+            (View::Original | View::Resolved, _, Some(resolved)) => resolved,
             _ => &self.passed,
+        }
+    }
+
+    const fn differ(&self, view: View) -> bool {
+        match view {
+            View::Passed => true,
+            View::Resolved => self.resolved.is_some(),
+            View::Original => self.original.is_some(),
         }
     }
 }
@@ -45,19 +57,20 @@ impl<'a> Paths<'a> {
         match record.body() {
             Body::Open(_) | Body::Passed(_) => Self {
                 main: main(record),
-                target: TwoViews::default(),
+                target: Views::default(),
             },
             // What is mounted need not be a file.
             Body::Control(body) if body.syscall == MOUNT => Self {
                 main: main(record),
-                target: TwoViews {
+                target: Views {
                     passed: Cow::Borrowed(record.string(Slot::Target)),
                     resolved: other(record, record.string(Slot::Target)),
+                    original: None,
                 },
             },
             Body::Call(body) if body.syscall == CHDIR && body.ret >= 0 => Self {
                 main: entered(record),
-                target: TwoViews::default(),
+                target: Views::default(),
             },
             Body::Link(_)
             | Body::Remove(_)
@@ -69,9 +82,10 @@ impl<'a> Paths<'a> {
                 let target = absolute(record, Slot::TargetBase, Slot::Target);
                 Self {
                     main: main(record),
-                    target: TwoViews {
+                    target: Views {
                         resolved: other(record, &target),
                         passed: target,
+                        original: None,
                     },
                 }
             }
@@ -80,9 +94,9 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Whether any path reads differently in the two views.
-    pub(super) fn differ(&self) -> bool {
-        self.main.resolved.is_some() || self.target.resolved.is_some()
+    /// Whether any path reads differently in a view than in those before it.
+    pub(super) const fn differ(&self, view: View) -> bool {
+        self.main.differ(view) || self.target.differ(view)
     }
 
     pub(super) fn main(&self, view: View) -> &[u8] {
@@ -111,42 +125,44 @@ fn symlink<'a>(record: &Record<'a>) -> Paths<'a> {
     let resolved = (followed != target).then_some(Cow::Owned(followed));
     Paths {
         main,
-        target: TwoViews {
+        target: Views {
             passed: Cow::Borrowed(target),
             resolved,
+            original: None,
         },
     }
 }
 
-fn main<'a>(record: &Record<'a>) -> TwoViews<'a> {
+fn main<'a>(record: &Record<'a>) -> Views<'a> {
     let resolved = record.string(Slot::Resolved);
-    let passed = absolute(record, Slot::Base, Slot::Passed);
+    let mut passed = absolute(record, Slot::Base, Slot::Passed);
     if passed.is_empty() {
-        return TwoViews {
-            passed: Cow::Borrowed(resolved),
-            resolved: None,
-        };
+        passed = Cow::Borrowed(resolved);
     }
     let differs = !resolved.is_empty() && resolved != &*passed;
-    TwoViews {
+    let original = record.string(Slot::Original);
+    let lies_elsewhere = !original.is_empty() && original != resolved && original != &*passed;
+    Views {
         resolved: differs.then_some(Cow::Borrowed(resolved)),
         passed,
+        original: lies_elsewhere.then_some(original),
     }
 }
 
 /// The directory that a process is in since the call.
-fn entered<'a>(record: &Record<'a>) -> TwoViews<'a> {
+fn entered<'a>(record: &Record<'a>) -> Views<'a> {
     let (passed, now) = (record.string(Slot::Passed), record.string(Slot::Cwd));
     if !passed.starts_with(b"/") {
-        return TwoViews {
+        return Views {
             passed: Cow::Borrowed(now),
-            resolved: None,
+            ..Views::default()
         };
     }
     let passed = text::clean_path(b"", passed);
-    TwoViews {
+    Views {
         resolved: (passed != now).then_some(Cow::Borrowed(now)),
         passed: Cow::Owned(passed),
+        original: None,
     }
 }
 

@@ -40,6 +40,12 @@ pub(super) enum Shape {
     OneOf(usize, Names),
     /// The value of some bits: how far they are to be shifted, and how many they are.
     Part(usize, u32, u32, Names),
+    /// A descriptor of a new pipe, by its place.
+    Pipe(usize),
+    /// A descriptor of a new pair of sockets, by its place.
+    Pair(usize),
+    /// What was read or written, as far as it is recorded.
+    Content,
     /// Family of a socket.
     Domain(usize),
     /// The name that the task has after `prctl(PR_SET_NAME)`.
@@ -57,9 +63,9 @@ pub(super) enum Shape {
 }
 
 use Shape::{
-    Absent, Address, Call, CallNumber, Descriptor, Directory, Domain, Effective, Flags, Group,
-    Inheritable, Mode, NewDescriptor, Number, OldDirectory, OldPath, OneOf, Part, Path, Permitted,
-    Process, Result, Signal, Signed, TaskName, Text, User,
+    Absent, Address, Call, CallNumber, Content, Descriptor, Directory, Domain, Effective, Flags,
+    Group, Inheritable, Mode, NewDescriptor, Number, OldDirectory, OldPath, OneOf, Pair, Part,
+    Path, Permitted, Pipe, Process, Result, Signal, Signed, TaskName, Text, User,
 };
 
 macro_rules! signatures {
@@ -175,18 +181,35 @@ signatures! {
     "mmap": "res" Result, "addr" Address(0), "length" Number(1), "prot" Flags(2, PROTECTION),
         "flags" Flags(3, MAP), "fd" Descriptor(4), "offset" Number(5);
     "munmap": "res" Result, "addr" Address(0), "length" Number(1);
-    "read": "res" Result, "data" Absent, "fd" Descriptor(0), "size" Number(2);
-    "write": "res" Result, "data" Absent, "fd" Descriptor(0), "size" Number(2);
+    "read" | "write": "res" Result, "data" Content, "fd" Descriptor(0), "size" Number(2);
+    "pread" | "pwrite": "res" Result, "data" Content, "fd" Descriptor(0), "size" Number(2),
+        "pos" Number(3);
+    "readv": "res" Result, "size" Absent, "data" Content, "fd" Descriptor(0);
+    "writev": "res" Result, "data" Content, "fd" Descriptor(0), "size" Absent;
+    "preadv": "res" Result, "size" Absent, "data" Content, "fd" Descriptor(0), "pos" Number(3);
+    "pwritev": "res" Result, "data" Content, "fd" Descriptor(0), "size" Absent, "pos" Number(3);
+    "lseek": "res" Result, "fd" Descriptor(0), "offset" Number(1), "whence" OneOf(2, SEEK);
+    "pipe": "res" Result, "fd1" Pipe(0), "fd2" Pipe(1), "ino" Absent;
+    "pipe2": "res" Result, "fd1" Pipe(0), "fd2" Pipe(1), "ino" Absent, "flags" Flags(1, PIPES);
     "close": "res" Result, "fd" Descriptor(0);
     "setpgid": "res" Result, "pid" Process(0), "pgid" Process(1);
     "setsid" | "fork" | "vfork" | "pause" | "sync": "res" Result;
-    "socketpair": "res" Result, "fd1" Absent, "fd2" Absent, "source" Absent, "peer" Absent,
+    "socketpair": "res" Result, "fd1" Pair(0), "fd2" Pair(1), "source" Absent, "peer" Absent,
         "domain" Domain(0), "type" Number(1), "proto" Number(2);
     "shutdown": "res" Result, "fd" Descriptor(0), "how" OneOf(1, SHUTDOWN);
     "umask": "mode" Mode(0);
     "nanosleep" | "alarm" | "inotify_init": "res" Result;
     "ioctl": "res" Result, "fd" Descriptor(0), "request" Address(1), "argument" Address(2);
 }
+
+/// Of `pipe2(2)`.
+const PIPES: Names = &[
+    (0o40000, "O_DIRECT"),
+    (0o4000, "O_NONBLOCK"),
+    (0o200_0000, "O_CLOEXEC"),
+];
+/// Of `lseek(2)`.
+const SEEK: Names = &[(0, "SEEK_SET"), (1, "SEEK_CUR"), (2, "SEEK_END")];
 
 /// Flags of `clone(2)`, `unshare(2)` and `setns(2)`, in the order of their numbers.
 pub(super) const CLONE: Names = &[

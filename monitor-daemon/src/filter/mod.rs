@@ -161,6 +161,22 @@ impl Tables for Filter {
     }
 }
 
+/// Whether a rule can match an event of this kind that failed.
+pub fn may_fail(policy: &Policy, kind: Kind) -> bool {
+    let names = event_types(kind).iter();
+    let types: EventSet = names
+        .filter_map(|name| EventType::from_name(name))
+        .collect();
+    let result = |field, _| {
+        let told = matches!(field, Field::EvtRes | Field::EvtRawres | Field::EvtFailed);
+        told.then_some(field)
+    };
+    let clauses = policy.necessary(&types, &result, CLAUSES);
+    let conditions = Conditions::new(&clauses);
+    let mut failed = (0..CLASSES).filter(|class| class & FAILED != 0);
+    failed.any(|class| conditions.left_by_class(class) != 0)
+}
+
 /// What one of has to hold of opens by handle, or of all others.
 fn clauses(policy: &Policy, by_handle: bool) -> Vec<Clause> {
     let names = event_types(Kind::Open).iter().copied();

@@ -9,8 +9,13 @@ use monitor_common::syscall::Call;
 use super::cover::Chooser;
 use super::guard::Guard;
 use super::layout::Layout;
-use super::served::Needs;
-use super::{ProbeError, Probes, Request, parse_types, read_types, table, take_seal};
+use super::served::{Needs, Served};
+use super::{Coverage, ProbeError, Probes, Request, parse_types, read_types, table, take_seal};
+
+/// The call by which kernel objects are changed, `bpf`, and the kind of its records. Whatever rules are
+/// about, it is recorded where the ends of calls are looked at anyway: a program at every call's end
+/// for its sake alone would cost every call.
+pub const WATCHED: (Kind, u32) = (Kind::Control, 321);
 
 /// What is to be recorded: the part of a [`Request`] that rules decide.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -107,7 +112,31 @@ impl Probes {
         if !grown.is_empty() {
             self.cover(&grown)?;
         }
+        if let Some(wide) = self.watching(&self.wish()) {
+            self.request = self.request.clone().with(wide);
+            self.cover(&[WATCHED.0])?;
+        }
         self.settle()
+    }
+
+    /// A wish with [`WATCHED`], if that is to be recorded too and is not yet.
+    pub(super) fn watching(&self, wish: &Wish) -> Option<Wish> {
+        let request = self.request.clone().with(wish.clone());
+        if request.wants(WATCHED.1) && request.has(WATCHED.0) {
+            return None;
+        }
+        let mut served = self.served.clone();
+        served.retain(|served| request.has(served.kind));
+        for one in &mut served {
+            one.narrow(&request);
+        }
+        let needs = Needs::of(&served, &request);
+        let watched = Wish {
+            kinds: vec![WATCHED.0],
+            calls: Some(vec![WATCHED.1]),
+            environment: false,
+        };
+        (!needs.calls.is_empty()).then(|| wish.union(&watched))
     }
 
     /// Records what is wished for and nothing else.
@@ -115,7 +144,8 @@ impl Probes {
     /// # Errors
     /// Perhaps more is recorded.
     pub fn narrow(&mut self, wish: &Wish) -> Result<(), ProbeError> {
-        self.request = self.request.clone().with(wish.clone());
+        let wish = self.watching(wish).unwrap_or_else(|| wish.clone());
+        self.request = self.request.clone().with(wish);
         let request = &self.request;
         self.served.retain(|served| request.has(served.kind));
         self.coverage.retain(|coverage| request.has(coverage.kind));
@@ -136,9 +166,6 @@ impl Probes {
     /// # Errors
     /// The kernel's types could be read at load and cannot now.
     pub fn fall_back(&mut self, kind: Kind) -> Result<bool, ProbeError> {
-        if let Err(error) = self.object.free_scratch() {
-            tracing::warn!(%error, "cannot free the programs' memory");
-        }
         let all = table::providers(kind);
         let mut served = self.served.iter().filter(|served| served.kind == kind);
         let Some(number) = served.find_map(|served| served.number) else {
@@ -174,7 +201,9 @@ impl Probes {
         let layout = Layout::new(&types, self.request.hierarchy.controller());
         self.object.resume()?;
         let mut failed = Ok(());
-        for kind in kinds.iter().copied().filter(|kind| self.request.has(*kind)) {
+        let mut wanted = kinds.to_vec();
+        wanted.retain(|kind| self.request.has(*kind));
+        for kind in wanted {
             let chooser = Chooser {
                 request: &self.request,
                 layout: &layout,
@@ -190,16 +219,22 @@ impl Probes {
                 failed = Err(ProbeError::Unextended { kind });
                 continue;
             }
-            self.served.retain(|served| served.kind != kind);
-            self.served.push(served);
-            self.coverage.retain(|coverage| coverage.kind != kind);
-            self.coverage.push(coverage);
+            self.serve(coverage, served);
         }
         self.watch_functions();
         self.object.finish();
-        self.served.sort_by_key(|served| served.kind as usize);
-        self.coverage.sort_by_key(|coverage| coverage.kind as usize);
         failed
+    }
+
+    /// Takes note of what serves a kind now.
+    pub(super) fn serve(&mut self, coverage: Coverage, served: Served) {
+        let kind = served.kind;
+        self.served.retain(|served| served.kind != kind);
+        self.served.push(served);
+        self.served.sort_by_key(|served| served.kind as usize);
+        self.coverage.retain(|coverage| coverage.kind != kind);
+        self.coverage.push(coverage);
+        self.coverage.sort_by_key(|coverage| coverage.kind as usize);
     }
 
     /// Takes out of the kernel what serves nothing, and takes note of what there is now.

@@ -8,10 +8,11 @@ use super::ahead::{Outcomes, Wanted};
 use super::btf::Btf;
 use super::layout::Layout;
 use super::object::Object;
+use super::parts;
 use super::provider::{Hook, Part, Provider, Tier, own_function};
-use super::served::{Served, URING_PROGRAMS};
+use super::served::{Needs, Served, URING_PROGRAMS};
 use super::table::{failures, providers};
-use super::{Coverage, Request, Tiers};
+use super::{Coverage, Request, Tiers, standby};
 
 /// What choosing needs to know about the kernel and the wish.
 pub(super) struct Chooser<'a> {
@@ -66,6 +67,10 @@ impl Chooser<'_> {
             {
                 wanted.extend(self.wanted_of(failures, outcomes));
             }
+        }
+        if wanted.iter().any(|(_, hook)| hook.is_function()) {
+            let kinds = kinds.iter().map(|(kind, _)| *kind);
+            wanted.extend(standby::ahead(kinds, self.request));
         }
         wanted
     }
@@ -217,7 +222,14 @@ impl Chooser<'_> {
             | Hook::Passed
             | Hook::Cgroup(_) => {}
         }
-        Ok(vec![(part.program, part.hook)])
+        // What calls go on in is there before what they come from.
+        let parts = parts::programs(
+            Needs::tables([part].into_iter(), self.request)
+                .calls
+                .into_values(),
+        );
+        let parts = parts.into_iter().map(|program| (program, part.hook));
+        Ok(parts.chain([(part.program, part.hook)]).collect())
     }
 
     /// The programs for operations of `io_uring`, under the names and with the parameters that the

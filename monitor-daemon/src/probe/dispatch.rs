@@ -83,7 +83,7 @@ impl Dispatch {
         match self.wrong(ebpf) {
             Ok(wrong) if wrong.is_empty() => None,
             Ok(wrong) => Some(self.told(&wrong)),
-            Err(error) => Some(format!("the map {} cannot be set right: {error}", self.map)),
+            Err(error) => told(self.map, Err(error)),
         }
     }
 
@@ -124,6 +124,36 @@ impl Dispatch {
         ebpf: &'object mut Ebpf,
     ) -> Result<Array<&'object mut MapData, u64>, String> {
         array(ebpf, self.map)
+    }
+}
+
+/// Sets right what somebody else wrote into an array, from an index on; whether there was anything.
+pub(super) fn hold<T: aya::Pod + PartialEq>(
+    ebpf: &mut Ebpf,
+    name: &str,
+    from: u32,
+    due: &[T],
+) -> Result<bool, String> {
+    let failed = |error: MapError| error.to_string();
+    let mut table = array::<T>(ebpf, name)?;
+    let mut changed = false;
+    for (index, due) in (from..).zip(due) {
+        if table.get(&index, 0).map_err(failed)? != *due {
+            table.set(index, due, 0).map_err(failed)?;
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+/// What was done to a map of which no single entry says anything to people, if anything was.
+pub(super) fn told(name: &str, changed: Result<bool, String>) -> Option<String> {
+    match changed {
+        Ok(false) => None,
+        Ok(true) => Some(format!(
+            "the map {name} was changed, and is set right again"
+        )),
+        Err(error) => Some(format!("the map {name} cannot be set right: {error}")),
     }
 }
 

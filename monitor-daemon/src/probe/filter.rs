@@ -2,11 +2,10 @@
 //! that are in the middle of the other go on with that.
 
 use aya::Ebpf;
-use aya::maps::MapError;
 use monitor_common::filter::{FOUND, Head, PIECE, PIECES, SLOTS};
 use zerocopy::transmute;
 
-use super::dispatch::{Dispatch, array};
+use super::dispatch::{Dispatch, hold, told};
 use crate::filter::Filter;
 
 /// [`Head`] as the map takes it.
@@ -17,6 +16,16 @@ pub(super) struct Filters {
     in_force: Dispatch,
     /// The number that the next one gets.
     next: u32,
+    /// The one in force, as the maps have to hold it.
+    written: Option<Written>,
+}
+
+/// A filter in the maps' own form.
+struct Written {
+    number: u32,
+    head: HeadWords,
+    steps: Vec<[u16; PIECE]>,
+    found: Vec<[u64; 5]>,
 }
 
 impl Filters {
@@ -24,49 +33,67 @@ impl Filters {
         Self {
             in_force: Dispatch::of_filters(),
             next: 0,
+            written: None,
         }
     }
 
     /// Puts a filter in force, or none.
     pub(super) fn set(&mut self, ebpf: &mut Ebpf, filter: Option<&Filter>) -> Result<(), String> {
         let Some(filter) = filter else {
-            return self.in_force.set(ebpf, 0, 0);
+            self.in_force.set(ebpf, 0, 0)?;
+            self.written = None;
+            return Ok(());
         };
         let number = self.next;
         if self.in_force.due(0) == u64::from(number) + 1 {
             self.in_force.set(ebpf, 0, 0)?;
         }
-        write(ebpf, number, filter)?;
+        self.written = None;
+        let written = Written::new(number, filter);
+        for (_, held) in written.hold(ebpf) {
+            held?;
+        }
         self.in_force.set(ebpf, 0, u64::from(number) + 1)?;
+        self.written = Some(written);
         self.next = (number + 1) % SLOTS as u32;
         Ok(())
     }
 
-    /// Sets right which one is in force, if somebody else changed it.
-    pub(super) const fn in_force(&self) -> &Dispatch {
-        &self.in_force
+    /// Sets right which one is in force and what it says, if somebody else changed that; in words
+    /// what that was, one for each map.
+    pub(super) fn repair(&self, ebpf: &mut Ebpf) -> Vec<String> {
+        let in_force = self.in_force.repair(ebpf);
+        let written = self.written.iter().flat_map(|written| written.hold(ebpf));
+        let changed = written.filter_map(|(map, held)| told(map, held));
+        in_force.into_iter().chain(changed).collect()
     }
 }
 
-fn write(ebpf: &mut Ebpf, number: u32, filter: &Filter) -> Result<(), String> {
-    let failed = |error: MapError| error.to_string();
-    let words: HeadWords = transmute!(filter.head);
-    let mut heads = array::<HeadWords>(ebpf, "FILTER_HEADS")?;
-    heads.set(number, words, 0).map_err(failed)?;
-    let mut steps = array::<[u16; PIECE]>(ebpf, "FILTER_STEPS")?;
-    for (place, some) in filter.steps.chunks(PIECE).enumerate() {
-        let mut piece = [0; PIECE];
-        for (to, step) in piece.iter_mut().zip(some) {
-            *to = *step;
+impl Written {
+    fn new(number: u32, filter: &Filter) -> Self {
+        let steps = filter.steps.chunks(PIECE).map(|some| {
+            let mut piece = [0; PIECE];
+            for (to, step) in piece.iter_mut().zip(some) {
+                *to = *step;
+            }
+            piece
+        });
+        Self {
+            number,
+            head: transmute!(filter.head),
+            steps: steps.collect(),
+            found: filter.found.iter().map(|one| transmute!(*one)).collect(),
         }
-        let place = number * PIECES as u32 + place as u32;
-        steps.set(place, piece, 0).map_err(failed)?;
     }
-    let mut found = array::<[u64; 5]>(ebpf, "FILTER_FOUND")?;
-    for (state, one) in filter.found.iter().enumerate() {
-        let place = number * FOUND as u32 + state as u32;
-        let words: [u64; 5] = transmute!(*one);
-        found.set(place, words, 0).map_err(failed)?;
+
+    /// Makes the maps hold it; whether they did not, of each.
+    fn hold(&self, ebpf: &mut Ebpf) -> [(&'static str, Result<bool, String>); 3] {
+        let from = |entries: usize| self.number * entries as u32;
+        let [head, steps, found] = ["FILTER_HEADS", "FILTER_STEPS", "FILTER_FOUND"];
+        [
+            (head, hold(ebpf, head, from(1), &[self.head])),
+            (steps, hold(ebpf, steps, from(PIECES), &self.steps)),
+            (found, hold(ebpf, found, from(FOUND), &self.found)),
+        ]
     }
-    Ok(())
 }

@@ -13,6 +13,7 @@ mod guard;
 mod layout;
 mod map;
 mod object;
+mod parts;
 mod provider;
 mod ring;
 mod scope;
@@ -31,7 +32,7 @@ use monitor_common::loss::{LOSS_STRIDE, LossReason};
 use monitor_common::syscall::{self, CALLS, Call, Machine};
 
 pub use btf::BtfError;
-pub use change::Wish;
+pub use change::{WATCHED, Wish};
 pub use guard::Refused;
 pub use map::{MapCost, costs as map_costs};
 pub use object::Cost;
@@ -334,6 +335,16 @@ impl Probes {
             guard: None,
             rings: Some(rings),
         };
+        if let Some(wide) = probes.watching(&probes.wish()) {
+            probes.request = probes.request.clone().with(wide);
+            let chooser = Chooser {
+                request: &probes.request,
+                layout: &layout,
+                types: &types,
+            };
+            let (coverage, served) = chooser.cover(&mut probes.object, WATCHED.0, 0);
+            probes.serve(coverage, served);
+        }
         probes.watch_functions();
         probes.keep_standby()?;
         probes.guard = request.protect.then(|| Guard::attach(&mut probes.object));

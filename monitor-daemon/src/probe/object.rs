@@ -14,9 +14,10 @@ use monitor_common::syscall::{self, Call, Machine};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::ahead::{self, Outcomes, Wanted};
-use super::dispatch::{Dispatch, array};
+use super::dispatch::Dispatch;
 use super::filter::Filters;
 use super::layout::{self, Layout};
+use super::parts::{self, Parts};
 use super::provider::{Hook, own_function};
 use super::scope::{self, HostProcess, Scopes};
 use super::served::Needs;
@@ -27,6 +28,23 @@ use monitor_common::filter::Scope;
 /// The object, compressed with its length in front.
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.o"));
 
+/// The maps that the daemon writes to once they are made; rings besides, of which it writes how far
+/// it has read. What is tampered with in these is set right.
+const WRITTEN: [&str; 13] = [
+    "OPERATIONS",
+    "URING_OPERATIONS",
+    "SWITCHES",
+    "STANDBY",
+    "STANDBY_STATE",
+    "FILTER_IN_FORCE",
+    "FILTER_HEADS",
+    "FILTER_STEPS",
+    "SCOPES",
+    "HOST_PROCESSES",
+    "ATTACHES",
+    "FILTER_FOUND",
+    "OWN_OBJECTS",
+];
 /// Bytes of an instruction.
 const INSTRUCTION: u32 = 8;
 
@@ -63,7 +81,7 @@ impl KernelTypes {
 
 /// The object with its maps in the kernel; programs are loaded one by one.
 pub(super) struct Object {
-    ebpf: Ebpf,
+    pub(super) ebpf: Ebpf,
     /// The running kernel's types, for as long as programs are attached: megabytes.
     btf: Option<Btf>,
     attached: Vec<&'static str>,
@@ -78,6 +96,9 @@ pub(super) struct Object {
     switches: Dispatch,
     filters: Filters,
     scopes: Scopes,
+    /// What stands by for when the kernel's functions are switched off.
+    pub(super) standby: Vec<[u64; 2]>,
+    parts: Parts,
 }
 
 impl Object {
@@ -117,8 +138,9 @@ impl Object {
             .map_max_entries("SCRATCH_HELD", cpus)
             .map_max_entries("EXEC_SCRATCH", cpus * 2);
         let object = lz4_flex::decompress_size_prepended(OBJECT)?;
-        let ebpf = loader.load(&object).map_err(object_error)?;
+        let mut ebpf = loader.load(&object).map_err(object_error)?;
         drop(object);
+        let parts = Parts::new(&mut ebpf)?;
         let mut object = Self {
             ebpf,
             btf: None,
@@ -131,7 +153,10 @@ impl Object {
             switches: Dispatch::of_switches(),
             filters: Filters::new(),
             scopes: Scopes::default(),
+            standby: Vec::new(),
+            parts,
         };
+        object.freeze();
         object.switch_environment(request)?;
         object.btf = Some(btf.join()?);
         Ok(object)
@@ -239,7 +264,12 @@ impl Object {
                 .map_err(|error| refusal(&error))
                 .inspect_err(|_| unload(program))?,
         };
-        if let Err(error) = attach(program, self.cgroups.as_deref()) {
+        let attached = if parts::is_part(name) {
+            self.parts.put(name, program)
+        } else {
+            attach(program, self.cgroups.as_deref())
+        };
+        if let Err(error) = attached {
             self.ahead.remove(name);
             unload(program);
             return Err(error);
@@ -285,6 +315,7 @@ impl Object {
 
     /// Takes a program out of the kernel, if it is there.
     pub(super) fn detach(&mut self, name: &str) {
+        self.parts.take(name);
         if let Some(program) = self.ebpf.program_mut(name) {
             unload(program);
         }
@@ -343,15 +374,37 @@ impl Object {
         Ok(())
     }
 
-    /// Sets right what somebody else wrote into the tables of calls; in words what that was, one for
-    /// each table.
+    /// Sets right what somebody else wrote into the maps that the daemon writes to; in words what
+    /// that was, one for each map.
     pub(super) fn repair(&mut self) -> Vec<String> {
-        let filter = self.filters.in_force();
-        let tables = [&self.calls, &self.uring, &self.switches, filter];
-        tables
-            .into_iter()
-            .filter_map(|table| table.repair(&mut self.ebpf))
-            .collect()
+        let ebpf = &mut self.ebpf;
+        let tables = [&self.calls, &self.uring, &self.switches];
+        let tables = tables.into_iter().filter_map(|table| table.repair(ebpf));
+        let mut changed: Vec<String> = tables.collect();
+        changed.extend(self.filters.repair(ebpf));
+        changed.extend(self.parts.repair(ebpf));
+        changed.extend(self.repair_standby());
+        changed
+    }
+
+    /// Keeps everybody from writing to the maps that only the programs write to.
+    fn freeze(&self) {
+        for (name, map) in self.ebpf.maps() {
+            // Read-only data is frozen by the loader.
+            if WRITTEN.contains(&name) || name.starts_with(".rodata") {
+                continue;
+            }
+            let frozen = match map {
+                Map::Array(map)
+                | Map::HashMap(map)
+                | Map::LruHashMap(map)
+                | Map::PerCpuArray(map) => monitor_freeze::freeze(map.fd().as_fd()),
+                _ => continue,
+            };
+            if let Err(error) = frozen {
+                tracing::warn!(map = name, %error, "others may write to a map");
+            }
+        }
     }
 
     /// Attaches a program of the security module at a hook; the error says why the kernel would not.
@@ -390,18 +443,6 @@ impl Object {
         Ok(())
     }
 
-    /// Takes every slot of scratch memory for free: with all of them held for ever no program makes
-    /// a record. A program that holds one at this moment may lose its record.
-    pub(super) fn free_scratch(&mut self) -> Result<(), String> {
-        let failed = |error: MapError| error.to_string();
-        let mut held = array::<[u64; SCRATCH_SLOTS as usize]>(&mut self.ebpf, "SCRATCH_HELD")?;
-        for cpu in 0..held.len() {
-            held.set(cpu, [0; SCRATCH_SLOTS as usize], 0)
-                .map_err(failed)?;
-        }
-        Ok(())
-    }
-
     /// Turns on the operations of `io_uring` that are told as these calls; `bits` as for
     /// [`Object::serve`].
     pub(super) fn serve_uring(
@@ -416,12 +457,6 @@ impl Object {
             }
         }
         Ok(())
-    }
-
-    /// A map, to write to.
-    pub(super) fn map_mut(&mut self, name: &str) -> Result<&mut Map, String> {
-        let map = self.ebpf.map_mut(name);
-        map.ok_or_else(|| format!("the object has no `{name}`"))
     }
 
     /// Hands out one of the rings; works once each.

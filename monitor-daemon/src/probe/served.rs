@@ -8,7 +8,7 @@ use monitor_common::Kind;
 use monitor_common::syscall::{self, Call, Machine};
 
 use super::provider::{Hook, Part};
-use super::{Request, standby};
+use super::{Request, parts, standby};
 
 /// The programs that tell of operations of `io_uring`.
 pub(super) const URING_PROGRAMS: [&str; 2] = ["uring_submit", "uring_complete"];
@@ -36,11 +36,16 @@ pub(super) struct Needs {
 }
 
 impl Served {
+    /// Its parts, those that serve failures among them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().chain(&self.failures)
+    }
+
     /// Its hooks as people are told, each once.
     pub(super) fn name(&self) -> Option<String> {
         self.number?;
         let mut names: Vec<String> = Vec::new();
-        for name in self.parts.iter().chain(&self.failures).map(Part::name) {
+        for name in self.all().map(Part::name) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -59,11 +64,28 @@ impl Served {
 impl Needs {
     /// What these parts take to record what is asked for.
     pub(super) fn of(served: &[Served], request: &Request) -> Self {
+        let parts = || served.iter().flat_map(Served::all);
+        let mut needs = Self::tables(parts(), request);
+        for part in parts() {
+            match part.hook {
+                Hook::Uring(_) | Hook::UringFailures(_) => needs.programs.extend(URING_PROGRAMS),
+                _ => _ = needs.programs.insert(part.program),
+            }
+        }
+        let going_on = parts::programs(needs.calls.values().copied());
+        needs.programs.extend(going_on);
+        if parts().any(|part| part.hook.is_function()) {
+            needs.programs.insert(standby::PROGRAM);
+            needs.programs.extend(standby::programs(served, request));
+        }
+        needs
+    }
+
+    /// What these parts take of the tables.
+    pub(super) fn tables<'a>(parts: impl Iterator<Item = &'a Part>, request: &Request) -> Self {
         let mut needs = Self::default();
-        let parts = served.iter().flat_map(|one| one.parts.iter());
-        let failures = served.iter().flat_map(|one| one.failures.iter());
-        let parts: Vec<&Part> = parts.chain(failures).collect();
-        for part in &parts {
+        let mut passed = false;
+        for part in parts {
             match part.hook {
                 Hook::Calls(kind) => needs.serve(request.rows(kind), 0),
                 Hook::CallsApart(kind) => needs.serve(request.rows(kind), Call::APART),
@@ -73,18 +95,12 @@ impl Needs {
                 Hook::UringFailures(kind) => {
                     needs.serve_uring(request.rows(kind), Call::FAILURES);
                 }
+                Hook::Passed => passed = true,
                 _ => {}
             }
-            match part.hook {
-                Hook::Uring(_) | Hook::UringFailures(_) => needs.programs.extend(URING_PROGRAMS),
-                _ => _ = needs.programs.insert(part.program),
-            }
         }
-        if parts.iter().any(|part| matches!(part.hook, Hook::Passed)) {
+        if passed {
             needs.serve_passed();
-        }
-        if parts.iter().any(|part| part.hook.is_function()) {
-            needs.programs.insert(standby::PROGRAM);
         }
         needs
     }
@@ -162,7 +178,8 @@ mod tests {
         let call = syscall::call(OPENAT).unwrap();
         assert_eq!(needs.calls[&OPENAT], call.entry());
         assert!(!needs.calls.contains_key(&OPENAT2) && !needs.calls.contains_key(&DUP));
-        let all: BTreeSet<&str> = ["sys_exit", "uring_complete", "uring_submit"].into();
+        let all = ["call_open", "sys_exit", "uring_complete", "uring_submit"];
+        let all: BTreeSet<&str> = all.into();
         assert_eq!(needs.programs, all);
         assert!(needs.uring.values().all(|entry| *entry == call.entry()));
         assert_eq!(needs.uring.len(), call.uring().count());

@@ -5,19 +5,25 @@
 //! the tables of calls, so that no call is missed. The daemon finds that out at its next tick, and
 //! gives up the functions for good.
 
+use std::collections::BTreeSet;
+
 use aya::maps::{Array, MapData, MapError};
 use monitor_common::Kind;
 use monitor_common::syscall::standby::{COUNT, ENTRIES, OFF, URING};
 
+use super::ahead::Wanted;
+use super::dispatch::{array, hold, told};
 use super::object::Object;
 use super::provider::{Hook, Provider};
 use super::served::{Needs, Served};
 use super::table::{failures, providers};
-use super::{ProbeError, Probes, Request, Tiers};
+use super::{ProbeError, Probes, Request, Tiers, parts};
 
 /// The program, and where it is attached.
 pub(super) const PROGRAM: &str = "ftrace_off";
 const HOOK: Hook = Hook::Cgroup("cgroup/sysctl");
+/// What programs that calls go on in are loaded for.
+const PART: Hook = Hook::Passed;
 const BLIND: &str = "what happens when kernel.ftrace_enabled is set to 0, until the self-check finds \
                      out, every 30 s";
 
@@ -28,8 +34,7 @@ pub const SWITCHED_OFF: &str = "kernel.ftrace_enabled was set to 0, which stops 
 impl Served {
     /// Whether it depends on programs at the kernel's functions.
     fn needs_functions(&self) -> bool {
-        let mut parts = self.parts.iter().chain(&self.failures);
-        parts.any(|part| part.hook.is_function())
+        self.all().any(|part| part.hook.is_function())
     }
 
     /// What would serve without programs at the kernel's functions.
@@ -63,12 +68,8 @@ impl Served {
 /// The entries that the tables of calls lack for what would serve without programs at the kernel's
 /// functions.
 fn entries(served: &[Served], request: &Request) -> Vec<[u64; 2]> {
-    let now = Needs::of(served, request);
-    let without: Vec<Served> = served
-        .iter()
-        .map(|served| served.without_functions(request))
-        .collect();
-    let then = Needs::of(&without, request);
+    let now = Needs::tables(served.iter().flat_map(Served::all), request);
+    let then = tables(served, request);
     let calls = then.calls.into_iter();
     let calls = calls.filter(|(index, entry)| now.calls.get(index) != Some(entry));
     let uring = then.uring.into_iter();
@@ -79,6 +80,38 @@ fn entries(served: &[Served], request: &Request) -> Vec<[u64; 2]> {
         .collect()
 }
 
+/// What the tables of calls have to say without programs at the kernel's functions.
+fn tables(served: &[Served], request: &Request) -> Needs {
+    let without: Vec<Served> = served
+        .iter()
+        .map(|served| served.without_functions(request))
+        .collect();
+    Needs::tables(without.iter().flat_map(Served::all), request)
+}
+
+/// The programs that calls with these entries go on in.
+pub(super) fn programs(served: &[Served], request: &Request) -> BTreeSet<&'static str> {
+    parts::programs(tables(served, request).calls.into_values())
+}
+
+/// The same before anything serves these kinds.
+pub(super) fn ahead(kinds: impl Iterator<Item = Kind>, request: &Request) -> Vec<Wanted> {
+    if request.tiers != Tiers::Auto {
+        return Vec::new();
+    }
+    let first = kinds.map(|kind| Served {
+        kind,
+        number: Some(0),
+        parts: Vec::new(),
+        failures: failures(kind)
+            .and_then(|(failures, _)| Some(failures.first()?.parts.to_vec()))
+            .unwrap_or_default(),
+    });
+    let first: Vec<Served> = first.collect();
+    let programs = programs(&first, request).into_iter();
+    programs.map(|program| (program, PART)).collect()
+}
+
 impl Probes {
     /// Starts the program that puts the entries in, where the kernel takes it and it is of use.
     pub(super) fn watch_functions(&mut self) {
@@ -86,7 +119,10 @@ impl Probes {
         if kinds.is_empty() || self.request.tiers != Tiers::Auto {
             return;
         }
-        if let Err(reason) = self.object.attach(PROGRAM, HOOK) {
+        let programs = programs(&self.served, &self.request).into_iter();
+        let parts = programs.map(|program| (program, PART));
+        let mut all = parts.chain([(PROGRAM, HOOK)]);
+        if let Err(reason) = all.try_for_each(|(name, hook)| self.object.attach(name, hook)) {
             tracing::debug!(reason, "writes to kernel.ftrace_enabled are not seen");
             let all = self.coverage.iter_mut();
             for coverage in all.filter(|coverage| kinds.contains(&coverage.kind)) {
@@ -143,15 +179,28 @@ impl Object {
         let mut state = self.standby_state()?;
         // What it finds meanwhile is whole.
         state.set(COUNT, 0, 0).map_err(failed)?;
-        let map = self.map_mut("STANDBY")?;
-        let mut table = Array::<_, [u64; 2]>::try_from(map).map_err(failed)?;
+        let mut table = array::<[u64; 2]>(&mut self.ebpf, "STANDBY")?;
         let room = (0..ENTRIES).zip(entries);
+        self.standby.clear();
         for (index, entry) in room {
             table.set(index, *entry, 0).map_err(failed)?;
+            self.standby.push(*entry);
         }
-        let count = entries.len().min(ENTRIES as usize) as u64;
+        let count = self.standby.len() as u64;
         let mut state = self.standby_state()?;
         state.set(COUNT, count, 0).map_err(failed)
+    }
+
+    /// Sets right what somebody else wrote there; in words what that was, one for each map.
+    pub(super) fn repair_standby(&mut self) -> impl Iterator<Item = String> {
+        let ebpf = &mut self.ebpf;
+        let count = [self.standby.len() as u64];
+        let [entries, state] = ["STANDBY", "STANDBY_STATE"];
+        let changed = [
+            told(entries, hold(ebpf, entries, 0, &self.standby)),
+            told(state, hold(ebpf, state, COUNT, &count)),
+        ];
+        changed.into_iter().flatten()
     }
 
     /// Whether the kernel side has put them in.
@@ -166,7 +215,7 @@ impl Object {
     }
 
     fn standby_state(&mut self) -> Result<Array<&mut MapData, u64>, String> {
-        Array::try_from(self.map_mut("STANDBY_STATE")?).map_err(|error: MapError| error.to_string())
+        array(&mut self.ebpf, "STANDBY_STATE")
     }
 }
 

@@ -30,6 +30,7 @@ const ONLY_SOCKETS: &str = "dups of other files than sockets, and dups that fail
 const CONNECTED: &str = "messages without an address of their own";
 const FAILED_CONNECT: &str = "the address of a connect that fails is read from the program's memory \
                               after the call, when it may have been changed";
+const FAST_OPEN: &str = "connects that a message makes (TCP Fast Open)";
 const FAILED_BIND: &str = "the address of a bind that fails is read from the program's memory after \
                            the call, when it may have been changed";
 const DESTINATIONS: &str = "the addresses of sendmmsg(2), and of sockets that are not of UDP, are read \
@@ -215,6 +216,8 @@ const CONNECTS: &[Provider] = &[
                 ),
             ),
             Part::uring(Kind::Connect),
+            BY_MESSAGE4,
+            BY_MESSAGE6,
         ],
         blind: &[
             "calls whose descriptor or address pointer is bad",
@@ -229,10 +232,16 @@ const CONNECTS: &[Provider] = &[
             Part::uring(Kind::Connect),
             Part::new("tried_connect4", Hook::Cgroup("cgroup/connect4")).spare(FAILED_CONNECT),
             Part::new("tried_connect6", Hook::Cgroup("cgroup/connect6")).spare(FAILED_CONNECT),
+            BY_MESSAGE4,
+            BY_MESSAGE6,
         ],
         blind: &[URING_LATE, PACKED],
     },
 ];
+const BY_MESSAGE4: Part =
+    Part::new("message_connect4", Hook::Cgroup("cgroup/connect4")).spare(FAST_OPEN);
+const BY_MESSAGE6: Part =
+    Part::new("message_connect6", Hook::Cgroup("cgroup/connect6")).spare(FAST_OPEN);
 
 const SOCKETS: &[Provider] = &[
     Provider {
@@ -638,7 +647,7 @@ const PASSED_FILES: &[Provider] = &[
         needs: SOCKET_NEEDS,
         parts: &[Part::passed()],
         blind: &[
-            "files that come by io_uring, or from the supervisor of a seccomp filter",
+            "files that come by io_uring, by fanotify, or from the supervisor of a seccomp filter",
             "the descriptors in a message are read from the program's memory after the call, when \
              they may have been changed",
         ],

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use monitor_common::Kind;
 
-use crate::probe::Probes;
+use crate::probe::{Probes, WATCHED};
 use crate::process::Process;
 use crate::record::Record;
 use crate::selfcheck::child::SELF;
@@ -17,12 +17,13 @@ const EVERY: Duration = Duration::from_secs(30);
 /// Rounds in a row in which a kind has to be silent to be called so: a record may be lost, or late.
 const ROUNDS: u32 = 2;
 
-/// The call by which kernel objects are changed, `bpf` of x86-64, and the kind of its records.
-pub(super) const CALL: u32 = 321;
-pub(super) const KIND: Kind = Kind::Control;
+/// The kind of records of [`WATCHED`].
+pub(super) const KIND: Kind = WATCHED.0;
 /// Time between two looks at our kernel objects: one costs some two milliseconds. Who changes them by
 /// a call that is recorded is found out at once.
 const LOOK: Duration = Duration::from_secs(20);
+/// The same where that call is not recorded.
+const LOOK_BLIND: Duration = Duration::from_secs(5);
 
 /// The self-check of a running daemon.
 #[derive(Debug, Default)]
@@ -68,7 +69,7 @@ impl Guard {
     /// Starts the first round.
     pub(super) fn begin(&mut self, probes: &Probes) {
         self.start(probes);
-        self.look = Some(Instant::now() + LOOK);
+        self.look = Some(Instant::now() + pause(probes));
     }
 
     /// Takes note of a call that may change our kernel objects, which are looked at soon then.
@@ -76,7 +77,7 @@ impl Guard {
         let Some(call) = record.registers() else {
             return;
         };
-        if call.syscall == CALL && call.ret >= 0 && changes(call.args) {
+        if call.syscall == WATCHED.1 && call.ret >= 0 && changes(call.args) {
             let time = record.header().time;
             let process = Arc::clone(process);
             self.suspect = Some(Suspect { process, time });
@@ -89,7 +90,7 @@ impl Guard {
         if self.look.is_none_or(|time| time > Instant::now()) {
             return (Vec::new(), None);
         }
-        self.look = Some(Instant::now() + LOOK);
+        self.look = Some(Instant::now() + pause(probes));
         (probes.tampered(), self.suspect.take())
     }
 
@@ -214,6 +215,14 @@ impl Watched {
         self.silent = 0;
         self.delivery = delivery;
         false
+    }
+}
+
+fn pause(probes: &Probes) -> Duration {
+    if probes.records(WATCHED.1) {
+        LOOK
+    } else {
+        LOOK_BLIND
     }
 }
 

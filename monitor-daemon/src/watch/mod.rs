@@ -32,6 +32,7 @@ use tokio::sync::mpsc::Receiver;
 
 use crate::config::Config;
 use crate::container::{Update, scan};
+use crate::filter::may_fail;
 use crate::metrics::Metrics;
 use crate::names::NamesUpdate;
 use crate::output::AlertQueue;
@@ -287,17 +288,13 @@ fn drain(state: &mut State, rings: &mut Rings) -> usize {
 fn wish(policy: &Policy) -> Wish {
     let environment = policy.environment_names();
     let mut kinds = Judge::kinds(policy);
-    let mut calls = Judge::calls(policy);
-    // Whatever the rules are about: who lays hands on our own programs and maps is to be known.
-    if !kinds.contains(&guard::KIND) {
-        kinds.push(guard::KIND);
-    }
-    if !calls.contains(&guard::CALL) {
-        calls.push(guard::CALL);
+    // Execs that succeed are recorded anyway; those that fail may take a program at every call's end.
+    if !may_fail(policy, Kind::Exec) {
+        kinds.retain(|kind| *kind != Kind::Exec);
     }
     Wish {
         kinds,
-        calls: Some(calls),
+        calls: Some(Judge::calls(policy)),
         environment: environment.whole || !environment.names.is_empty(),
     }
 }

@@ -7,8 +7,9 @@ use monitor_common::Flags;
 use monitor_common::syscall::Operation;
 
 use crate::layout::{COMPAT_SHARES_FUNCTIONS, HAVE_TASK_BTF};
+use crate::part::dispatch;
 use crate::read::{Probed, current};
-use crate::syscall::{dispatch, is_compat, read_call, registers_of};
+use crate::syscall::{is_compat, read_call, registers_of};
 
 /// Which results a program reports.
 #[derive(Clone, Copy)]
@@ -41,7 +42,7 @@ fn finished(ctx: &FExitContext, operation: Operation, compat: bool, results: Res
         }
     }
     call.flags |= Flags::OBJECT_TIER;
-    dispatch::<Probed>(|| row.entry(), &mut call)
+    dispatch::<Probed>(|| row.entry(), &call)
 }
 
 macro_rules! calls {

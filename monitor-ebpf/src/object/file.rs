@@ -152,6 +152,8 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
             (Origin::Kernel, opening.name)
         };
         file::passed(record, origin, name as Pointer, open.dirfd);
+        // SAFETY: as above.
+        unsafe { file::original::<Typed>(record, file) };
         file::wanted(record, &call, &open)
     });
     settle(Kind::Open, outcome)

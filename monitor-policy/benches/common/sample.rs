@@ -58,7 +58,7 @@ impl Event for Sample {
         self.event_type
     }
 
-    fn has_resolved_view(&self) -> bool {
+    fn has_view(&self, _view: View) -> bool {
         false
     }
 

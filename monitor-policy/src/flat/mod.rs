@@ -218,7 +218,7 @@ impl Event for FlatEvent {
         self.event_type
     }
 
-    fn has_resolved_view(&self) -> bool {
+    fn has_view(&self, _view: View) -> bool {
         false
     }
 

@@ -31,13 +31,16 @@ impl RuleSet {
         word >> (position % BITS) & 1 == 1
     }
 
-    /// The least position from `start` that is in this set or the other.
-    pub(crate) fn next_in_either(&self, other: &Self, start: usize) -> Option<usize> {
-        let words = self.0.len().max(other.0.len());
+    /// The least position from `start` that is in one of the sets.
+    pub(crate) fn next_in_any<'s>(
+        sets: &(impl Iterator<Item = &'s Self> + Clone),
+        start: usize,
+    ) -> Option<usize> {
+        let words = sets.clone().map(|set| set.0.len()).max()?;
         let mut below = !0 << (start % BITS);
         for index in start / BITS..words {
             let word = |set: &Self| set.0.get(index).copied().unwrap_or_default();
-            let found = (word(self) | word(other)) & below;
+            let found = sets.clone().map(word).fold(0, |all, word| all | word) & below;
             if found != 0 {
                 return Some(index * BITS + found.trailing_zeros() as usize);
             }
@@ -52,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn walks_both_sets_in_order() {
+    fn walks_all_sets_in_order() {
         let (mut a, mut b) = (RuleSet::with_len(200), RuleSet::with_len(70));
         for position in [0, 63, 130] {
             a.insert(position);
@@ -62,7 +65,7 @@ mod tests {
         }
         let mut found = Vec::new();
         let mut start = 0;
-        while let Some(next) = a.next_in_either(&b, start) {
+        while let Some(next) = RuleSet::next_in_any(&[&a, &b].into_iter(), start) {
             found.push(next);
             start = next + 1;
         }

@@ -23,7 +23,7 @@ use monitor_policy::{FieldArg, FieldRef, Options, RulesFile, Selected, Switch, l
 use monitor_tests::daemon::{self, Daemon, Mark, field, is_from};
 use monitor_tests::docker::{self, Dockerd};
 use monitor_tests::tree::Tree;
-use monitor_tests::{paths, skip, skip_if, wait};
+use monitor_tests::{c, paths, skip, skip_if, wait};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
@@ -72,11 +72,8 @@ fn stage() -> Result<Programs> {
     let programs = Programs::new()?;
     let folder = programs.folder();
     open_to_all(folder)?;
-    let program = folder.join("e2e-calls");
-    match paths::program(records::PROGRAM) {
-        Some(ready) => drop(fs::copy(ready, &program)?),
-        None => records::compile(&program)?,
-    }
+    let program = folder.join(records::PROGRAM);
+    c::provide(&program, records::compile)?;
     fs::copy(&program, folder.join("e2e-last"))?;
     programs.copy("sh")?;
     let fifo = |name: &str| -> Result<()> {
@@ -279,9 +276,7 @@ impl Drop for Outer {
 fn each_field_is_right_on_the_host() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(skip::without(&["busybox", "setsid"]));
-    if paths::program(records::PROGRAM).is_none() {
-        skip_if!(skip::without(&["gcc"]));
-    }
+    skip_if!(c::obstacle(records::PROGRAM));
     let programs = stage()?;
     let mut place = Place {
         folder: programs.folder().to_owned(),

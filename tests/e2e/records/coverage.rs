@@ -25,6 +25,7 @@ const ASKED_FOR: &str = "
     mknodat quotactl quotactl_fd seccomp landlock_create_ruleset landlock_add_rule
     landlock_restrict_self setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
     utimensat swapon swapoff acct reboot sethostname setdomainname personality
+    read write pread pwrite readv writev preadv pwritev lseek fsync ioctl close pipe pipe2
 ";
 
 /// What upstream's rules ask for: 41 types.

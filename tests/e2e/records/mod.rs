@@ -18,21 +18,28 @@ use anyhow::{Context as _, Result, ensure};
 use doer::{Doer, Way};
 pub(crate) use doer::{PROGRAM, compile};
 use monitor_tests::daemon::{self, is_from};
-use monitor_tests::{http, paths, skip, skip_if};
+use monitor_tests::{c, http, skip_if};
 use serde_json::Value;
 use table::Group;
 
 use crate::actions::Programs;
 use crate::world::{PATIENCE, watch};
 
-/// The tables by their names.
-const TABLES: [(&str, &str); 5] = [
+/// A table with its name.
+type Table = (&'static str, &'static str);
+
+/// All of them.
+const TABLES: [Table; 6] = [
     ("files", include_str!("files.txt")),
+    ("reads", include_str!("reads.txt")),
     ("sockets", include_str!("sockets.txt")),
     ("processes", include_str!("processes.txt")),
     ("mounts", include_str!("mounts.txt")),
     ("kernel", include_str!("kernel.txt")),
 ];
+
+/// What the program does to know its calls, and to tell their results.
+const SCRIPT: &str = " and not (evt.type in (read, write) and fd.num in (0, 1))";
 
 /// What every alert tells.
 const FIELDS: [&str; 48] = [
@@ -88,32 +95,42 @@ const FIELDS: [&str; 48] = [
 
 #[test]
 fn each_call_is_told_with_all_that_belongs_to_it() -> Result<()> {
+    let tables: Vec<Table> = TABLES.into_iter().filter(|table| !is_bulk(table)).collect();
+    each_is_told(&tables, "")
+}
+
+/// What every program does all the time, in a ring with room for that.
+#[test]
+fn each_call_on_descriptors_is_told_with_all_that_belongs_to_it() -> Result<()> {
+    let tables: Vec<Table> = TABLES.into_iter().filter(is_bulk).collect();
+    each_is_told(&tables, "rings: {bulk_bytes: 67108864}\n")
+}
+
+fn is_bulk(table: &Table) -> bool {
+    table.0 == "reads"
+}
+
+fn each_is_told(tables: &[Table], settings: &str) -> Result<()> {
     skip_if!(daemon::obstacle());
-    let ready = paths::program(PROGRAM);
-    if ready.is_none() {
-        skip_if!(skip::without(&["gcc"]));
-    }
+    skip_if!(c::obstacle(PROGRAM));
     let programs = Programs::new()?;
     let program = programs.folder().join(PROGRAM);
-    match ready {
-        Some(ready) => drop(std::fs::copy(ready, &program)?),
-        None => compile(&program)?,
-    }
+    c::provide(&program, compile)?;
     let start = |way, (table, group)| Doer::start(&program, way, table, group);
     let mut older = Vec::new();
-    for of_table in groups(Way::Older)? {
+    for of_table in groups(Way::Older, tables)? {
         older.push(start(Way::Older, of_table)?);
     }
     let port = http::free_port()?;
-    let settings = format!("rule_matching: all\nmetrics:\n  listen: 127.0.0.1:{port}\n");
-    let mut daemon = watch(&programs, &rules(&program), &settings)?;
+    let settings = format!("{settings}rule_matching: all\nmetrics:\n  listen: 127.0.0.1:{port}\n");
+    let mut daemon = watch(&programs, &rules(&program, tables), &settings)?;
     let mark = daemon.mark()?;
     let mut all = Vec::new();
     for doer in older {
         all.push(doer.perform()?);
     }
     for way in [Way::Wide, Way::Narrow, Way::Thread] {
-        for of_table in groups(way)? {
+        for of_table in groups(way, tables)? {
             all.push(start(way, of_table)?.perform()?);
         }
     }
@@ -125,7 +142,8 @@ fn each_call_is_told_with_all_that_belongs_to_it() -> Result<()> {
     let mut told: BTreeMap<u32, Vec<&Value>> = BTreeMap::new();
     for alert in daemon.alerts_since(mark)? {
         if !is_from(alert, "the end") {
-            let pid = number(alert, "proc.pid").context("no pid")?;
+            let pid = number(alert, "proc.pid");
+            let pid = pid.with_context(|| format!("no pid: {alert}"))?;
             told.entry(pid as u32).or_default().push(alert);
         }
     }
@@ -155,30 +173,30 @@ fn objects(metrics: &str) -> Vec<String> {
 }
 
 /// All groups, with the names of their tables.
-fn groups(way: Way) -> Result<Vec<(&'static str, Group)>> {
+fn groups(way: Way, tables: &[Table]) -> Result<Vec<(&'static str, Group)>> {
     let mut all = Vec::new();
-    for (table, text) in TABLES {
+    for (table, text) in tables {
         let mut groups = table::groups(text, way.abi())?;
         // The end of a traced thread waits for its tracer, which nobody here is.
         groups.retain(|group| way != Way::Thread || group.name != "tracing");
-        all.extend(groups.into_iter().map(|group| (table, group)));
+        all.extend(groups.into_iter().map(|group| (*table, group)));
     }
     Ok(all)
 }
 
 /// A rule for each table, and one for the end of each process.
-fn rules(program: &Path) -> String {
+fn rules(program: &Path, tables: &[Table]) -> String {
     let mut text = format!(
         "- rule: the end\n  desc: the end\n  condition: evt.type = procexit and proc.exepath = \
          {}\n  output: it ends %proc.pid\n  priority: NOTICE\n",
         program.display()
     );
     let fields = FIELDS.map(|name| format!("%{name}")).join(" ");
-    for (name, table) in TABLES {
+    for (name, table) in tables {
         let _ = writeln!(
             text,
             "- rule: {name}\n  desc: a table\n  condition: evt.type in ({}) and proc.exepath = {} \
-             and proc.args contains \" {name}/\"\n  output: it did {fields}\n  priority: NOTICE",
+             and proc.args contains \" {name}/\"{SCRIPT}\n  output: it did {fields}\n  priority: NOTICE",
             table::calls(table).join(", "),
             program.display()
         );

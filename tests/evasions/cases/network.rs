@@ -99,6 +99,19 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 32,
+        name: "fast-open",
+        technique: "data connects (TCP Fast Open), by sendto and through io_uring",
+        condition: "evt.type = connect and fd.sport = 4129",
+        twin: "datagrams fast-open 4130; uring fast-open 4130",
+        act: "box datagrams fast-open 4129; box uring fast-open 4129",
+        seen: &[
+            some(&[("proc.name", "datagrams"), ("container.id", "$BOX")]),
+            some(&[("proc.name", "uring"), ("container.id", "$BOX")]),
+        ],
+        ..Case::BASE
+    },
+    Case {
         row: 33,
         name: "passed-file",
         technique: "an open file is passed into a container (SCM_RIGHTS)",

@@ -3,8 +3,6 @@
 use crate::case::{Case, exactly, some};
 
 const SECRET: &str = "opened and fd.name = $D/secret";
-/// Where the name is another, the file is still the same.
-const INODE: &str = "opened and fd.ino = @ino:$D/secret@";
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -56,7 +54,7 @@ pub(super) const CASES: &[Case] = &[
         row: 6,
         name: "chroot-into-bind",
         technique: "a bind mount of the folder, chroot into it, then a relative name",
-        condition: INODE,
+        condition: SECRET,
         prepare: "mkdir $D/root",
         twin: "chroot-read $D benign",
         act: "box unshare -m sh -c 'mount --bind $1 $1/root; exec chroot-read $1/root secret' sh $D",
@@ -70,15 +68,14 @@ pub(super) const CASES: &[Case] = &[
         row: 7,
         name: "bind-mount",
         technique: "the file is mounted elsewhere",
-        condition: "evt.type = mount and evt.arg.dev = $D/secret or \
-                    opened and fd.ino = @ino:$D/secret@",
+        condition: "evt.type = mount and evt.arg.dev = $D/secret or opened and fd.name = $D/secret",
         prepare: "touch $D/x",
         twin: "unshare -m sh -c 'mount --bind $1/benign $1/x; cat $1/x' sh $D",
         act: "box unshare -m sh -c 'mount --bind $1/secret $1/x; cat $1/x' sh $D",
         seen: &[
             some(&[("evt.type", "mount"), ("container.id", "$BOX")]),
             some(&[
-                ("fd.name", "$D/x"),
+                ("fd.name", "$D/secret"),
                 ("proc.name", "cat"),
                 ("container.id", "$BOX"),
             ]),
@@ -126,8 +123,7 @@ pub(super) const CASES: &[Case] = &[
         row: 10,
         name: "move-mount",
         technique: "open_tree and move_mount of the folder, then open",
-        condition: "evt.type = open_tree and evt.arg.path = $D or \
-                    opened and fd.ino = @ino:$D/secret@",
+        condition: "evt.type = open_tree and evt.arg.path = $D or opened and fd.name = $D/secret",
         prepare: "mkdir $D/place",
         twin: "cat $D/benign",
         act: "box unshare -m sh -c 'handle tree $1 $1/place; cat $1/place/secret' sh $D",
@@ -135,6 +131,16 @@ pub(super) const CASES: &[Case] = &[
             some(&[("evt.type", "open_tree"), ("container.id", "$BOX")]),
             some(&[("proc.name", "cat"), ("container.id", "$BOX")]),
         ],
+        ..Case::BASE
+    },
+    Case {
+        row: 10,
+        name: "detached-tree",
+        technique: "open_tree of the folder, then open below it, which is mounted nowhere",
+        condition: SECRET,
+        twin: "handle below-tree $D benign",
+        act: "box handle below-tree $D secret",
+        seen: &[some(&[("proc.name", "handle"), ("container.id", "$BOX")])],
         ..Case::BASE
     },
     Case {

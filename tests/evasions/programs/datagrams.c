@@ -1,6 +1,6 @@
-/* Sends datagrams on a socket that is never connected.
+/* Sends on a socket that was never connected: datagrams, or data with which TCP connects.
  *
- *     datagrams sendto | sendmsg | sendmmsg PORT
+ *     datagrams sendto | sendmsg | sendmmsg | fast-open PORT
  */
 #include "evade.h"
 #include <arpa/inet.h>
@@ -20,6 +20,10 @@ int main(int argc, char **argv)
 		must(sendto(fd, "x", 1, 0, (struct sockaddr *)&address, sizeof address) == 1, argv[1]);
 	else if (strcmp(argv[1], "sendmsg") == 0)
 		must(sendmsg(fd, &message.msg_hdr, 0) == 1, argv[1]);
+	else if (strcmp(argv[1], "fast-open") == 0)
+		/* Nobody needs to be there. */
+		must(sendto(socket(AF_INET, SOCK_STREAM, 0), "x", 1, MSG_FASTOPEN,
+			    (struct sockaddr *)&address, sizeof address) == 1 || errno == ECONNREFUSED, argv[1]);
 	else
 		must(sendmmsg(fd, &message, 1, 0) == 1, argv[1]);
 	return 0;

@@ -3,6 +3,7 @@
  *     handle openat2 FOLDER NAME   openat2 with RESOLVE_BENEATH
  *     handle by-handle FILE        name_to_handle_at, then open_by_handle_at
  *     handle tree FOLDER PLACE     open_tree of a folder, put elsewhere by move_mount
+ *     handle below-tree FOLDER NAME   open_tree of a folder, and an open below that
  */
 #include "evade.h"
 #include <linux/openat2.h>
@@ -30,6 +31,10 @@ int main(int argc, char **argv)
 		must(tree >= 0, "open_tree");
 		must(syscall(SYS_move_mount, tree, "", AT_FDCWD, second, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) == 0,
 		     "move_mount");
+	} else if (strcmp(act, "below-tree") == 0) {
+		int tree = syscall(SYS_open_tree, AT_FDCWD, argv[2], 1 /* OPEN_TREE_CLONE */);
+		must(tree >= 0, "open_tree");
+		must(openat(tree, second, O_RDONLY) >= 0, act);
 	} else {
 		return 2;
 	}

@@ -1,7 +1,7 @@
 /* Does things through io_uring, by raw system calls: none of the operations is a system call.
  *
  *     uring [--sqpoll] open PATH | unlink PATH | mkdir PATH | rename OLD NEW | symlink TARGET PATH
- *     uring [--sqpoll] connect PORT | send PORT
+ *     uring [--sqpoll] connect PORT | send PORT | fast-open PORT
  *
  * With --sqpoll a thread of the kernel takes the operation up, without io_uring_enter.
  */
@@ -107,13 +107,17 @@ int main(int argc, char **argv)
 			.off = sizeof address });
 		/* Nobody listens, which the kernel found out by trying. */
 		result = result == -ECONNREFUSED ? 0 : result;
-	} else if (strcmp(act, "send") == 0) {
+	} else if (strcmp(act, "send") == 0 || strcmp(act, "fast-open") == 0) {
+		int fast = strcmp(act, "fast-open") == 0;
 		struct sockaddr_in address = local(name);
 		struct iovec data = { "x", 1 };
 		struct msghdr message = { .msg_name = &address, .msg_namelen = sizeof address,
 			.msg_iov = &data, .msg_iovlen = 1 };
 		result = operate((struct io_uring_sqe){ .opcode = IORING_OP_SENDMSG,
-			.fd = socket(AF_INET, SOCK_DGRAM, 0), .addr = (uintptr_t)&message, .len = 1 });
+			.fd = socket(AF_INET, fast ? SOCK_STREAM : SOCK_DGRAM, 0),
+			.addr = (uintptr_t)&message, .len = 1, .msg_flags = fast ? MSG_FASTOPEN : 0 });
+		/* Data that connects does so in the background. */
+		result = fast && (result == -EINPROGRESS || result == -ECONNREFUSED) ? 0 : result;
 	}
 	must(result >= 0, act);
 	return 0;

@@ -51,8 +51,8 @@ impl Event for Noise<'_> {
         self.kind
     }
 
-    fn has_resolved_view(&self) -> bool {
-        self.bytes.len() % 2 == 1
+    fn has_view(&self, view: View) -> bool {
+        self.bytes.len() >> (view as u32) & 1 == 1
     }
 
     fn value(&self, field: &FieldRef, view: View) -> Option<Value<'_>> {

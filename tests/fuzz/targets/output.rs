@@ -26,7 +26,7 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let event = Noise::new(&input[end..]);
-    for view in [View::Passed, View::Resolved] {
+    for view in View::ALL {
         policy.format(0, &event, view);
     }
 });

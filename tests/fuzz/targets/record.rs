@@ -1,5 +1,5 @@
 //! Bytes from a ring: decoded or refused; what is decoded becomes an event, whose fields are asked
-//! for in both views.
+//! for in all views.
 //!
 //! Lengths that add up are hard to guess, so an input whose first byte is even is made honest:
 //! the header's length is what it should be and its strings share what follows the body.
@@ -55,8 +55,9 @@ fn look(record: &Record<'_>, mode: u8) {
     event.time();
     // A part of them a run: runs are worth more than fields.
     for field in FIELDS.iter().skip(usize::from(mode % 32)).step_by(32) {
-        event.value(field, View::Passed);
-        event.value(field, View::Resolved);
+        for view in View::ALL {
+            event.value(field, view);
+        }
         event.has_name(field, "localhost");
     }
 }
@@ -132,6 +133,7 @@ const SLOT: [Slot; 9] = [
     Slot::Target,
     Slot::TargetBase,
     Slot::TargetResolved,
+    Slot::Original,
 ];
 
 /// All fields, with the arguments that matter.

@@ -45,16 +45,13 @@ fuzz_target!(|input: &[u8]| {
 
 /// The rules that match, each tried by itself.
 fn plainly(policy: &Policy, event: &Noise<'_>) -> Vec<Match> {
-    let views = [View::Passed, View::Resolved];
-    let views = &views[..1 + usize::from(event.has_resolved_view())];
+    let has = |view: &View| *view == View::Passed || event.has_view(*view);
     let rules = policy.rules().iter().enumerate();
     let enabled = rules.filter(|(_, rule)| rule.enabled);
     enabled
         .filter_map(|(rule, _)| {
-            let mut holding = views
-                .iter()
-                .filter(|view| policy.holds(rule, event, **view));
-            let view = *holding.next()?;
+            let mut views = View::ALL.into_iter().filter(has);
+            let view = views.find(|view| policy.holds(rule, event, *view))?;
             Some(Match { rule, view })
         })
         .collect()

@@ -97,6 +97,7 @@ const BOUNDARIES: &[Boundary] = &[
 /// A crate of ours, and crates that it may not depend on; `monitor-` means all with that start.
 const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("monitor-common", &["aya", "monitor-", "tokio", "rustix"]),
+    ("monitor-freeze", &["aya", "monitor-", "tokio", "rustix"]),
     ("monitor-policy", &["aya", "monitor-", "tokio", "rustix"]),
     ("monitor-daemon", &["monitor-tests"]),
     ("xtask", &["monitor-"]),

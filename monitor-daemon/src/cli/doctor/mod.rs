@@ -3,12 +3,11 @@
 mod coverage;
 mod facts;
 mod programs;
+mod text;
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anstyle::{AnsiColor, Style};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -17,8 +16,7 @@ use super::error::Error;
 use super::print::print;
 use crate::config::Config;
 use crate::output::Colour;
-use crate::probe::{Coverage, Tier};
-use crate::selfcheck::Delivery;
+use crate::probe::Coverage;
 use coverage::Served;
 use facts::{Fact, Verdict};
 
@@ -69,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let coverage = coverage.map_err(|error| error.to_string());
     let colour = Colour::of(&io::stdout()).unwrap_or(Colour::Off);
     print(&match arguments.format {
-        Format::Text => text(&facts, coverage.as_deref(), colour),
+        Format::Text => text::text(&facts, coverage.as_deref(), colour),
         Format::Json => {
             format!(
                 "{}\n",
@@ -100,70 +98,6 @@ pub(super) fn coverage() -> Result<Vec<Coverage>, Error> {
     coverage::probe().map_err(|error| Error::Watch(error.into()))
 }
 
-fn text(facts: &[Fact], coverage: Result<&[Served], &String>, colour: Colour) -> String {
-    let mut text = format!("monitor-daemon {}\n\n", env!("CARGO_PKG_VERSION"));
-    for Fact {
-        name,
-        verdict,
-        detail,
-        help,
-    } in facts
-    {
-        let label = colour.paint(verdict.style(), &format!("{:<4}", verdict.name()));
-        let _ = writeln!(text, "{label}  {name:<11} {detail}");
-        if let Some(help) = help {
-            let _ = writeln!(text, "{:18}{help}", "");
-        }
-    }
-    match coverage {
-        Ok([]) => {}
-        Ok(kinds) => {
-            text.push_str("\nEvent kinds, what serves them, and what they are blind for:\n");
-            for kind in kinds {
-                text.push_str(&kind_text(kind, colour));
-            }
-        }
-        Err(error) => {
-            let label = colour.paint(Verdict::Fail.style(), "FAIL");
-            let _ = writeln!(text, "{label}  {:<11} {error}", "hooks");
-        }
-    }
-    text
-}
-
-fn kind_text(served: &Served, colour: Colour) -> String {
-    let Coverage {
-        kind,
-        provider,
-        tier,
-        refused,
-        blind,
-    } = &served.coverage;
-    let by = match provider {
-        Some(provider) => format!("{provider} ({} tier)", tier.map_or("unknown", Tier::name)),
-        None => colour.paint(Verdict::Fail.style(), "BLIND"),
-    };
-    let mut text = format!("  {:<14} {by}\n", kind.name());
-    if let Some(delivery) = &served.delivery {
-        let style = match delivery {
-            Delivery::Delivers => Verdict::Ok.style(),
-            Delivery::Silent => Verdict::Fail.style(),
-            Delivery::Unchecked(_) => Style::new().dimmed(),
-        };
-        let delivery = colour.paint(style, &delivery.text());
-        let _ = writeln!(text, "{:17}{delivery}", "");
-    }
-    for (provider, reason) in refused {
-        let line = format!("{:17}refused: {provider}: {reason}", "");
-        let _ = writeln!(text, "{}", colour.paint(Style::new().dimmed(), &line));
-    }
-    for what in blind {
-        let what = colour.paint(AnsiColor::Yellow.on_default(), &format!("blind: {what}"));
-        let _ = writeln!(text, "{:17}{what}", "");
-    }
-    text
-}
-
 fn json(facts: &[Fact], coverage: Result<&[Served], &String>) -> Value {
     let checks: Vec<Value> = facts
         .iter()
@@ -192,12 +126,14 @@ fn json(facts: &[Fact], coverage: Result<&[Served], &String>) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use monitor_common::Kind;
 
     use super::*;
+    use crate::probe::Tier;
+    use crate::selfcheck::Delivery;
 
-    fn facts() -> Vec<Fact> {
+    pub(super) fn facts() -> Vec<Fact> {
         vec![
             Fact {
                 name: "kernel",
@@ -227,7 +163,7 @@ mod tests {
         }
     }
 
-    fn coverage() -> Vec<Served> {
+    pub(super) fn coverage() -> Vec<Served> {
         let mut open = served(Kind::Open, Some("sys_exit"), Some(Delivery::Delivers));
         open.coverage.refused = vec![("fentry".into(), "trampolines are refused (EPERM)".into())];
         open.coverage.blind = vec!["opens by io_uring"];
@@ -238,29 +174,6 @@ mod tests {
             served(Kind::Send, Some("sys_exit"), Some(Delivery::Silent)),
             served(Kind::Module, Some("sys_exit"), Some(harmful)),
         ]
-    }
-
-    #[test]
-    fn text_says_what_is_seen_and_what_not() {
-        let version = env!("CARGO_PKG_VERSION");
-        assert_eq!(
-            text(&facts(), Ok(&coverage()), Colour::Off),
-            format!(
-                "monitor-daemon {version}\n\n\
-                 ok    kernel      6.1.0\n\
-                 warn  docker      not there\n                  start it\n\n\
-                 Event kinds, what serves them, and what they are blind for:\n  \
-                 open           sys_exit (syscall tier)\n                 \
-                 delivers\n                 \
-                 refused: fentry: trampolines are refused (EPERM)\n                 \
-                 blind: opens by io_uring\n  \
-                 ptrace         BLIND\n  \
-                 send           sys_exit (syscall tier)\n                 \
-                 SILENT: loaded, but no record of our own act came\n  \
-                 module         sys_exit (syscall tier)\n                 \
-                 not checked: it would harm\n"
-            )
-        );
     }
 
     #[test]

@@ -37,7 +37,11 @@ fn outcome(subject: &Subject<'_>, event: &FlatEvent) -> Value {
     let deciders = trace.deciders(root);
     json!({
         "event_type": event.event_type().name(),
-        "view": match view { View::Passed => "passed", View::Resolved => "resolved" },
+        "view": match view {
+            View::Passed => "passed",
+            View::Resolved => "resolved",
+            View::Original => "original",
+        },
         "tried": subject.rule.event_types.contains(event.event_type()),
         "holds": trace.holds(root),
         "condition": part(root, Some(&trace), &mut Vec::new()),

@@ -113,18 +113,16 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// The view of an event that decides: that of the paths behind links only if the rule fires
-    /// in it alone.
+    /// The view of an event that decides: another than that of the paths as passed only if the rule
+    /// does not fire in that.
     fn view(&self, event: &FlatEvent) -> View {
-        let holds = |view| {
-            let trace = self.explanation.trace(event, view);
+        let holds = |view: &View| {
+            let trace = self.explanation.trace(event, *view);
             trace.holds(self.explanation.root())
         };
-        if event.has_resolved_view() && !holds(View::Passed) && holds(View::Resolved) {
-            View::Resolved
-        } else {
-            View::Passed
-        }
+        let has = |view: &View| *view == View::Passed || event.has_view(*view);
+        let mut views = View::ALL.into_iter().filter(has);
+        views.find(holds).unwrap_or(View::Passed)
     }
 
     /// The fields that the condition looks at, in the order of the condition, each once.

@@ -106,6 +106,7 @@ fn verdict(subject: &Subject<'_>, event: &FlatEvent) -> String {
     };
     let view = match view {
         View::Resolved => ", with its paths behind links",
+        View::Original => ", with its paths behind mounts",
         View::Passed => "",
     };
     format!("\nevent {kind}{view}: {outcome}{tried}\n")

@@ -1,0 +1,85 @@
+//! What tells of a call in a record that is begun: a function for each form of it, which takes the
+//! number of the record's slot, so that the verifier looks at it once for each program.
+//!
+//! What they give back is an `emit::code`.
+
+use monitor_common::Kind;
+use monitor_common::syscall::Operation;
+
+use crate::call;
+use crate::file::{self, AT_FDCWD};
+use crate::message;
+use crate::network;
+use crate::process;
+use crate::record::about;
+use crate::serve;
+use crate::syscall::{link_arguments, open_arguments};
+
+macro_rules! tells {
+    ($($name:ident $symbol:literal $told:path;)*) => {
+        $(#[unsafe(export_name = $symbol)]
+        #[inline(never)]
+        pub extern "C" fn $name(number: u32) -> u32 {
+            about(number, $told)
+        })*
+    };
+}
+
+tells! {
+    connect "tell_connect" network::connect_call;
+    socket "tell_socket" network::socket;
+    dup "tell_dup" network::dup;
+    send "tell_send" message::send;
+    receive "tell_receive" message::receive;
+    accept "tell_accept" serve::accept;
+    listen "tell_listen" serve::listen;
+    bind "tell_bind" serve::bind;
+    ptrace "tell_ptrace" process::ptrace;
+}
+
+/// An open, by its [`Operation`].
+#[unsafe(export_name = "tell_open")]
+#[inline(never)]
+pub extern "C" fn open(number: u32, operation: u32) -> u32 {
+    about(number, |record, call| {
+        file::open(record, call, &open_arguments(operation as u8, call))
+    })
+}
+
+/// A link, by its [`Operation`].
+#[unsafe(export_name = "tell_link")]
+#[inline(never)]
+pub extern "C" fn link(number: u32, operation: u32) -> u32 {
+    const SYMLINK: u8 = Operation::Symlink as u8;
+    const SYMLINK_AT: u8 = Operation::SymlinkAt as u8;
+    about(number, |record, call| {
+        let kind = match operation as u8 {
+            SYMLINK | SYMLINK_AT => Kind::Symlink,
+            _ => Kind::Link,
+        };
+        let link = link_arguments(operation as u8, call);
+        file::link(record, kind, call, &link)
+    })
+}
+
+/// An exec that failed: without (1) or with a directory.
+#[unsafe(export_name = "tell_exec")]
+#[inline(never)]
+pub extern "C" fn exec(number: u32, plain: u32) -> u32 {
+    about(number, |record, call| {
+        if plain != 0 {
+            process::exec_failed(record, call, AT_FDCWD, call.args[0])
+        } else {
+            process::exec_failed(record, call, call.args[0] as i32, call.args[1])
+        }
+    })
+}
+
+/// A call that its registers tell; `owner` is whom names were noted for.
+#[unsafe(export_name = "tell_registers")]
+#[inline(never)]
+pub extern "C" fn registers(number: u32, kind: u32, strings: u32, owner: u64) -> u32 {
+    about(number, |record, call| {
+        call::report(record, call, kind, || strings, owner)
+    })
+}

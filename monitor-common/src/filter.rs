@@ -2,7 +2,7 @@
 //! how it is read, by kernel programs and host tests alike.
 //!
 //! Rules are reduced to at most [`CLAUSES`] clauses, a bit each, of which one has to hold. What the
-//! call itself tells (its [class](class)) rules out some; for the others the path is read byte by
+//! call itself tells (its [class](class)) rules out some, and whose it is ([`Scope`]); for the others the path is read byte by
 //! byte through an automaton that knows all texts the clauses ask for. A bit left over keeps the
 //! event. Each view of the path is read by itself, and either keeps it.
 
@@ -36,13 +36,75 @@ pub const WRITE: usize = 2;
 pub const DIRECTORY: usize = 4;
 /// The call failed.
 pub const FAILED: usize = 8;
+/// By `open_by_handle_at`.
+pub const HANDLE: usize = 16;
 /// How many classes there are.
-pub const CLASSES: usize = 16;
+pub const CLASSES: usize = 32;
 
 const O_ACCMODE: u32 = 3;
 const O_DIRECTORY: u32 = 0o200_000;
 /// `creat` of x86-64, which passes no flags.
 const CREAT: u32 = 85;
+const OPEN_BY_HANDLE_AT: u32 = 304;
+
+/// Whose an event is, as far as the kernel knows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u32)]
+pub enum Scope {
+    /// Not known: the host's or a container's.
+    Either = 0,
+    /// The host's, for sure.
+    Host = 1,
+    /// A container's, for sure.
+    Container = 2,
+}
+
+/// How many there are, as a power of two.
+const SCOPES: usize = 4;
+
+/// Places for what cgroups are; one whose place another has is not known.
+pub const CGROUPS: u32 = 8192;
+/// Places for processes of the host; the same.
+pub const HOSTS: u32 = 32768;
+
+/// What is at a cgroup's place, to tell its scope; ids are below 2^62.
+#[inline(always)]
+pub const fn cgroup_entry(cgroup: u64, scope: Scope) -> u64 {
+    cgroup << 2 | scope as u64
+}
+
+/// What the entry at a cgroup's place says of it.
+#[inline(always)]
+pub const fn scope_of(entry: u64, cgroup: u64) -> Scope {
+    if entry >> 2 != cgroup {
+        return Scope::Either;
+    }
+    match entry & 3 {
+        1 => Scope::Host,
+        2 => Scope::Container,
+        _ => Scope::Either,
+    }
+}
+
+/// The place of a cgroup.
+#[inline(always)]
+pub const fn cgroup_place(cgroup: u64) -> u32 {
+    cgroup as u32 & (CGROUPS - 1)
+}
+
+/// The place of a process.
+#[inline(always)]
+pub const fn host_place(pid: u32) -> u32 {
+    pid & (HOSTS - 1)
+}
+
+/// What tells a process from all others: pids are below 2^22, and its start (ns) counts in ticks of
+/// `/proc`, which is all that is known of those that are older than the daemon.
+#[inline(always)]
+pub const fn host_key(pid: u32, start: u64) -> u64 {
+    const TICK_NS: u64 = 10_000_000;
+    (start / TICK_NS) << 22 | pid as u64
+}
 
 /// What an open tells besides its path.
 #[inline(always)]
@@ -61,7 +123,12 @@ pub const fn class(ret: i64, flags: u32, syscall: u32) -> usize {
     } else {
         0
     };
-    access | kind
+    let handle = if syscall == OPEN_BY_HANDLE_AT {
+        HANDLE
+    } else {
+        0
+    };
+    access | kind | handle
 }
 
 /// What of a record makes up the path as passed.
@@ -121,6 +188,8 @@ pub fn passed(
 pub struct Head {
     /// Clauses that a class does not rule out.
     pub by_class: [u64; CLASSES],
+    /// Clauses that a [`Scope`] does not rule out.
+    pub by_scope: [u64; SCOPES],
     /// Clauses that do not look at the path, its directory, its last component, the text as passed.
     pub free: [u64; 4],
     /// Clauses that ask for a path, directory, last component *without* the texts found.
@@ -202,6 +271,22 @@ impl Head {
             .copied()
             .unwrap_or(u64::MAX)
     }
+
+    /// Whether some clauses that the class leaves are left by some scopes only.
+    #[inline(always)]
+    pub fn asks_scope(&self, left: u64) -> bool {
+        let [_, host, container, _] = self.by_scope;
+        left & !(host & container) != 0
+    }
+
+    /// Clauses that a [`Scope`], by its number, leaves.
+    #[inline(always)]
+    pub fn within(&self, scope: u32) -> u64 {
+        self.by_scope
+            .get(scope as usize & (SCOPES - 1))
+            .copied()
+            .unwrap_or(u64::MAX)
+    }
 }
 
 impl Reading {
@@ -261,5 +346,5 @@ impl Reading {
     }
 }
 
-const _: () = assert!(size_of::<Head>() == 8 * (CLASSES + 7) + 8 * 2 + 256);
+const _: () = assert!(size_of::<Head>() == 8 * (CLASSES + SCOPES + 7) + 8 * 2 + 256);
 const _: () = assert!(size_of::<Reading>() == 48);

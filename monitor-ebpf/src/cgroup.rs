@@ -10,6 +10,7 @@ use crate::emit::{Outcome, settle};
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin};
+use crate::scope;
 use crate::task;
 
 /// `cgroup_mkdir(struct cgroup *cgrp, const char *path)`, 5.10 and later.
@@ -46,6 +47,10 @@ fn report(kind: Kind, cgroup: Pointer, path: Pointer, target: Option<Pointer>) -
         let root: Pointer = Typed::get(cgroup, &CGROUP_ROOT);
         if Typed::get::<u32>(root, &CGROUP_ROOT_ID) != CGROUP_HIERARCHY.load() {
             return Ok(());
+        }
+        if let Some(target) = target {
+            let node: Pointer = Typed::get(cgroup, &CGROUP_KN);
+            scope::attached(target, Typed::get(node, &KERNFS_ID));
         }
     }
     record::with::<Probed>(kind as u32, 0, |record| {

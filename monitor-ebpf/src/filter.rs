@@ -14,6 +14,7 @@ use crate::file::OpenArguments;
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, current, masked};
 use crate::record::{Record, in_record};
+use crate::scope;
 use crate::scratch::{self, COMMON};
 use crate::syscall::Call;
 
@@ -87,16 +88,33 @@ fn in_force() -> Option<(u32, *const Head)> {
 /// Whether no rule can match an open, by what the call tells but its paths; counts it then.
 #[inline(always)]
 pub fn refuses(call: &Call, open: &OpenArguments) -> bool {
-    let Some((_, head)) = in_force() else {
+    let Some((number, _)) = in_force() else {
         return false;
     };
-    // SAFETY: a checked map value.
-    let left = unsafe { (*head).left(class(call.ret, open.flags, call.number)) };
+    let left = clauses_left(number, class(call.ret, open.flags, call.number) as u32);
     if left != 0 || is_self_check() {
         return false;
     }
     bump(&FILTERED, Kind::Open as u32);
     true
+}
+
+/// The clauses left by the class of an open, and by whose it is. A function that takes and gives
+/// numbers is verified once: whatever it found, its callers go on as one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn clauses_left(number: u32, class: u32) -> u64 {
+    let Some(head) = FILTER_HEADS.get_ptr(number) else {
+        return u64::MAX;
+    };
+    // SAFETY: a checked map value.
+    let head = unsafe { &*head };
+    let left = head.left(class as usize);
+    if head.asks_scope(left) {
+        left & head.within(scope::scope() as u32)
+    } else {
+        left
+    }
 }
 
 /// Whether some rule may match an open whose record is complete; counts it if none can.
@@ -117,7 +135,7 @@ pub extern "C" fn filter_keeps(slot: u32, class: u32) -> u32 {
     let (head, class) = (unsafe { &*head }, class as usize);
     let mut seen = 0;
     in_record(slot, |record| {
-        let left = head.left(class);
+        let left = clauses_left(number, class as u32);
         let found = left & head.free(class) != 0 || left & views(record, number, head, class) != 0;
         seen = u32::from(found);
     });

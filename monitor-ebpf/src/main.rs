@@ -34,6 +34,7 @@ mod passed;
 mod process;
 mod read;
 mod record;
+mod scope;
 mod scratch;
 mod serve;
 mod standby;

@@ -16,6 +16,7 @@ use crate::layout::*;
 use crate::name::NOBODY;
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin, Record};
+use crate::scope;
 use crate::scratch::{self, COMMON, Turn};
 use crate::syscall::{Call, current_call};
 use crate::task;
@@ -238,6 +239,7 @@ fn is_thread(task: Pointer) -> bool {
 fn fork_record(caller: Pointer, child: Pointer) -> Outcome {
     // SAFETY: arguments of the hook are typed.
     unsafe {
+        scope::forked(caller, child);
         record::fixed(Kind::Fork, child, |body: *mut Fork| {
             (*body).caller_pid = Typed::get(caller, &TASK_TGID);
             (*body).caller_tid = Typed::get(caller, &TASK_PID);

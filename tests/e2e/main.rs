@@ -22,6 +22,7 @@ mod digest;
 mod dist;
 mod dns;
 mod fields;
+mod filter;
 mod first;
 mod flood;
 mod gap;

@@ -74,6 +74,7 @@ impl Config {
             "time_format_iso_8601" => self.time_format_iso_8601.into(),
             "hostname" => self.hostname.as_deref().map_or(Value::Null, Value::from),
             "accept_blind" => self.accept_blind.into(),
+            "kernel_filter" => self.kernel_filter.into(),
             "state_file" => match &self.state_file {
                 StateFile::Usual => Value::Null,
                 StateFile::Path(path) => text(path),

@@ -194,7 +194,14 @@ pub const KEYS: &[Key] = &[
         "Whether rules are loaded anew when one of their files changes, or the configuration. Of the \
          configuration, a reload takes what decides about rules: `policies`, `rule_matching`, \
          `priority`, `rules`, `append_suggested_output`, `append_output`, `static_fields`, \
-         `accept_blind` and `limits`; the rest takes effect at the next start.",
+         `accept_blind`, `kernel_filter` and `limits`; the rest takes effect at the next start.",
+    ),
+    key(
+        "kernel_filter",
+        "`true`, `false`",
+        "Whether the kernel leaves out events that no rule can match (`explain --kernel` tells \
+         which). For finding out whether an alert is missing because of it: without, all are \
+         recorded, at several times the cost, with the same alerts.",
     ),
     key(
         "control.socket",

@@ -73,6 +73,8 @@ pub struct Config {
     /// `reload_on_change`: load rules anew when their files change, or the configuration's.
     /// Default `true`.
     pub reload_on_change: bool,
+    /// `kernel_filter`: leave out in the kernel what no rule can match. Default `true`.
+    pub kernel_filter: bool,
     /// `control.socket`: where `reload` reaches the daemon; `None` when off.
     pub control: Option<PathBuf>,
 }

@@ -55,6 +55,7 @@ pub(super) struct RawConfig {
     state_file: Option<StateFile>,
     protect: bool,
     reload_on_change: Option<bool>,
+    kernel_filter: Option<bool>,
     control: RawControl,
     limits: RawLimits,
 }
@@ -180,6 +181,7 @@ impl RawConfig {
             state_file,
             protect,
             reload_on_change,
+            kernel_filter,
             control,
             limits,
         } = self;
@@ -215,6 +217,7 @@ impl RawConfig {
             state_file: state_file.unwrap_or_default(),
             protect,
             reload_on_change: reload_on_change.unwrap_or(true),
+            kernel_filter: kernel_filter.unwrap_or(true),
             control: control.into_socket(),
         }
     }

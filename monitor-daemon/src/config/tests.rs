@@ -80,6 +80,7 @@ accept_blind: true
 state_file: /run/state
 protect: true
 reload_on_change: false
+kernel_filter: false
 control: { socket: /run/other.sock }
 ";
 
@@ -123,6 +124,7 @@ fn every_key_is_taken() {
     assert_eq!(config.state_file, StateFile::Path("/run/state".into()));
     assert!(config.protect);
     assert!(!config.reload_on_change);
+    assert!(!config.kernel_filter);
     assert_eq!(config.control, Some("/run/other.sock".into()));
     assert_eq!(parse("control: {socket: off}\n").unwrap().control, None);
     assert!(parse("control: {socket: relative}\n").is_err());

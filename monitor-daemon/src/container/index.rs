@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use monitor_common::filter::Scope;
 
 use super::cgroup_path::{CgroupContainer, ID_LEN, Owner, Runtime, containers};
 use super::{Container, Metadata, State, Unknown};
@@ -167,6 +168,21 @@ impl Index {
             None if chain.is_empty() => Lookup::Host,
             None => Lookup::UnknownCgroup,
         }
+    }
+
+    /// Whose each cgroup is that is there, where that is known. A container that is called as the
+    /// host is in rules is left out.
+    pub fn scopes(&self) -> impl Iterator<Item = (u64, Scope)> {
+        let there = self.cgroups.iter();
+        let there = there.filter(|(_, node)| node.removed.is_none());
+        there.filter_map(|(id, node)| {
+            let chain = node.chain.as_deref()?;
+            if chain.is_empty() {
+                return Some((*id, Scope::Host));
+            }
+            let container = resolve(&self.entries, chain)?;
+            (container.short_id() != "host").then_some((*id, Scope::Container))
+        })
     }
 
     /// Whether a cgroup lies in that of a container, at any depth, as far as is known.

@@ -38,7 +38,8 @@ fn name(container: &Container, field: Field) -> Option<Value<'_>> {
     })
 }
 
-fn on_host(field: Field) -> Option<Value<'static>> {
+/// What a field says where there is no container.
+pub(crate) fn on_host(field: Field) -> Option<Value<'static>> {
     match field {
         Field::ContainerId | Field::ContainerName | Field::ContainerType => Some(borrowed("host")),
         Field::ContainerPrivileged => Some(Value::Bool(false)),

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use monitor_common::filter::{DIRECTORY, FAILED, Found, READ, WRITE};
+use monitor_common::filter::{DIRECTORY, FAILED, Found, HANDLE, READ, Scope, WRITE};
 use monitor_policy::{Allowed, Clause, Field, TextKey, Value, ValueSet, text};
 
 use super::automaton::{Automaton, BEGIN, END, Needle};
+use super::{BY_HANDLE, HOST};
+use crate::event::on_host;
 
 /// `MAX_ERRNO` of `include/linux/err.h`.
 const ERRORS: i64 = 4095;
@@ -133,6 +135,39 @@ impl<'a> Conditions<'a> {
     }
 }
 
+/// The clauses that events of this scope may fulfil.
+pub(super) fn left_by_scope(clauses: &[Clause], scope: Scope) -> u64 {
+    let mut left = 0;
+    for (number, clause) in clauses.iter().enumerate() {
+        let mut fields = clause.fields.iter();
+        let holds = match scope {
+            Scope::Either => true,
+            Scope::Host => fields.all(|(field, allowed)| {
+                let value = super::is_of_container(*field).then(|| on_host(*field));
+                value.is_none_or(|value| match value {
+                    Some(value) => allowed.set.contains(&value),
+                    None => allowed.or_missing,
+                })
+            }),
+            // Ids and runtimes differ; none is the host's (`crate::probe` leaves out one that is).
+            Scope::Container => fields.all(|(field, allowed)| match (field, &*allowed.set) {
+                (Field::ContainerId | Field::ContainerType, ValueSet::Having(keys)) => {
+                    keys.iter().any(|key| !is_host(key))
+                }
+                _ => true,
+            }),
+        };
+        if holds {
+            left |= 1 << number;
+        }
+    }
+    left
+}
+
+fn is_host(key: &TextKey) -> bool {
+    matches!(key, TextKey::Exact(text) if text.as_ref() == HOST)
+}
+
 impl Part {
     const fn field(self) -> Field {
         match self {
@@ -150,6 +185,10 @@ fn may_be(field: Field, allowed: &Allowed, class: usize) -> bool {
     let is = |value: Value<'_>| allowed.set.contains(&value);
     let flag = |bit: usize| is(Value::Bool(class & bit != 0));
     match field {
+        Field::EvtType => {
+            let handle = Value::Text(BY_HANDLE.as_bytes().into());
+            is(handle) == (class & HANDLE != 0)
+        }
         Field::EvtIsOpenRead => flag(READ),
         Field::EvtIsOpenWrite => flag(WRITE),
         Field::EvtFailed => is(Value::Bool(failed)),

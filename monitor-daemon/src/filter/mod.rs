@@ -8,14 +8,28 @@
 mod automaton;
 mod conditions;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use monitor_common::Kind;
-use monitor_common::filter::{CLASSES, CLAUSES, FAILED, Found, Head, Reading, Tables};
-use monitor_policy::{Clause, EventSet, EventType, Field, Policy};
+use monitor_common::filter::{
+    CLASSES, CLAUSES, FAILED, Found, HANDLE, Head, Reading, Scope, Tables,
+};
+use monitor_policy::{
+    Allowed, Clause, EventSet, EventType, Field, Policy, TextKey, Value, ValueSet,
+};
 
 use automaton::Automaton;
 use conditions::Conditions;
 
-use crate::event::event_types;
+use crate::event::{event_types, on_host};
+
+/// The open that takes no path. What rules need of it says nothing of the others.
+const BY_HANDLE: &str = "open_by_handle_at";
+/// Clauses for that alone.
+const BY_HANDLE_CLAUSES: usize = 8;
+/// What fields of containers say on the host.
+const HOST: &[u8] = b"host";
 
 /// A filter, ready for the kernel.
 #[derive(Clone, Debug)]
@@ -35,11 +49,32 @@ pub struct Filter {
 impl Filter {
     /// The filter for opens by these rules; `None` where it would keep everything.
     pub fn of_opens(policy: &Policy) -> Option<Self> {
-        let names = event_types(Kind::Open).iter();
-        let types: EventSet = names
-            .filter_map(|name| EventType::from_name(name))
-            .collect();
-        Self::new(policy.necessary(&types, &answer, CLAUSES))
+        let handles = clauses(policy, true);
+        let mut all = clauses(policy, false);
+        for clause in handles {
+            // What both need is told once.
+            let same = |one: &&mut Clause| {
+                let own = one.fields.iter().filter(|(field, _)| !is_type(**field));
+                own.eq(clause.fields.iter().filter(|(field, _)| !is_type(**field)))
+            };
+            if let Some(same) = all.iter_mut().find(same) {
+                same.fields.remove(&Field::EvtType);
+                same.rules.extend(&clause.rules);
+            } else {
+                all.push(clause);
+            }
+        }
+        Self::new(all)
+    }
+
+    /// Whether a clause is of opens by handle alone.
+    pub fn is_by_handle(clause: &Clause) -> bool {
+        let types = clause.fields.get(&Field::EvtType);
+        types.is_some_and(|types| {
+            types
+                .set
+                .contains(&Value::Text(BY_HANDLE.as_bytes().into()))
+        })
     }
 
     fn new(clauses: Vec<Clause>) -> Option<Self> {
@@ -60,8 +95,15 @@ impl Filter {
         for (class, left) in by_class.iter_mut().enumerate() {
             *left = conditions.left_by_class(class);
         }
+        let by_scope = |scope| conditions::left_by_scope(&clauses, scope);
         let head = Head {
             by_class,
+            by_scope: [
+                u64::MAX,
+                by_scope(Scope::Host),
+                by_scope(Scope::Container),
+                u64::MAX,
+            ],
             free: conditions.free,
             negated: conditions.negated,
             start,
@@ -80,11 +122,14 @@ impl Filter {
         filter.is_of_use().then_some(filter)
     }
 
-    /// Whether it can leave out anything that succeeds.
+    /// Whether it can leave out anything that succeeds and has a path.
     fn is_of_use(&self) -> bool {
         (0..CLASSES)
-            .filter(|class| class & FAILED == 0)
-            .any(|class| self.head.left(class) & self.head.free(class) == 0)
+            .filter(|class| class & (FAILED | HANDLE) == 0)
+            .flat_map(|class| [Scope::Host, Scope::Container].map(|scope| (class, scope)))
+            .any(|(class, scope)| {
+                self.head.left(class) & self.head.within(scope as u32) & self.head.free(class) == 0
+            })
     }
 
     /// What the kernel does with a text: the clauses that it leaves, and those that found what they
@@ -132,22 +177,63 @@ pub fn may_fail(policy: &Policy, kind: Kind) -> bool {
     failed.any(|class| conditions.left_by_class(class) != 0)
 }
 
+/// What one of has to hold of opens by handle, or of all others.
+fn clauses(policy: &Policy, by_handle: bool) -> Vec<Clause> {
+    let names = event_types(Kind::Open).iter().copied();
+    let names: Vec<&str> = names
+        .filter(|name| (*name == BY_HANDLE) == by_handle)
+        .collect();
+    let types: EventSet = names
+        .iter()
+        .filter_map(|name| EventType::from_name(name))
+        .collect();
+    let budget = if by_handle {
+        BY_HANDLE_CLAUSES
+    } else {
+        CLAUSES - BY_HANDLE_CLAUSES
+    };
+    let texts: BTreeSet<TextKey> = names
+        .into_iter()
+        .map(|name| TextKey::Exact(name.as_bytes().into()))
+        .collect();
+    let set = Arc::new(ValueSet::Having(texts));
+    let mut clauses = policy.necessary(&types, &answer, budget);
+    for clause in &mut clauses {
+        let allowed = Allowed {
+            set: Arc::clone(&set),
+            or_missing: false,
+        };
+        clause.fields.insert(Field::EvtType, allowed);
+    }
+    clauses
+}
+
+fn is_type(field: Field) -> bool {
+    field == Field::EvtType
+}
+
+/// Whether a field tells of containers something that is known on the host.
+fn is_of_container(field: Field) -> bool {
+    on_host(field).is_some()
+}
+
 /// The fields that the kernel can tell of an open.
 fn answer(field: Field, _: bool) -> Option<Field> {
-    let told = matches!(
-        field,
-        Field::EvtIsOpenRead
-            | Field::EvtIsOpenWrite
-            | Field::EvtRes
-            | Field::EvtRawres
-            | Field::EvtFailed
-            | Field::FdNum
-            | Field::FdTypechar
-            | Field::FdName
-            | Field::FdDirectory
-            | Field::FdFilename
-            | Field::FdNameraw
-    );
+    let told = is_of_container(field)
+        || matches!(
+            field,
+            Field::EvtIsOpenRead
+                | Field::EvtIsOpenWrite
+                | Field::EvtRes
+                | Field::EvtRawres
+                | Field::EvtFailed
+                | Field::FdNum
+                | Field::FdTypechar
+                | Field::FdName
+                | Field::FdDirectory
+                | Field::FdFilename
+                | Field::FdNameraw
+        );
     told.then_some(field)
 }
 

@@ -11,19 +11,29 @@ use proptest::prelude::*;
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
 use super::*;
+use crate::container::cgroup_path::{Owner, Runtime};
+use crate::container::{Container, State};
 use crate::event::{Actor, Event, World};
 use crate::names::NameTable;
 use crate::process::{Image, Limits, Table};
 use crate::record::{Body, Record};
 
 impl Filter {
-    /// What the kernel decides of a record.
+    /// What the kernel decides of a record by somebody who may be anybody's.
     fn keeps(&self, record: &Record<'_>) -> bool {
+        self.keeps_of(record, Scope::Either)
+    }
+
+    /// What it decides of one by somebody whose scope it knows.
+    fn keeps_of(&self, record: &Record<'_>, scope: Scope) -> bool {
         let Body::Open(open) = record.body() else {
             return true;
         };
         let class = class(open.ret, open.flags, open.syscall);
-        let left = self.head.left(class);
+        let mut left = self.head.left(class);
+        if self.head.asks_scope(left) {
+            left &= self.head.within(scope as u32);
+        }
         if left & self.head.free(class) != 0 {
             return true;
         }
@@ -72,8 +82,18 @@ fn record(open: &Open, flags: u16, strings: [&str; 4]) -> Vec<u8> {
     [header.as_bytes(), open.as_bytes(), text.as_bytes()].concat()
 }
 
-/// How many rules match an open.
-fn matches(policy: &Policy, record: &Record<'_>) -> usize {
+fn container() -> Container {
+    Container {
+        id: "0123456789abcdef".repeat(4).as_str().into(),
+        runtime: Runtime::Docker,
+        owner: Owner::System,
+        state: State::Pending,
+        early: None,
+    }
+}
+
+/// How many rules match an open, of the host or of a container.
+fn matches(policy: &Policy, record: &Record<'_>, container: Option<&Container>) -> usize {
     let mut table = Table::new(Limits::default());
     let image = Image {
         exe: b"/bin/cat"[..].into(),
@@ -90,7 +110,7 @@ fn matches(policy: &Policy, record: &Record<'_>) -> usize {
         hostname: "host",
         boot_to_epoch_ns: 0,
     };
-    let event = Event::join(*record, &actor, None, world, 1).unwrap();
+    let event = Event::join(*record, &actor, container, world, 1).unwrap();
     policy.evaluate(&event, &mut Scratch::default()).len()
 }
 
@@ -120,6 +140,42 @@ const WORDS: [&str; 12] = [
     "/", "/a", "/a/b", "a", "b", "/b/", "ab", "a/b", "/a/", ".", "/a/.b", "\"\"",
 ];
 
+const FACTS: &[&str] = &[
+    "evt.is_open_read = true",
+    "evt.is_open_read != true",
+    "evt.is_open_write = true",
+    "evt.is_open_write = false",
+    "evt.res = SUCCESS",
+    "evt.res = ENOENT",
+    "evt.res startswith E",
+    "evt.rawres = -13",
+    "evt.rawres >= 0",
+    "evt.failed = true",
+    "fd.num > 3",
+    "fd.num < 0",
+    "fd.typechar = f",
+    "fd.typechar in (d, 4)",
+    "evt.type in (open, creat)",
+    "fd.name pmatch (/a, /b/a)",
+    "fd.name pmatch (/)",
+    "fd.directory pmatch (/a)",
+    "fd.directory in (/, /a, /b)",
+    "fd.filename in (a, b, .b)",
+    "fd.filename exists",
+    "container.id = host",
+    "container.id != host",
+    "container.id in (host, 0123456789ab)",
+    "not container.name startswith h",
+    "container.image.repository = a",
+    "container.image.repository != a",
+    "container.privileged = true",
+    "container.privileged != true",
+    "container.type = host",
+    "evt.type = open_by_handle_at",
+    "not evt.type in (open, open_by_handle_at)",
+    "proc.name = cat",
+];
+
 fn condition() -> impl Strategy<Value = String> {
     let fields = [
         "fd.name",
@@ -138,36 +194,11 @@ fn condition() -> impl Strategy<Value = String> {
         "icontains",
         "glob",
     ];
-    let facts = [
-        "evt.is_open_read = true",
-        "evt.is_open_read != true",
-        "evt.is_open_write = true",
-        "evt.is_open_write = false",
-        "evt.res = SUCCESS",
-        "evt.res = ENOENT",
-        "evt.res startswith E",
-        "evt.rawres = -13",
-        "evt.rawres >= 0",
-        "evt.failed = true",
-        "fd.num > 3",
-        "fd.num < 0",
-        "fd.typechar = f",
-        "fd.typechar in (d, 4)",
-        "evt.type in (open, creat)",
-        "fd.name pmatch (/a, /b/a)",
-        "fd.name pmatch (/)",
-        "fd.directory pmatch (/a)",
-        "fd.directory in (/, /a, /b)",
-        "fd.filename in (a, b, .b)",
-        "fd.filename exists",
-        "container.id = host",
-        "proc.name = cat",
-    ];
     let word = || prop::sample::select(WORDS.to_vec());
     let leaf = prop_oneof![
         3 => (prop::sample::select(fields.to_vec()), prop::sample::select(operators.to_vec()), word())
             .prop_map(|(field, operator, word)| format!("{field} {operator} {word}")),
-        2 => prop::sample::select(facts.to_vec()).prop_map(str::to_owned),
+        2 => prop::sample::select(FACTS.to_vec()).prop_map(str::to_owned),
         1 => (prop::sample::select(fields.to_vec()), prop::collection::vec(word(), 1..4))
             .prop_map(|(field, words)| format!("{field} in ({})", words.join(", "))),
     ];
@@ -215,15 +246,18 @@ proptest! {
         let Some(filter) = Filter::of_opens(&policy) else { return Ok(()) };
         for bytes in &events {
             let record = Record::parse(bytes).unwrap();
-            let found = matches(&policy, &record);
-            prop_assert!(
-                found == 0 || filter.keeps(&record),
-                "{conditions:?} {:?} {:?} {:?} {:?} {:?}", record.body(),
+            let inside = container();
+            for (scope, container) in [(Scope::Host, None), (Scope::Container, Some(&inside))] {
+                let found = matches(&policy, &record, container);
+                prop_assert!(
+                    found == 0 || filter.keeps(&record) && filter.keeps_of(&record, scope),
+                    "{scope:?} {conditions:?} {:?} {:?} {:?} {:?} {:?}", record.body(),
                 record.string(Slot::Resolved).escape_ascii().to_string(),
                 record.string(Slot::Passed).escape_ascii().to_string(),
                 record.string(Slot::Cwd).escape_ascii().to_string(),
                 filter.clauses,
-            );
+                );
+            }
         }
     }
 }
@@ -282,6 +316,47 @@ fn what_one_rule_needs_is_kept_and_nothing_else() {
             assert!(!keeps(class, path), "{condition}: {class:?} {path}");
         }
     }
+}
+
+#[test]
+fn what_concerns_containers_is_left_out_on_the_host_and_the_other_way_round() {
+    let conditions = [
+        "evt.type = openat and container.id != host and fd.name startswith /etc",
+        "evt.type = openat and container.id = host and fd.name startswith /srv",
+        "evt.type = openat and fd.name startswith /run",
+        "evt.type = openat and container.image.repository = x and fd.name startswith /opt",
+        "evt.type = open_by_handle_at and container.id != host",
+    ];
+    let policy = policy(&conditions.map(str::to_owned));
+    let filter = Filter::of_opens(&policy).unwrap();
+    for (syscall, path, host, container) in [
+        (257, "/etc/a", false, true),
+        (257, "/srv/a", true, false),
+        (257, "/run/a", true, true),
+        (257, "/opt/a", false, true),
+        (257, "/tmp/a", false, false),
+        (304, "/tmp/a", false, true),
+    ] {
+        let open = Open {
+            ret: 3,
+            syscall,
+            ..Open::new_zeroed()
+        };
+        let bytes = record(&open, 0, [path, path, "/", ""]);
+        let record = Record::parse(&bytes).unwrap();
+        let kept = |scope| filter.keeps_of(&record, scope);
+        assert_eq!(kept(Scope::Host), host, "{syscall} {path}");
+        assert_eq!(kept(Scope::Container), container, "{syscall} {path}");
+        assert_eq!(kept(Scope::Either), host || container, "{syscall} {path}");
+    }
+}
+
+#[test]
+fn rules_that_need_all_opens_of_one_scope_have_a_filter() {
+    let filter = Filter::of_opens(&policy(&[
+        "evt.type = openat and container.id != host".to_owned()
+    ]));
+    assert_eq!(filter.unwrap().head.within(Scope::Host as u32), 0);
 }
 
 #[test]

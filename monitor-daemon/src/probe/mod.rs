@@ -16,6 +16,7 @@ mod object;
 mod parts;
 mod provider;
 mod ring;
+mod scope;
 mod seal;
 mod served;
 mod standby;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use aya::EbpfError;
 use monitor_common::Kind;
+use monitor_common::filter::Scope;
 use monitor_common::loss::{KINDS_MAX, LOSS_STRIDE, LossReason};
 use monitor_common::syscall::{self, CALLS, Call, Machine};
 
@@ -48,6 +50,7 @@ use seal::Seal;
 use served::Served;
 
 use crate::filter::Filter;
+pub use scope::HostProcess;
 
 /// Which tiers may be used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -478,6 +481,31 @@ impl Probes {
     /// None may be left out then.
     pub fn filter(&mut self, filter: Option<&Filter>) -> Result<(), ProbeError> {
         self.object.filter(filter)
+    }
+
+    /// Tells the filter which cgroups are containers' and which the host's; of all others it is not
+    /// known any more.
+    ///
+    /// # Errors
+    /// Some are as they were before.
+    pub fn tell_cgroups(
+        &mut self,
+        known: impl Iterator<Item = (u64, Scope)>,
+    ) -> Result<(), ProbeError> {
+        self.object.tell_cgroups(known)
+    }
+
+    /// Tells the filter which processes are the host's, as is known from all that the first
+    /// `attaches` moves into cgroups told; `false` if there were more of them, and nothing was told.
+    ///
+    /// # Errors
+    /// Some may not have been told.
+    pub fn tell_processes(
+        &mut self,
+        attaches: u64,
+        processes: impl Iterator<Item = HostProcess>,
+    ) -> Result<bool, ProbeError> {
+        self.object.tell_processes(attaches, processes)
     }
 
     /// Records that went into a ring, by kind.

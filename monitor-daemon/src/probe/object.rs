@@ -19,16 +19,18 @@ use super::filter::Filters;
 use super::layout::{self, Layout};
 use super::parts::{self, Parts};
 use super::provider::{Hook, own_function};
+use super::scope::{self, HostProcess, Scopes};
 use super::served::Needs;
 use super::{ProbeError, Request};
 use crate::filter::Filter;
+use monitor_common::filter::Scope;
 
 /// The object, compressed with its length in front.
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.o"));
 
 /// The maps that the daemon writes to once they are made; rings besides, of which it writes how far
 /// it has read. What is tampered with in these is set right.
-const WRITTEN: [&str; 10] = [
+const WRITTEN: [&str; 13] = [
     "OPERATIONS",
     "URING_OPERATIONS",
     "SWITCHES",
@@ -37,6 +39,9 @@ const WRITTEN: [&str; 10] = [
     "FILTER_IN_FORCE",
     "FILTER_HEADS",
     "FILTER_STEPS",
+    "SCOPES",
+    "HOST_PROCESSES",
+    "ATTACHES",
     "FILTER_FOUND",
     "OWN_OBJECTS",
 ];
@@ -90,6 +95,7 @@ pub(super) struct Object {
     uring: Dispatch,
     switches: Dispatch,
     filters: Filters,
+    scopes: Scopes,
     /// What stands by for when the kernel's functions are switched off.
     pub(super) standby: Vec<[u64; 2]>,
     parts: Parts,
@@ -146,6 +152,7 @@ impl Object {
             uring: Dispatch::of_uring(),
             switches: Dispatch::of_switches(),
             filters: Filters::new(),
+            scopes: Scopes::default(),
             standby: Vec::new(),
             parts,
         };
@@ -177,6 +184,25 @@ impl Object {
     pub(super) fn filter(&mut self, filter: Option<&Filter>) -> Result<(), ProbeError> {
         let done = self.filters.set(&mut self.ebpf, filter);
         done.map_err(ProbeError::Change)
+    }
+
+    /// Tells of all cgroups whose scope is known.
+    pub(super) fn tell_cgroups(
+        &mut self,
+        known: impl Iterator<Item = (u64, Scope)>,
+    ) -> Result<(), ProbeError> {
+        let told = self.scopes.tell_cgroups(&mut self.ebpf, known);
+        told.map_err(ProbeError::Change)
+    }
+
+    /// Tells which processes are the host's; see [`scope::tell_processes`].
+    pub(super) fn tell_processes(
+        &mut self,
+        attaches: u64,
+        processes: impl Iterator<Item = HostProcess>,
+    ) -> Result<bool, ProbeError> {
+        let told = scope::tell_processes(&mut self.ebpf, attaches, processes);
+        told.map_err(ProbeError::Change)
     }
 
     /// Turns off what these needs do not have, and takes its programs out of the kernel; the ids of

@@ -16,7 +16,7 @@ use monitor_policy::EnvironmentNames;
 use crate::container::index::{Index, Lookup};
 use crate::container::{Container, State, scan};
 use crate::event::{Moved, Movement};
-use crate::probe::Hierarchy;
+use crate::probe::{Hierarchy, HostProcess};
 use crate::process::snapshot::{self, SnapshotProcess};
 use crate::process::{Image, Process, ProcessKey, Table};
 use crate::record::{Body, Record};
@@ -36,6 +36,10 @@ pub(super) struct Host {
     pub(super) index: Index,
     /// How often a record spoke of a process that nothing else had told of.
     pub(super) unknown_processes: u64,
+    /// How often a record told that somebody was put into a cgroup.
+    pub(super) attaches: u64,
+    /// Whether cgroups are those of the unified hierarchy.
+    pub(super) unified: bool,
     reader: snapshot::Reader,
     cgroup_root: Option<PathBuf>,
     environment: EnvironmentNames,
@@ -58,6 +62,8 @@ impl Host {
             table,
             index,
             unknown_processes: 0,
+            attaches: 0,
+            unified: matches!(hierarchy, Hierarchy::Unified),
             reader,
             cgroup_root,
             environment,
@@ -108,6 +114,7 @@ impl Host {
                 self.actor(record)
             }
             Body::CgroupAttach(cgroup) => {
+                self.attaches += 1;
                 self.attached(cgroup);
                 self.actor(record)
             }
@@ -191,6 +198,23 @@ impl Host {
             Lookup::Container(container) => container.state == State::Pending,
             Lookup::Host | Lookup::UnknownCgroup | Lookup::Lost => false,
         }
+    }
+
+    /// Processes that are the host's, and in a cgroup of the host's.
+    pub(super) fn own_processes(&mut self) -> Vec<HostProcess> {
+        let index = &mut self.index;
+        let own = self.table.alive().filter(|process| {
+            let cgroups = [process.origin_cgroup, process.cgroup];
+            cgroups
+                .iter()
+                .all(|cgroup| matches!(index.lookup(*cgroup), Lookup::Host))
+        });
+        own.map(|process| HostProcess {
+            pid: process.task.pid,
+            start: process.task.start,
+            cgroup: process.cgroup,
+        })
+        .collect()
     }
 
     /// Drops what is old.

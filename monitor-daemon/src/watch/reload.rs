@@ -22,7 +22,7 @@ use crate::probe::{Probes, Wish};
 use crate::reload::{Answer, Asked, Candidate, Cause, Names, Outcome, Refusal, Reload, Source};
 
 /// Keys of the configuration that a reload takes over; those of `limits` too.
-const RELOADED: [&str; 9] = [
+const RELOADED: [&str; 10] = [
     "policies",
     "rule_matching",
     "priority",
@@ -31,6 +31,7 @@ const RELOADED: [&str; 9] = [
     "append_output",
     "static_fields",
     "accept_blind",
+    "kernel_filter",
     "limits",
 ];
 
@@ -104,6 +105,7 @@ impl Running {
         let digests = rules
             .clone()
             .map(|rule| (rule.name.clone(), (rule.digest, rule.priority)));
+        let filter = config.kernel_filter.then(|| Filter::of_opens(policy));
         Self {
             config,
             checksum,
@@ -114,7 +116,7 @@ impl Running {
                 host_names: policy.host_names().map(Arc::from).collect(),
             },
             wish: wish(policy),
-            filter: Filter::of_opens(policy),
+            filter: filter.flatten(),
         }
     }
 }
@@ -212,6 +214,7 @@ impl Reloader {
         if checksum == known.checksum
             && config.rules == known.config.rules
             && config.accept_blind == known.config.accept_blind
+            && config.kernel_filter == known.config.kernel_filter
         {
             let answer = self.answer(Outcome::Unchanged);
             return Ok(Answer {

@@ -73,6 +73,8 @@ pub(super) struct State {
     processes_lost: u64,
     /// When to count processes anew, `CLOCK_BOOTTIME` ns.
     recount_at: Option<u64>,
+    /// When to tell the filter which processes are the host's, `CLOCK_BOOTTIME` ns.
+    tell_processes_at: u64,
 }
 
 impl State {
@@ -120,6 +122,7 @@ impl State {
             reached: 0,
             processes_lost: 0,
             recount_at: None,
+            tell_processes_at: 0,
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) fn json(policy: &Policy) -> Value {
         let filter = filter.and_then(|_| Filter::of_opens(policy));
         let clauses = filter.as_ref().map(|filter| {
             let each = filter.clauses.iter();
-            each.map(|clause| json!({"clause": clause.to_string(), "rules": rules(policy, clause)}))
+            each.map(|clause| json!({"clause": told(clause), "rules": rules(policy, clause)}))
                 .collect::<Value>()
         });
         let widest = filter.as_ref().and_then(widest);
@@ -127,6 +127,7 @@ fn families(filter: &Filter) -> Vec<&'static str> {
         .clauses
         .iter()
         .flat_map(|clause| clause.fields.keys());
+    let fields = fields.filter(|field| **field != Field::EvtType);
     let mut names: Vec<&str> = fields.map(|field| field.name()).collect();
     names.sort_unstable();
     names.dedup();
@@ -160,8 +161,17 @@ fn rules<'p>(policy: &'p Policy, clause: &Clause) -> Vec<&'p str> {
         .collect()
 }
 
+/// A clause; of opens by name, which is nearly all, it is not said that they are.
+fn told(clause: &Clause) -> String {
+    let mut told = clause.clone();
+    if !Filter::is_by_handle(clause) {
+        told.fields.remove(&Field::EvtType);
+    }
+    told.to_string()
+}
+
 fn shown(clause: &Clause) -> String {
-    let text = clause.to_string();
+    let text = told(clause);
     let mut shown: String = text.chars().take(MAX_SHOWN).collect();
     if shown.len() < text.len() {
         shown.push('…');

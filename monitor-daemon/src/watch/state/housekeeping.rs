@@ -11,7 +11,7 @@ use super::State;
 use crate::clock;
 use crate::metrics;
 use crate::output::{Alert, Status};
-use crate::probe::{Loss, Probes, Refused, SWITCHED_OFF};
+use crate::probe::{Coverage, Loss, Probes, Refused, SWITCHED_OFF};
 use crate::process::ProcessKey;
 
 /// Time between two rounds of housekeeping, ns.
@@ -20,6 +20,8 @@ const HOUSEKEEPING_NS: u64 = 1_000_000_000;
 const RECOUNT_NS: u64 = 5_000_000_000;
 /// Time between two looks at what each program missed, ns: one reads a file a program.
 const MISSED_NS: u64 = 10_000_000_000;
+/// Time after which the filter is told again which processes are the host's, ns.
+const TELL_PROCESSES_NS: u64 = 60_000_000_000;
 
 impl State {
     pub(super) fn housekeep(&mut self, probes: &mut Probes, now: u64) {
@@ -30,12 +32,38 @@ impl State {
             let lost = lost(probes);
             self.recount_after_loss(lost.as_deref().unwrap_or_default(), now);
             self.host.expire(now);
+            self.tell_scopes(probes, now);
             if let Some(lost) = &lost {
                 self.look_for_losses(probes, lost, now);
             }
             let alerts = self.losses.due(now, self.boot_to_epoch_ns, &self.hostname);
             self.tell_losses(alerts);
             self.publish(probes, lost);
+        }
+    }
+
+    /// Tells the filter in the kernel whose cgroups are, once a second, and which processes are the
+    /// host's: those that it does not know from their parents need not be told at once.
+    fn tell_scopes(&mut self, probes: &mut Probes, now: u64) {
+        let moves = |coverage: &Coverage| {
+            coverage.kind == Kind::CgroupAttach && coverage.provider.is_some()
+        };
+        if !self.host.unified || !probes.coverage().iter().any(moves) {
+            return;
+        }
+        let told = probes
+            .tell_cgroups(self.host.index.scopes())
+            .and_then(|()| {
+                if now < self.tell_processes_at {
+                    return Ok(false);
+                }
+                let processes = self.host.own_processes().into_iter();
+                probes.tell_processes(self.host.attaches, processes)
+            });
+        match told {
+            Ok(true) => self.tell_processes_at = now.saturating_add(TELL_PROCESSES_NS),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "more is recorded than the rules need"),
         }
     }
 

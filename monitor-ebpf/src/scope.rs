@@ -1,0 +1,129 @@
+//! Whose an event is, the host's or a container's, for the filter (ADR 15).
+//!
+//! The daemon tells which cgroups are whose. What is in a container's cgroup is the container's. What
+//! is in one of the host's is the host's only if it never was anywhere else: a process of a container
+//! that moves itself stays the container's. That is known for processes that the daemon found, and
+//! handed on at fork; whoever is put into another cgroup takes it along out of a cgroup of the host's
+//! only. All that is not known may be either.
+
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::Array;
+use monitor_common::filter::{CGROUPS, HOSTS, Scope, cgroup_place, host_key, host_place, scope_of};
+
+use crate::layout::*;
+use crate::read::{Pointer, Probed, Read, Typed, current};
+use crate::task;
+
+/// What cgroups are, each at its place.
+#[map]
+static SCOPES: Array<u64> = Array::with_max_entries(CGROUPS, 0);
+/// Processes that were the host's at all times, each at its place: which, and the cgroup that it was
+/// last put into.
+#[map]
+static HOST_PROCESSES: Array<[u64; 2]> = Array::with_max_entries(HOSTS, 0);
+/// How often somebody was put into a cgroup; and, behind it, whether processes may be taken for the
+/// host's, which they may not while the daemon tells of some.
+#[map]
+static ATTACHES: Array<u64> = Array::with_max_entries(2, 0);
+
+/// Whose the current task is.
+#[inline(always)]
+pub fn scope() -> Scope {
+    let task = current();
+    // SAFETY: the current task is typed.
+    unsafe {
+        let cgroup = task::cgroup::<Typed>(task);
+        let found = of_cgroup(cgroup);
+        if !matches!(found, Scope::Host) {
+            return found;
+        }
+        let key = key::<Typed>(task);
+        let Some(entry) = HOST_PROCESSES.get_ptr(host_place(key as u32)) else {
+            return Scope::Either;
+        };
+        let entry = entry.cast::<u64>();
+        let first = entry.read_volatile();
+        let last = entry.add(1).read_volatile();
+        // The place may have been given to another process in between.
+        if first != key || last != cgroup || entry.read_volatile() != key {
+            return Scope::Either;
+        }
+        match ATTACHES.get_ptr(1) {
+            Some(allowed) if allowed.read_volatile() != 0 => Scope::Host,
+            _ => Scope::Either,
+        }
+    }
+}
+
+/// Hands on, to a new process, that its maker is the host's.
+///
+/// # Safety
+/// Both are typed.
+#[inline(always)]
+pub unsafe fn forked(maker: Pointer, child: Pointer) {
+    // SAFETY: the caller's; entries are checked map values.
+    unsafe {
+        let key_of_maker = key::<Typed>(maker);
+        let Some(known) = HOST_PROCESSES.get_ptr(host_place(key_of_maker as u32)) else {
+            return;
+        };
+        let known = known.cast::<u64>();
+        let cgroup = task::cgroup::<Typed>(child);
+        if known.read_volatile() != key_of_maker || known.add(1).read_volatile() != cgroup {
+            return;
+        }
+        let key = key::<Typed>(child);
+        let Some(entry) = HOST_PROCESSES.get_ptr_mut(host_place(key as u32)) else {
+            return;
+        };
+        let entry = entry.cast::<u64>();
+        // Whoever reads meanwhile finds nobody here.
+        entry.write_volatile(0);
+        entry.add(1).write_volatile(cgroup);
+        entry.write_volatile(key);
+    }
+}
+
+/// Takes note that a process was put into a cgroup: it is in there already. One at a time does that
+/// in the whole system (`cgroup_mutex`), and the next waits for this.
+#[inline(always)]
+pub fn attached(target: Pointer, cgroup: u64) {
+    // SAFETY: probed; entries are checked map values.
+    unsafe {
+        if let Some(count) = ATTACHES.get_ptr_mut(0) {
+            *count += 1;
+        }
+        let key = key::<Probed>(target);
+        let Some(entry) = HOST_PROCESSES.get_ptr_mut(host_place(key as u32)) else {
+            return;
+        };
+        let entry = entry.cast::<u64>();
+        if entry.read_volatile() != key {
+            return;
+        }
+        if matches!(of_cgroup(entry.add(1).read_volatile()), Scope::Host) {
+            entry.add(1).write_volatile(cgroup);
+        } else {
+            entry.write_volatile(0);
+        }
+    }
+}
+
+#[inline(always)]
+fn of_cgroup(cgroup: u64) -> Scope {
+    // SAFETY: a checked map value.
+    match SCOPES.get_ptr(cgroup_place(cgroup)) {
+        Some(entry) => scope_of(unsafe { entry.read_volatile() }, cgroup),
+        None => Scope::Either,
+    }
+}
+
+/// What tells a task's process from all others.
+///
+/// # Safety
+/// As for [`Read::at`].
+#[inline(always)]
+unsafe fn key<R: Read>(task: Pointer) -> u64 {
+    // SAFETY: the caller's.
+    unsafe { host_key(R::get(task, &TASK_TGID), task::process_start::<R>(task)) }
+}

@@ -169,13 +169,14 @@ fn kept(kind: u32) {
     bump(&KEPT, kind);
 }
 
-/// Adds one to a counter of this CPU.
+/// Adds one to a counter of this CPU; there are a power of two.
 #[inline(always)]
 pub fn bump<const COUNT: usize>(counters: &Counters<COUNT>, index: u32) {
-    let index = index as usize;
-    if let Some(all) = counters.get_ptr_mut(0)
-        && index < COUNT
-    {
+    const { assert!(COUNT.is_power_of_two()) };
+    if let Some(all) = counters.get_ptr_mut(0) {
+        let mut index = index as usize;
+        // SAFETY: touches its operand only: the verifier has to see the bound right here.
+        unsafe { asm!("{index} &= {most}", index = inout(reg) index, most = const COUNT - 1) };
         // SAFETY: within a checked map value of this CPU. A program that preempts between load and
         // store can make the count one short, never wrong otherwise.
         unsafe { *all.cast::<u64>().add(index) += 1 };

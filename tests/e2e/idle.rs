@@ -95,10 +95,15 @@ fn reloaded(daemon: &mut Daemon, programs: &Programs) -> Result<()> {
 /// Names of the daemon's programs, as far as the kernel keeps them.
 fn attached(daemon: &Daemon) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    for id in ids(daemon, "prog_id:")? {
-        let shown = succeed(Command::new("bpftool").args(["-j", "prog", "show", "id", &id]))?;
-        let told: serde_json::Value = serde_json::from_slice(&shown.stdout)?;
-        names.extend(told["name"].as_str().map(str::to_owned));
+    let ids = ids(daemon, "prog_id:")?;
+    // All at once: one that was let go of since cannot be shown by its id.
+    let shown = succeed(Command::new("bpftool").args(["-j", "prog", "show"]))?;
+    let all: Vec<serde_json::Value> = serde_json::from_slice(&shown.stdout)?;
+    for one in all
+        .iter()
+        .filter(|one| ids.contains(&one["id"].to_string()))
+    {
+        names.extend(one["name"].as_str().map(str::to_owned));
     }
     Ok(names)
 }

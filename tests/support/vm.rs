@@ -200,7 +200,7 @@ fn start(machine: &Machine, kernel: &Path, initramfs: &Path, console: &Path) -> 
     .arg("-append")
     // BPF among the security modules: only then do programs of that type attach.
     .arg(format!(
-        "{} panic=-1 loglevel=4 lsm=lockdown,capability,yama,bpf",
+        "{} panic=-1 loglevel=5 lsm=lockdown,capability,yama,bpf",
         machine.kernel
     ))
     .stdin(Stdio::null())

@@ -123,7 +123,7 @@ fn write(header: &Header, bytes: &mut [u8]) {
     bytes[..header.len()].copy_from_slice(header);
 }
 
-const SLOT: [Slot; 9] = [
+const SLOT: [Slot; 10] = [
     Slot::Resolved,
     Slot::Passed,
     Slot::Cwd,

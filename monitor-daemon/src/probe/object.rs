@@ -29,7 +29,7 @@ use monitor_common::filter::Scope;
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.o"));
 
 /// The maps that the daemon writes to once they are made; rings besides, of which it writes how far
-/// it has read. What is tampered with in these is set right.
+/// it has read. What is tampered with in these is set right, but for whose cgroups and processes are.
 const WRITTEN: [&str; 13] = [
     "OPERATIONS",
     "URING_OPERATIONS",

@@ -99,7 +99,8 @@ pub(super) fn events(loops: &Program, length: Length, folder: &Path) -> Result<P
         let made: u64 = timings?.iter().map(|timing| timing.operations).sum();
         let after = monitor.settled();
         let lost = monitor.lost()?.unwrap_or_default() - lost;
-        let cpu = (after.cpu_ns - before.cpu_ns) as f64;
+        // A child that has ended since takes its time along until it is waited for.
+        let cpu = after.cpu_ns.saturating_sub(before.cpu_ns) as f64;
         let figures = vec![
             made as f64 / seconds,
             cpu / 1e6 / seconds,

@@ -128,7 +128,6 @@ echo '== end'
     )
 }
 
-/// What the script printed behind a mark.
 /// That the daemon of [`script`] ended of itself, when it was told to.
 pub(crate) fn ended_well(text: &str) -> Result<()> {
     let well = text.lines().any(|line| line == "status 0");
@@ -136,6 +135,7 @@ pub(crate) fn ended_well(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// What the script printed behind a mark.
 pub(crate) fn section<'t>(text: &'t str, name: &str) -> Result<&'t str> {
     let start = text
         .split_once(&format!("== {name}\n"))

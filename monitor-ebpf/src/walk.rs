@@ -77,6 +77,8 @@ pub struct Walk {
     pub end: u32,
     /// Whether a mount on the way shows something that lies elsewhere.
     moved: u32,
+    /// What was read of a dentry or mount.
+    words: [u64; WORDS],
     /// The text, and room for a last name so that every write is within bounds.
     pub text: [u8; PATH_MAX + NAME_MAX as usize + 1],
 }
@@ -183,7 +185,7 @@ pub unsafe fn walk(walk: *mut Walk) -> u32 {
     // SAFETY: the caller's.
     unsafe {
         let mnt = (&raw const (*walk).mnt).read_volatile();
-        enter(walk, mount_of(mnt as Pointer));
+        enter(walk, mount_of(walk, mnt as Pointer));
         (&raw mut (*walk).start).write_volatile(TEXT_MAX);
         (&raw mut (*walk).end).write_volatile(End::TRUNCATED);
         (&raw mut (*walk).top).write_volatile(0);
@@ -326,7 +328,7 @@ unsafe fn step(walk: *mut Walk) -> u32 {
         if dentry == (&raw const (*walk).root).read_volatile() {
             return cross_mount(walk);
         }
-        let component = component(dentry as Pointer);
+        let component = component(walk, dentry as Pointer);
         if component.parent == dentry {
             return no_parent(walk, &component);
         }
@@ -342,36 +344,38 @@ unsafe fn step(walk: *mut Walk) -> u32 {
     }
 }
 
-/// What a walk reads of a dentry: its parent, its name, and the name itself, if it is short.
+/// What a walk reads of a dentry: its parent and its name.
 struct Component {
     parent: u64,
     name: Pointer,
     len: u32,
-    /// The first bytes of a name that the dentry holds itself.
-    short: [u64; SHORT],
+    /// Whether the name itself was read too, into the walk's words from [`NAME_WORD`] on.
     is_short: bool,
 }
 
-/// Words of a short name: 32 bytes or more on all known kernels, of which the last is a NUL.
+/// Words of a short name, which the dentry holds itself: 32 bytes or more on all known kernels, of
+/// which the last is a NUL.
 const SHORT: usize = 4;
+/// Words from the parent of a dentry on to the end of that: parent, hash and length, name, inode.
+const NAME_WORD: usize = 4;
+const WORDS: usize = NAME_WORD + SHORT;
 
 /// The members lie side by side on all known kernels: one read.
 #[inline(always)]
-unsafe fn component(dentry: Pointer) -> Component {
-    // SAFETY: probed reads take any address.
+unsafe fn component(walk: *mut Walk, dentry: Pointer) -> Component {
+    // SAFETY: probed reads take any address; as for `step`.
     unsafe {
         let side_by_side = DENTRY_NAME_LEN.load() == DENTRY_PARENT.load() + 12
             && DENTRY_NAME.load() == DENTRY_PARENT.load() + 16;
         if side_by_side && DENTRY_SHORT_NAME.load() == DENTRY_PARENT.load() + 32 {
-            let words: [u64; 4 + SHORT] = Probed::get(dentry, &DENTRY_PARENT);
-            let [parent, lengths, name, _, a, b, c, d] = words;
-            let len = (lengths >> 32) as u32 & NAME_MAX;
+            read_words(walk, dentry, &DENTRY_PARENT, WORDS);
+            let word = |index| word(walk, index).read_volatile();
+            let (name, len) = (word(2), (word(1) >> 32) as u32 & NAME_MAX);
             let held = (dentry as u64).wrapping_add(DENTRY_SHORT_NAME.load().into());
             return Component {
-                parent,
+                parent: word(0),
                 name: name as Pointer,
                 len,
-                short: [a, b, c, d],
                 is_short: (name ^ held) | u64::from(len / (8 * SHORT as u32)) == 0,
             };
         }
@@ -380,10 +384,27 @@ unsafe fn component(dentry: Pointer) -> Component {
             parent: Probed::get(dentry, &DENTRY_PARENT),
             name: Probed::get(dentry, &DENTRY_NAME),
             len: len & NAME_MAX,
-            short: [0; SHORT],
             is_short: false,
         }
     }
+}
+
+/// Reads words of the kernel's into those of the walk: the stack has no room for them where
+/// programs call deep.
+#[inline(always)]
+unsafe fn read_words(walk: *mut Walk, base: Pointer, member: &Member, count: usize) {
+    // SAFETY: as for `step`; the helper takes any address, and fills all with zeros if it fails.
+    unsafe {
+        let from = base.wrapping_add(member.load() as usize);
+        bpf_probe_read_kernel(word(walk, 0).cast(), 8 * count as u32, from.cast());
+    }
+}
+
+/// One of the walk's words, fewer than [`WORDS`].
+#[inline(always)]
+unsafe fn word(walk: *mut Walk, index: usize) -> *mut u64 {
+    // SAFETY: as for `step`.
+    unsafe { (&raw mut (*walk).words).cast::<u64>().add(index) }
 }
 
 /// What a mount is on (`struct mount *`), where (a dentry), and its root.
@@ -391,14 +412,16 @@ type Mount = [u64; 3];
 
 /// Of a `struct vfsmount *`; the members lie side by side on all known kernels: one read.
 #[inline(always)]
-unsafe fn mount_of(mnt: Pointer) -> Mount {
-    // SAFETY: probed reads take any address.
+unsafe fn mount_of(walk: *mut Walk, mnt: Pointer) -> Mount {
+    // SAFETY: probed reads take any address; as for `step`.
     unsafe {
         let mount = mnt.wrapping_sub(MOUNT_MNT.load() as usize);
         let side_by_side = MOUNT_POINT.load() == MOUNT_PARENT.load() + 8
             && MOUNT_MNT.load() + VFSMOUNT_ROOT.load() == MOUNT_PARENT.load() + 16;
         if side_by_side {
-            return Probed::get(mount, &MOUNT_PARENT);
+            read_words(walk, mount, &MOUNT_PARENT, 3);
+            let word = |index| word(walk, index).read_volatile();
+            return [word(0), word(1), word(2)];
         }
         [
             Probed::get(mount, &MOUNT_PARENT),
@@ -436,7 +459,7 @@ unsafe fn cross_mount(walk: *mut Walk) -> u32 {
             return 1;
         }
         let above = parent.wrapping_add(MOUNT_MNT.load().into());
-        let next = mount_of(above as Pointer);
+        let next = mount_of(walk, above as Pointer);
         let [parent_of_parent, _, root] = next;
         let point = (&raw const (*walk).point).read_volatile();
         if point == root && parent_of_parent == parent {
@@ -477,7 +500,7 @@ unsafe fn prepend(walk: *mut Walk, start: u32, component: &Component) -> u32 {
     unsafe {
         let to = (&raw mut (*walk).text).cast::<u8>().add(begin as usize);
         if component.is_short {
-            put_short(to, &component.short, component.len);
+            put_short(to, word(walk, NAME_WORD), component.len);
         } else {
             bpf_probe_read_kernel(to.cast(), component.len, component.name.cast());
         }
@@ -487,16 +510,19 @@ unsafe fn prepend(walk: *mut Walk, start: u32, component: &Component) -> u32 {
 
 /// Writes a short name word by word; what lies behind it stays.
 #[inline(always)]
-unsafe fn put_short(to: *mut u8, name: &[u64; SHORT], len: u32) {
-    let mut at = 0;
-    for word in name {
-        let ours = first_bytes(i64::from(len) - at);
-        // SAFETY: the caller's memory has room for all words.
+unsafe fn put_short(to: *mut u8, name: *const u64, len: u32) {
+    let mut index = 0;
+    while index < SHORT {
+        let ours = first_bytes(i64::from(len) - 8 * index as i64);
+        // SAFETY: the caller's memory has room for all words, and has all of the name.
         unsafe {
-            let to = to.add(at as usize);
-            store(to, load(to) & !ours | *word & ours);
+            let to = to.add(8 * index);
+            store(
+                to,
+                load(to) & !ours | name.add(index).read_volatile() & ours,
+            );
         }
-        at += 8;
+        index += 1;
     }
 }
 

@@ -15,16 +15,18 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::{setup, shell, workspace};
-use tables::Run;
+use tables::{Place, Run};
 
 /// What this machine's own kernel is called among the files.
 const NATIVE: &str = "native";
+/// The newest kernel of Debian's archive, whatever its number.
+const NEWEST: &str = "newest";
 /// The files, in the order of the rows.
 const RUNS: [&str; 7] = [
     "5.10",
     "6.1",
     "6.12",
-    "newest",
+    NEWEST,
     NATIVE,
     "6.1-arm64",
     "6.12-arm64",
@@ -109,7 +111,12 @@ fn runs() -> Result<Vec<Run>> {
         if path.is_file() {
             let report = serde_json::from_str(&fs::read_to_string(&path)?);
             let report = report.with_context(|| path.display().to_string())?;
-            runs.push(Run::new(name != NATIVE, &report));
+            let place = match name {
+                NATIVE => Place::Native,
+                NEWEST => Place::Newest,
+                _ => Place::Guest,
+            };
+            runs.push(Run::new(place, &report));
         }
     }
     Ok(runs)

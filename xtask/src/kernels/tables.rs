@@ -29,11 +29,22 @@ kind or has a better one. `monitor-daemon doctor --programs` tells the same of a
 
 ";
 
+/// Where a kernel runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On this machine itself, whatever it is.
+    #[default]
+    Native,
+    /// In a guest, of a series that the table has.
+    Guest,
+    /// In a guest, whichever is the newest today.
+    Newest,
+}
+
 /// What the suite and `doctor --programs` said on a kernel.
 #[derive(Debug, Default)]
 pub(super) struct Run {
-    /// Whether it was in a guest.
-    guest: bool,
+    place: Place,
     kernel: String,
     passed: u64,
     failed: u64,
@@ -47,11 +58,11 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(guest: bool, report: &Value) -> Self {
+    pub(super) fn new(place: Place, report: &Value) -> Self {
         let count = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or_default();
         let of_doctor = |name: &str| report.pointer(&format!("/programs/{name}"));
         let mut run = Self {
-            guest,
+            place,
             kernel: of_doctor("kernel")
                 .and_then(Value::as_str)
                 .unwrap_or_default()
@@ -114,7 +125,10 @@ pub(super) fn kernels(runs: &[Run]) -> String {
          | cannot run there | programs | loaded in |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for run in runs {
-        let emulated = if run.guest { ", emulated" } else { "" };
+        let emulated = match run.place {
+            Place::Native => "",
+            Place::Guest | Place::Newest => ", emulated",
+        };
         let _infallible = writeln!(
             text,
             "| {} ({}) | {} | {} | {} | {} | {} | {:.0} ms{emulated} |",
@@ -145,10 +159,10 @@ pub(super) fn other_tiers(readme: &str, runs: &[Run]) -> Vec<String> {
         let row = readme
             .lines()
             .find_map(|line| line.strip_prefix(&format!("| {} (", run.series())));
-        // Not every machine has a kernel of the table.
+        // Not every machine has a kernel of the table, and tomorrow's newest is in none.
         match row.and_then(|row| row.split_once(") | ")) {
             Some((_, cells)) => !cells.starts_with(&format!("{} |", run.tiers())),
-            None => run.guest,
+            None => run.place == Place::Guest,
         }
     };
     let wrong = runs.iter().filter(wrong);
@@ -275,7 +289,7 @@ mod tests {
             "programs": [{"name": "exec", "verified": verified, "ms": 2.4}],
         });
         let report = json!({"passed": 30, "failed": 0, "skipped": 4, "programs": programs});
-        Run::new(true, &report)
+        Run::new(Place::Guest, &report)
     }
 
     #[test]
@@ -294,6 +308,14 @@ mod tests {
             replace(&text, "new\n").unwrap(),
             format!("a\n{BEGIN}new\n{END}b\n")
         );
+    }
+
+    #[test]
+    fn a_kernel_that_has_no_row_may_be_the_newest() {
+        for (place, complaints) in [(Place::Guest, 1), (Place::Newest, 0), (Place::Native, 0)] {
+            let found = other_tiers("", &[Run { place, ..run(10) }]);
+            assert_eq!(found.len(), complaints, "{place:?}: {found:?}");
+        }
     }
 
     #[test]

@@ -68,7 +68,10 @@ impl Beside {
     /// Starts those of the suites that are selected.
     pub(super) fn start(arm: Arm, selected: impl Fn(&str) -> bool) -> Self {
         let suites = GUESTS.iter().filter(|(suite, _)| selected(suite));
-        let commands: Vec<_> = suites.map(|(suite, _)| command(suite, arm)).collect();
+        Self::start_all(suites.map(|(suite, _)| command(suite, arm)).collect())
+    }
+
+    fn start_all(commands: Vec<Command>) -> Self {
         Self(thread::spawn(move || {
             commands.into_iter().map(run).collect()
         }))
@@ -145,5 +148,21 @@ mod tests {
             assert!(beside.contains(&pair[1].into()), "{beside:?}");
         }
         assert!(left_out("harness").is_empty());
+    }
+
+    #[test]
+    fn results_are_added_up_and_a_command_that_dies_is_a_failure() {
+        let shell = |script: &str| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script]);
+            shell
+        };
+        let passed = "echo 'test a ... ok'; echo 'test result: ok. 1 passed; 0 failed'";
+        let failed =
+            "echo 'test b ... FAILED'; echo 'test result: FAILED. 2 passed; 1 failed'; exit 101";
+        let commands = [passed, failed, "exit 101"].map(shell).into();
+        let mut tally = Tally::default();
+        Beside::start_all(commands).join(&mut tally).unwrap();
+        assert_eq!(tally.to_string(), "3 passed, 2 failed, 0 skipped");
     }
 }

@@ -95,7 +95,7 @@ impl Column {
             let cpu = monitor.settled().cpu_ns.saturating_sub(before.cpu_ns);
             self.daemon.add(cpu as f64 / timing.operations as f64);
         }
-        self.lost += lost(monitor)? - lost_before;
+        self.lost += lost(monitor)?.saturating_sub(lost_before);
         self.ns.push(timing.ns);
         Ok(timing)
     }

@@ -98,7 +98,7 @@ pub(super) fn events(loops: &Program, length: Length, folder: &Path) -> Result<P
         let seconds = (now() - start) as f64 / 1e9;
         let made: u64 = timings?.iter().map(|timing| timing.operations).sum();
         let after = monitor.settled();
-        let lost = monitor.lost()?.unwrap_or_default() - lost;
+        let lost = monitor.lost()?.unwrap_or_default().saturating_sub(lost);
         // A child that has ended since takes its time along until it is waited for.
         let cpu = after.cpu_ns.saturating_sub(before.cpu_ns) as f64;
         let figures = vec![

@@ -53,7 +53,124 @@ macro_rules! two_at_once {
     };
 }
 
+/// Perl for a datagram over IPv6 to a server that answers: `$connect` is nothing or connects, `$ask`
+/// asks, `$take` takes the answer; `$flags` are the answer's, `$answers` how many it says it has.
+macro_rules! exchange6 {
+    ($name:literal, $connect:literal, $ask:literal, $take:literal) => {
+        concat!(
+            "sub name { join('', map { chr(length) . $_ } @_, '') }",
+            "$to = pack('SnNx15CN', 10, 53, 0, 1, 0); $flags = 0x8180; $answers = 1;",
+            "socket(S, 10, 2, 0) and bind(S, $to) and socket(C, 10, 2, 0) or exit 1;",
+            $connect,
+            "$question = name('",
+            $name,
+            "', 'e2e-six', 'test') . pack('n2', 1, 1);",
+            "$answer = pack('n3NnC4', 0xc00c, 1, 1, 60, 4, 203, 0, 113, 5);",
+            "$text = pack('n6', 7, 0x100, 1, 0, 0, 0) . $question;",
+            $ask,
+            "$from = recv(S, $asked, 4096, 0) or exit 3;",
+            "send(S, pack('n6', 7, $flags, 1, $answers, 0, 0) . $question . $answer, 0, $from) or exit 4;",
+            $take
+        )
+    };
+}
+
+/// By calls for many messages: sendmmsg and recvmmsg.
+macro_rules! by_many {
+    ($name:literal) => {
+        exchange6!(
+            $name,
+            "connect(C, $to) or exit 2;",
+            "$piece = pack('PQ', $text, length($text));
+             $all = pack('QQPQQQQQ', 0, 0, $piece, 1, 0, 0, 0, 0);
+             syscall(307, fileno(C), $all, 1, 0) == 1 or exit 5;",
+            "$got = \"\\0\" x 512; $room = pack('PQ', $got, 512);
+             $all = pack('QQPQQQQQ', 0, 0, $room, 1, 0, 0, 0, 0);
+             syscall(299, fileno(C), $all, 1, 0, 0) == 1 or exit 6"
+        )
+    };
+}
+
+/// Without a connection; the answer is cut off behind the question, and says so.
+macro_rules! cut_off {
+    ($name:literal) => {
+        exchange6!(
+            $name,
+            "$flags |= 0x200; $answers = 3;",
+            "send(C, $text, 0, $to) or exit 5;",
+            "recv(C, $got, 4096, 0) or exit 6"
+        )
+    };
+}
+
+/// Perl for a question over TCP whose length is a segment of its own.
+macro_rules! in_two_segments {
+    ($name:literal) => {
+        concat!(
+            "sub name { join('', map { chr(length) . $_ } @_, '') }",
+            "$to = pack('SnCCCCx8', 2, 53, 127, 0, 5, 5);",
+            "socket(S, 2, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, $to) and listen(S, 9) or exit 1;",
+            "socket(C, 2, 1, 0) and setsockopt(C, 6, 1, 1) and connect(C, $to) or exit 2;",
+            "$text = pack('n6', 7, 0x100, 1, 0, 0, 0) . name('",
+            $name,
+            "', 'e2e-two', 'test') . pack('n2', 1, 1);",
+            "syswrite(C, pack('n', length($text))) and syswrite(C, $text) or exit 3"
+        )
+    };
+}
+
 const CASES: &[Case] = &[
+    Case {
+        rule: "an answer that recvmmsg takes",
+        condition: "evt.type = dns and dns.type = answer and dns.question.name = many.e2e-six.test",
+        act: by_many!("many"),
+        fields: &[
+            ("evt.arg.answers", "203.0.113.5"),
+            ("evt.arg.addr", "[::1]:53"),
+            ("fd.type", "ipv6"),
+            ("fd.l4proto", "udp"),
+            ("proc.name", "perl"),
+        ],
+        innocent: by_many!("few"),
+    },
+    Case {
+        rule: "a question to it by sendmmsg",
+        condition: "evt.type = dns and dns.type = query and dns.question.name = many.e2e-six.test",
+        act: by_many!("many"),
+        fields: &[("evt.arg.addr", "[::1]:53"), ("fd.type", "ipv6"), ("proc.name", "perl")],
+        innocent: by_many!("few"),
+    },
+    Case {
+        rule: "a question of IPv6 without a connection",
+        condition: "evt.type = dns and dns.type = query and dns.question.name = cut.e2e-six.test",
+        act: cut_off!("cut"),
+        fields: &[("evt.arg.addr", "[::1]:53"), ("fd.sport", "53"), ("dns.question.type", "A")],
+        innocent: cut_off!("whole"),
+    },
+    Case {
+        rule: "an answer that is cut off",
+        condition: "evt.type = dns and dns.type = answer and dns.question.name = cut.e2e-six.test",
+        act: cut_off!("cut"),
+        fields: &[("evt.arg.answers", "203.0.113.5"), ("dns.rcode", "NOERROR")],
+        innocent: cut_off!("whole"),
+    },
+    Case {
+        rule: "a question whose length is a segment of its own",
+        condition: "evt.type = dns and dns.type = query and dns.question.name = split.e2e-two.test",
+        act: in_two_segments!("split"),
+        fields: &[("evt.arg.addr", "127.0.5.5:53"), ("fd.l4proto", "tcp"), ("proc.name", "perl")],
+        innocent: in_two_segments!("other"),
+    },
+    Case {
+        rule: "the first of two questions in a message",
+        condition: "evt.type = dns and dns.type = query and dns.question.name = one.e2e-dns.test",
+        act: exchange!(
+            "$question = name('one', 'e2e-dns', 'test') . pack('n2', 16, 1)
+                 . name('two', 'e2e-dns', 'test') . pack('n2', 16, 1);"
+        ),
+        fields: &[("dns.question.type", "TXT")],
+        innocent: exchange!("$question = name('two', 'e2e-dns', 'test') . pack('n2', 16, 1);"),
+    },
     Case {
         rule: "dns-second-of-one-call",
         condition: "evt.type = dns and dns.type = query and dns.question.name = b.e2e-many.test",

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use domain::base::iana::Rtype;
+use domain::base::iana::{Class, Rtype};
 use domain::base::message::Message as Reader;
 use domain::base::name::ParsedName;
 use domain::base::record::ParsedRecord;
@@ -24,6 +24,8 @@ pub(crate) const NAME: &str = "dns";
 pub(super) const PARAMETERS: &[&str] =
     &["res", "type", "name", "qtype", "rcode", "answers", "addr"];
 const TCP: u16 = 6;
+/// Classes of questions that servers know.
+const ASKED_FOR: [Class; 4] = [Class::IN, Class::CH, Class::HS, Class::ANY];
 /// Records of an answer that are looked at.
 const RECORDS_MAX: usize = 64;
 
@@ -51,10 +53,22 @@ impl Message {
         if body.socket.protocol != TCP {
             return Some(Self::read(bytes, received));
         }
-        // The length comes first.
-        let (_, message) = bytes.split_first_chunk::<2>()?;
-        let message = Self::read(message, received);
-        message.question.is_some().then_some(message)
+        Self::of_segment(bytes, received)
+    }
+
+    /// The message that begins in a segment of TCP, behind its length; or right there, where the
+    /// length was sent before, if it asks what is asked: many a byte in the middle of a long message
+    /// could be the beginning of another.
+    fn of_segment(bytes: &[u8], received: bool) -> Option<Self> {
+        let (_, behind) = bytes.split_first_chunk::<2>()?;
+        let message = Self::read(behind, received);
+        if message.question.is_some() {
+            return Some(message);
+        }
+        let reader = Reader::from_slice(bytes).ok()?;
+        let one = reader.header_counts().qdcount() == 1;
+        let class = reader.first_question()?.qclass();
+        (one && ASKED_FOR.contains(&class)).then(|| Self::read(bytes, received))
     }
 
     /// Reads what can be read.
@@ -230,6 +244,26 @@ mod tests {
                 (expected, "", ""),
                 "{what}"
             );
+        }
+    }
+
+    #[test]
+    fn a_segment_begins_with_a_length_or_behind_it() {
+        let whole = message(0x100, 1, 0, b"\x01a\x02ex\0\0\x01\0\x01");
+        let length = (whole.len() as u16).to_be_bytes();
+        let other_class = message(0x100, 1, 0, b"\x01a\x02ex\0\0\x01\0\x07");
+        let cases: [(&str, Vec<u8>, Option<&str>); 6] = [
+            ("whole", [&length[..], &whole].concat(), Some("a.ex")),
+            ("its length", length.to_vec(), None),
+            ("what follows that", whole.clone(), Some("a.ex")),
+            ("of no class", other_class, None),
+            ("the middle of one", whole[5..].to_vec(), None),
+            ("nothing", Vec::new(), None),
+        ];
+        for (what, bytes, expected) in cases {
+            let found = Message::of_segment(&bytes, false);
+            let name = found.and_then(|found| Some(found.question?.0));
+            assert_eq!(name.as_deref(), expected, "{what}");
         }
     }
 

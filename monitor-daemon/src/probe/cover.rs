@@ -155,12 +155,12 @@ impl Chooser<'_> {
         let mut working = Vec::new();
         let mut started = Vec::new();
         let mut blind = Vec::new();
-        let parts = provider.parts.iter();
-        for part in parts.filter(|part| self.wants(part)) {
+        let parts = in_order(provider, self.request).into_iter();
+        for (place, part) in parts.filter(|(_, part)| self.turns.has(part)) {
             let ran = object.is_attached(part.program);
-            match (self.attach(object, part), part.spare) {
+            match (self.attach(object, &part, &working), part.spare) {
                 (Ok(()), _) => {
-                    working.push(*part);
+                    working.push((place, part));
                     started.extend((!ran && !part.is_shared()).then_some(part.program));
                 }
                 (Err(reason), spare) => {
@@ -177,15 +177,22 @@ impl Chooser<'_> {
         }
         blind.dedup();
         coverage.blind.append(&mut blind);
-        Some(working)
+        working.sort_by_key(|(place, _)| *place);
+        Some(working.into_iter().map(|(_, part)| part).collect())
     }
 
-    fn attach(&self, object: &mut Object, part: &Part) -> Result<(), String> {
+    /// Starts a part of a provider of which these work already.
+    fn attach(
+        &self,
+        object: &mut Object,
+        part: &Part,
+        working: &[(usize, Part)],
+    ) -> Result<(), String> {
         for (program, hook) in self.programs(part)? {
             object.attach(program, hook)?;
         }
         match part.hook {
-            Hook::Calls(kind) => object.serve(self.request.rows(kind), 0),
+            Hook::Calls(kind) => object.serve(at_end(self.request, kind, working), 0),
             Hook::CallsApart(kind) => object.serve(self.request.rows(kind), Call::APART),
             Hook::Start(number) => object.serve(syscall::call(number).into_iter(), Call::APART),
             // Where all are served, so are those that fail.
@@ -266,5 +273,56 @@ impl Chooser<'_> {
         self.types
             .parameters(function)
             .ok_or_else(|| format!("this kernel has no function `{function}`"))
+    }
+}
+
+/// The parts of a provider that are wanted, each with its place, in the order in which they start: a
+/// call that its start tells of is not told at its end, not even while programs change.
+fn in_order(provider: &Provider, request: &Request) -> Vec<(usize, Part)> {
+    let parts = provider.parts.iter().copied();
+    let wanted = parts.filter(|part| request.wants_part(part));
+    let mut parts: Vec<(usize, Part)> = wanted.enumerate().collect();
+    parts.sort_by_key(|(_, part)| !matches!(part.hook, Hook::Start(_)));
+    parts
+}
+
+/// The calls of a kind that their end tells of, where these parts work.
+fn at_end<'a>(
+    request: &'a Request,
+    kind: Kind,
+    working: &'a [(usize, Part)],
+) -> impl Iterator<Item = Call> + 'a {
+    let begun = |call: &Call| {
+        let mut hooks = working.iter().map(|(_, part)| part.hook);
+        hooks.any(|hook| matches!(hook, Hook::Start(number) if number == call.number))
+    };
+    request.rows(kind).filter(move |call| !begun(call))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Closes and flocks: when programs for more calls are started, what tells of closes runs.
+    #[test]
+    fn the_end_of_a_call_that_its_start_tells_is_not_told() {
+        let request = Request {
+            kinds: vec![Kind::Call],
+            calls: Some(vec![3, 73]),
+            ..Request::default()
+        };
+        for provider in providers(Kind::Call) {
+            let (mut working, mut told) = (Vec::new(), Vec::new());
+            for (place, part) in in_order(provider, &request) {
+                if let Hook::Calls(kind) = part.hook {
+                    let rows = at_end(&request, kind, &working);
+                    told.extend(rows.map(|call| call.number));
+                }
+                working.push((place, part));
+            }
+            assert_eq!(told, [73]);
+            let alone = at_end(&request, Kind::Call, &[]);
+            assert_eq!(alone.map(|call| call.number).collect::<Vec<_>>(), [3, 73]);
+        }
     }
 }

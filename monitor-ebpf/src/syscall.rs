@@ -84,17 +84,6 @@ fn ended(ctx: &BtfTracePointContext, turn: Turn) -> i32 {
 /// program of its own, since kernels before 5.13 refuse all that could call back.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn memory_exit(ctx: BtfTracePointContext) -> i32 {
-    mapped(&ctx, Turn::First)
-}
-
-/// The second at the same place: [`again`].
-#[btf_tracepoint(function = "sys_exit")]
-pub fn memory_exit_again(ctx: BtfTracePointContext) -> i32 {
-    mapped(&ctx, Turn::Again)
-}
-
-#[inline(always)]
-fn mapped(ctx: &BtfTracePointContext, turn: Turn) -> i32 {
     let Some((entry, call)) = apart(ctx.arg(0), ctx.arg(1)) else {
         return 0;
     };
@@ -102,9 +91,6 @@ fn mapped(ctx: &BtfTracePointContext, turn: Turn) -> i32 {
     // SAFETY: a checked map value, read anew at each use as above.
     let entry = || unsafe { entry.read_volatile() };
     if (entry() >> 8) as u8 as u32 != kind || !memory::matters(&call) {
-        return 0;
-    }
-    if again::is_done(turn, ctx.arg(0)) {
         return 0;
     }
     let file = memory::mapped(&call);

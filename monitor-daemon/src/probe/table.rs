@@ -595,10 +595,7 @@ const DNS: &[Provider] = &[Provider {
 const MEMORIES: &[Provider] = &[
     at_exit(
         &[Need::Task, Need::File, Need::Memory],
-        &[
-            Part::new("memory_exit", Hook::CallsApart(Kind::Memory)),
-            Part::new("memory_exit_again", Hook::CallsApart(Kind::Memory)).spare(PREEMPTED),
-        ],
+        &[Part::new("memory_exit", Hook::CallsApart(Kind::Memory))],
         &[
             "all but the first of the files behind memory that one mprotect changes",
             HARMLESS_MAPPINGS,

@@ -65,7 +65,11 @@ pub struct Cost {
 }
 
 /// The running kernel's types, as attaching needs them, on their way: reading takes long.
-pub(super) enum KernelTypes {
+#[derive(Debug)]
+pub struct KernelTypes(Types);
+
+#[derive(Debug)]
+enum Types {
     /// A thread reads them.
     Coming(JoinHandle<Result<Btf, BtfError>>),
     /// They are here.
@@ -76,18 +80,18 @@ pub(super) enum KernelTypes {
 
 impl KernelTypes {
     /// Begins to read.
-    pub(super) fn read() -> Self {
+    pub fn read() -> Self {
         let thread = thread::Builder::new().name("types".to_owned());
         let thread = thread.spawn(Btf::from_sys_fs);
         // Where there is no thread to be had, they are read later.
-        thread.map_or(Self::Unread, Self::Coming)
+        Self(thread.map_or(Types::Unread, Types::Coming))
     }
 
     fn join(self) -> Result<Btf, ProbeError> {
-        let read = match self {
-            Self::Read(types) => return Ok(*types),
-            Self::Coming(thread) => thread.join().ok(),
-            Self::Unread => None,
+        let read = match self.0 {
+            Types::Read(types) => return Ok(*types),
+            Types::Coming(thread) => thread.join().ok(),
+            Types::Unread => None,
         };
         let types = read.unwrap_or_else(Btf::from_sys_fs);
         types.map_err(|source| ProbeError::Object(Box::new(source.into())))
@@ -184,14 +188,14 @@ impl Object {
 
     /// Gets what attaching needs, at first or after [`Object::finish`].
     pub(super) fn resume(&mut self) -> Result<(), ProbeError> {
-        self.btf = Some(KernelTypes::Unread.join()?);
+        self.btf = Some(KernelTypes(Types::Unread).join()?);
         Ok(())
     }
 
     /// Gives away what attaching needs.
     pub(super) fn take_types(&mut self) -> KernelTypes {
         let types = self.btf.take().map(Box::new);
-        types.map_or(KernelTypes::Unread, KernelTypes::Read)
+        KernelTypes(types.map_or(Types::Unread, Types::Read))
     }
 
     /// Whether a program is in the kernel.

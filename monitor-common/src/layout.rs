@@ -69,6 +69,7 @@ macro_rules! kernel_members {
             Task TASK_THREAD_PID "task_struct" ["thread_pid"];
             Task TASK_EXIT_CODE "task_struct" ["exit_code"];
             Optional TASK_LOGINUID "task_struct" ["loginuid"];
+            Optional TASK_STAYS "task_struct" ["migration_disabled"];
             Optional TASK_SESSIONID "task_struct" ["sessionid"];
             Task CRED_UID "cred" ["uid"];
             Task CRED_GID "cred" ["gid"];

@@ -9,6 +9,7 @@
 //! [`ABI_SYMBOL`], so a daemon refuses an object that was built for another layout.
 #![no_std]
 
+pub mod again;
 pub mod call;
 pub mod cgroup;
 pub mod file;

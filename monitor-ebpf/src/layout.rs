@@ -35,6 +35,11 @@ pub static CGROUP_HIERARCHY: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static HAVE_TASK_BTF: Global<u32> = Global::new(0);
 
+/// 1 if programs at tracepoints can be preempted, so that a second one has to follow some: see
+/// `crate::again`.
+#[unsafe(no_mangle)]
+pub static AGAIN: Global<u32> = Global::new(0);
+
 /// Bits of [`TASK_STATUS`] that say that the call in progress is of the ABI for 32-bit programs.
 #[unsafe(no_mangle)]
 pub static COMPAT_BITS: Global<u32> = Global::new(0);

@@ -7,6 +7,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use monitor_common::syscall::{self, Form, NUMBERS, Operation, SOCKETCALL, SOCKETCALLS, X32_BIT};
 use monitor_common::{Flags, Kind};
 
+use crate::again;
 use crate::call;
 use crate::emit::settle_number;
 use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
@@ -16,7 +17,7 @@ use crate::name::NOBODY;
 use crate::part;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin, Record};
-use crate::scratch::COMMON;
+use crate::scratch::{COMMON, Turn};
 
 /// What to do at the end of each call; see `monitor_common::syscall`.
 #[map]
@@ -48,6 +49,17 @@ pub struct Call {
 /// operation (`crate::part`), if the call is wanted. The registers still hold the arguments.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
+    ended(&ctx, Turn::First)
+}
+
+/// The second at the same place: [`again`].
+#[btf_tracepoint(function = "sys_exit")]
+pub fn sys_exit_again(ctx: BtfTracePointContext) -> i32 {
+    ended(&ctx, Turn::Again)
+}
+
+#[inline(always)]
+fn ended(ctx: &BtfTracePointContext, turn: Turn) -> i32 {
     let Some(entry) = entry_of(ctx.arg(0)) else {
         return 0;
     };
@@ -59,10 +71,13 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     if found & syscall::Call::FAILURES != 0 && ctx.arg::<i64>(1) >= 0 {
         return 0;
     }
-    if found & syscall::Call::PASSES != 0 {
-        part::passed(&ctx, entry);
+    if again::is_done(turn, ctx.arg(0)) {
+        return 0;
     }
-    part::told(&ctx, entry)
+    if found & syscall::Call::PASSES != 0 {
+        part::passed(ctx, entry);
+    }
+    part::told(ctx, entry)
 }
 
 /// `sys_exit(struct pt_regs *regs, long ret)` for calls on memory, with the file behind that: a

@@ -208,6 +208,7 @@ impl Probes {
                 request: &self.request,
                 layout: &layout,
                 types: &types,
+                turns: self.object.turns,
             };
             let place = self.served.iter().position(|served| served.kind == kind);
             let before = place.and_then(|place| self.served.get(place)?.number);

@@ -4,6 +4,7 @@ use monitor_common::Kind;
 use monitor_common::layout::Need;
 use monitor_common::syscall::{self, Call};
 
+use super::again::Turns;
 use super::ahead::{Outcomes, Wanted};
 use super::btf::Btf;
 use super::layout::Layout;
@@ -19,6 +20,7 @@ pub(super) struct Chooser<'a> {
     pub(super) request: &'a Request,
     pub(super) layout: &'a Layout,
     pub(super) types: &'a Btf<'a>,
+    pub(super) turns: Turns,
 }
 
 impl Chooser<'_> {
@@ -81,7 +83,7 @@ impl Chooser<'_> {
         let of_provider = |provider: &Provider| {
             let mut wanted = Vec::new();
             let parts = provider.parts.iter();
-            for part in parts.filter(|part| self.request.wants_part(part)) {
+            for part in parts.filter(|part| self.wants(part)) {
                 let programs = self.programs(part);
                 let refused = |(name, _): &Wanted| matches!(outcomes.get(name), Some(Err(_)));
                 let works = programs.as_ref().is_ok_and(|all| !all.iter().any(refused));
@@ -117,6 +119,10 @@ impl Chooser<'_> {
         None
     }
 
+    fn wants(&self, part: &Part) -> bool {
+        self.turns.has(part) && self.request.wants_part(part)
+    }
+
     /// Why a provider need not be tried.
     fn possible(&self, provider: &Provider) -> Result<(), String> {
         match (self.request.tiers, provider.tier) {
@@ -149,7 +155,8 @@ impl Chooser<'_> {
         let mut working = Vec::new();
         let mut started = Vec::new();
         let mut blind = Vec::new();
-        for (place, part) in in_order(provider, self.request) {
+        let parts = in_order(provider, self.request).into_iter();
+        for (place, part) in parts.filter(|(_, part)| self.turns.has(part)) {
             let ran = object.is_attached(part.program);
             match (self.attach(object, &part, &working), part.spare) {
                 (Ok(()), _) => {
@@ -235,7 +242,9 @@ impl Chooser<'_> {
                 .into_values(),
         );
         let parts = parts.into_iter().map(|program| (program, part.hook));
-        Ok(parts.chain([(part.program, part.hook)]).collect())
+        let second = self.turns.after(part.program);
+        let own = [part.program].into_iter().chain(second);
+        Ok(parts.chain(own.map(|name| (name, part.hook))).collect())
     }
 
     /// The programs for operations of `io_uring`, under the names and with the parameters that the

@@ -3,6 +3,7 @@
 //! The only place that knows aya. What a kernel takes is found out by trying, kind by kind; the
 //! result is told as [`Coverage`], so that nobody is blind without knowing.
 
+mod again;
 mod ahead;
 mod btf;
 mod change;
@@ -40,6 +41,7 @@ pub use provider::Tier;
 pub use ring::Rings;
 pub use standby::SWITCHED_OFF;
 
+use again::Turns;
 use btf::Btf;
 use cover::Chooser;
 use guard::Guard;
@@ -314,7 +316,8 @@ impl Probes {
         let types = parse_types(&bytes)?;
         let layout = Layout::new(&types, request.hierarchy.controller());
         raise_memlock();
-        let mut object = Object::load(request, &layout, btf)?;
+        let object = Object::load(request, &layout, btf, Turns::One)?;
+        let mut object = object.with_turns(request, &layout)?;
         let rings = Rings::new([
             object.ring("LIFECYCLE")?,
             object.ring("CONTROL")?,
@@ -324,6 +327,7 @@ impl Probes {
             request,
             layout: &layout,
             types: &types,
+            turns: object.turns,
         };
         let kinds = Kind::ALL.into_iter().filter(|kind| request.has(*kind));
         let first: Vec<_> = kinds.clone().map(|kind| (kind, 0)).collect();
@@ -348,6 +352,7 @@ impl Probes {
                 request: &probes.request,
                 layout: &layout,
                 types: &types,
+                turns: probes.object.turns,
             };
             let (coverage, served) = chooser.cover(&mut probes.object, WATCHED.0, 0);
             probes.serve(coverage, served);

@@ -13,6 +13,7 @@ use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::{self, Call, Machine};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
+use super::again::Turns;
 use super::ahead::{self, Outcomes, Wanted};
 use super::dispatch::Dispatch;
 use super::filter;
@@ -65,18 +66,33 @@ pub struct Cost {
 
 /// The running kernel's types, as attaching needs them, on their way: reading takes long.
 #[derive(Debug)]
-pub struct KernelTypes(Option<JoinHandle<Result<Btf, BtfError>>>);
+pub struct KernelTypes(Types);
+
+#[derive(Debug)]
+enum Types {
+    /// A thread reads them.
+    Coming(JoinHandle<Result<Btf, BtfError>>),
+    /// They are here.
+    Read(Box<Btf>),
+    /// They are to be read when they are needed.
+    Unread,
+}
 
 impl KernelTypes {
     /// Begins to read.
     pub fn read() -> Self {
         let thread = thread::Builder::new().name("types".to_owned());
-        Self(thread.spawn(Btf::from_sys_fs).ok())
+        let thread = thread.spawn(Btf::from_sys_fs);
+        // Where there is no thread to be had, they are read later.
+        Self(thread.map_or(Types::Unread, Types::Coming))
     }
 
     fn join(self) -> Result<Btf, ProbeError> {
-        let read = self.0.and_then(|thread| thread.join().ok());
-        // Where there is no thread to be had, they are read here.
+        let read = match self.0 {
+            Types::Read(types) => return Ok(*types),
+            Types::Coming(thread) => thread.join().ok(),
+            Types::Unread => None,
+        };
         let types = read.unwrap_or_else(Btf::from_sys_fs);
         types.map_err(|source| ProbeError::Object(Box::new(source.into())))
     }
@@ -102,6 +118,7 @@ pub(super) struct Object {
     /// What stands by for when the kernel's functions are switched off.
     pub(super) standby: Vec<[u64; 2]>,
     parts: Parts,
+    pub(super) turns: Turns,
 }
 
 impl Object {
@@ -112,6 +129,7 @@ impl Object {
         request: &Request,
         layout: &Layout,
         btf: KernelTypes,
+        turns: Turns,
     ) -> Result<Self, ProbeError> {
         let cpus =
             util::nr_cpus().map_err(|(path, source)| ProbeError::Read { path, source })? as u32;
@@ -119,6 +137,7 @@ impl Object {
             (ABI_SYMBOL, ABI_VERSION),
             ("SELF_PID", request.skip_process.unwrap_or(0)),
             ("CGROUP_HIERARCHY", request.hierarchy.number()),
+            ("AGAIN", turns.number()),
         ];
         let mut loader = EbpfLoader::new();
         // The object has no relocations against the kernel's types.
@@ -139,7 +158,8 @@ impl Object {
             .map_max_entries("BULK", request.bulk_bytes)
             .map_max_entries("SCRATCH", cpus * SCRATCH_SLOTS)
             .map_max_entries("SCRATCH_HELD", cpus)
-            .map_max_entries("EXEC_SCRATCH", cpus * 2);
+            .map_max_entries("EXEC_SCRATCH", cpus * 2)
+            .map_max_entries("TOLD_CALLS", turns.places());
         let object = lz4_flex::decompress_size_prepended(OBJECT)?;
         let mut ebpf = loader.load(&object).map_err(object_error)?;
         drop(object);
@@ -158,6 +178,7 @@ impl Object {
             scopes: Scopes::default(),
             standby: Vec::new(),
             parts,
+            turns,
         };
         object.freeze();
         object.switch_environment(request)?;
@@ -167,8 +188,14 @@ impl Object {
 
     /// Gets what attaching needs, at first or after [`Object::finish`].
     pub(super) fn resume(&mut self) -> Result<(), ProbeError> {
-        self.btf = Some(KernelTypes(None).join()?);
+        self.btf = Some(KernelTypes(Types::Unread).join()?);
         Ok(())
+    }
+
+    /// Gives away what attaching needs.
+    pub(super) fn take_types(&mut self) -> KernelTypes {
+        let types = self.btf.take().map(Box::new);
+        KernelTypes(types.map_or(Types::Unread, Types::Read))
     }
 
     /// Whether a program is in the kernel.
@@ -215,10 +242,7 @@ impl Object {
         let calls = self.calls.replace(ebpf, &needs.calls);
         let done = calls.and_then(|()| self.uring.replace(ebpf, &needs.uring));
         done.map_err(ProbeError::Change)?;
-        let gone = self
-            .attached
-            .iter()
-            .filter(|name| !needs.programs.contains(*name));
+        let gone = self.attached.iter().filter(|name| !needs.keeps(name));
         let gone: Vec<&'static str> = gone.copied().collect();
         let ids = gone
             .iter()
@@ -307,6 +331,7 @@ impl Object {
     /// Forgets what only attaching needs.
     pub(super) fn finish(&mut self) {
         self.btf = None;
+        self.end_search();
         for (name, _) in std::mem::take(&mut self.ahead) {
             if !self.attached.contains(&name)
                 && let Some(program) = self.ebpf.program_mut(name)

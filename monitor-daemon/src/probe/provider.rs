@@ -182,6 +182,11 @@ impl Part {
         )
     }
 
+    /// Whether it is the second at its place, for what the first is not asked about.
+    pub(super) fn is_again(&self) -> bool {
+        self.program.ends_with("_again")
+    }
+
     pub(super) const fn spare(self, loss: &'static str) -> Self {
         Self {
             spare: Some(loss),

@@ -8,7 +8,7 @@ use monitor_common::Kind;
 use monitor_common::syscall::{self, Call, Machine};
 
 use super::provider::{Hook, Part};
-use super::{Request, parts, standby};
+use super::{Request, again, parts, standby};
 
 /// The programs that tell of operations of `io_uring`.
 pub(super) const URING_PROGRAMS: [&str; 2] = ["uring_submit", "uring_complete"];
@@ -62,6 +62,15 @@ impl Served {
 }
 
 impl Needs {
+    /// Whether a program is to be in the kernel.
+    pub(super) fn keeps(&self, name: &str) -> bool {
+        self.programs.contains(name)
+            || self
+                .programs
+                .iter()
+                .any(|first| again::kept_with(first) == Some(name))
+    }
+
     /// What these parts take to record what is asked for.
     pub(super) fn of(served: &[Served], request: &Request) -> Self {
         let parts = || served.iter().flat_map(Served::all);

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-enum { CROWD = 6000 };
+enum { CROWD = 12000 };
 
 int main(int argc, char **argv)
 {

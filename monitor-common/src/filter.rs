@@ -60,7 +60,7 @@ pub enum Scope {
 }
 
 /// How many there are, as a power of two.
-const SCOPES: usize = 4;
+pub const SCOPES: usize = 4;
 
 /// Places for what cgroups are; one whose place another has is not known.
 pub const CGROUPS: u32 = 8192;

@@ -17,6 +17,7 @@ pub mod guard;
 pub mod layout;
 pub mod loss;
 pub mod network;
+pub mod numbers;
 pub mod process;
 mod record;
 pub mod syscall;

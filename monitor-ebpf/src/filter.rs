@@ -18,9 +18,10 @@ use crate::scope;
 use crate::scratch::{self, COMMON};
 use crate::syscall::Call;
 
-/// The filter in force: 0 for none, or one more than its number.
+/// The filter in force: 0 for none, or one more than its number. Behind it that of numbers
+/// (`crate::numbers`).
 #[map]
-static FILTER_IN_FORCE: Array<u64> = Array::with_max_entries(1, 0);
+pub static FILTER_IN_FORCE: Array<u64> = Array::with_max_entries(2, 0);
 #[map]
 static FILTER_HEADS: Array<Head> = Array::with_max_entries(SLOTS as u32, 0);
 #[map]
@@ -29,7 +30,7 @@ static FILTER_STEPS: Array<[u16; PIECE]> = Array::with_max_entries((SLOTS * PIEC
 static FILTER_FOUND: Array<Found> = Array::with_max_entries((SLOTS * FOUND) as u32, 0);
 /// Events left out, by kind.
 #[map]
-static FILTERED: Counters<{ KINDS_MAX as usize }> = Counters::with_max_entries(1, 0);
+pub static FILTERED: Counters<{ KINDS_MAX as usize }> = Counters::with_max_entries(1, 0);
 
 /// Bytes read in one call of the inner function, and calls of it: longest texts are `PATH_MAX`.
 const BYTES: u32 = 16;
@@ -148,7 +149,7 @@ pub extern "C" fn filter_keeps(slot: u32, class: u32) -> u32 {
 
 /// Whether the daemon's child is at work, whose opens are to show that they are recorded.
 #[inline(always)]
-fn is_self_check() -> bool {
+pub fn is_self_check() -> bool {
     // SAFETY: probed.
     unsafe {
         let parent: Pointer = Probed::get(current(), &TASK_PARENT);

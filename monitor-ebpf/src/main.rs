@@ -28,6 +28,7 @@ mod memory;
 mod message;
 mod name;
 mod network;
+mod numbers;
 mod object;
 mod part;
 mod passed;

@@ -12,6 +12,7 @@ use crate::network::{
     AF_INET, AF_INET6, AF_UNIX, Passed, clear, family_of, is_socket, of_socket, passed_address,
     socket_of, unix_name,
 };
+use crate::numbers;
 use crate::read::{Pointer, Probed, Read};
 use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
@@ -76,13 +77,17 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
         let passed = passed_address(socket, &to, unspecified);
         let passed = address::take(socket, call.number).unwrap_or(passed);
         (*socket).passed_family = passed;
-        if passed == AF_UNIX {
-            unix_name(record, Slot::Passed, &to);
-        }
         if family == AF_INET6 && passed == AF_INET {
             map_remote(socket);
         }
         of_socket(socket, file, false);
+        if numbers::leaves_out(record, Kind::Send, call) {
+            address::forget();
+            return Ok(());
+        }
+        if passed == AF_UNIX {
+            unix_name(record, Slot::Passed, &to);
+        }
     }
     content(record, call);
     address::forget();
@@ -106,6 +111,9 @@ pub fn receive(record: &Record<COMMON>, call: &Call) -> Outcome {
         let connected = Probed::get::<u16>(socket_of(file), &SK_PORT) != 0;
         (*socket).passed_family = if connected { 0 } else { sender };
         of_socket(socket, file, true);
+        if numbers::leaves_out(record, Kind::Receive, call) {
+            return Ok(());
+        }
         if sender == AF_UNIX {
             unix_name(record, Slot::Passed, &from);
         } else {

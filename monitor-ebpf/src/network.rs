@@ -11,6 +11,7 @@ use crate::emit::Outcome;
 use crate::family::{self, AF_VSOCK};
 use crate::file;
 use crate::layout::*;
+use crate::numbers;
 use crate::read::{Pointer, Probed, Read, masked};
 use crate::record::{Origin, Record, in_record};
 use crate::scratch::COMMON;
@@ -52,6 +53,9 @@ pub fn socket(record: &Record<COMMON>, call: &Call) -> Outcome {
         (*body).protocol = call.args[2] as u32;
         (*body).reserved = 0;
     }
+    if numbers::leaves_out(record, Kind::Socket, call) {
+        return Ok(());
+    }
     record.emit(Kind::Socket)
 }
 
@@ -77,16 +81,19 @@ pub fn connect(
             family = tried;
         }
         (*body).passed_family = family;
-        if family == AF_UNIX {
-            unix_name(record, Slot::Passed, passed);
-            record.place(Slot::Cwd, walk::cwd());
-        }
         if !file.is_null() {
             // A blocking connect that a signal interrupts goes on in the background.
             let under_way = matches!(call.ret, 0 | EINTR | EINPROGRESS);
             // A socket to another machine keeps where it was to go.
             let tried = family == AF_VSOCK && !matches!(call.ret, EISCONN | EALREADY);
             of_socket(body, file, under_way || tried);
+        }
+        if numbers::leaves_out(record, Kind::Connect, call) {
+            return Ok(());
+        }
+        if family == AF_UNIX {
+            unix_name(record, Slot::Passed, passed);
+            record.place(Slot::Cwd, walk::cwd());
         }
     }
     record.emit(Kind::Connect)
@@ -113,6 +120,9 @@ pub fn dup(record: &Record<COMMON>, call: &Call) -> Outcome {
         (*socket).passed_family = 0;
         clear(socket);
         of_socket(socket, file::of_descriptor(call.ret as i32), true);
+    }
+    if numbers::leaves_out(record, Kind::Dup, call) {
+        return Ok(());
     }
     record.emit(Kind::Dup)
 }

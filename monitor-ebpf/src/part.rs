@@ -11,16 +11,19 @@ use monitor_common::Kind;
 use monitor_common::loss::LossReason;
 use monitor_common::syscall::{self, Operation, PARTS, PASSED_PART};
 
+use crate::address;
 use crate::emit::{settle_code, settle_number};
 use crate::filter;
 use crate::memory;
 use crate::message;
 use crate::name;
 use crate::network;
+use crate::numbers;
 use crate::passed;
 use crate::process;
 use crate::read::{Read, Typed};
 use crate::record;
+use crate::serve;
 use crate::syscall::{Call, finished, open_arguments, own, thread};
 use crate::tell;
 
@@ -174,10 +177,10 @@ fn opens<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
 fn sockets<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     let operation = || entry() as u8;
     let nothing = match operation() {
-        CONNECT => own(),
-        DUP | DUP2 | DUP3 => !network::has_second(call),
-        FCNTL => !network::is_dup(call) || !network::has_second(call),
-        _ => false,
+        CONNECT => own() || refuses(&entry, call, address::drop_all),
+        SOCKET => refuses(&entry, call, || ()),
+        FCNTL if !network::is_dup(call) => true,
+        _ => !network::has_second(call) || refuses(&entry, call, || ()),
     };
     if nothing {
         return 0;
@@ -191,7 +194,7 @@ fn sockets<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
 
 #[inline(always)]
 fn serves<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
-    if own() {
+    if own() || refuses(&entry, call, serve::forget) {
         return 0;
     }
     record::<R>(&entry, call, |number| match entry() as u8 {
@@ -210,7 +213,7 @@ fn sends<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
         message::many_sent(call);
         return 0;
     }
-    if !message::has_destination(call) {
+    if !message::has_destination(call) || refuses(&entry, call, address::drop_all) {
         return 0;
     }
     record::<R>(entry, call, |number| tell::send(number))
@@ -225,7 +228,7 @@ fn receives<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
         message::many_received(call);
         return 0;
     }
-    if !network::is_socket(call.file()) {
+    if !network::is_socket(call.file()) || refuses(&entry, call, address::drop_all) {
         return 0;
     }
     record::<R>(entry, call, |number| tell::receive(number))
@@ -247,6 +250,9 @@ fn processes<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
             return 0;
         }
         return registers::<R>(entry, &whole);
+    }
+    if operation() == PTRACE && refuses(&entry, call, || ()) {
+        return 0;
     }
     record::<R>(&entry, call, |number| match operation() {
         PTRACE => tell::ptrace(number),
@@ -270,6 +276,16 @@ fn registers<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
         name::forget(thread());
     }
     done
+}
+
+/// Whether no rule can match a call, by what it tells itself; `forget` is done then.
+#[inline(always)]
+fn refuses(entry: impl Fn() -> u64, call: &Call, forget: impl FnOnce()) -> bool {
+    let refused = numbers::refuses((entry() >> 8) as u8 as u32, call);
+    if refused {
+        forget();
+    }
+    refused
 }
 
 /// Makes a record about a call.

@@ -14,6 +14,7 @@ use crate::emit::{Lane, Outcome, settle};
 use crate::file::{self, AT_FDCWD};
 use crate::layout::*;
 use crate::name::NOBODY;
+use crate::numbers;
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin, Record};
 use crate::scope;
@@ -349,6 +350,9 @@ pub fn ptrace(record: &Record<COMMON>, call: &Call) -> Outcome {
         (*body).addr = call.args[2];
         (*body).data = call.args[3];
         (*body).reserved = 0;
+    }
+    if numbers::leaves_out(record, Kind::Ptrace, call) {
+        return Ok(());
     }
     record.emit(Kind::Ptrace)
 }

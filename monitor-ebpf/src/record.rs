@@ -62,6 +62,12 @@ impl<const SIZE: usize> Record<SIZE> {
         }
     }
 
+    /// The record in a slot.
+    #[inline(always)]
+    pub fn of(slot: *mut Scratch<SIZE>) -> Self {
+        Self { slot }
+    }
+
     /// The walk of the latest path.
     #[inline(always)]
     pub fn walk(&self) -> *const Walk {

@@ -13,6 +13,7 @@ use crate::network::{
     AF_INET, AF_INET6, AF_UNIX, Passed, clear, family_of, is_socket, of_socket, passed_address,
     socket_of, unix_name,
 };
+use crate::numbers;
 use crate::read::{Pointer, Probed, Read};
 use crate::record::{Origin, Record};
 use crate::scratch::COMMON;
@@ -32,6 +33,12 @@ pub fn hold(listener: Pointer, made: Pointer) {
     let files = [listener as u64, made as u64];
     // Without room, the end of the call does with what it finds.
     let _ = SERVING.insert(thread(), files, BPF_ANY.into());
+}
+
+/// Forgets what was held for a call of the current thread.
+#[inline(always)]
+pub fn forget() {
+    let _ = SERVING.remove(thread());
 }
 
 /// What was held for a call, which is over.
@@ -63,6 +70,9 @@ pub fn accept(record: &Record<COMMON>, call: &Call) -> Outcome {
     // SAFETY: memory of the record; probed.
     unsafe {
         of_socket(&raw mut (*body).socket, file, call.ret >= 0);
+        if numbers::leaves_out(record, Kind::Accept, call) {
+            return Ok(());
+        }
         queue(body, socket_of(listener));
         own_name(record, Slot::Passed, file);
     }
@@ -77,6 +87,9 @@ pub fn listen(record: &Record<COMMON>, call: &Call) -> Outcome {
     // SAFETY: memory of the record; probed.
     unsafe {
         of_socket(&raw mut (*body).socket, file, false);
+        if numbers::leaves_out(record, Kind::Listen, call) {
+            return Ok(());
+        }
         queue(body, socket_of(file));
         own_name(record, Slot::Passed, file);
     }
@@ -114,6 +127,10 @@ pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
         if call.ret < 0 {
             (*socket).local = address;
             (*socket).local_port = port;
+        }
+        if numbers::leaves_out(record, Kind::Bind, call) {
+            address::forget();
+            return Ok(());
         }
         if family == AF_UNIX {
             if call.ret < 0 {

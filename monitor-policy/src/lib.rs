@@ -48,7 +48,7 @@ pub use limits::LoadLimits;
 pub use lint::{EXPLAINED_CODES, Example, ExplainedCode, LintGroup, LintOptions};
 pub use load::{Loaded, Matching, Options, RulesFile, SuggestedOutput, load};
 pub use nearest::{all_near, nearest};
-pub use necessary::{Allowed, Clause, TextKey, ValueSet};
+pub use necessary::{Allowed, Clause, Ranges, TextKey, ValueSet, place};
 pub use policy::{EnvironmentNames, Match, Output, Policy, Rule, Scratch};
 pub use priority::Priority;
 pub use report::{Color, FileReport};

@@ -171,13 +171,12 @@ impl Policy {
     /// Clauses of which one has to hold for an event of these types to match any enabled rule; at
     /// most `budget`, and none when no rule can match.
     ///
-    /// `answers` names the field that is tested in place of one, none for a field that cannot be
-    /// answered. It is asked with `true` for a test that has to hold, which a missing value does
+    /// `answers` says whether a field can be answered. It is asked with `true` for a test that has to hold, which a missing value does
     /// not, and with `false` for one that must not.
     pub fn necessary(
         &self,
         types: &EventSet,
-        answers: &dyn Fn(Field, bool) -> Option<Field>,
+        answers: &dyn Fn(&FieldRef, bool) -> bool,
         budget: usize,
     ) -> Vec<Clause> {
         let enabled = self.rules.iter().zip(&self.bodies).enumerate();

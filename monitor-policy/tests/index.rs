@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use monitor_policy::{
-    Clause, Color, Event as _, EventType, Field, FlatEvent, Match, Matching, Options, Policy,
-    RulesFile, Scratch, View, load,
+    Clause, Color, Event as _, EventType, Field, FieldRef, FlatEvent, Match, Matching, Options,
+    Policy, RulesFile, Scratch, View, load,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
@@ -151,7 +151,7 @@ proptest! {
         for event in &events {
             let found = policy.evaluate(event, &mut scratch).to_vec();
             prop_assert_eq!(&found, &plainly(policy, event), "{} on {:?}", text, event);
-            let answers = |field: Field, _| (answered >> (field as u16 % 64) & 1 == 1).then_some(field);
+            let answers = |field: &FieldRef, _| answered >> (field.field as u16 % 64) & 1 == 1;
             let types = [event.event_type()].into_iter().collect();
             let clauses = policy.necessary(&types, &answers, budget);
             prop_assert!(clauses.len() <= budget);
@@ -257,8 +257,8 @@ fn upstreams_rules_on_recorded_events() {
 }
 
 /// What a kernel can tell of an open.
-fn of_opens(field: Field, truth: bool) -> Option<Field> {
-    match field {
+fn of_opens(field: &FieldRef, truth: bool) -> bool {
+    match field.field {
         Field::ContainerId
         | Field::EvtIsOpenRead
         | Field::EvtIsOpenWrite
@@ -266,9 +266,9 @@ fn of_opens(field: Field, truth: bool) -> Option<Field> {
         | Field::EvtRes
         | Field::FdName
         | Field::FdNum
-        | Field::FdTypechar => Some(field),
-        Field::FdDirectory | Field::FdFilename | Field::FdNameraw if truth => Some(field),
-        _ => None,
+        | Field::FdTypechar => true,
+        Field::FdDirectory | Field::FdFilename | Field::FdNameraw => truth,
+        _ => false,
     }
 }
 

@@ -11,7 +11,7 @@ use super::Event;
 use super::address::{
     AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX, AF_VSOCK, Address, family as body_family,
 };
-use super::fd::{typechar, word};
+use super::fd::{type_name, typechar, word};
 use crate::record::Body;
 
 const EINPROGRESS: i64 = -115;
@@ -21,6 +21,30 @@ const EINPROGRESS: i64 = -115;
 enum End {
     Client,
     Server,
+}
+
+/// A field that is told by the family of a socket: `fd.typechar`, `fd.type` or `fd.sockfamily`.
+pub(crate) fn of_family(field: Field, family: u16) -> Option<Value<'static>> {
+    let letter = socket_typechar(family);
+    match field {
+        Field::FdType => Some(word(type_name(letter)?)),
+        Field::FdSockfamily => Some(word(sockfamily(letter, || Some(family))?)),
+        _ => Some(Value::Text(letter.to_string().into_bytes().into())),
+    }
+}
+
+/// `fd.sockfamily`, by `fd.typechar` and the family of the socket.
+fn sockfamily(letter: char, family: impl FnOnce() -> Option<u16>) -> Option<&'static str> {
+    Some(match letter {
+        '4' | '6' => "ip",
+        'u' => "unix",
+        'n' => "netlink",
+        _ => match family()? {
+            AF_VSOCK => "vsock",
+            AF_PACKET => "packet",
+            _ => return None,
+        },
+    })
 }
 
 /// Both ends of a connection as far as they are known.
@@ -33,16 +57,8 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<
     match field.field {
         Field::FdL4proto => return Some(word(protocol(event)?)),
         Field::FdSockfamily => {
-            return Some(word(match typechar(event)? {
-                '4' | '6' => "ip",
-                'u' => "unix",
-                'n' => "netlink",
-                _ => match socket_family(event)? {
-                    AF_VSOCK => "vsock",
-                    AF_PACKET => "packet",
-                    _ => return None,
-                },
-            }));
+            let letter = typechar(event)?;
+            return Some(word(sockfamily(letter, || socket_family(event))?));
         }
         Field::FdConnected => {
             return Some(Value::Bool(match event.record.body() {
@@ -205,15 +221,20 @@ fn protocol(event: &Event<'_>) -> Option<&'static str> {
         let body = event.connection()?;
         (family(body), body.kind.into(), body.protocol.into())
     };
+    Some(l4proto(family, kind, protocol))
+}
+
+/// `fd.l4proto`, by family, type and protocol of a socket.
+pub(crate) const fn l4proto(family: u16, kind: u32, protocol: u32) -> &'static str {
     if family != AF_INET && family != AF_INET6 {
-        return Some("<NA>");
+        return "<NA>";
     }
-    Some(match (kind, protocol) {
+    match (kind, protocol) {
         (1, 0 | 6 | 262) => "tcp",
         (1 | 5, 132) => "sctp",
         (2, 0 | 17) => "udp",
         (_, 1 | 58) => "icmp",
         (3, _) => "raw",
         _ => "<NA>",
-    })
+    }
 }

@@ -274,7 +274,7 @@ const fn passed_typechar(mode: u32) -> Option<char> {
     }
 }
 
-const fn type_name(typechar: char) -> Option<&'static str> {
+pub(super) const fn type_name(typechar: char) -> Option<&'static str> {
     Some(match typechar {
         'f' => "file",
         'd' => "directory",

@@ -35,6 +35,7 @@ use crate::process::{Process, Table, trim_nul};
 use crate::record::{Body, Record};
 use crate::users::Accounts;
 pub(crate) use container::on_host;
+pub(crate) use ends::{l4proto, of_family};
 pub use filled::{UNFILLED, filled};
 pub(crate) use movement::NAME as CGROUP_MOVE;
 pub use movement::{Moved, Movement};

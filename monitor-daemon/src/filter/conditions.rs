@@ -6,11 +6,9 @@ use monitor_common::filter::{DIRECTORY, FAILED, Found, HANDLE, READ, Scope, WRIT
 use monitor_policy::{Allowed, Clause, Field, TextKey, Value, ValueSet, text};
 
 use super::automaton::{Automaton, BEGIN, END, Needle};
-use super::{BY_HANDLE, HOST};
+use super::{BY_HANDLE, ERRORS, HOST};
 use crate::event::on_host;
 
-/// `MAX_ERRNO` of `include/linux/err.h`.
-const ERRORS: i64 = 4095;
 /// Texts that a clean path does not have.
 const UNCLEAN: [&[u8]; 3] = [b"//", b"/./", b"/../"];
 const UNCLEAN_ENDS: [&[u8]; 3] = [b"/", b"/.", b"/.."];
@@ -45,7 +43,7 @@ impl<'a> Conditions<'a> {
         };
         for (number, clause) in clauses.iter().enumerate() {
             for part in [Part::Name, Part::Directory, Part::File, Part::Raw] {
-                let allowed = clause.fields.get(&part.field());
+                let allowed = clause.of(part.field());
                 if let Some((texts, wanted)) = allowed.and_then(|allowed| texts(part, &allowed.set))
                 {
                     conditions.ask(number, part, texts, wanted);
@@ -127,7 +125,7 @@ impl<'a> Conditions<'a> {
         let mut left = 0;
         for (number, clause) in self.clauses.iter().enumerate() {
             let mut fields = clause.fields.iter();
-            if fields.all(|(field, allowed)| may_be(*field, allowed, class)) {
+            if fields.all(|(field, allowed)| may_be(field.field, allowed, class)) {
                 left |= 1 << number;
             }
         }
@@ -143,14 +141,14 @@ pub(super) fn left_by_scope(clauses: &[Clause], scope: Scope) -> u64 {
         let holds = match scope {
             Scope::Either => true,
             Scope::Host => fields.all(|(field, allowed)| {
-                let value = super::is_of_container(*field).then(|| on_host(*field));
+                let value = super::is_of_container(field.field).then(|| on_host(field.field));
                 value.is_none_or(|value| match value {
                     Some(value) => allowed.set.contains(&value),
                     None => allowed.or_missing,
                 })
             }),
             // Ids and runtimes differ; none is the host's (`crate::probe` leaves out one that is).
-            Scope::Container => fields.all(|(field, allowed)| match (field, &*allowed.set) {
+            Scope::Container => fields.all(|(field, allowed)| match (field.field, &*allowed.set) {
                 (Field::ContainerId | Field::ContainerType, ValueSet::Having(keys)) => {
                     keys.iter().any(|key| !is_host(key))
                 }
@@ -234,7 +232,7 @@ fn texts(part: Part, set: &ValueSet) -> Option<(Vec<Vec<u16>>, bool)> {
             let exact = keys.iter().filter_map(|key| exact(part, key));
             Some((exact.flatten().collect(), false))
         }
-        ValueSet::Numbers(_) => None,
+        ValueSet::Numbers(_) | ValueSet::Addresses(_) => None,
     }
 }
 

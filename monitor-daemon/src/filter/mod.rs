@@ -7,6 +7,8 @@
 
 mod automaton;
 mod conditions;
+mod keys;
+mod numbers;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,11 +18,12 @@ use monitor_common::filter::{
     CLASSES, CLAUSES, FAILED, Found, HANDLE, Head, Reading, Scope, Tables,
 };
 use monitor_policy::{
-    Allowed, Clause, EventSet, EventType, Field, Policy, TextKey, Value, ValueSet,
+    Allowed, Clause, EventSet, EventType, Field, FieldRef, Policy, TextKey, Value, ValueSet,
 };
 
 use automaton::Automaton;
 use conditions::Conditions;
+pub use numbers::{Numbers, OfKind};
 
 use crate::event::{event_types, on_host};
 
@@ -28,8 +31,29 @@ use crate::event::{event_types, on_host};
 const BY_HANDLE: &str = "open_by_handle_at";
 /// Clauses for that alone.
 const BY_HANDLE_CLAUSES: usize = 8;
+/// `MAX_ERRNO` of `include/linux/err.h`.
+const ERRORS: i64 = 4095;
 /// What fields of containers say on the host.
 const HOST: &[u8] = b"host";
+
+/// What the kernel leaves out by rules.
+#[derive(Clone, Debug)]
+pub struct Filters {
+    /// Of opens.
+    pub opens: Option<Filter>,
+    /// Of other kinds.
+    pub numbers: Option<Numbers>,
+}
+
+impl Filters {
+    /// The filters for these rules.
+    pub fn new(policy: &Policy) -> Self {
+        Self {
+            opens: Filter::of_opens(policy),
+            numbers: Numbers::new(policy),
+        }
+    }
+}
 
 /// A filter, ready for the kernel.
 #[derive(Clone, Debug)]
@@ -54,11 +78,11 @@ impl Filter {
         for clause in handles {
             // What both need is told once.
             let same = |one: &&mut Clause| {
-                let own = one.fields.iter().filter(|(field, _)| !is_type(**field));
-                own.eq(clause.fields.iter().filter(|(field, _)| !is_type(**field)))
+                let own = one.fields.iter().filter(|(field, _)| !is_type(field));
+                own.eq(clause.fields.iter().filter(|(field, _)| !is_type(field)))
             };
             if let Some(same) = all.iter_mut().find(same) {
-                same.fields.remove(&Field::EvtType);
+                same.fields.remove(&Field::EvtType.into());
                 same.rules.extend(&clause.rules);
             } else {
                 all.push(clause);
@@ -69,7 +93,7 @@ impl Filter {
 
     /// Whether a clause is of opens by handle alone.
     pub fn is_by_handle(clause: &Clause) -> bool {
-        let types = clause.fields.get(&Field::EvtType);
+        let types = clause.of(Field::EvtType);
         types.is_some_and(|types| {
             types
                 .set
@@ -167,9 +191,11 @@ pub fn may_fail(policy: &Policy, kind: Kind) -> bool {
     let types: EventSet = names
         .filter_map(|name| EventType::from_name(name))
         .collect();
-    let result = |field, _| {
-        let told = matches!(field, Field::EvtRes | Field::EvtRawres | Field::EvtFailed);
-        told.then_some(field)
+    let result = |field: &FieldRef, _| {
+        matches!(
+            field.field,
+            Field::EvtRes | Field::EvtRawres | Field::EvtFailed
+        )
     };
     let clauses = policy.necessary(&types, &result, CLAUSES);
     let conditions = Conditions::new(&clauses);
@@ -203,13 +229,13 @@ fn clauses(policy: &Policy, by_handle: bool) -> Vec<Clause> {
             set: Arc::clone(&set),
             or_missing: false,
         };
-        clause.fields.insert(Field::EvtType, allowed);
+        clause.fields.insert(Field::EvtType.into(), allowed);
     }
     clauses
 }
 
-fn is_type(field: Field) -> bool {
-    field == Field::EvtType
+fn is_type(field: &FieldRef) -> bool {
+    field.field == Field::EvtType
 }
 
 /// Whether a field tells of containers something that is known on the host.
@@ -218,10 +244,10 @@ fn is_of_container(field: Field) -> bool {
 }
 
 /// The fields that the kernel can tell of an open.
-fn answer(field: Field, _: bool) -> Option<Field> {
-    let told = is_of_container(field)
+fn answer(field: &FieldRef, _: bool) -> bool {
+    is_of_container(field.field)
         || matches!(
-            field,
+            field.field,
             Field::EvtIsOpenRead
                 | Field::EvtIsOpenWrite
                 | Field::EvtRes
@@ -233,8 +259,7 @@ fn answer(field: Field, _: bool) -> Option<Field> {
                 | Field::FdDirectory
                 | Field::FdFilename
                 | Field::FdNameraw
-        );
-    told.then_some(field)
+        )
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use proptest::prelude::*;
 use zerocopy::{FromZeros as _, IntoBytes as _};
 
 use super::*;
+
+mod sockets;
 use crate::container::cgroup_path::{Owner, Runtime};
 use crate::container::{Container, State};
 use crate::event::{Actor, Event, World};

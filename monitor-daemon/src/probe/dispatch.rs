@@ -32,9 +32,9 @@ impl Dispatch {
         Self::new("SWITCHES", 1)
     }
 
-    /// Which filter is in force.
+    /// Which filters are in force: that of opens, and that of other kinds.
     pub(super) fn of_filters() -> Self {
-        Self::new("FILTER_IN_FORCE", 1)
+        Self::new("FILTER_IN_FORCE", 2)
     }
 
     /// Whether processes may be taken for the host's, as the filter does.

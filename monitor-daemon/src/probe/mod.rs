@@ -49,7 +49,7 @@ use provider::{Hook, Part};
 use seal::Seal;
 use served::Served;
 
-use crate::filter::Filter;
+use crate::filter::Filters;
 pub use scope::HostProcess;
 
 /// Which tiers may be used.
@@ -476,11 +476,11 @@ impl Probes {
         self.object.missed()
     }
 
-    /// Leaves out opens that no rule can match, or (`None`) none.
+    /// Leaves out events that no rule can match, or (`None`) none.
     ///
     /// # Errors
     /// None may be left out then.
-    pub fn filter(&mut self, filter: Option<&Filter>) -> Result<(), ProbeError> {
+    pub fn filter(&mut self, filter: Option<&Filters>) -> Result<(), ProbeError> {
         self.object.filter(filter)
     }
 

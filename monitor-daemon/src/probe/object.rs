@@ -15,14 +15,14 @@ use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::ahead::{self, Outcomes, Wanted};
 use super::dispatch::Dispatch;
-use super::filter::Filters;
+use super::filter;
 use super::layout::{self, Layout};
 use super::parts::{self, Parts};
 use super::provider::{Hook, own_function};
 use super::scope::{HostProcess, Scopes};
 use super::served::Needs;
 use super::{ProbeError, Request};
-use crate::filter::Filter;
+use crate::filter::Filters;
 use monitor_common::filter::Scope;
 
 /// The object, compressed with its length in front.
@@ -30,7 +30,7 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.o"));
 
 /// The maps that the daemon writes to once they are made; rings besides, of which it writes how far
 /// it has read. What is tampered with in these is set right.
-const WRITTEN: [&str; 13] = [
+const WRITTEN: [&str; 15] = [
     "OPERATIONS",
     "URING_OPERATIONS",
     "SWITCHES",
@@ -43,6 +43,8 @@ const WRITTEN: [&str; 13] = [
     "HOST_PROCESSES",
     "HOSTS_BELIEVED",
     "FILTER_FOUND",
+    "NUMBER_HEADS",
+    "NUMBER_TABLES",
     "OWN_OBJECTS",
 ];
 /// Bytes of an instruction.
@@ -94,7 +96,7 @@ pub(super) struct Object {
     calls: Dispatch,
     uring: Dispatch,
     switches: Dispatch,
-    filters: Filters,
+    filters: filter::Filters,
     scopes: Scopes,
     /// What stands by for when the kernel's functions are switched off.
     pub(super) standby: Vec<[u64; 2]>,
@@ -151,7 +153,7 @@ impl Object {
             calls: Dispatch::of_calls(),
             uring: Dispatch::of_uring(),
             switches: Dispatch::of_switches(),
-            filters: Filters::new(),
+            filters: filter::Filters::new(),
             scopes: Scopes::new(),
             standby: Vec::new(),
             parts,
@@ -181,7 +183,7 @@ impl Object {
     }
 
     /// Puts a filter in force, or none.
-    pub(super) fn filter(&mut self, filter: Option<&Filter>) -> Result<(), ProbeError> {
+    pub(super) fn filter(&mut self, filter: Option<&Filters>) -> Result<(), ProbeError> {
         let done = self.filters.set(&mut self.ebpf, filter);
         done.map_err(ProbeError::Change)
     }

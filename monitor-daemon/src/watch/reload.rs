@@ -16,7 +16,7 @@ use super::judge::Judge;
 use super::{blind, supervisor, wish};
 use crate::clock;
 use crate::config::Config;
-use crate::filter::Filter;
+use crate::filter::Filters;
 use crate::metrics::Metrics;
 use crate::probe::{Probes, Wish};
 use crate::reload::{Answer, Asked, Candidate, Cause, Names, Outcome, Refusal, Reload, Source};
@@ -96,7 +96,7 @@ struct Running {
     reads: Reads,
     wish: Wish,
     /// What the kernel may leave out.
-    filter: Option<Filter>,
+    filter: Option<Filters>,
 }
 
 impl Running {
@@ -105,7 +105,7 @@ impl Running {
         let digests = rules
             .clone()
             .map(|rule| (rule.name.clone(), (rule.digest, rule.priority)));
-        let filter = config.kernel_filter.then(|| Filter::of_opens(policy));
+        let filter = config.kernel_filter.then(|| Filters::new(policy));
         Self {
             config,
             checksum,
@@ -116,7 +116,7 @@ impl Running {
                 host_names: policy.host_names().map(Arc::from).collect(),
             },
             wish: wish(policy),
-            filter: filter.flatten(),
+            filter,
         }
     }
 }

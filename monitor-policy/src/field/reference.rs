@@ -5,7 +5,7 @@ use std::fmt;
 use super::Field;
 
 /// A field and its argument. Displays as written: `proc.aname[2]`, `evt.arg.flags`.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct FieldRef {
     /// The field.
     pub field: Field,
@@ -14,7 +14,7 @@ pub struct FieldRef {
 }
 
 /// The argument of a field.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum FieldArg {
     /// A position: `proc.aname[2]`, `evt.arg[0]`.
     Index(u32),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::set::ValueSet;
 use crate::event::{Event, View};
-use crate::field::Field;
+use crate::field::{Field, FieldRef};
 
 /// How many pairs of clauses are tried, for each that may be left.
 const PAIRS_PER_CLAUSE: usize = 4;
@@ -24,7 +24,7 @@ pub struct Allowed {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Clause {
     /// The fields.
-    pub fields: BTreeMap<Field, Allowed>,
+    pub fields: BTreeMap<FieldRef, Allowed>,
     /// The rules that it was made from, by their index in [`Policy::rules`](crate::Policy::rules).
     pub rules: BTreeSet<usize>,
 }
@@ -66,7 +66,7 @@ impl Allowed {
 
 impl Clause {
     /// That the value of `field` is as allowed; `None` when it cannot be.
-    pub(super) fn single(field: Field, allowed: Allowed) -> Option<Self> {
+    pub(super) fn single(field: FieldRef, allowed: Allowed) -> Option<Self> {
         let mut clause = Self::default();
         if allowed.is_never() {
             return None;
@@ -77,10 +77,15 @@ impl Clause {
         Some(clause)
     }
 
+    /// What a field without an argument has to be.
+    pub fn of(&self, field: Field) -> Option<&Allowed> {
+        self.fields.get(&field.into())
+    }
+
     /// Whether it holds for an event.
     pub fn admits(&self, event: &dyn Event, view: View) -> bool {
         self.fields.iter().all(|(field, allowed)| {
-            let value = event.value(&(*field).into(), view);
+            let value = event.value(field, view);
             value.map_or(allowed.or_missing, |value| allowed.set.contains(&value))
         })
     }
@@ -97,14 +102,14 @@ impl Clause {
             if allowed.is_never() {
                 return None;
             }
-            both.fields.insert(*field, allowed);
+            both.fields.insert(field.clone(), allowed);
         }
         Some(both)
     }
 
     /// Whether the other holds whenever this does.
     fn implies(&self, other: &Self) -> bool {
-        let own = |field| self.fields.get(field);
+        let own = |field: &FieldRef| self.fields.get(field);
         // Looking is cheaper than comparing.
         other.fields.keys().all(|field| own(field).is_some())
             && (other.fields.iter())
@@ -130,7 +135,7 @@ impl Clause {
 
     /// Whether both differ in one set only, of which the union says the same as either.
     fn joins(&self, other: &Self) -> bool {
-        let exact = |(field, own): (&Field, &Allowed)| {
+        let exact = |(field, own): (&FieldRef, &Allowed)| {
             let others = other.fields.get(field);
             others.is_some_and(|others| own.set == others.set || own.set.joins(&others.set))
         };
@@ -144,7 +149,7 @@ impl Clause {
         for (field, allowed) in &self.fields {
             let both = other.fields.get(field).map(|others| allowed.or(others));
             if let Some(both) = both.filter(|both| !both.set.is_full()) {
-                wide.fields.insert(*field, both);
+                wide.fields.insert(field.clone(), both);
             }
         }
         wide
@@ -256,7 +261,7 @@ impl fmt::Display for Clause {
         }
         for (number, (field, allowed)) in self.fields.iter().enumerate() {
             let and = if number == 0 { "" } else { " and " };
-            write!(f, "{and}{} {}", field.name(), allowed.set)?;
+            write!(f, "{and}{field} {}", allowed.set)?;
         }
         Ok(())
     }

@@ -4,42 +4,92 @@ use std::collections::BTreeSet;
 
 use super::set::{TextKey, ValueSet};
 use crate::condition::ast::Modifier;
-use crate::field::Field;
-use crate::matching::{NumberTest, Order, TextTest};
+use crate::field::{Field, FieldArg, FieldRef};
+use crate::matching::{NetworkTest, NumberTest, Order, TextTest};
 use crate::program::{Graph, Leaf, Operand, Predicate, Quantifier, Test};
 
 /// Longest list of texts.
 const MAX_KEYS: usize = 4096;
 
-/// The field that a test looks at, and the set that its value has to be in for the test to have
-/// this truth value. `None` where that cannot be said.
-pub(super) fn set(graph: &Graph, leaf: &Leaf, truth: bool) -> Option<(Field, ValueSet)> {
-    let (Operand::Slot(slot), Test::Literal(Quantifier::Any, predicate)) = (&leaf.left, &leaf.test)
+/// What a test says of fields.
+pub(super) struct Lowered {
+    /// Each field with the set that its value has to be in, or more than that.
+    pub(super) each: Vec<(FieldRef, ValueSet)>,
+    /// Whether one of them is enough.
+    pub(super) any: bool,
+    /// Whether a field may have no value.
+    pub(super) or_missing: bool,
+}
+
+/// What has to hold for a test to have this truth value. `None` where that cannot be said.
+pub(super) fn lower(graph: &Graph, leaf: &Leaf, truth: bool) -> Option<Lowered> {
+    let (Operand::Slot(slot), Test::Literal(quantifier, predicate)) = (&leaf.left, &leaf.test)
     else {
         return None;
     };
     let field = graph.fields().get(*slot)?;
-    if field.arg.is_some() || field.field.is_either_end() || field.field.is_ancestor() {
-        return None;
-    }
-    Some((field.field, predicate_set(predicate, truth)?))
-}
-
-fn predicate_set(predicate: &Predicate, truth: bool) -> Option<ValueSet> {
-    match predicate {
-        Predicate::Text(test) => text_set(test, truth),
-        Predicate::Number(test) => number_set(test, truth),
-        Predicate::Count(Modifier::Any, each) if truth => each
-            .iter()
-            .map(|one| predicate_set(one, true))
-            .reduce(|all, one| Some(all?.union(&one?)))?,
-        Predicate::Count(Modifier::Any, each) => {
-            each.iter()
-                .map(|one| predicate_set(one, false))
-                .reduce(|all, one| Some(all?.intersection(&one?)))?
+    let set = |dynamic| predicate_set(predicate, truth, dynamic);
+    // A missing value fails every test.
+    let single = |set| Lowered {
+        each: vec![(field.clone(), set)],
+        any: false,
+        or_missing: !truth,
+    };
+    match (field.field, &field.arg) {
+        (Field::EvtArg, Some(FieldArg::Key(_))) if *quantifier == Quantifier::Any => {
+            Some(single(set(true)?))
         }
+        (_, Some(_)) => None,
+        (either, None) if let Some(ends) = ends(either) => {
+            // Of a negated test no end may fulfil what is negated, or not all of them.
+            let any = (*quantifier == Quantifier::Any) == truth;
+            let set = set(false)?;
+            Some(Lowered {
+                each: ends.map(|end| (end.into(), set.clone())).into(),
+                any,
+                or_missing: !any || !truth,
+            })
+        }
+        (one, None) if one.is_either_end() || one.is_ancestor() => None,
+        _ if *quantifier == Quantifier::Any => Some(single(set(false)?)),
         _ => None,
     }
+}
+
+/// The fields of which one that stands for either end of a connection has the values.
+const fn ends(field: Field) -> Option<[Field; 2]> {
+    match field {
+        Field::FdIp | Field::FdNet => Some([Field::FdLip, Field::FdRip]),
+        Field::FdPort => Some([Field::FdLport, Field::FdRport]),
+        _ => None,
+    }
+}
+
+/// `dynamic` values are texts.
+fn predicate_set(predicate: &Predicate, truth: bool, dynamic: bool) -> Option<ValueSet> {
+    match predicate {
+        Predicate::Text(test) => text_set(test, truth),
+        Predicate::Dynamic(test, _) if dynamic => text_set(test, truth),
+        Predicate::Number(test) => number_set(test, truth),
+        Predicate::Network(test) => Some(network_set(test, truth)),
+        Predicate::Count(Modifier::Any, each) if truth => each
+            .iter()
+            .map(|one| predicate_set(one, true, dynamic))
+            .reduce(|all, one| Some(all?.union(&one?)))?,
+        Predicate::Count(Modifier::Any, each) => each
+            .iter()
+            .map(|one| predicate_set(one, false, dynamic))
+            .reduce(|all, one| Some(all?.intersection(&one?)))?,
+        _ => None,
+    }
+}
+
+fn network_set(test: &NetworkTest, truth: bool) -> ValueSet {
+    let networks = match test {
+        NetworkTest::Within(networks) => networks.as_ref(),
+        NetworkTest::Outside(network) => std::slice::from_ref(network),
+    };
+    ValueSet::addresses(networks, |address| test.matches(address) == truth)
 }
 
 fn number_set(test: &NumberTest, truth: bool) -> Option<ValueSet> {

@@ -13,12 +13,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use clause::{Allowed, Clause};
-pub use set::{TextKey, ValueSet};
+pub use set::{Ranges, TextKey, ValueSet, place};
 
 use clause::Clauses;
 
 use crate::event_type::EventSet;
-use crate::field::Field;
+use crate::field::FieldRef;
 use crate::program::{Graph, Node, NodeId, Test};
 
 /// What is found for one rule.
@@ -26,9 +26,9 @@ pub(crate) struct Search<'a> {
     graph: &'a Graph,
     /// The types of the events in question.
     types: EventSet,
-    /// The field to test in place of one; none for fields that cannot be answered. Asked with
-    /// `true` for tests that have to hold and with `false` for those that must not.
-    answers: &'a dyn Fn(Field, bool) -> Option<Field>,
+    /// Whether a field can be answered. Asked with `true` for tests that have to hold and with
+    /// `false` for those that must not.
+    answers: &'a dyn Fn(&FieldRef, bool) -> bool,
     /// Most clauses.
     budget: usize,
     known: HashMap<(NodeId, bool), Clauses>,
@@ -38,7 +38,7 @@ impl<'a> Search<'a> {
     pub(crate) fn new(
         graph: &'a Graph,
         types: EventSet,
-        answers: &'a dyn Fn(Field, bool) -> Option<Field>,
+        answers: &'a dyn Fn(&FieldRef, bool) -> bool,
         budget: usize,
     ) -> Self {
         Self {
@@ -109,18 +109,25 @@ impl<'a> Search<'a> {
         let Some(Node::Leaf(leaf)) = self.graph.nodes().get(id) else {
             return Clauses::always();
         };
-        let Some((field, set)) = lower::set(self.graph, leaf, truth) else {
+        let Some(lowered) = lower::lower(self.graph, leaf, truth) else {
             return Clauses::always();
         };
-        let Some(field) = (self.answers)(field, truth) else {
-            return Clauses::always();
+        let single = |(field, set): (FieldRef, ValueSet)| {
+            if !(self.answers)(&field, truth) {
+                return Clauses::always();
+            }
+            let allowed = Allowed {
+                set: Arc::new(set),
+                or_missing: lowered.or_missing,
+            };
+            Clauses(Clause::single(field, allowed).into_iter().collect())
         };
-        let allowed = Allowed {
-            set: Arc::new(set),
-            // A missing value fails every test.
-            or_missing: !truth,
-        };
-        Clauses(Clause::single(field, allowed).into_iter().collect())
+        let each = lowered.each.into_iter().map(single);
+        if lowered.any {
+            each.fold(Clauses::never(), |any, one| any.or(one, self.budget))
+        } else {
+            each.fold(Clauses::always(), |all, one| all.and(&one, self.budget))
+        }
     }
 
     /// All parts together, the simple ones first: a product that grows too large is widened, which

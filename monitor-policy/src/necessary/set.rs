@@ -2,12 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
 
 use crate::event::Value;
 use crate::matching::PathSet;
 
 /// Most comparisons of keys to find out whether a set is part of another.
 const COMPARISONS: usize = 1024;
+/// What makes order of signed numbers that of unsigned ones.
+const SIGN: u128 = 1 << 127;
 
 /// Something that a text can have.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -32,7 +37,27 @@ pub enum ValueSet {
     /// Texts that have none of these.
     Lacking(BTreeSet<TextKey>),
     /// Whole numbers and flags: ranges with both ends, sorted, apart from each other.
-    Numbers(Vec<(i128, i128)>),
+    Numbers(Ranges),
+    /// Addresses: ranges likewise, of their [places](place).
+    Addresses(Ranges),
+}
+
+/// Ranges of numbers, with both ends, sorted, apart from each other.
+pub type Ranges = Vec<(i128, i128)>;
+
+/// The place of an address in the order of all: that of IPv6, with IPv4 in IPv6 form. A value of an
+/// event is never an IPv4 address in IPv6 form.
+pub fn place(address: IpAddr) -> i128 {
+    let address = match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    };
+    (u128::from(address) ^ SIGN) as i128
+}
+
+/// The address at a place.
+fn address_at(place: i128) -> IpAddr {
+    Ipv6Addr::from(place as u128 ^ SIGN).to_canonical()
 }
 
 impl TextKey {
@@ -78,24 +103,17 @@ fn is_below(path: &[u8], top: &[u8]) -> bool {
 impl ValueSet {
     /// The numbers that fulfil a condition that changes its mind only beside `edges`.
     pub(super) fn numbers(edges: impl Iterator<Item = i128>, holds: impl Fn(i128) -> bool) -> Self {
-        let mut points: BTreeSet<i128> = edges
-            .flat_map(|edge| [edge.saturating_sub(1), edge, edge.saturating_add(1)])
-            .collect();
-        points.extend([i128::MIN, i128::MAX]);
-        let mut ranges: Vec<(i128, i128)> = Vec::new();
-        let mut next = points.iter().skip(1);
-        for point in &points {
-            // Between two points all is as at the first of them.
-            let end = next.next().map_or(*point, |next| next - 1);
-            if !holds(*point) {
-                continue;
-            }
-            match ranges.last_mut() {
-                Some(last) if last.1 + 1 == *point => last.1 = end,
-                _ => ranges.push((*point, end)),
-            }
-        }
-        Self::Numbers(ranges)
+        Self::Numbers(ranges_of(edges, holds))
+    }
+
+    /// The addresses that fulfil a condition that changes its mind only at the ends of networks.
+    pub(super) fn addresses(networks: &[IpNet], holds: impl Fn(IpAddr) -> bool) -> Self {
+        let own = networks
+            .iter()
+            .flat_map(|network| [network.network(), network.broadcast()]);
+        let mapped = [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST].map(IpAddr::V4);
+        let edges = own.chain(mapped).map(place);
+        Self::Addresses(ranges_of(edges, |at| holds(address_at(at))))
     }
 
     /// Whether it is known that nothing is in it.
@@ -103,7 +121,7 @@ impl ValueSet {
         match self {
             Self::Having(keys) => keys.is_empty(),
             Self::Lacking(_) => false,
-            Self::Numbers(ranges) => ranges.is_empty(),
+            Self::Numbers(ranges) | Self::Addresses(ranges) => ranges.is_empty(),
         }
     }
 
@@ -112,7 +130,7 @@ impl ValueSet {
         match self {
             Self::Having(_) => false,
             Self::Lacking(keys) => keys.is_empty(),
-            Self::Numbers(ranges) => ranges == &[(i128::MIN, i128::MAX)],
+            Self::Numbers(ranges) | Self::Addresses(ranges) => ranges == &[(i128::MIN, i128::MAX)],
         }
     }
 
@@ -132,10 +150,12 @@ impl ValueSet {
                     Value::Bool(flag) => i128::from(*flag),
                     _ => return true,
                 };
-                ranges
-                    .iter()
-                    .any(|(low, high)| (*low..=*high).contains(&number))
+                are_in(ranges, number)
             }
+            Self::Addresses(ranges) => match value {
+                Value::Address(address) => are_in(ranges, place(*address)),
+                _ => true,
+            },
         }
     }
 
@@ -152,7 +172,9 @@ impl ValueSet {
             (Self::Lacking(own), Self::Lacking(others)) => others
                 .iter()
                 .all(|key| own.iter().any(|own| key.implies(own))),
-            (Self::Numbers(_), Self::Numbers(_)) => self.intersection(other) == *self,
+            (Self::Numbers(_), Self::Numbers(_)) | (Self::Addresses(_), Self::Addresses(_)) => {
+                self.intersection(other) == *self
+            }
             _ => false,
         }
     }
@@ -161,7 +183,9 @@ impl ValueSet {
     pub(super) const fn joins(&self, other: &Self) -> bool {
         matches!(
             (self, other),
-            (Self::Having(_), Self::Having(_)) | (Self::Numbers(_), Self::Numbers(_))
+            (Self::Having(_), Self::Having(_))
+                | (Self::Numbers(_), Self::Numbers(_))
+                | (Self::Addresses(_), Self::Addresses(_))
         )
     }
 
@@ -183,17 +207,8 @@ impl ValueSet {
                 let apart = |key: &&TextKey| having.iter().all(|other| key.excludes(other));
                 Self::Lacking(lacking.iter().filter(apart).cloned().collect())
             }
-            (Self::Numbers(one), Self::Numbers(two)) => {
-                let edges = one.iter().chain(two).flat_map(|(low, high)| [*low, *high]);
-                Self::numbers(edges, |number| {
-                    let inside = |ranges: &[(i128, i128)]| {
-                        ranges
-                            .iter()
-                            .any(|(low, high)| (*low..=*high).contains(&number))
-                    };
-                    inside(one) || inside(two)
-                })
-            }
+            (Self::Numbers(one), Self::Numbers(two)) => Self::Numbers(either(one, two)),
+            (Self::Addresses(one), Self::Addresses(two)) => Self::Addresses(either(one, two)),
             _ => Self::Lacking(BTreeSet::new()),
         }
     }
@@ -202,20 +217,17 @@ impl ValueSet {
     pub(super) fn intersection(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::Having(one), Self::Having(two)) => {
-                let both = |keys: &BTreeSet<TextKey>, others: &BTreeSet<TextKey>| {
-                    let implied = |key: &&TextKey| others.iter().any(|other| key.implies(other));
-                    keys.iter()
-                        .filter(implied)
-                        .cloned()
-                        .collect::<BTreeSet<_>>()
+                let implied = |keys: &BTreeSet<TextKey>, others: &BTreeSet<TextKey>| {
+                    let known = |key: &&TextKey| others.iter().any(|other| key.implies(other));
+                    keys.iter().filter(known).cloned().collect::<BTreeSet<_>>()
                 };
                 let exact = |keys: &BTreeSet<TextKey>| {
                     keys.iter().all(|key| matches!(key, TextKey::Exact(_)))
                 };
                 if exact(one) {
-                    Self::Having(both(one, two))
+                    Self::Having(implied(one, two))
                 } else if exact(two) {
-                    Self::Having(both(two, one))
+                    Self::Having(implied(two, one))
                 } else {
                     Self::Having(if one.len() <= two.len() { one } else { two }.clone())
                 }
@@ -228,17 +240,53 @@ impl ValueSet {
             (Self::Lacking(one), Self::Lacking(two)) => {
                 Self::Lacking(one.union(two).cloned().collect())
             }
-            (Self::Numbers(one), Self::Numbers(two)) => {
-                let pairs = one.iter().flat_map(|a| two.iter().map(move |b| (a, b)));
-                let both = pairs.filter_map(|(a, b)| {
-                    let (low, high) = (a.0.max(b.0), a.1.min(b.1));
-                    (low <= high).then_some((low, high))
-                });
-                Self::Numbers(both.collect())
-            }
+            (Self::Numbers(one), Self::Numbers(two)) => Self::Numbers(both(one, two)),
+            (Self::Addresses(one), Self::Addresses(two)) => Self::Addresses(both(one, two)),
             (one, _) => one.clone(),
         }
     }
+}
+
+/// The numbers that fulfil a condition that changes its mind only beside `edges`.
+fn ranges_of(edges: impl Iterator<Item = i128>, holds: impl Fn(i128) -> bool) -> Ranges {
+    let mut points: BTreeSet<i128> = edges
+        .flat_map(|edge| [edge.saturating_sub(1), edge, edge.saturating_add(1)])
+        .collect();
+    points.extend([i128::MIN, i128::MAX]);
+    let mut ranges: Vec<(i128, i128)> = Vec::new();
+    let mut next = points.iter().skip(1);
+    for point in &points {
+        // Between two points all is as at the first of them.
+        let end = next.next().map_or(*point, |next| next - 1);
+        if !holds(*point) {
+            continue;
+        }
+        match ranges.last_mut() {
+            Some(last) if last.1 + 1 == *point => last.1 = end,
+            _ => ranges.push((*point, end)),
+        }
+    }
+    ranges
+}
+
+fn either(one: &[(i128, i128)], two: &[(i128, i128)]) -> Ranges {
+    let edges = one.iter().chain(two).flat_map(|(low, high)| [*low, *high]);
+    ranges_of(edges, |number| are_in(one, number) || are_in(two, number))
+}
+
+fn both(one: &[(i128, i128)], two: &[(i128, i128)]) -> Ranges {
+    let pairs = one.iter().flat_map(|a| two.iter().map(move |b| (a, b)));
+    let both = pairs.filter_map(|(a, b)| {
+        let (low, high) = (a.0.max(b.0), a.1.min(b.1));
+        (low <= high).then_some((low, high))
+    });
+    both.collect()
+}
+
+fn are_in(ranges: &[(i128, i128)], number: i128) -> bool {
+    ranges
+        .iter()
+        .any(|(low, high)| (*low..=*high).contains(&number))
 }
 
 impl fmt::Display for TextKey {
@@ -260,6 +308,7 @@ impl fmt::Display for ValueSet {
             Self::Having(keys) => ("", keys.iter().map(ToString::to_string).collect()),
             Self::Lacking(keys) => ("not ", keys.iter().map(ToString::to_string).collect()),
             Self::Numbers(ranges) => ("", ranges.iter().map(range).collect()),
+            Self::Addresses(ranges) => ("", ranges.iter().map(addresses).collect()),
         };
         write!(f, "{negation}{}", parts.join(" | "))
     }
@@ -272,5 +321,14 @@ fn range((low, high): &(i128, i128)) -> String {
         (false, true) => format!(">= {low}"),
         (false, false) if low == high => low.to_string(),
         (false, false) => format!("{low}..{high}"),
+    }
+}
+
+fn addresses((low, high): &(i128, i128)) -> String {
+    let (low, high) = (address_at(*low), address_at(*high));
+    if low == high {
+        low.to_string()
+    } else {
+        format!("{low}-{high}")
     }
 }

@@ -122,13 +122,13 @@ fn of_filter(policy: &Policy, filter: &Filter) -> String {
 }
 
 /// The fields that the kernel decides by.
-fn families(filter: &Filter) -> Vec<&'static str> {
+fn families(filter: &Filter) -> Vec<String> {
     let fields = filter
         .clauses
         .iter()
         .flat_map(|clause| clause.fields.keys());
-    let fields = fields.filter(|field| **field != Field::EvtType);
-    let mut names: Vec<&str> = fields.map(|field| field.name()).collect();
+    let fields = fields.filter(|field| field.field != Field::EvtType);
+    let mut names: Vec<String> = fields.map(ToString::to_string).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -138,7 +138,7 @@ fn families(filter: &Filter) -> Vec<&'static str> {
 fn widest(filter: &Filter) -> Option<(usize, &Clause)> {
     let clauses = filter.clauses.iter().enumerate();
     clauses.max_by_key(|(number, clause)| {
-        let of = |field: &Field| clause.fields.get(field).map(|allowed| &*allowed.set);
+        let of = |field: &Field| clause.of(*field).map(|allowed| &*allowed.set);
         let named = |set: &&ValueSet| matches!(set, ValueSet::Having(_));
         let told = PATHS.iter().filter_map(of).filter(named).count();
         let texts = PATHS.iter().filter_map(of).map(|set| match set {
@@ -165,7 +165,7 @@ fn rules<'p>(policy: &'p Policy, clause: &Clause) -> Vec<&'p str> {
 fn told(clause: &Clause) -> String {
     let mut told = clause.clone();
     if !Filter::is_by_handle(clause) {
-        told.fields.remove(&Field::EvtType);
+        told.fields.remove(&Field::EvtType.into());
     }
     told.to_string()
 }

@@ -1,0 +1,206 @@
+//! From the rules to what the kernel may leave out by the numbers of an event: sockets and `ptrace`.
+//!
+//! The same promise as for opens: what is not decided as [`event`](crate::event) does it is not
+//! decided, and where there is no room more is kept.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use monitor_common::Kind;
+use monitor_common::filter::Scope;
+use monitor_common::numbers::{
+    CLAUSES, Head, LARGEST, MISSING, PIECES, Pieces, QUANTITIES, Quantity, TABLES, UNKNOWN,
+};
+use monitor_policy::{Allowed, Clause, EventSet, EventType, Field, Policy, TextKey, ValueSet};
+use zerocopy::FromZeros as _;
+
+use super::conditions::left_by_scope;
+use super::keys::{self, Keys, Told};
+use crate::event::event_types;
+
+/// The kinds that are filtered so.
+pub(super) const KINDS: [Kind; 9] = [
+    Kind::Connect,
+    Kind::Socket,
+    Kind::Ptrace,
+    Kind::Dup,
+    Kind::Send,
+    Kind::Accept,
+    Kind::Listen,
+    Kind::Bind,
+    Kind::Receive,
+];
+
+/// Filters of all kinds by their numbers, ready for the kernel.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    /// The kinds of which something can be left out.
+    pub kinds: Vec<OfKind>,
+}
+
+/// The filter of one kind.
+#[derive(Clone, Debug)]
+pub struct OfKind {
+    /// The kind.
+    pub kind: Kind,
+    /// What is asked, with tables numbered from 0.
+    pub head: Head,
+    /// The tables, by their numbers.
+    pub tables: Vec<Pieces>,
+    /// What one of has to hold, a bit each.
+    pub clauses: Vec<Clause>,
+}
+
+impl Numbers {
+    /// The filters for these rules; `None` where they would keep everything.
+    pub fn new(policy: &Policy) -> Option<Self> {
+        let all = KINDS.iter().filter_map(|kind| OfKind::new(policy, *kind));
+        let mut room = TABLES;
+        let fits = |kind: &OfKind| match room.checked_sub(kind.tables.len()) {
+            Some(left) => {
+                room = left;
+                true
+            }
+            None => false,
+        };
+        let kinds: Vec<OfKind> = all.filter(fits).collect();
+        (!kinds.is_empty()).then_some(Self { kinds })
+    }
+
+    /// The filter of a kind, if it has one.
+    pub fn of(&self, kind: Kind) -> Option<&OfKind> {
+        self.kinds.iter().find(|one| one.kind == kind)
+    }
+}
+
+impl OfKind {
+    fn new(policy: &Policy, kind: Kind) -> Option<Self> {
+        let mut clauses = clauses(policy, kind);
+        clauses.retain(|clause| is_possible(kind, clause));
+        let no_rule = clauses.is_empty();
+        if no_rule || clauses.len() > CLAUSES {
+            return None;
+        }
+        let mut head = Head {
+            asked: Head::IN_USE,
+            by_scope: [
+                u64::MAX,
+                left_by_scope(&clauses, Scope::Host),
+                left_by_scope(&clauses, Scope::Container),
+                u64::MAX,
+            ],
+            tables: [0; QUANTITIES],
+        };
+        let mut tables = Vec::new();
+        let mut conditional = 0;
+        for quantity in Quantity::ALL {
+            let keys = Keys::new(kind, quantity, &clauses);
+            if keys.asked == 0 {
+                continue;
+            }
+            conditional |= keys.asked;
+            head.asked |= 1 << quantity as u32;
+            if let Some(table) = head.tables.get_mut(quantity as usize) {
+                *table = tables.len() as u32;
+            }
+            tables.push(pieces(&keys));
+        }
+        let [_, host, container, _] = head.by_scope;
+        let all = u64::MAX >> (CLAUSES - clauses.len());
+        let whatever = |scope: u64| scope & all & !conditional != 0;
+        (!whatever(host) || !whatever(container)).then_some(Self {
+            kind,
+            head,
+            tables,
+            clauses,
+        })
+    }
+}
+
+/// What one of has to hold of an event of a kind.
+fn clauses(policy: &Policy, kind: Kind) -> Vec<Clause> {
+    let types: Vec<EventType> = event_types(kind)
+        .iter()
+        .filter_map(|name| EventType::from_name(name))
+        .collect();
+    let answer = |field: &_, _| keys::told(kind, field).is_some();
+    let of = |types: &EventSet, budget| policy.necessary(types, &answer, budget);
+    if types.len() < 2 {
+        return of(&types.into_iter().collect(), CLAUSES);
+    }
+    let mut all: Vec<(Clause, BTreeSet<TextKey>)> = Vec::new();
+    for event in &types {
+        for clause in of(&std::iter::once(*event).collect(), CLAUSES / types.len()) {
+            let name = TextKey::Exact(event.name().as_bytes().into());
+            match all.iter_mut().find(|(one, _)| one.fields == clause.fields) {
+                // What several need is told once.
+                Some((same, names)) => {
+                    same.rules.extend(&clause.rules);
+                    names.insert(name);
+                }
+                None => all.push((clause, [name].into())),
+            }
+        }
+    }
+    let with_types = |(mut clause, names): (Clause, BTreeSet<TextKey>)| {
+        if names.len() < types.len() {
+            let allowed = Allowed {
+                set: Arc::new(ValueSet::Having(names)),
+                or_missing: false,
+            };
+            clause.fields.insert(Field::EvtType.into(), allowed);
+        }
+        clause
+    };
+    all.into_iter().map(with_types).collect()
+}
+
+/// Whether what all events of a kind have in common leaves a clause.
+fn is_possible(kind: Kind, clause: &Clause) -> bool {
+    clause
+        .fields
+        .iter()
+        .all(|(field, allowed)| match keys::told(kind, field) {
+            Some(Told::Always(value)) => allowed.set.contains(&value),
+            _ => true,
+        })
+}
+
+/// The table of a quantity.
+fn pieces(keys: &Keys) -> Pieces {
+    let mut edges: BTreeSet<u64> = keys.edges().filter(|edge| *edge < MISSING).collect();
+    edges.extend([0, MISSING]);
+    let mut all: Vec<(u64, u64)> = Vec::new();
+    for edge in edges {
+        let left = keys.left(edge);
+        if all.last().is_none_or(|(_, before)| *before != left) {
+            all.push((edge, left));
+        }
+    }
+    // One is that of what is not known.
+    while all.len() >= PIECES {
+        merge(&mut all);
+    }
+    let mut table = Pieces::new_zeroed();
+    table.edges = [UNKNOWN; PIECES];
+    table.left = [u64::MAX; PIECES];
+    for ((edge, left), (from, piece)) in table.edges.iter_mut().zip(&mut table.left).zip(all) {
+        (*edge, *left) = (from, piece);
+    }
+    table
+}
+
+/// Makes two pieces beside each other one that leaves what either does: those that differ least.
+fn merge(all: &mut Vec<(u64, u64)>) {
+    let pairs = all.iter().zip(all.iter().skip(1));
+    let apart = pairs.map(|((_, one), (_, two))| (one ^ two).count_ones());
+    let least = apart.enumerate().min_by_key(|(_, bits)| *bits);
+    if let Some((at, _)) = least {
+        let (_, gone) = all.remove(at + 1);
+        if let Some((_, left)) = all.get_mut(at) {
+            *left |= gone;
+        }
+    }
+}
+
+const _: () = assert!(LARGEST < MISSING && MISSING < UNKNOWN);

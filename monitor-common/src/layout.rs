@@ -178,6 +178,8 @@ macro_rules! kernel_members {
             Optional UNIX_ADDRESS_LEN "unix_address" ["len"];
             Optional UNIX_ADDRESS_NAME "unix_address" ["name"];
             Optional DENTRY_SB "dentry" ["d_sb"];
+            // 6.14; before.
+            Optional DENTRY_SHORT_NAME "dentry" ["d_shortname", "d_iname"];
             Memory VMA_FILE "vm_area_struct" ["vm_file"];
             // 6.7; before, the path of the file itself is what the program sees.
             Optional BACKING_PATH "backing_file" ["user_path"];

@@ -4,10 +4,11 @@ use monitor_common::file::{Link, Open};
 use monitor_common::process::ExeFlags;
 use monitor_common::{Kind, Slot};
 
+use crate::early::{self, Verdict};
 use crate::emit::Outcome;
-use crate::filter;
+use crate::filter::{self, Asked};
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read, current};
+use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{Origin, Record};
 use crate::scratch::COMMON;
 use crate::syscall::Call;
@@ -39,12 +40,18 @@ pub struct LinkArguments {
 /// The open file behind a descriptor of the current process; null if there is none. Untyped.
 #[inline(always)]
 pub fn of_descriptor(fd: i32) -> Pointer {
-    // SAFETY: probed; the size of the table bounds the index.
+    of_descriptor_by::<Probed>(fd)
+}
+
+/// [`of_descriptor`], for programs that run often.
+#[inline(always)]
+pub fn of_descriptor_by<R: Read>(fd: i32) -> Pointer {
+    // SAFETY: the current task is typed; the size of the table bounds the index.
     unsafe {
-        let files: Pointer = Probed::get(current(), &TASK_FILES);
-        let table: Pointer = Probed::get(files, &FILES_TABLE);
-        let descriptors: Pointer = Probed::get(table, &TABLE_FILES);
-        if fd < 0 || fd as u32 >= Probed::get::<u32>(table, &TABLE_SIZE) {
+        let files: Pointer = R::get(current(), &TASK_FILES);
+        let table: Pointer = R::get(files, &FILES_TABLE);
+        let descriptors: Pointer = R::get(table, &TABLE_FILES);
+        if fd < 0 || fd as u32 >= R::get::<u32>(table, &TABLE_SIZE) {
             return core::ptr::null();
         }
         Probed::at(
@@ -153,6 +160,29 @@ pub fn base(record: &Record<COMMON>, slot: Slot, first: u8, dirfd: i32) {
 pub unsafe fn opened<R: Read>(record: &Record<COMMON>, body: *mut Open, file: Pointer) {
     // SAFETY: the caller's.
     unsafe {
+        facts::<R>(body, file);
+        let place = walk::place_at::<R>(file, FILE_PATH.load());
+        let end = record.place(Slot::Resolved, place);
+        note_memfd(record, body, end);
+    }
+}
+
+/// Notes of a file without a directory whether it is a memfd, right after the walk to it.
+#[inline(always)]
+pub unsafe fn note_memfd(record: &Record<COMMON>, body: *mut Open, end: u32) {
+    // SAFETY: memory of the record.
+    unsafe {
+        if end == End::PSEUDO && is_memfd(record.walk()) {
+            (*body).layer |= ExeFlags::MEMFD;
+        }
+    }
+}
+
+/// Facts about an open file.
+#[inline(always)]
+unsafe fn facts<R: Read>(body: *mut Open, file: Pointer) {
+    // SAFETY: the caller's.
+    unsafe {
         let inode: Pointer = R::get(file, &FILE_INODE);
         let (number, dev) = identity::<R>(inode);
         (*body).inode = number;
@@ -160,10 +190,6 @@ pub unsafe fn opened<R: Read>(record: &Record<COMMON>, body: *mut Open, file: Po
         (*body).inode_mode = u32::from(R::get::<u16>(inode, &INODE_MODE));
         (*body).file_mode = R::get(file, &FILE_MODE);
         (*body).layer = layer::<R>(inode);
-        let place = walk::place_at::<R>(file, FILE_PATH.load());
-        if record.place(Slot::Resolved, place) == End::PSEUDO && is_memfd(record.walk()) {
-            (*body).layer |= ExeFlags::MEMFD;
-        }
     }
 }
 
@@ -187,11 +213,56 @@ pub fn open_body(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> 
     body
 }
 
-/// An open, at the exit of its call.
+/// An open, at the exit of its call: its record is not started yet.
 #[inline(always)]
-pub fn open(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> Outcome {
-    tell_open(record, call, open);
-    wanted(record, call, open)
+pub fn open(record: &Record<COMMON>, call: &Call, open: &OpenArguments, asked: Asked) -> Outcome {
+    let file = if call.ret >= 0 {
+        of_descriptor_by::<Typed>(call.ret as i32)
+    } else {
+        core::ptr::null()
+    };
+    let name = (Origin::User, open.path as Pointer);
+    // SAFETY: probed.
+    unsafe { open_of::<Probed>(record, call, open, asked, file, name) }
+}
+
+/// An open of a file (null if it failed) by a name: nothing but its paths is looked at, unless a rule
+/// may match it. The record is not started yet.
+///
+/// # Safety
+/// `file` as for [`Read::at`].
+#[inline(always)]
+pub unsafe fn open_of<R: Read>(
+    record: &Record<COMMON>,
+    call: &Call,
+    open: &OpenArguments,
+    asked: Asked,
+    file: Pointer,
+    name: (Origin, Pointer),
+) -> Outcome {
+    // SAFETY: the caller's.
+    unsafe {
+        early::read::<R>(record, file, name, open.dirfd);
+        let verdict = early::verdict(record, asked);
+        if verdict == Verdict::REFUSED {
+            return Ok(());
+        }
+        record.start::<Typed>(Kind::Open, call.flags);
+        let body = open_body(record, call, open);
+        if !file.is_null() {
+            facts::<R>(body, file);
+        }
+        let first = early::keep(record, body, name);
+        record.place(Slot::Cwd, walk::cwd());
+        base(record, Slot::Base, first, open.dirfd);
+        if !file.is_null() {
+            original::<R>(record, file);
+        }
+        if verdict == Verdict::LATE && !filter::keeps(record, call, open) {
+            return Ok(());
+        }
+        record.emit(Kind::Open)
+    }
 }
 
 /// Fills the record of an open, at the exit of its call.
@@ -220,16 +291,6 @@ pub fn tell_open(record: &Record<COMMON>, call: &Call, open: &OpenArguments) {
 pub unsafe fn original<R: Read>(record: &Record<COMMON>, file: Pointer) {
     // SAFETY: the caller's.
     record.original(unsafe { walk::place_at::<R>(file, FILE_PATH.load()) });
-}
-
-/// Hands out the record of an open, unless no rule can match it.
-#[inline(always)]
-pub fn wanted(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> Outcome {
-    if filter::keeps(record, call, open) {
-        record.emit(Kind::Open)
-    } else {
-        Ok(())
-    }
 }
 
 /// Starts the body of a link.

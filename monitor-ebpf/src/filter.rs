@@ -12,10 +12,10 @@ use monitor_common::{Header, Kind, Slot};
 use crate::emit::{Counters, bump};
 use crate::file::OpenArguments;
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read, current, masked};
+use crate::read::{Pointer, Read, Typed, current, masked};
 use crate::record::{Record, in_record};
 use crate::scope;
-use crate::scratch::{self, COMMON};
+use crate::scratch::{self, COMMON, Common, RECORD};
 use crate::syscall::Call;
 
 /// The filter in force: 0 for none, or one more than its number. Behind it that of numbers
@@ -41,7 +41,7 @@ const ROUNDS: u32 = 256;
 pub struct Scan {
     /// Number of the filter.
     filter: u32,
-    /// Where the next byte is, from the record's beginning, and where the text ends.
+    /// Where the next byte is, from the slot's beginning, and where the text ends.
     at: u32,
     end: u32,
     reserved: u32,
@@ -86,18 +86,76 @@ fn in_force() -> Option<(u32, *const Head)> {
     Some((number, FILTER_HEADS.get_ptr(number)?))
 }
 
+/// Tables of the filter of a number.
+#[inline(always)]
+pub fn head(number: u32) -> Option<*const Head> {
+    FILTER_HEADS.get_ptr(number)
+}
+
+/// What may match an open, by what the call tells but its paths.
+#[derive(Clone, Copy)]
+pub struct Asked {
+    /// The filter that was asked: 0 for none, or one more than its number.
+    pub filter: u32,
+    /// Class of the open.
+    pub class: u32,
+    /// Clauses left; all without a filter.
+    pub left: u64,
+}
+
+/// Asks the filter in force.
+#[inline(always)]
+pub fn ask(call: &Call, open: &OpenArguments) -> Asked {
+    let class = class_of(call, open);
+    match in_force() {
+        Some((number, _)) => Asked {
+            filter: number + 1,
+            class,
+            left: clauses_left(number, class),
+        },
+        None => Asked {
+            filter: 0,
+            class,
+            left: u64::MAX,
+        },
+    }
+}
+
+/// The class of an open.
+#[inline(always)]
+pub fn class_of(call: &Call, open: &OpenArguments) -> u32 {
+    class(call.ret, open.flags, call.number) as u32
+}
+
+impl Asked {
+    /// Nothing was asked yet.
+    pub const LATER: Self = Self {
+        filter: 0,
+        class: 0,
+        left: u64::MAX,
+    };
+
+    /// Whether no rule can match; counts the open then.
+    #[inline(always)]
+    pub fn refuses(&self) -> bool {
+        if self.left != 0 || is_self_check() {
+            return false;
+        }
+        count();
+        true
+    }
+}
+
 /// Whether no rule can match an open, by what the call tells but its paths; counts it then.
 #[inline(always)]
 pub fn refuses(call: &Call, open: &OpenArguments) -> bool {
-    let Some((number, _)) = in_force() else {
-        return false;
-    };
-    let left = clauses_left(number, class(call.ret, open.flags, call.number) as u32);
-    if left != 0 || is_self_check() {
-        return false;
-    }
+    ask(call, open).refuses()
+}
+
+/// Counts an open that is left out.
+#[inline(always)]
+pub fn count() {
     bump(&FILTERED, Kind::Open as u32);
-    true
 }
 
 /// The clauses left by the class of an open, and by whose it is. A function that takes and gives
@@ -121,8 +179,7 @@ pub extern "C" fn clauses_left(number: u32, class: u32) -> u64 {
 /// Whether some rule may match an open whose record is complete; counts it if none can.
 #[inline(always)]
 pub fn keeps(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> bool {
-    let class = class(call.ret, open.flags, call.number);
-    filter_keeps(record.number(), class as u32) != 0
+    filter_keeps(record.number(), class_of(call, open)) != 0
 }
 
 /// [`keeps`] for the record in a slot, by the class of the open.
@@ -143,17 +200,17 @@ pub extern "C" fn filter_keeps(slot: u32, class: u32) -> u32 {
     if seen != 0 || is_self_check() {
         return 1;
     }
-    bump(&FILTERED, Kind::Open as u32);
+    count();
     0
 }
 
 /// Whether the daemon's child is at work, whose opens are to show that they are recorded.
 #[inline(always)]
 pub fn is_self_check() -> bool {
-    // SAFETY: probed.
+    // SAFETY: the current task is typed.
     unsafe {
-        let parent: Pointer = Probed::get(current(), &TASK_PARENT);
-        Probed::get::<u32>(parent, &TASK_TGID) == SELF_PID.load()
+        let parent: Pointer = Typed::get(current(), &TASK_PARENT);
+        Typed::get::<u32>(parent, &TASK_TGID) == SELF_PID.load()
     }
 }
 
@@ -181,7 +238,7 @@ fn views(record: &Record<COMMON>, number: u32, head: &Head, class: usize) -> u64
         Passed::Resolved => (0, 0),
         Passed::Alone => {
             text.begin(0);
-            text.read(start, lengths[Slot::Passed as usize]);
+            text.read(RECORD + start, lengths[Slot::Passed as usize]);
             text.end(class)
         }
         Passed::Below(slot) => {
@@ -190,27 +247,28 @@ fn views(record: &Record<COMMON>, number: u32, head: &Head, class: usize) -> u64
                 _ => lengths[Slot::Cwd as usize],
             };
             text.begin(0);
-            text.read(place(slot), if len == 1 { 0 } else { len });
+            text.read(RECORD + place(slot), if len == 1 { 0 } else { len });
             text.slash();
-            text.read(start, lengths[Slot::Passed as usize]);
+            text.read(RECORD + start, lengths[Slot::Passed as usize]);
             text.end(class)
         }
     };
     let len = lengths[Slot::Resolved as usize];
     if len != 0 {
         text.begin(raw);
-        text.read(resolved, len);
+        text.read(RECORD + resolved, len);
         left |= text.end(class).0;
     }
     left
 }
 
-/// Texts of the record in a slot of scratch memory.
-struct Text<'a> {
+/// Texts in a slot of scratch memory.
+pub struct Text<'a> {
     /// Of the slot.
-    number: u32,
-    filter: u32,
-    head: &'a Head,
+    pub number: u32,
+    /// Number of the filter.
+    pub filter: u32,
+    pub head: &'a Head,
 }
 
 impl Text<'_> {
@@ -219,8 +277,9 @@ impl Text<'_> {
         scratch::scan_of(self.number)
     }
 
+    /// Begins; `raw` is what the text as passed has.
     #[inline(always)]
-    fn begin(&self, raw: u64) {
+    pub fn begin(&self, raw: u64) {
         if let Some(scan) = self.scan() {
             // SAFETY: a checked map value.
             unsafe {
@@ -230,8 +289,9 @@ impl Text<'_> {
         }
     }
 
+    /// Reads `len` bytes from offset `at` of the slot.
     #[inline(always)]
-    fn read(&self, at: u32, len: u32) {
+    pub fn read(&self, at: u32, len: u32) {
         if let Some(scan) = self.scan() {
             // SAFETY: a checked map value.
             unsafe {
@@ -257,7 +317,7 @@ impl Text<'_> {
     /// The clauses that are left (all, if the text was too long to be read), and those that found
     /// what they ask for in it as it was passed.
     #[inline(always)]
-    fn end(&self, class: usize) -> (u64, u64) {
+    pub fn end(&self, class: usize) -> (u64, u64) {
         let Some(scan) = self.scan() else {
             return (u64::MAX, u64::MAX);
         };
@@ -289,10 +349,10 @@ pub extern "C" fn scan_far(number: u32) -> u32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn scan_on(number: u32) -> u32 {
-    let Some((scan, record)) = scratch::scan_and_record_of(number) else {
+    let Some((scan, slot)) = scratch::scan_and_slot_of(number) else {
         return 1;
     };
-    // SAFETY: checked map values; places in the record are bounded.
+    // SAFETY: checked map values; places in the slot are bounded.
     unsafe {
         let filter = (&raw const (*scan).filter).read_volatile();
         let Some(head) = FILTER_HEADS.get_ptr(filter) else {
@@ -310,8 +370,8 @@ pub extern "C" fn scan_on(number: u32) -> u32 {
             if at >= end {
                 break;
             }
-            let at = (at as usize).min(COMMON - 1);
-            reading.read(&*head, &tables, record.add(at).read_volatile());
+            let at = (at as usize).min(size_of::<Common>() - 1);
+            reading.read(&*head, &tables, slot.add(at).read_volatile());
             taken += 1;
         }
         (*scan).reading = reading;

@@ -16,6 +16,7 @@ mod again;
 mod call;
 mod cgroup;
 mod dns;
+mod early;
 mod emit;
 mod family;
 mod fast_open;

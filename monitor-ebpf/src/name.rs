@@ -52,7 +52,7 @@ pub fn keep(owner: u64, which: Which, place: Place) -> Outcome {
     // a note.
     let outcome = unsafe {
         let walk = &raw mut (*slot).walk;
-        walk::set_home(walk, walk::home());
+        walk::set_home(walk, walk::home::<crate::read::Probed>());
         walk::begin(walk, place);
         let len = walk::walk(walk);
         let start = (&raw const (*walk).start).read_volatile() & 0xfff;

@@ -13,7 +13,7 @@ use monitor_common::syscall::{self, Operation, PARTS, PASSED_PART};
 
 use crate::address;
 use crate::emit::{settle_code, settle_number};
-use crate::filter;
+use crate::filter::{self, Asked};
 use crate::memory;
 use crate::message;
 use crate::name;
@@ -164,13 +164,20 @@ fn opens<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     if own() {
         return 0;
     }
-    // What it says besides its paths is in memory yet.
-    if operation() != OPEN_AT2 && filter::refuses(call, &open_arguments(operation(), call)) {
-        return 0;
-    }
-    record::<R>(&entry, call, |number| {
-        tell::open(number, operation().into())
-    })
+    // What this says besides its paths is in memory yet.
+    let asked = if operation() == OPEN_AT2 {
+        Asked::LATER
+    } else {
+        let asked = filter::ask(call, &open_arguments(operation(), call));
+        if asked.refuses() {
+            return 0;
+        }
+        asked
+    };
+    let told = record::tell_unstarted(call, |number| {
+        tell::open(number, operation().into(), asked.filter, asked.left)
+    });
+    settle_code(Kind::Open as u32, told)
 }
 
 #[inline(always)]

@@ -12,9 +12,10 @@ use aya_ebpf::helpers::generated::{
 use monitor_common::loss::LossReason;
 use monitor_common::{Flags, Header, Kind, PATH_MAX, SLOTS, Slot, Task};
 
+use crate::early::Paths;
 use crate::emit::{self, Lane, Outcome};
 use crate::read::{Pointer, Probed, Read, Typed, current, masked};
-use crate::scratch::{self, COMMON, Scratch};
+use crate::scratch::{self, ASIDE, COMMON, Scratch};
 use crate::syscall::Call;
 use crate::task;
 use crate::walk::{self, End, Place, Walk};
@@ -126,14 +127,31 @@ impl<const SIZE: usize> Record<SIZE> {
     /// Fills a slot with the path of the place where the walk was begun.
     #[inline(always)]
     fn walked(&self, slot: u32) -> u32 {
-        // SAFETY: text and record are disjoint parts of the slot; both bounded.
+        let len = self.walk_there(slot == Slot::Resolved as u32);
+        self.keep_walked(slot, len)
+    }
+
+    /// Walks to the place where the walk was begun; the length of the text.
+    #[inline(always)]
+    fn walk_there(&self, is_file: bool) -> u32 {
+        // SAFETY: in bounds of the slot.
         unsafe {
             let walk = &raw mut (*self.slot).walk;
             let len = walk::walk(walk);
-            self.fill_walked(slot, len);
-            if slot == Slot::Resolved as u32 {
+            if is_file {
                 walk::keep_elsewhere(walk);
             }
+            len
+        }
+    }
+
+    /// Fills a slot with the path that the latest walk found; returns how that ended.
+    #[inline(always)]
+    pub fn keep_walked(&self, slot: u32, len: u32) -> u32 {
+        self.fill_walked(slot, len);
+        // SAFETY: in bounds of the slot.
+        unsafe {
+            let walk = &raw const (*self.slot).walk;
             let end = (&raw const (*walk).end).read_volatile();
             match end {
                 End::TRUNCATED => self.flag(Flags::PATH_TRUNCATED),
@@ -155,6 +173,7 @@ impl<const SIZE: usize> Record<SIZE> {
             let start = (&raw const (*walk).start).read_volatile() & 0xfff;
             let text = (&raw const (*walk).text).cast::<u8>().add(start as usize);
             let (to, at) = self.room::<PATH_MAX>();
+            let len = masked::<0xfff>(len);
             bpf_probe_read_kernel(to.cast(), len, text.cast());
             self.fill_number(slot, at, u64::from(len));
         }
@@ -266,6 +285,62 @@ impl<const SIZE: usize> Record<SIZE> {
 }
 
 impl Record<COMMON> {
+    /// The record in a slot.
+    #[inline(always)]
+    pub fn of_slot(number: u32) -> Option<Self> {
+        scratch::slot(number).map(|slot| Self { slot })
+    }
+
+    /// A place in the slot, by one of the offsets of [`scratch`].
+    #[inline(always)]
+    pub fn in_slot(&self, at: u32) -> *const u8 {
+        self.slot
+            .cast_const()
+            .cast::<u8>()
+            .wrapping_add(at as usize)
+    }
+
+    /// What was read of the paths of an open.
+    #[inline(always)]
+    pub fn paths(&self) -> *mut Paths {
+        // SAFETY: in bounds of the slot.
+        unsafe { &raw mut (*self.slot).paths }
+    }
+
+    /// The walk, to be begun.
+    #[inline(always)]
+    pub fn walk_mut(&self) -> *mut Walk {
+        // SAFETY: in bounds of the slot.
+        unsafe { &raw mut (*self.slot).walk }
+    }
+
+    /// Starts the record, about the current task; what was put into it is gone.
+    #[inline(always)]
+    pub fn start<R: Read>(&self, kind: Kind, flags: u16) {
+        if R::TYPED {
+            start_typed(self.number(), kind as u32);
+        } else {
+            start_probed(self.number(), kind as u32);
+        }
+        self.flag(flags);
+    }
+
+    /// Walks to an open file, whose walk was begun; the length of the text.
+    #[inline(always)]
+    pub fn look(&self) -> u32 {
+        record_look(self.number())
+    }
+
+    /// Fills the slot of the passed path with what was put aside.
+    #[inline(always)]
+    pub fn keep_aside(&self, len: u32) {
+        let (to, at) = self.room::<PATH_MAX>();
+        let len = masked::<0xfff>(len);
+        // SAFETY: both bounded parts of the slot.
+        unsafe { bpf_probe_read_kernel(to.cast(), len, self.in_slot(ASIDE).cast()) };
+        self.fill(Slot::Passed, at, len.into());
+    }
+
     /// Fills a slot with the path of a place; returns how the walk ended.
     #[inline(always)]
     pub fn place(&self, slot: Slot, place: Place) -> u32 {
@@ -320,6 +395,13 @@ pub extern "C" fn record_place(number: u32, slot: u32) -> u32 {
         return End::DETACHED;
     };
     Record { slot: scratch }.walked(slot)
+}
+
+/// [`Record::look`] in a slot.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn record_look(number: u32) -> u32 {
+    Record::of_slot(number).map_or(0, |record| record.walk_there(true))
 }
 
 /// [`Record::original`] of the record in a slot, where that walk was begun.
@@ -387,6 +469,16 @@ pub fn with<R: Read>(
     outcome
 }
 
+/// Runs `fill` on a record that is to be [started](Record::start).
+#[inline(always)]
+pub fn unstarted(fill: impl FnOnce(&Record<COMMON>) -> Outcome) -> Outcome {
+    let slot = scratch::claim()?;
+    let outcome = fill(&Record { slot });
+    // SAFETY: claimed above, and `fill` is done.
+    unsafe { scratch::release(slot) };
+    outcome
+}
+
 /// Runs `tell` on a record about a call of the current task, by the number of its slot: see
 /// [`about`]. What comes of it is a [`emit::code`].
 #[inline(always)]
@@ -399,6 +491,21 @@ pub fn tell<R: Read>(kind: u32, call: &Call, tell: impl FnOnce(u32) -> u32) -> u
     unsafe { (&raw mut (*slot).call).write(MaybeUninit::new(*call)) };
     let record = start::<R>(slot, kind, call.flags);
     let code = tell(record.number());
+    // SAFETY: claimed above, and `tell` is done.
+    unsafe { scratch::release(slot) };
+    code
+}
+
+/// [`tell`] on a record that is to be [started](Record::start).
+#[inline(always)]
+pub fn tell_unstarted(call: &Call, tell: impl FnOnce(u32) -> u32) -> u32 {
+    let slot = match scratch::claim() {
+        Ok(slot) => slot,
+        Err(reason) => return emit::code(Err(reason)),
+    };
+    // SAFETY: claimed.
+    unsafe { (&raw mut (*slot).call).write(MaybeUninit::new(*call)) };
+    let code = tell(Record { slot }.number());
     // SAFETY: claimed above, and `tell` is done.
     unsafe { scratch::release(slot) };
     code

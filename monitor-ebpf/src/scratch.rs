@@ -5,7 +5,7 @@
 //! there are several. The same program never runs twice at once on a CPU: the kernel sees to that.
 
 use core::arch::asm;
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, offset_of};
 
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
@@ -15,6 +15,7 @@ use monitor_common::loss::LossReason;
 use monitor_common::process::Exec;
 use monitor_common::{ARGS_MAX, ENV_MAX, Header, PATH_MAX, SCRATCH_SLOTS};
 
+use crate::early::Paths;
 use crate::filter::Scan;
 use crate::syscall::Call;
 use crate::walk::Walk;
@@ -30,6 +31,12 @@ const EXEC_WALK: u32 = u32::MAX;
 const EXEC_WALK_AGAIN: u32 = u32::MAX - 1;
 
 const _: () = assert!(SCRATCH_SLOTS.is_power_of_two());
+
+/// Where in a slot texts are: of a walk, of a record, and where a passed path is put until it is known
+/// whether there will be a record.
+pub const WALKED: u32 = (offset_of!(Common, walk) + offset_of!(Walk, text)) as u32;
+pub const RECORD: u32 = offset_of!(Common, record) as u32;
+pub const ASIDE: u32 = RECORD + (COMMON - PATH_MAX) as u32;
 
 /// One slot.
 #[repr(C)]
@@ -47,6 +54,8 @@ pub struct Scratch<const SIZE: usize> {
     pub call: MaybeUninit<Call>,
     /// A text of the record being read.
     scan: Scan,
+    /// What was read of the paths of an open.
+    pub paths: Paths,
     /// The record.
     pub record: [u8; SIZE],
 }
@@ -168,12 +177,12 @@ pub fn scan_of(number: u32) -> Option<*mut Scan> {
     unsafe { Some(&raw mut (*SCRATCH.get_ptr_mut(number)?).scan) }
 }
 
-/// The same, and the record.
+/// The same, and the slot, as bytes.
 #[inline(always)]
-pub fn scan_and_record_of(number: u32) -> Option<(*mut Scan, *const u8)> {
+pub fn scan_and_slot_of(number: u32) -> Option<(*mut Scan, *const u8)> {
     let slot = SCRATCH.get_ptr_mut(number)?;
     // SAFETY: a checked map value.
-    unsafe { Some((&raw mut (*slot).scan, (&raw const (*slot).record).cast())) }
+    unsafe { Some((&raw mut (*slot).scan, slot.cast_const().cast())) }
 }
 
 /// The CPU this program runs on; migration is off while it does.

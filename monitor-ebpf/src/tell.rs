@@ -8,6 +8,7 @@ use monitor_common::syscall::Operation;
 
 use crate::call;
 use crate::file::{self, AT_FDCWD};
+use crate::filter::{self, Asked};
 use crate::message;
 use crate::network;
 use crate::process;
@@ -37,12 +38,27 @@ tells! {
     ptrace "tell_ptrace" process::ptrace;
 }
 
-/// An open, by its [`Operation`].
+/// An open, by its [`Operation`], and what the filter said of it, if it was asked.
+/// The record is not started.
 #[unsafe(export_name = "tell_open")]
 #[inline(never)]
-pub extern "C" fn open(number: u32, operation: u32) -> u32 {
+pub extern "C" fn open(number: u32, operation: u32, filter: u32, left: u64) -> u32 {
     about(number, |record, call| {
-        file::open(record, call, &open_arguments(operation as u8, call))
+        let open = open_arguments(operation as u8, call);
+        let asked = if filter == 0 {
+            let asked = filter::ask(call, &open);
+            if asked.refuses() {
+                return Ok(());
+            }
+            asked
+        } else {
+            Asked {
+                filter,
+                class: filter::class_of(call, &open),
+                left,
+            }
+        };
+        file::open(record, call, &open, asked)
     })
 }
 

@@ -7,23 +7,26 @@
 //! steps costs it a few rounds of the inner function and a few hundred calls. (`bpf_loop`, from
 //! 5.17, is no cure: kernels since 6.8 verify its callback a hundred times over.)
 
+use core::arch::asm;
+
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use monitor_common::PATH_MAX;
 
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read, current};
+use crate::read::{Pointer, Probed, Read, current, masked};
 use crate::scratch;
 
 /// Longest text: `PATH_MAX` less the NUL that is not written.
-const TEXT_MAX: u32 = PATH_MAX as u32 - 1;
+pub const TEXT_MAX: u32 = PATH_MAX as u32 - 1;
 const NAME_MAX: u32 = 255;
 /// Steps in one call of the inner function, and calls of it: longest paths have 2047 components of
 /// one byte; the rest is for mounts.
-const STEPS: u32 = 16;
-const ROUNDS: u32 = 256;
+const STEPS: u32 = 8;
+const ROUNDS: u32 = 512;
 
 /// A file's place: a `struct path`, as numbers.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub struct Place {
     /// `struct dentry *`
     pub dentry: u64,
@@ -52,8 +55,10 @@ impl End {
 pub struct Walk {
     dentry: u64,
     mnt: u64,
-    /// Root dentry of `mnt`.
+    /// Root dentry of `mnt`, the mount that it is on (`struct mount *`), and where (a dentry).
     root: u64,
+    above: u64,
+    point: u64,
     /// The task's mount namespace.
     home: u64,
     /// The mount of the root file system that the walk came to (`struct vfsmount *`).
@@ -61,6 +66,9 @@ pub struct Walk {
     /// The same, if the latest walk to [`Slot::Resolved`](monitor_common::Slot) came there from
     /// where a mount shows a file that lies elsewhere, or never came there; else 0.
     elsewhere: u64,
+    /// A directory to look out for, and where the text began when the walk came to it.
+    pub mark: Place,
+    pub marked: u32,
     /// Number by which [`scratch::walk_of`] finds this.
     pub number: u32,
     /// Where the text begins.
@@ -69,6 +77,8 @@ pub struct Walk {
     pub end: u32,
     /// Whether a mount on the way shows something that lies elsewhere.
     moved: u32,
+    /// What was read of a dentry or mount.
+    words: [u64; WORDS],
     /// The text, and room for a last name so that every write is within bounds.
     pub text: [u8; PATH_MAX + NAME_MAX as usize + 1],
 }
@@ -76,21 +86,27 @@ pub struct Walk {
 /// Where the current task works.
 #[inline(always)]
 pub fn cwd() -> Place {
-    place_of_task(&FS_PWD)
+    cwd_by::<Probed>()
+}
+
+/// [`cwd`], for programs that run often.
+#[inline(always)]
+pub fn cwd_by<R: Read>() -> Place {
+    place_of_task::<R>(&FS_PWD)
 }
 
 /// The current task's root.
 #[inline(always)]
 fn root() -> Place {
-    place_of_task(&FS_ROOT)
+    place_of_task::<Probed>(&FS_ROOT)
 }
 
 #[inline(always)]
-fn place_of_task(member: &Member) -> Place {
-    // SAFETY: probed.
+fn place_of_task<R: Read>(member: &Member) -> Place {
+    // SAFETY: the current task is typed.
     unsafe {
-        let fs: Pointer = Probed::get(current(), &TASK_FS);
-        place_at::<Probed>(fs, member.load())
+        let fs: Pointer = R::get(current(), &TASK_FS);
+        place_at::<R>(fs, member.load())
     }
 }
 
@@ -102,6 +118,10 @@ fn place_of_task(member: &Member) -> Place {
 pub unsafe fn place_at<R: Read>(base: Pointer, offset: u32) -> Place {
     // SAFETY: the caller's.
     unsafe {
+        if PATH_DENTRY.load() == PATH_MNT.load() + 8 {
+            let [mnt, dentry] = R::at(base, offset + PATH_MNT.load());
+            return Place { dentry, mnt };
+        }
         Place {
             dentry: R::at(base, offset + PATH_DENTRY.load()),
             mnt: R::at(base, offset + PATH_MNT.load()),
@@ -121,11 +141,25 @@ pub unsafe fn set_home(walk: *mut Walk, home: u64) {
 
 /// The current task's mount namespace.
 #[inline(always)]
-pub fn home() -> u64 {
-    // SAFETY: probed.
+pub fn home<R: Read>() -> u64 {
+    // SAFETY: the current task is typed.
     unsafe {
-        let proxy: Pointer = Probed::get(current(), &TASK_NSPROXY);
-        Probed::get(proxy, &NSPROXY_MNT)
+        let proxy: Pointer = R::get(current(), &TASK_NSPROXY);
+        R::get(proxy, &NSPROXY_MNT)
+    }
+}
+
+/// Whether the latest walk to a file ended well, and no mount shows the file elsewhere than where it
+/// lies.
+///
+/// # Safety
+/// `walk` points into a map value.
+#[inline(always)]
+pub unsafe fn is_plain(walk: *const Walk) -> bool {
+    // SAFETY: the caller's.
+    unsafe {
+        (&raw const (*walk).end).read_volatile() != End::TRUNCATED
+            && (&raw const (*walk).elsewhere).read_volatile() == 0
     }
 }
 
@@ -151,8 +185,7 @@ pub unsafe fn walk(walk: *mut Walk) -> u32 {
     // SAFETY: the caller's.
     unsafe {
         let mnt = (&raw const (*walk).mnt).read_volatile();
-        let root = Probed::get::<u64>(mnt as Pointer, &VFSMOUNT_ROOT);
-        (&raw mut (*walk).root).write_volatile(root);
+        enter(walk, mount_of(walk, mnt as Pointer));
         (&raw mut (*walk).start).write_volatile(TEXT_MAX);
         (&raw mut (*walk).end).write_volatile(End::TRUNCATED);
         (&raw mut (*walk).top).write_volatile(0);
@@ -214,7 +247,8 @@ pub unsafe fn walk_original(walk: *mut Walk) -> u32 {
         }
         // No mount is crossed: the walk ends at the root of that mount, or of the file system.
         (&raw mut (*walk).mnt).write_volatile(0);
-        (&raw mut (*walk).root).write_volatile(Probed::get(top, &VFSMOUNT_ROOT));
+        let root = Probed::get(top, &VFSMOUNT_ROOT);
+        enter(walk, [0, 0, root]);
         (&raw mut (*walk).start).write_volatile(TEXT_MAX);
         (&raw mut (*walk).end).write_volatile(End::TRUNCATED);
         walk_far((&raw const (*walk).number).read_volatile());
@@ -284,84 +318,171 @@ unsafe fn step(walk: *mut Walk) -> u32 {
     // SAFETY: the caller's.
     unsafe {
         let dentry = (&raw const (*walk).dentry).read_volatile();
+        let mnt = (&raw const (*walk).mnt).read_volatile();
+        let mark = (&raw const (*walk).mark).read_volatile();
+        // As few branches as can be: the verifier follows all ways through each step.
+        if (dentry ^ mark.dentry) | (mnt ^ mark.mnt) == 0 {
+            let start = (&raw const (*walk).start).read_volatile();
+            (&raw mut (*walk).marked).write_volatile(start);
+        }
         if dentry == (&raw const (*walk).root).read_volatile() {
             return cross_mount(walk);
         }
-        let (parent, name, len) = component(dentry as Pointer);
-        if parent == dentry {
-            return no_parent(walk, name, len);
+        let component = component(walk, dentry as Pointer);
+        if component.parent == dentry {
+            return no_parent(walk, &component);
         }
         let start = (&raw const (*walk).start).read_volatile();
-        if start > TEXT_MAX || start < len + 1 {
+        if start.wrapping_sub(component.len + 1) > TEXT_MAX {
             return 1;
         }
-        let slash = prepend(walk, start, name, len).wrapping_sub(1) & 0xfff;
+        let slash = prepend(walk, start, &component).wrapping_sub(1) & 0xfff;
         (*walk).text[slash as usize] = b'/';
         (&raw mut (*walk).start).write_volatile(slash);
-        (&raw mut (*walk).dentry).write_volatile(parent);
+        (&raw mut (*walk).dentry).write_volatile(component.parent);
         0
     }
 }
 
-/// Parent and name of a dentry. The members lie side by side on all known kernels: one read.
+/// What a walk reads of a dentry: its parent and its name.
+struct Component {
+    parent: u64,
+    name: Pointer,
+    len: u32,
+    /// Whether the name itself was read too, into the walk's words from [`NAME_WORD`] on.
+    is_short: bool,
+}
+
+/// Words of a short name, which the dentry holds itself: 32 bytes or more on all known kernels, of
+/// which the last is a NUL.
+const SHORT: usize = 4;
+/// Words from the parent of a dentry on to the end of that: parent, hash and length, name, inode.
+const NAME_WORD: usize = 4;
+const WORDS: usize = NAME_WORD + SHORT;
+
+/// The members lie side by side on all known kernels: one read.
 #[inline(always)]
-unsafe fn component(dentry: Pointer) -> (u64, Pointer, u32) {
-    // SAFETY: probed reads take any address.
+unsafe fn component(walk: *mut Walk, dentry: Pointer) -> Component {
+    // SAFETY: probed reads take any address; as for `step`.
     unsafe {
         let side_by_side = DENTRY_NAME_LEN.load() == DENTRY_PARENT.load() + 12
             && DENTRY_NAME.load() == DENTRY_PARENT.load() + 16;
-        let (parent, len, name) = if side_by_side {
-            let words: [u64; 3] = Probed::get(dentry, &DENTRY_PARENT);
-            (words[0], (words[1] >> 32) as u32, words[2])
-        } else {
-            let parent: u64 = Probed::get(dentry, &DENTRY_PARENT);
-            let name: u64 = Probed::get(dentry, &DENTRY_NAME);
-            (parent, Probed::get(dentry, &DENTRY_NAME_LEN), name)
-        };
-        (parent, name as Pointer, len & NAME_MAX)
+        if side_by_side && DENTRY_SHORT_NAME.load() == DENTRY_PARENT.load() + 32 {
+            read_words(walk, dentry, &DENTRY_PARENT, WORDS);
+            let word = |index| word(walk, index).read_volatile();
+            let (name, len) = (word(2), (word(1) >> 32) as u32 & NAME_MAX);
+            let held = (dentry as u64).wrapping_add(DENTRY_SHORT_NAME.load().into());
+            return Component {
+                parent: word(0),
+                name: name as Pointer,
+                len,
+                is_short: (name ^ held) | u64::from(len / (8 * SHORT as u32)) == 0,
+            };
+        }
+        let len: u32 = Probed::get(dentry, &DENTRY_NAME_LEN);
+        Component {
+            parent: Probed::get(dentry, &DENTRY_PARENT),
+            name: Probed::get(dentry, &DENTRY_NAME),
+            len: len & NAME_MAX,
+            is_short: false,
+        }
+    }
+}
+
+/// Reads words of the kernel's into those of the walk: the stack has no room for them where
+/// programs call deep.
+#[inline(always)]
+unsafe fn read_words(walk: *mut Walk, base: Pointer, member: &Member, count: usize) {
+    // SAFETY: as for `step`; the helper takes any address, and fills all with zeros if it fails.
+    unsafe {
+        let from = base.wrapping_add(member.load() as usize);
+        bpf_probe_read_kernel(word(walk, 0).cast(), 8 * count as u32, from.cast());
+    }
+}
+
+/// One of the walk's words, fewer than [`WORDS`].
+#[inline(always)]
+unsafe fn word(walk: *mut Walk, index: usize) -> *mut u64 {
+    // SAFETY: as for `step`.
+    unsafe { (&raw mut (*walk).words).cast::<u64>().add(index) }
+}
+
+/// What a mount is on (`struct mount *`), where (a dentry), and its root.
+type Mount = [u64; 3];
+
+/// Of a `struct vfsmount *`; the members lie side by side on all known kernels: one read.
+#[inline(always)]
+unsafe fn mount_of(walk: *mut Walk, mnt: Pointer) -> Mount {
+    // SAFETY: probed reads take any address; as for `step`.
+    unsafe {
+        let mount = mnt.wrapping_sub(MOUNT_MNT.load() as usize);
+        let side_by_side = MOUNT_POINT.load() == MOUNT_PARENT.load() + 8
+            && MOUNT_MNT.load() + VFSMOUNT_ROOT.load() == MOUNT_PARENT.load() + 16;
+        if side_by_side {
+            read_words(walk, mount, &MOUNT_PARENT, 3);
+            let word = |index| word(walk, index).read_volatile();
+            return [word(0), word(1), word(2)];
+        }
+        [
+            Probed::get(mount, &MOUNT_PARENT),
+            Probed::get(mount, &MOUNT_POINT),
+            Probed::get(mnt, &VFSMOUNT_ROOT),
+        ]
+    }
+}
+
+/// Goes on in a mount.
+#[inline(always)]
+unsafe fn enter(walk: *mut Walk, [above, point, root]: Mount) {
+    // SAFETY: as for `step`.
+    unsafe {
+        (&raw mut (*walk).above).write_volatile(above);
+        (&raw mut (*walk).point).write_volatile(point);
+        (&raw mut (*walk).root).write_volatile(root);
     }
 }
 
 /// From the root of a mount to where it is mounted.
 #[inline(always)]
 unsafe fn cross_mount(walk: *mut Walk) -> u32 {
-    // SAFETY: probed reads take any address.
+    // SAFETY: as for `step`.
     unsafe {
-        let mnt = (&raw const (*walk).mnt).read_volatile() as Pointer;
-        let mount = mnt.wrapping_sub(MOUNT_MNT.load() as usize);
-        let parent: Pointer = Probed::get(mount, &MOUNT_PARENT);
+        let mnt = (&raw const (*walk).mnt).read_volatile();
+        let mount = mnt.wrapping_sub(MOUNT_MNT.load().into());
+        let parent = (&raw const (*walk).above).read_volatile();
         let top = (&raw const (*walk).top).read_volatile();
-        if parent == mount || parent.is_null() {
+        if parent == mount || parent == 0 {
             if top == 0 {
-                (&raw mut (*walk).top).write_volatile(mnt as u64);
+                (&raw mut (*walk).top).write_volatile(mnt);
             }
             (&raw mut (*walk).end).write_volatile(End::ROOT);
             return 1;
         }
-        let above = parent.wrapping_add(MOUNT_MNT.load() as usize);
-        let point: u64 = Probed::get(mount, &MOUNT_POINT);
-        let root: u64 = Probed::get(above, &VFSMOUNT_ROOT);
-        if point == root && Probed::get::<Pointer>(parent, &MOUNT_PARENT) == parent {
+        let above = parent.wrapping_add(MOUNT_MNT.load().into());
+        let next = mount_of(walk, above as Pointer);
+        let [parent_of_parent, _, root] = next;
+        let point = (&raw const (*walk).point).read_volatile();
+        if point == root && parent_of_parent == parent {
             // The root file system lies over what the kernel began with.
-            (&raw mut (*walk).top).write_volatile(mnt as u64);
+            (&raw mut (*walk).top).write_volatile(mnt);
         } else if point != (&raw const (*walk).root).read_volatile() {
             (&raw mut (*walk).moved).write_volatile(1);
         }
         (&raw mut (*walk).dentry).write_volatile(point);
-        (&raw mut (*walk).mnt).write_volatile(above as u64);
-        (&raw mut (*walk).root).write_volatile(root);
+        (&raw mut (*walk).mnt).write_volatile(above);
+        enter(walk, next);
         0
     }
 }
 
 /// A dentry that has no parent and is not the root of its mount.
 #[inline(always)]
-unsafe fn no_parent(walk: *mut Walk, name: Pointer, len: u32) -> u32 {
+unsafe fn no_parent(walk: *mut Walk, component: &Component) -> u32 {
     // SAFETY: as for `step`.
     unsafe {
         let start = (&raw const (*walk).start).read_volatile();
         if start == TEXT_MAX {
-            let start = prepend(walk, TEXT_MAX, name, len);
+            let start = prepend(walk, TEXT_MAX, component);
             (&raw mut (*walk).start).write_volatile(start);
             (&raw mut (*walk).end).write_volatile(End::PSEUDO);
         } else {
@@ -373,12 +494,84 @@ unsafe fn no_parent(walk: *mut Walk, name: Pointer, len: u32) -> u32 {
 
 /// Writes a name in front of `start`; returns where it begins.
 #[inline(always)]
-unsafe fn prepend(walk: *mut Walk, start: u32, name: Pointer, len: u32) -> u32 {
-    let begin = start.wrapping_sub(len) & 0xfff;
+unsafe fn prepend(walk: *mut Walk, start: u32, component: &Component) -> u32 {
+    let begin = masked::<0xfff>(start.wrapping_sub(component.len));
     // SAFETY: at most 4095 + 255 bytes in, which `text` has.
     unsafe {
         let to = (&raw mut (*walk).text).cast::<u8>().add(begin as usize);
-        bpf_probe_read_kernel(to.cast(), len, name.cast());
+        if component.is_short {
+            put_short(to, word(walk, NAME_WORD), component.len);
+        } else {
+            bpf_probe_read_kernel(to.cast(), component.len, component.name.cast());
+        }
     }
     begin
+}
+
+/// Writes a short name word by word; what lies behind it stays.
+#[inline(always)]
+unsafe fn put_short(to: *mut u8, name: *const u64, len: u32) {
+    let mut index = 0;
+    while index < SHORT {
+        let ours = first_bytes(i64::from(len) - 8 * index as i64);
+        // SAFETY: the caller's memory has room for all words, and has all of the name.
+        unsafe {
+            let to = to.add(8 * index);
+            store(
+                to,
+                load(to) & !ours | name.add(index).read_volatile() & ours,
+            );
+        }
+        index += 1;
+    }
+}
+
+/// The first bytes of a word, as many as given: none for negative ones, all for eight and more.
+/// Without a branch, each of which the verifier would follow twice.
+#[inline(always)]
+fn first_bytes(count: i64) -> u64 {
+    let mut bytes = count;
+    // SAFETY: touches its operands only.
+    unsafe {
+        asm!(
+            // Not below 0: the sign is all bits of a negative one.
+            "{mask} = {bytes}",
+            "{mask} s>>= 63",
+            "{mask} ^= -1",
+            "{bytes} &= {mask}",
+            // Not above 8.
+            "{bytes} += -8",
+            "{mask} = {bytes}",
+            "{mask} s>>= 63",
+            "{bytes} &= {mask}",
+            "{bytes} += 8",
+            // A word is moved by no more than 63 bits: twice by half.
+            "{bytes} <<= 2",
+            "{mask} = 1",
+            "{mask} <<= {bytes}",
+            "{mask} <<= {bytes}",
+            "{mask} += -1",
+            "{bytes} = {mask}",
+            bytes = inout(reg) bytes,
+            mask = out(reg) _,
+        )
+    };
+    bytes as u64
+}
+
+/// A word from any address: the compiler would take it byte by byte. The machines here have the
+/// low byte first, and take a word anywhere.
+#[inline(always)]
+pub unsafe fn load(from: *const u8) -> u64 {
+    let word: u64;
+    // SAFETY: the caller's; the verifier checks the address.
+    unsafe { asm!("{word} = *(u64 *)({from} + 0)", word = out(reg) word, from = in(reg) from) };
+    word
+}
+
+/// Stores a word anywhere.
+#[inline(always)]
+unsafe fn store(to: *mut u8, word: u64) {
+    // SAFETY: as for `load`.
+    unsafe { asm!("*(u64 *)({to} + 0) = {word}", to = in(reg) to, word = in(reg) word) };
 }

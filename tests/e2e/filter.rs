@@ -47,6 +47,15 @@ const RULES: &str = "
 const WORK: &str = r#"
 : < 1.e2e-secret
 : < 1.e2e-inside
+# Names that a dentry holds itself end at 31 or 39 bytes; texts are compared up to 128.
+for length in 14 15 22 23 24 30 31; do
+    : > "$(printf "%0${length}d" 0).e2e-file"
+done
+long=$(printf '%070d' 0)
+mkdir -p "$long/$long"
+: > "$long/$long/long.e2e-file"
+: > "$PWD/$long/$long/whole.e2e-file"
+( cd "$long"; : > "../$long/$long/up.e2e-file"; : > "$long/below.e2e-file" )
 ( : < 2.e2e-secret )
 : > 3.e2e-file
 : < 3.e2e-file
@@ -63,7 +72,18 @@ echo $$ > "$2"
 "#;
 
 /// Rule and file of each alert.
-const EXPECTED: [(&str, &str); 14] = [
+const EXPECTED: [(&str, &str); 25] = [
+    ("written", "00000000000000.e2e-file"),
+    ("written", "000000000000000.e2e-file"),
+    ("written", "0000000000000000000000.e2e-file"),
+    ("written", "00000000000000000000000.e2e-file"),
+    ("written", "000000000000000000000000.e2e-file"),
+    ("written", "000000000000000000000000000000.e2e-file"),
+    ("written", "0000000000000000000000000000000.e2e-file"),
+    ("written", "long.e2e-file"),
+    ("written", "whole.e2e-file"),
+    ("written", "up.e2e-file"),
+    ("written", "below.e2e-file"),
     ("outside", "1.e2e-secret"),
     ("outside", "2.e2e-secret"),
     ("written", "3.e2e-file"),

@@ -55,6 +55,11 @@ fn of_calls(name: &str) -> bool {
     name.starts_with("sys_")
 }
 
+/// Whether it tells of execs that fail.
+fn of_failures(name: &str) -> bool {
+    of_calls(name) || name.starts_with("execve")
+}
+
 /// Nobody tells of the call; a look at the maps does.
 fn tampering(daemon: &mut Daemon) -> Result<()> {
     let maps = ids(daemon, "map_id:")?;
@@ -85,7 +90,7 @@ fn reloaded(daemon: &mut Daemon, programs: &Programs) -> Result<()> {
     for (rules, wanted) in [(FAILURES, true), (EXECS, false)] {
         daemon::policy(programs.folder(), rules)?;
         wait::until("the programs to change", PATIENCE, || {
-            let there = attached(daemon)?.iter().any(|name| of_calls(name));
+            let there = attached(daemon)?.iter().any(|name| of_failures(name));
             Ok((there == wanted).then_some(()))
         })?;
     }

@@ -17,8 +17,14 @@ use crate::actions::{Programs, succeed};
 use crate::world::{PATIENCE, watch};
 
 const TAMPERED: &str = "Monitor tampered with";
-/// Opens that the kernel side leaves out but for one, so that a filter is in force.
+/// Opens that the kernel side leaves out but for one, so that a filter is in force; and what only the
+/// end of a call tells, so that `bpf(2)` is watched on each tier.
 const RULES: &str = "
+- rule: memory
+  desc: a file in memory
+  condition: evt.type = memfd_create and proc.name = e2e-tamper-none
+  output: made one
+  priority: NOTICE
 - rule: needle
   desc: an open
   condition: evt.type in (open, openat, openat2) and fd.name endswith /e2e-tamper-needle

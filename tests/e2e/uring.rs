@@ -9,14 +9,14 @@ use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::{Daemon, is_from};
 use monitor_tests::docker::Dockerd;
 use monitor_tests::tree::Tree;
-use monitor_tests::{c, daemon, docker, paths, skip, skip_if, vm};
+use monitor_tests::{c, daemon, docker, paths, skip_if, vm};
 use serde_json::{Value, json};
 
 use crate::actions::{Programs, succeed};
 use crate::guest::{BOOT_AND_RUN, ended_well, script, section};
 use crate::world::{PATIENCE, assert_fields, docker_settings, text, watch};
 
-const PROGRAM: &str = "e2e-uring";
+pub(crate) const PROGRAM: &str = "e2e-uring";
 const RULE: &str = "through io_uring";
 const MODES: [&str; 3] = ["plain", "async", "sqpoll"];
 const PORT: &str = "43571";
@@ -25,8 +25,19 @@ const PORT: &str = "43571";
 #[derive(Clone, Copy, PartialEq)]
 enum Since {
     Always,
-    /// Newer than the guest's.
+    /// Of 6.9 and later.
     Later,
+}
+
+impl Since {
+    /// Which operations the kernel has, by what the program printed.
+    fn of(printed: &[u8]) -> Self {
+        if String::from_utf8_lossy(printed).contains("OP_FTRUNCATE -22") {
+            Always
+        } else {
+            Later
+        }
+    }
 }
 
 use Since::{Always, Later};
@@ -151,10 +162,10 @@ fn check(
 ) -> Result<()> {
     for mode in MODES {
         let mark = daemon.mark()?;
-        succeed(&mut run(mode))?;
+        let kernel = Since::of(&succeed(&mut run(mode))?.stdout);
         daemon.wait_for_since(mark, mode, PATIENCE, is_last)?;
         let alerts = daemon.alerts_since(mark)?;
-        whole(alerts, mode, folder, Later)?;
+        whole(alerts, mode, folder, kernel)?;
         alerts.iter().for_each(&each);
     }
     Ok(())
@@ -163,11 +174,11 @@ fn check(
 #[test]
 fn io_uring_on_this_host() -> Result<()> {
     skip_if!(daemon::obstacle());
-    // What it expects is what this host's kernel can; guests of others have no compiler.
-    skip_if!(skip::without(&["gcc"]));
+    skip_if!(c::obstacle(PROGRAM));
     let programs = Programs::new()?;
     let program = programs.folder().join(PROGRAM);
-    compile(&program)?;
+    c::provide(&program, compile)?;
+    skip_if!(lacks(&program, &programs)?);
     let mut daemon = watch(&programs, &rules(), "rule_matching: all\n")?;
     let work = programs.folder().join("work");
     std::fs::create_dir(&work)?;
@@ -260,8 +271,17 @@ fn io_uring_beside_the_object_tier() -> Result<()> {
     Ok(())
 }
 
+/// Why this kernel's `io_uring` is not the one that the daemon tells of, if so.
+fn lacks(program: &Path, programs: &Programs) -> Result<Option<String>> {
+    let mut command = Command::new(program);
+    command.arg("plain").arg(programs.folder()).arg(PORT);
+    let printed = crate::actions::run(&mut command)?.stdout;
+    let lacks = String::from_utf8_lossy(&printed).contains("IORING_OP_SOCKET -22");
+    Ok(lacks.then(|| "needs `io_uring` of Linux 5.19".to_owned()))
+}
+
 /// The program, without need of libraries.
-fn compile(program: &Path) -> Result<()> {
+pub(crate) fn compile(program: &Path) -> Result<()> {
     let source = paths::root().join("tests/bin/uring.c");
     c::compile(&source, program, &["-static"])
 }

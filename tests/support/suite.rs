@@ -17,7 +17,7 @@ use crate::wait::SLOWER;
 use crate::{paths, skip, vm};
 
 /// Packages whose programs the cases call; busybox stands in for all others.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 15] = [
     "bash",
     "dash",
     "coreutils",
@@ -32,6 +32,7 @@ const PACKAGES: [&str; 14] = [
     "perl-base",
     "iproute2",
     "logrotate",
+    "bpftool",
 ];
 const LEFT_OUT: [&str; 4] = ["/usr/share", "/etc/", "/var/", "/usr/sbin/agetty"];
 
@@ -101,7 +102,7 @@ pub fn tree(suite: &Path) -> Result<Tree> {
     Ok(tree)
 }
 
-/// Runs the suite in a guest with the kernel `series`, one case after the other: those that have one
+/// Runs the suite in a guest with the kernel `series` and one CPU, one case after the other: those that have one
 /// of `only` in their names, all if it is empty, but none of `left_out`.
 ///
 /// # Errors
@@ -138,7 +139,7 @@ pub fn run(
         suite = suite.display(),
         selection = selection.join(" "),
     );
-    let output = vm::run(series, tree, &script, within)?;
+    let output = vm::run_on(1, series, tree, &script, within)?;
     let (before, text) = output.text.split_once("== suite\n").unwrap_or_default();
     let (_, programs) = before.split_once("== programs\n").unwrap_or_default();
     ensure!(

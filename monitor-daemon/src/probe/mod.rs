@@ -35,7 +35,7 @@ pub use btf::BtfError;
 pub use change::{WATCHED, Wish};
 pub use guard::Refused;
 pub use map::{MapCost, costs as map_costs};
-pub use object::Cost;
+pub use object::{Cost, KernelTypes};
 pub use provider::Tier;
 pub use ring::Rings;
 pub use standby::SWITCHED_OFF;
@@ -44,7 +44,7 @@ use btf::Btf;
 use cover::Chooser;
 use guard::Guard;
 use layout::Layout;
-use object::{KernelTypes, Object};
+use object::Object;
 use provider::{Hook, Part};
 use seal::Seal;
 use served::Served;
@@ -302,7 +302,14 @@ impl Probes {
     /// # Errors
     /// Only where nothing can work; a kind that cannot be served shows in [`Probes::coverage`].
     pub fn load(request: &Request) -> Result<Self, ProbeError> {
-        let btf = KernelTypes::read();
+        Self::load_with(request, KernelTypes::read())
+    }
+
+    /// [`Probes::load`] with types that were begun to be read before.
+    ///
+    /// # Errors
+    /// As that has.
+    pub fn load_with(request: &Request, btf: KernelTypes) -> Result<Self, ProbeError> {
         let bytes = read_types()?;
         let types = parse_types(&bytes)?;
         let layout = Layout::new(&types, request.hierarchy.controller());

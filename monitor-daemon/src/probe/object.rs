@@ -64,11 +64,12 @@ pub struct Cost {
 }
 
 /// The running kernel's types, as attaching needs them, on their way: reading takes long.
-pub(super) struct KernelTypes(Option<JoinHandle<Result<Btf, BtfError>>>);
+#[derive(Debug)]
+pub struct KernelTypes(Option<JoinHandle<Result<Btf, BtfError>>>);
 
 impl KernelTypes {
     /// Begins to read.
-    pub(super) fn read() -> Self {
+    pub fn read() -> Self {
         let thread = thread::Builder::new().name("types".to_owned());
         Self(thread.spawn(Btf::from_sys_fs).ok())
     }

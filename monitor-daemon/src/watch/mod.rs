@@ -37,7 +37,7 @@ use crate::filter::may_fail;
 use crate::metrics::Metrics;
 use crate::names::NamesUpdate;
 use crate::output::AlertQueue;
-use crate::probe::{Hierarchy, ProbeError, Probes, Request, Rings, Wish};
+use crate::probe::{Hierarchy, KernelTypes, ProbeError, Probes, Request, Rings, Wish};
 use crate::reload::Reload;
 use reload::{Reloader, Step};
 use state::State;
@@ -98,15 +98,17 @@ pub struct Settings {
 }
 
 /// Watches until SIGTERM or SIGINT, then drains what the kernel has already recorded.
-pub fn run(settings: Settings) -> Result<(), WatchError> {
+///
+/// `types` are the running kernel's, which may be on their way since before the rules were loaded.
+pub fn run(settings: Settings, types: KernelTypes) -> Result<(), WatchError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(watch(settings))
+    runtime.block_on(watch(settings, types))
 }
 
-async fn watch(settings: Settings) -> Result<(), WatchError> {
-    let mut probes = Probes::load(&request(&settings))?;
+async fn watch(settings: Settings, types: KernelTypes) -> Result<(), WatchError> {
+    let mut probes = Probes::load_with(&request(&settings), types)?;
     let mut rings = probes.rings()?;
     refuse_blindness(&settings, &probes)?;
     if let Some(reason) = probes.unprotected() {

@@ -150,22 +150,18 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
         mode: 0,
     };
     let (call, open) = asked(i64::from(ctx.arg::<u32>(0)), kernel);
-    if filter::refuses(&call, &open) {
+    let asked = filter::ask(&call, &open);
+    if asked.refuses() {
         return 0;
     }
-    let outcome = record::with::<Typed>(Kind::Open as u32, call.flags, |record| {
-        let body = file::open_body(record, &call, &open);
-        // SAFETY: the argument of the hook is typed.
-        unsafe { file::opened::<Typed>(record, body, file) };
-        let (origin, name) = if opening.name == 0 {
-            (Origin::User, open.path)
-        } else {
-            (Origin::Kernel, opening.name)
-        };
-        file::passed(record, origin, name as Pointer, open.dirfd);
-        // SAFETY: as above.
-        unsafe { file::original::<Typed>(record, file) };
-        file::wanted(record, &call, &open)
+    let name = if opening.name == 0 {
+        (Origin::User, open.path as Pointer)
+    } else {
+        (Origin::Kernel, opening.name as Pointer)
+    };
+    // SAFETY: the argument of the hook is typed.
+    let outcome = record::unstarted(|record| unsafe {
+        file::open_of::<Typed>(record, &call, &open, asked, file, name)
     });
     settle(Kind::Open, outcome)
 }
@@ -212,13 +208,12 @@ pub fn open_failed(ctx: FExitContext) -> i32 {
         mode: mode as u32,
     };
     let (call, open) = asked(i64::from(ret), kernel);
-    if filter::refuses(&call, &open) {
+    let asked = filter::ask(&call, &open);
+    if asked.refuses() {
         return 0;
     }
-    let outcome = record::with::<Typed>(Kind::Open as u32, call.flags, |record| {
-        file::open(record, &call, &open)
-    });
-    settle(Kind::Open, outcome)
+    let told = |record: &_| file::open(record, &call, &open, asked);
+    settle(Kind::Open, record::unstarted(told))
 }
 
 /// The current thread, `tgid << 32 | tid`.

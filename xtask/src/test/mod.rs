@@ -4,6 +4,7 @@
 //! one of the test targets of `monitor-tests`, found by asking cargo, so that a new target needs
 //! no change here.
 
+mod beside;
 mod boundaries;
 mod further;
 mod pace;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use crate::build::{self, Profile};
 use crate::setup::{self, Level};
 use crate::{dist, kernels, shell};
+use beside::{Arm, Beside};
 use pace::Pace;
 use tally::Tally;
 
@@ -29,8 +31,6 @@ const PARALLEL: [&str; 1] = ["conformance"];
 const ALONE: &str = "--test-threads=1";
 /// The suite that runs on other kernels too, and says what was found there.
 const ON_KERNELS: &str = "e2e";
-/// Its cases that do so, many minutes each: `ci` runs them.
-const GUESTS: &str = "kernels::passes_on_";
 /// Suites that install what is delivered.
 const INSTALLING: [&str; 1] = ["e2e"];
 
@@ -38,7 +38,7 @@ const INSTALLING: [&str; 1] = ["e2e"];
 pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
     setup::setup(Level::Test)?;
     let mut tally = Tally::default();
-    run_suites(suites, None, &mut tally)?;
+    run_suites(suites, Arm::LeftOut, &mut tally)?;
     Ok(conclude(&tally))
 }
 
@@ -58,12 +58,12 @@ pub(crate) fn ci(suites: &[String]) -> Result<ExitCode> {
     // For the guests that emulate it.
     build::build_arm(Profile::Debug)?;
     let mut tally = Tally::default();
-    run_suites(suites, Some(GUESTS), &mut tally)?;
+    run_suites(suites, Arm::Emulated, &mut tally)?;
     further::check(&mut tally);
     Ok(conclude(&tally))
 }
 
-fn run_suites(suites: &[String], guests: Option<&str>, tally: &mut Tally) -> Result<()> {
+fn run_suites(suites: &[String], arm: Arm, tally: &mut Tally) -> Result<()> {
     let outside = outside_suites()?;
     let known: Vec<&str> = ["tidy", "unit"]
         .into_iter()
@@ -90,38 +90,34 @@ fn run_suites(suites: &[String], guests: Option<&str>, tally: &mut Tally) -> Res
         cargo_test(&ours, &[], tally)?;
         cargo_test(&["--package=monitor-tests", "--lib", "--bins"], &[], tally)?;
     }
+    let beside = Beside::start(arm, selected);
     for suite in outside.iter().filter(|suite| selected(suite)) {
         let alone: &[&str] = if PARALLEL.contains(&suite.as_str()) {
             &[]
         } else {
             &[ALONE]
         };
-        let package = ["--package=monitor-tests", "--test", suite];
+        let options = [alone, &beside::left_out(suite)].concat();
+        let before = (tally.passed, tally.failed, tally.skipped);
+        cargo_test(&package(suite), &options, tally)?;
         if suite == ON_KERNELS {
-            on_kernels(&package, guests, tally)?;
-        } else {
-            cargo_test(&package, alone, tally)?;
+            kernels::keep_native(
+                tally.passed.wrapping_sub(before.0),
+                tally.failed - before.1,
+                tally.skipped - before.2,
+            )?;
         }
+    }
+    beside.join(tally)?;
+    if selected(ON_KERNELS) {
+        let compared = kernels::check().inspect_err(|error| eprintln!("error: {error:#}"));
+        tally.check("tables of kernels and programs", compared.is_ok());
     }
     Ok(())
 }
 
-/// The suite on this machine's own kernel; then, if asked for, in guests, which share nothing, two
-/// at once; then the tables of what was found.
-fn on_kernels(package: &[&str], guests: Option<&str>, tally: &mut Tally) -> Result<()> {
-    let before = (tally.passed, tally.failed, tally.skipped);
-    cargo_test(package, &[ALONE, "--skip", GUESTS], tally)?;
-    kernels::keep_native(
-        tally.passed.wrapping_sub(before.0),
-        tally.failed - before.1,
-        tally.skipped - before.2,
-    )?;
-    if let Some(guests) = guests {
-        cargo_test(package, &["--test-threads=2", guests], tally)?;
-    }
-    let compared = kernels::check().inspect_err(|error| eprintln!("error: {error:#}"));
-    tally.check("tables of kernels and programs", compared.is_ok());
-    Ok(())
+fn package(suite: &str) -> [&str; 3] {
+    ["--package=monitor-tests", "--test", suite]
 }
 
 /// Prints what needs to be known of the whole run.

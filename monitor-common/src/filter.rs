@@ -64,6 +64,8 @@ pub const SCOPES: usize = 4;
 
 /// Places for what cgroups are; one whose place another has is not known.
 pub const CGROUPS: u32 = 8192;
+/// Places for cgroups in one entry of the map, which is read and written as a whole.
+pub const CGROUPS_PIECE: usize = 128;
 /// Places for processes of the host; the same.
 pub const HOSTS: u32 = 32768;
 

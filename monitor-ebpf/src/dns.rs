@@ -7,7 +7,8 @@
 //! then the socket tells where it was meant for, or for one that is not connected the address
 //! passed with the message, which is the kernel's copy.
 //!
-//! Left out: other ports, TCP messages that begin within a segment, and answers to nobody.
+//! Left out: other ports, TCP messages that begin within a segment (but behind their length), and
+//! answers to nobody.
 
 use aya_ebpf::bindings::{__sk_buff, BPF_ANY, BPF_NOEXIST, bpf_sock_addr};
 use aya_ebpf::helpers::generated::{

@@ -8,23 +8,28 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
-use monitor_common::filter::{CGROUPS, HOSTS, Scope, cgroup_place, host_key, host_place, scope_of};
+use monitor_common::filter::{
+    CGROUPS, CGROUPS_PIECE, HOSTS, Scope, cgroup_place, host_key, host_place, scope_of,
+};
 
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read, Typed, current};
+use crate::read::{Pointer, Probed, Read, Typed, current, masked};
 use crate::task;
 
 /// What cgroups are, each at its place.
 #[map]
-static SCOPES: Array<u64> = Array::with_max_entries(CGROUPS, 0);
+static SCOPES: Array<[u64; CGROUPS_PIECE]> =
+    Array::with_max_entries(CGROUPS / CGROUPS_PIECE as u32, 0);
 /// Processes that were the host's at all times, each at its place: which, and the cgroup that it was
 /// last put into.
 #[map]
 static HOST_PROCESSES: Array<[u64; 2]> = Array::with_max_entries(HOSTS, 0);
-/// How often somebody was put into a cgroup; and, behind it, whether processes may be taken for the
-/// host's, which they may not while the daemon tells of some.
+/// How often somebody was put into a cgroup. The daemon only reads it, so that nobody else writes.
 #[map]
-static ATTACHES: Array<u64> = Array::with_max_entries(2, 0);
+static ATTACHES: Array<u64> = Array::with_max_entries(1, 0);
+/// Whether processes may be taken for the host's, which they may not while the daemon tells of some.
+#[map]
+static HOSTS_BELIEVED: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Whose the current task is.
 #[inline(always)]
@@ -48,7 +53,7 @@ pub fn scope() -> Scope {
         if first != key || last != cgroup || entry.read_volatile() != key {
             return Scope::Either;
         }
-        match ATTACHES.get_ptr(1) {
+        match HOSTS_BELIEVED.get_ptr(0) {
             Some(allowed) if allowed.read_volatile() != 0 => Scope::Host,
             _ => Scope::Either,
         }
@@ -111,11 +116,14 @@ pub fn attached(target: Pointer, cgroup: u64) {
 
 #[inline(always)]
 fn of_cgroup(cgroup: u64) -> Scope {
-    // SAFETY: a checked map value.
-    match SCOPES.get_ptr(cgroup_place(cgroup)) {
-        Some(entry) => scope_of(unsafe { entry.read_volatile() }, cgroup),
-        None => Scope::Either,
-    }
+    let place = cgroup_place(cgroup);
+    let Some(piece) = SCOPES.get_ptr(place / CGROUPS_PIECE as u32) else {
+        return Scope::Either;
+    };
+    let within = masked::<{ CGROUPS_PIECE as i32 - 1 }>(place);
+    // SAFETY: a checked map value, of which the mask leaves no more.
+    let entry = unsafe { piece.cast::<u64>().add(within as usize).read_volatile() };
+    scope_of(entry, cgroup)
 }
 
 /// What tells a task's process from all others.

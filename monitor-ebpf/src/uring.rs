@@ -22,7 +22,7 @@ use monitor_common::syscall::{self, Operation};
 use monitor_common::{Flags, Kind, PATH_MAX};
 
 use crate::emit::{Outcome, settle_code, settle_number};
-use crate::file::{self, O_PATH, OpenArguments};
+use crate::file::{self, AT_FDCWD, O_PATH, OpenArguments};
 use crate::filter;
 use crate::layout::*;
 use crate::message;
@@ -47,6 +47,8 @@ static URING_SOCKETS: HashMap<u64, Address> = HashMap::with_max_entries(8192, BP
 
 const FAILURES: u64 = syscall::Call::FAILURES;
 const BPF_F_NO_PREALLOC: u32 = 1;
+/// `PF_IO_WORKER` of `include/linux/sched.h`.
+const WORKER: u32 = 0x10;
 /// `PF_KTHREAD` of `include/linux/sched.h`.
 const KERNEL_THREAD: u32 = 0x20_0000;
 /// `IORING_FILE_INDEX_ALLOC`: the ring chooses.
@@ -77,6 +79,36 @@ pub fn awaited() -> Option<u64> {
     };
     let request = (work as u64).wrapping_sub(REQUEST_WORK.load().into());
     URING_NAMES.get_ptr(request).map(|_| request)
+}
+
+/// The open that the current thread works at, as a worker of `io_uring`; its path is the kernel's
+/// copy, or null where none is noted. `None` for other work.
+#[inline(always)]
+pub fn opening() -> Option<OpenArguments> {
+    // SAFETY: the current task is typed.
+    if unsafe { Typed::get::<u32>(current(), &TASK_FLAGS) } & WORKER == 0 {
+        return None;
+    }
+    let mut open = OpenArguments {
+        dirfd: AT_FDCWD,
+        path: 0,
+        flags: 0,
+        mode: 0,
+    };
+    // Whose requests are not followed: it may be one.
+    if !present(&TASK_WORKER) || !present(&WORKER_WORK) || !present(&REQUEST_WORK) {
+        return Some(open);
+    }
+    let key = awaited()?;
+    let request = Request(key as Pointer);
+    let names = URING_NAMES.get_ptr_mut(key)?;
+    if !request.is_open() {
+        return None;
+    }
+    // SAFETY: only an address within the note, which this request alone uses.
+    open.path = unsafe { number(&raw mut (*names).at, (&raw const (*names).first).cast()) };
+    open.dirfd = request.get(&IO_OPEN_DIRFD);
+    Some(open)
 }
 
 /// What a request names, as the kernel has copied it. `at` is for [`number`].

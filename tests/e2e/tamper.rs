@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::process::Command;
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use monitor_tests::cgroup::{self, Cgroup};
 use monitor_tests::daemon::{self, Daemon, field, is_from};
-use monitor_tests::{paths, skip, skip_if};
+use monitor_tests::{paths, skip, skip_if, wait};
 use serde_json::Value;
 
 use crate::actions::{Programs, succeed};
@@ -69,18 +71,54 @@ fn maps_are_frozen_or_set_right() -> Result<()> {
         ("URING_OPERATION", 1),
         ("SWITCHES", 1),
         ("STANDBY_STATE", 9),
+        ("SCOPES", 9),
+        ("HOSTS_BELIEVED", 0),
     ]) {
         let map = maps.get(name).with_context(|| format!("no {name}"))?;
-        told(&mut daemon, name, map, value)?;
+        told(&mut daemon, name, || write(map, 0, value))?;
         needle(&mut daemon, &programs)?;
     }
+    let map = maps.get("HOST_PROCESSES").context("no HOST_PROCESSES")?;
+    stranger(&mut daemon, map)?;
     daemon.stop().map(drop)
 }
 
+/// A process of a container is written down as one of the host's.
+fn stranger(daemon: &mut Daemon, map: &Map) -> Result<()> {
+    /// As in `monitor_common::filter`.
+    const PLACES: u32 = 32768;
+    let cgroup = Cgroup::make(&format!("/docker/{:064x}", std::process::id()))?;
+    let mut shell = Command::new("sh");
+    let shell = shell.args([
+        "-c",
+        "echo $$ >$0; read line",
+        &cgroup.processes().to_string_lossy(),
+    ]);
+    let mut child = shell.stdin(Stdio::piped()).spawn()?;
+    let ended = (|| {
+        let pid = child.id();
+        wait::until("the container", PATIENCE, || {
+            let there = fs::read_to_string(cgroup.processes())?;
+            Ok((there.trim() == pid.to_string()).then_some(()))
+        })?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let (_, stat) = stat.rsplit_once(") ").context("a name")?;
+        let start: u64 = stat.split(' ').nth(19).context("a start")?.parse()?;
+        let host = fs::metadata(cgroup::unified()?)?.ino();
+        let entry = [start << 22 | u64::from(pid), host];
+        let value: Vec<u8> = entry.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let key = (pid % PLACES).to_ne_bytes();
+        told(daemon, "HOST_PROCESSES", || update(map, &key, &value))
+    })();
+    drop(child.stdin.take());
+    child.wait()?;
+    ended
+}
+
 /// Somebody writes to a map.
-fn told(daemon: &mut Daemon, name: &str, map: &Map, value: u8) -> Result<()> {
+fn told(daemon: &mut Daemon, name: &str, write: impl FnOnce() -> Result<Output>) -> Result<()> {
     let mark = daemon.mark()?;
-    let written = write(map, 0, value)?;
+    let written = write()?;
     ensure!(written.status.success(), "{name}: {written:?}");
     let fits = |alert: &Value| {
         let what = field(alert, "monitor.tampering").unwrap_or_default();
@@ -130,17 +168,23 @@ fn maps(daemon: &Daemon) -> Result<BTreeMap<String, Map>> {
 }
 
 /// Sets an entry to bytes of one value.
-fn write(map: &Map, key: u8, value: u8) -> Result<std::process::Output> {
-    let bytes = |first: u8, rest: u8, length: usize| {
-        let rest = std::iter::repeat_n(rest, length.saturating_sub(1));
-        let all = std::iter::once(first).chain(rest);
-        all.map(|byte| format!("{byte:02x}")).collect::<Vec<_>>()
-    };
+fn write(map: &Map, key: u8, value: u8) -> Result<Output> {
+    let mut first = vec![0; map.key];
+    if let Some(byte) = first.first_mut() {
+        *byte = key;
+    }
+    update(map, &first, &vec![value; map.value])
+}
+
+fn update(map: &Map, key: &[u8], value: &[u8]) -> Result<Output> {
+    let text =
+        |bytes: &[u8]| -> Vec<String> { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
     let mut bpftool = Command::new("bpftool");
     bpftool.args(["map", "update", "id", &map.id, "key", "hex"]);
-    bpftool.args(bytes(key, 0, map.key));
-    bpftool.args(["value", "hex"]);
-    bpftool.args(bytes(value, value, map.value));
+    bpftool
+        .args(text(key))
+        .args(["value", "hex"])
+        .args(text(value));
     Ok(bpftool.output()?)
 }
 

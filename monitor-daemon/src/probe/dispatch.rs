@@ -37,6 +37,11 @@ impl Dispatch {
         Self::new("FILTER_IN_FORCE", 2)
     }
 
+    /// Whether processes may be taken for the host's, as the filter does.
+    pub(super) fn of_hosts() -> Self {
+        Self::new("HOSTS_BELIEVED", 1)
+    }
+
     fn new(map: &'static str, length: u32) -> Self {
         Self {
             map,

@@ -402,13 +402,14 @@ impl Probes {
     }
 
     /// What somebody else has done to the programs, links and maps since the last call, in words:
-    /// one for each object. What can be set right is.
-    pub fn tampered(&mut self) -> Vec<String> {
+    /// one for each object. What can be set right is. `strangers` are all processes of containers,
+    /// by pid and start, which the filter must not take for the host's.
+    pub fn tampered(&mut self, strangers: impl Iterator<Item = (u32, u64)>) -> Vec<String> {
         self.reseal(&[]);
         let mut found = std::mem::take(&mut self.breaches);
         // What the kernel side has put into the tables by itself is told otherwise.
         if !self.object.is_switched_off() {
-            found.extend(self.object.repair());
+            found.extend(self.object.repair(strangers));
         }
         found
     }

@@ -20,7 +20,7 @@ use super::filter;
 use super::layout::{self, Layout};
 use super::parts::{self, Parts};
 use super::provider::{Hook, own_function};
-use super::scope::{self, HostProcess, Scopes};
+use super::scope::{HostProcess, Scopes};
 use super::served::Needs;
 use super::{ProbeError, Request};
 use crate::filter::Filters;
@@ -30,7 +30,7 @@ use monitor_common::filter::Scope;
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/monitor.o"));
 
 /// The maps that the daemon writes to once they are made; rings besides, of which it writes how far
-/// it has read. What is tampered with in these is set right, but for whose cgroups and processes are.
+/// it has read. What is tampered with in these is set right.
 const WRITTEN: [&str; 15] = [
     "OPERATIONS",
     "URING_OPERATIONS",
@@ -42,7 +42,7 @@ const WRITTEN: [&str; 15] = [
     "FILTER_STEPS",
     "SCOPES",
     "HOST_PROCESSES",
-    "ATTACHES",
+    "HOSTS_BELIEVED",
     "FILTER_FOUND",
     "NUMBER_HEADS",
     "NUMBER_TABLES",
@@ -175,7 +175,7 @@ impl Object {
             uring: Dispatch::of_uring(),
             switches: Dispatch::of_switches(),
             filters: filter::Filters::new(),
-            scopes: Scopes::default(),
+            scopes: Scopes::new(),
             standby: Vec::new(),
             parts,
             turns,
@@ -225,13 +225,15 @@ impl Object {
         told.map_err(ProbeError::Change)
     }
 
-    /// Tells which processes are the host's; see [`scope::tell_processes`].
+    /// Tells which processes are the host's; see [`Scopes::tell_processes`].
     pub(super) fn tell_processes(
         &mut self,
         attaches: u64,
         processes: impl Iterator<Item = HostProcess>,
     ) -> Result<bool, ProbeError> {
-        let told = scope::tell_processes(&mut self.ebpf, attaches, processes);
+        let told = self
+            .scopes
+            .tell_processes(&mut self.ebpf, attaches, processes);
         told.map_err(ProbeError::Change)
     }
 
@@ -403,13 +405,14 @@ impl Object {
     }
 
     /// Sets right what somebody else wrote into the maps that the daemon writes to; in words what
-    /// that was, one for each map.
-    pub(super) fn repair(&mut self) -> Vec<String> {
+    /// that was, one for each map. `strangers` are as in [`Scopes::repair`].
+    pub(super) fn repair(&mut self, strangers: impl Iterator<Item = (u32, u64)>) -> Vec<String> {
         let ebpf = &mut self.ebpf;
         let tables = [&self.calls, &self.uring, &self.switches];
         let tables = tables.into_iter().filter_map(|table| table.repair(ebpf));
         let mut changed: Vec<String> = tables.collect();
         changed.extend(self.filters.repair(ebpf));
+        changed.extend(self.scopes.repair(ebpf, strangers));
         changed.extend(self.parts.repair(ebpf));
         changed.extend(self.repair_standby());
         changed

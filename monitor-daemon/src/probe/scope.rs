@@ -2,15 +2,22 @@
 //!
 //! What is written here is believed there, so a place says nothing until all of it is written.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use aya::Ebpf;
-use monitor_common::filter::{Scope, cgroup_entry, cgroup_place, host_key, host_place};
+use monitor_common::filter::{
+    CGROUPS, CGROUPS_PIECE, Scope, cgroup_entry, cgroup_place, host_key, host_place, scope_of,
+};
 
-use super::dispatch::array;
+use super::dispatch::{Dispatch, array, hold, told};
 
 /// Ids are below this, so that a scope fits beside them.
 const CGROUP_IDS: u64 = 1 << 62;
+const PIECES: usize = CGROUPS as usize / CGROUPS_PIECE;
+const CGROUPS_MAP: &str = "SCOPES";
+const PROCESSES_MAP: &str = "HOST_PROCESSES";
+
+type Piece = [u64; CGROUPS_PIECE];
 
 /// A process that was the host's at all times.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,68 +31,134 @@ pub struct HostProcess {
 }
 
 /// What was written.
-#[derive(Debug, Default)]
 pub(super) struct Scopes {
-    /// Entries of cgroups, by place.
-    cgroups: HashMap<u32, u64>,
+    /// Entries of cgroups, by place, as the map has to hold them.
+    cgroups: Vec<Piece>,
+    /// Whether processes may be taken for the host's.
+    believed: Dispatch,
 }
 
 impl Scopes {
+    pub(super) fn new() -> Self {
+        Self {
+            cgroups: vec![[0; CGROUPS_PIECE]; PIECES],
+            believed: Dispatch::of_hosts(),
+        }
+    }
+
     /// Tells of all cgroups whose scope is known; others are not any more.
     pub(super) fn tell_cgroups(
         &mut self,
         ebpf: &mut Ebpf,
         known: impl Iterator<Item = (u64, Scope)>,
     ) -> Result<(), String> {
-        let mut entries: HashMap<u32, u64> = HashMap::new();
-        for (cgroup, scope) in known.filter(|(cgroup, _)| *cgroup < CGROUP_IDS) {
-            let entry = entries.entry(cgroup_place(cgroup)).or_default();
-            *entry = cgroup_entry(cgroup, scope).max(*entry);
-        }
-        let mut table = array::<u64>(ebpf, "SCOPES")?;
-        let gone = self.cgroups.keys();
-        let gone = gone.filter(|place| !entries.contains_key(place));
-        for place in gone.copied().collect::<Vec<u32>>() {
-            table.set(place, 0, 0).map_err(|error| error.to_string())?;
-            self.cgroups.remove(&place);
-        }
-        for (place, entry) in entries {
-            if self.cgroups.get(&place) != Some(&entry) {
-                let set = table.set(place, entry, 0);
-                set.map_err(|error| error.to_string())?;
-                self.cgroups.insert(place, entry);
-            }
+        let pieces = pieces(known);
+        let changed = (0..).zip(&mut self.cgroups).zip(pieces);
+        let mut table = array::<Piece>(ebpf, CGROUPS_MAP)?;
+        for ((index, known), piece) in changed.filter(|((_, known), piece)| **known != *piece) {
+            let set = table.set(index, piece, 0);
+            set.map_err(|error| error.to_string())?;
+            *known = piece;
         }
         Ok(())
     }
+
+    /// Tells which processes are the host's, as was true when `attaches` moves into cgroups had
+    /// happened; whether it was so still at the end, or else nothing was told.
+    pub(super) fn tell_processes(
+        &mut self,
+        ebpf: &mut Ebpf,
+        attaches: u64,
+        mut processes: impl Iterator<Item = HostProcess>,
+    ) -> Result<bool, String> {
+        if attached(ebpf)? != attaches {
+            return Ok(false);
+        }
+        self.believed.set(ebpf, 0, 0)?;
+        let mut written = Vec::new();
+        let told = processes.try_for_each(|process| {
+            let place = host_place(process.pid);
+            written.push(place);
+            let key = host_key(process.pid, process.start);
+            write(ebpf, place, [key, process.cgroup])
+        });
+        let same = told.and_then(|()| Ok(attached(ebpf)? == attaches));
+        if same != Ok(true) {
+            for place in written {
+                set(ebpf, place, [0, 0])?;
+            }
+        }
+        self.believed.set(ebpf, 0, 1)?;
+        same
+    }
+
+    /// Sets right what somebody else wrote; in words what that was, one for each map. `strangers`
+    /// are processes of containers, by pid and start: where one has an entry as if it were the host's, that is none of
+    /// ours, for the programs have known before us where it was put.
+    pub(super) fn repair(
+        &self,
+        ebpf: &mut Ebpf,
+        strangers: impl Iterator<Item = (u32, u64)>,
+    ) -> Vec<String> {
+        let believed = self.believed.repair(ebpf);
+        let cgroups = told(CGROUPS_MAP, hold(ebpf, CGROUPS_MAP, 0, &self.cgroups));
+        let processes = match self.expel(ebpf, strangers) {
+            Ok(pids) if pids.is_empty() => None,
+            Ok(pids) => {
+                let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+                let pids = pids.join(", ");
+                Some(format!(
+                    "the map {PROCESSES_MAP} was changed so that opens of a container's process \
+                     ({pids}) could be left out, and is set right again"
+                ))
+            }
+            Err(error) => told(PROCESSES_MAP, Err(error)),
+        };
+        believed
+            .into_iter()
+            .chain(cgroups)
+            .chain(processes)
+            .collect()
+    }
+
+    /// Takes out what says of processes that they are the host's; of which it did.
+    fn expel(
+        &self,
+        ebpf: &mut Ebpf,
+        strangers: impl Iterator<Item = (u32, u64)>,
+    ) -> Result<BTreeSet<u32>, String> {
+        let mut found = BTreeSet::new();
+        for (pid, start) in strangers {
+            let place = host_place(pid);
+            let [key, cgroup] = get(ebpf, place)?;
+            if key == host_key(pid, start) && matches!(self.of(cgroup), Scope::Host) {
+                set(ebpf, place, [0, 0])?;
+                found.insert(pid);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What was told of a cgroup.
+    fn of(&self, cgroup: u64) -> Scope {
+        let place = cgroup_place(cgroup) as usize;
+        let piece = self.cgroups.get(place / CGROUPS_PIECE);
+        let entry = piece.and_then(|piece| piece.get(place % CGROUPS_PIECE));
+        scope_of(entry.copied().unwrap_or_default(), cgroup)
+    }
 }
 
-/// Tells which processes are the host's, as was true when `attaches` moves into cgroups had happened;
-/// whether it was so still at the end, or else nothing was told.
-pub(super) fn tell_processes(
-    ebpf: &mut Ebpf,
-    attaches: u64,
-    mut processes: impl Iterator<Item = HostProcess>,
-) -> Result<bool, String> {
-    if attached(ebpf)? != attaches {
-        return Ok(false);
-    }
-    allow(ebpf, 0)?;
-    let mut written = Vec::new();
-    let told = processes.try_for_each(|process| {
-        let place = host_place(process.pid);
-        written.push(place);
-        let key = host_key(process.pid, process.start);
-        write(ebpf, place, [key, process.cgroup])
-    });
-    let same = told.and_then(|()| Ok(attached(ebpf)? == attaches));
-    if same != Ok(true) {
-        for place in written {
-            set(ebpf, place, [0, 0])?;
+/// Entries of cgroups, by place.
+fn pieces(known: impl Iterator<Item = (u64, Scope)>) -> Vec<Piece> {
+    let mut pieces = vec![[0; CGROUPS_PIECE]; PIECES];
+    for (cgroup, scope) in known.filter(|(cgroup, _)| *cgroup < CGROUP_IDS) {
+        let place = cgroup_place(cgroup) as usize;
+        let piece = pieces.get_mut(place / CGROUPS_PIECE);
+        if let Some(entry) = piece.and_then(|piece| piece.get_mut(place % CGROUPS_PIECE)) {
+            *entry = cgroup_entry(cgroup, scope).max(*entry);
         }
     }
-    allow(ebpf, 1)?;
-    same
+    pieces
 }
 
 /// How often somebody was put into a cgroup.
@@ -94,15 +167,9 @@ fn attached(ebpf: &mut Ebpf) -> Result<u64, String> {
     counter.map_err(|error| error.to_string())
 }
 
-fn allow(ebpf: &mut Ebpf, allowed: u64) -> Result<(), String> {
-    let set = array::<u64>(ebpf, "ATTACHES")?.set(1, allowed, 0);
-    set.map_err(|error| error.to_string())
-}
-
 /// Writes an entry, in steps that each leave it empty or complete.
 fn write(ebpf: &mut Ebpf, place: u32, entry: [u64; 2]) -> Result<(), String> {
-    let known = array::<[u64; 2]>(ebpf, "HOST_PROCESSES")?.get(&place, 0);
-    let known = known.map_err(|error| error.to_string())?;
+    let known = get(ebpf, place)?;
     if known == entry {
         return Ok(());
     }
@@ -112,7 +179,32 @@ fn write(ebpf: &mut Ebpf, place: u32, entry: [u64; 2]) -> Result<(), String> {
     set(ebpf, place, entry)
 }
 
+fn get(ebpf: &mut Ebpf, place: u32) -> Result<[u64; 2], String> {
+    let known = array::<[u64; 2]>(ebpf, PROCESSES_MAP)?.get(&place, 0);
+    known.map_err(|error| error.to_string())
+}
+
 fn set(ebpf: &mut Ebpf, place: u32, entry: [u64; 2]) -> Result<(), String> {
-    let set = array::<[u64; 2]>(ebpf, "HOST_PROCESSES")?.set(place, entry, 0);
+    let set = array::<[u64; 2]>(ebpf, PROCESSES_MAP)?.set(place, entry, 0);
     set.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_cgroups_at_one_place_one_is_known() {
+        let host = (5, Scope::Host);
+        let other = (5 + u64::from(CGROUPS), Scope::Container);
+        for known in [vec![host, other], vec![other, host]] {
+            let scopes = Scopes {
+                cgroups: pieces(known.into_iter()),
+                ..Scopes::new()
+            };
+            assert_eq!(scopes.of(other.0), Scope::Container);
+            assert_eq!(scopes.of(host.0), Scope::Either);
+            assert_eq!(scopes.of(6), Scope::Either);
+        }
+    }
 }

@@ -164,7 +164,7 @@ impl Probes {
         let covered = self.cover(&kinds);
         self.settle()?;
         // What was put in for providers that this kernel does not take after all.
-        let _own = self.object.repair();
+        let _own = self.object.repair(std::iter::empty());
         self.object
             .take_switched_off()
             .map_err(ProbeError::Change)?;

@@ -86,12 +86,18 @@ impl Guard {
     }
 
     /// What somebody did to our kernel objects, and who it may have been.
-    pub(super) fn look(&mut self, probes: &mut Probes) -> (Vec<String>, Option<Suspect>) {
+    /// `strangers` gives the processes of containers, if there is a look at all.
+    pub(super) fn look(
+        &mut self,
+        probes: &mut Probes,
+        strangers: impl FnOnce() -> Vec<(u32, u64)>,
+    ) -> (Vec<String>, Option<Suspect>) {
         if self.look.is_none_or(|time| time > Instant::now()) {
             return (Vec::new(), None);
         }
         self.look = Some(Instant::now() + pause(probes));
-        (probes.tampered(), self.suspect.take())
+        let found = probes.tampered(strangers().into_iter());
+        (found, self.suspect.take())
     }
 
     /// Takes note of a record; whether it is of our own making, so no user's event.

@@ -217,6 +217,18 @@ impl Host {
         .collect()
     }
 
+    /// Processes that are a container's, by pid and start.
+    pub(super) fn strangers(&mut self) -> Vec<(u32, u64)> {
+        let index = &mut self.index;
+        let strangers = self
+            .table
+            .alive()
+            .filter(|process| matches!(index.lookup(process.origin_cgroup), Lookup::Container(_)));
+        strangers
+            .map(|process| (process.task.pid, process.task.start))
+            .collect()
+    }
+
     /// Drops what is old.
     pub(super) fn expire(&mut self, now: u64) {
         self.table.expire(now);

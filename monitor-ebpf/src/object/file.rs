@@ -12,9 +12,11 @@ use crate::emit::settle;
 use crate::file::{self, O_PATH, OpenArguments};
 use crate::filter;
 use crate::layout::*;
+use crate::network::is_socket;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin};
 use crate::syscall::{Call, current_call, is_in, open_arguments, own};
+use crate::uring;
 
 /// `__FMODE_EXEC` of `include/linux/fs.h`: an open by exec.
 const FMODE_EXEC: u32 = 0x20;
@@ -45,8 +47,9 @@ struct Opening {
 
 /// Opens under way, by `struct file *`: more than block at once in devices, pipes and file systems of
 /// programs. Those that fail later, or that the kernel does for itself, stay until they are evicted;
-/// a file that is used again by then differs in task or dentry. An open that was evicted itself is
-/// told with the name in the program's memory.
+/// a file that is used again by then differs in task or dentry. So a program can have an open
+/// forgotten that waits (for a lease, say): it is told all the same, with the name in the program's
+/// memory, or by the note of its request of `io_uring`.
 #[map]
 static OPENINGS: LruHashMap<u64, Opening> = LruHashMap::with_max_entries(4096, 0);
 
@@ -130,7 +133,15 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
             flags,
             ..Opening::default()
         },
-        None => return 0,
+        None => match uring::opening() {
+            Some(open) if flags & O_PATH == 0 && !is_socket(file) && !own() => Opening {
+                name: open.path,
+                dirfd: open.dirfd,
+                flags,
+                ..Opening::default()
+            },
+            _ => return 0,
+        },
     };
     let kernel = OpenArguments {
         dirfd: opening.dirfd,

@@ -26,6 +26,7 @@ const ASKED_FOR: &str = "
     landlock_restrict_self setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
     utimensat swapon swapoff acct reboot sethostname setdomainname personality
     read write pread pwrite readv writev preadv pwritev lseek fsync ioctl close pipe pipe2
+    munmap
 ";
 
 /// What upstream's rules ask for: 41 types.

@@ -192,6 +192,21 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 20,
+        name: "forgotten-open",
+        technique: "an open waits until thousands of others were begun, by itself and through io_uring",
+        condition: "opened and fd.name = $D/secret",
+        prepare: "mkfifo $D/pipe",
+        twin: "lease $D/benign $D/pipe cat $D/benign",
+        act: "box lease $D/secret $D/pipe cat $D/secret
+              box lease $D/secret $D/pipe uring --async open $D/secret",
+        seen: &[
+            some(&[("proc.name", "cat"), ("container.id", "$BOX")]),
+            some(&[("proc.name", "uring"), ("container.id", "$BOX")]),
+        ],
+        ..Case::BASE
+    },
+    Case {
         row: 22,
         name: "int80-open",
         technique: "a 32-bit open by a 64-bit program (int 0x80)",

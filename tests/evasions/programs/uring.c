@@ -1,9 +1,10 @@
 /* Does things through io_uring, by raw system calls: none of the operations is a system call.
  *
- *     uring [--sqpoll] open PATH | unlink PATH | mkdir PATH | rename OLD NEW | symlink TARGET PATH
+ *     uring [--sqpoll | --async] open PATH | unlink PATH | mkdir PATH | rename OLD NEW | symlink TARGET PATH
  *     uring [--sqpoll] connect PORT | send PORT | fast-open PORT
  *
- * With --sqpoll a thread of the kernel takes the operation up, without io_uring_enter.
+ * With --sqpoll a thread of the kernel takes the operation up, without io_uring_enter; with --async
+ * one of the program's own, which may wait, does it.
  */
 #include "evade.h"
 #include <arpa/inet.h>
@@ -12,7 +13,7 @@
 #include <sys/socket.h>
 
 static struct io_uring_params setup;
-static int ring;
+static int ring, async;
 static char *queues;
 static struct io_uring_sqe *entries;
 
@@ -43,6 +44,7 @@ static int operate(struct io_uring_sqe entry)
 	unsigned tail = *at(setup.sq_off.tail);
 	unsigned slot = tail & *at(setup.sq_off.ring_mask);
 	entries[slot] = entry;
+	entries[slot].flags = async ? IOSQE_ASYNC : 0;
 	at(setup.sq_off.array)[slot] = slot;
 	__atomic_store_n(at(setup.sq_off.tail), tail + 1, __ATOMIC_RELEASE);
 	unsigned flags = IORING_ENTER_GETEVENTS, submit = 1;
@@ -78,8 +80,9 @@ static struct io_uring_sqe two_names(int operation, const char *first, const cha
 int main(int argc, char **argv)
 {
 	int sqpoll = argc > 1 && strcmp(argv[1], "--sqpoll") == 0;
-	argv += 1 + sqpoll;
-	argc -= 1 + sqpoll;
+	async = argc > 1 && strcmp(argv[1], "--async") == 0;
+	argv += 1 + (sqpoll || async);
+	argc -= 1 + (sqpoll || async);
 	if (argc < 2)
 		return 2;
 	const char *act = argv[0], *name = argv[1], *other = argc > 2 ? argv[2] : "";

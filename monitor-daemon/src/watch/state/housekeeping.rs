@@ -83,7 +83,7 @@ impl State {
                 self.tampered(&what, None, now);
             }
         }
-        let (found, suspect) = self.guard.look(probes);
+        let (found, suspect) = self.guard.look(probes, || self.host.strangers());
         for what in found {
             self.tampered(&what, suspect.as_ref(), now);
         }

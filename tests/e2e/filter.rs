@@ -1,6 +1,7 @@
-//! What the kernel leaves out of opens: nothing that a rule matches, whoever moves where.
+//! What the kernel leaves out: nothing that a rule matches, whoever moves where.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::process::Command;
 
@@ -10,7 +11,7 @@ use monitor_tests::daemon::Daemon;
 use monitor_tests::{daemon, http, skip_if, wait};
 use serde_json::Value;
 
-use crate::actions::{Programs, succeed};
+use crate::actions::{Programs, perl, succeed};
 use crate::world::{PATIENCE, is_watching, text, watch};
 
 const RULES: &str = "
@@ -36,6 +37,45 @@ const RULES: &str = "
   condition: evt.type in (open, openat) and evt.res = ENOENT and fd.name endswith /e2e-missing
   output: missing | file=%fd.name
   priority: NOTICE
+- rule: connected
+  desc: a connection of a container's
+  condition: evt.type = connect and container.id != host and fd.snet = 127.1.0.0/16
+  output: connected | address=%fd.sip
+  priority: NOTICE
+- rule: refused
+  desc: one of the host's that is refused
+  condition: >
+    evt.type = connect and container.id = host and evt.res = ECONNREFUSED and fd.sport = 43461
+    and fd.net != 127.1.0.0/16 and fd.typechar = 4
+  output: refused | address=%fd.sip
+  priority: NOTICE
+- rule: accepted
+  desc: a connection that the host serves
+  condition: >
+    evt.type in (accept, accept4) and container.id = host and fd.lnet = 127.1.0.0/16
+    and fd.l4proto = tcp
+  output: accepted | address=%fd.sip
+  priority: NOTICE
+- rule: sent
+  desc: a message of a container's
+  condition: evt.type = sendto and fd.rnet = 127.3.0.0/16 and container.id != host
+  output: sent | address=%fd.rip
+  priority: NOTICE
+- rule: local
+  desc: a socket of a container's for this machine
+  condition: evt.type = socket and evt.arg.domain contains AF_UNIX and container.id != host
+  output: local
+  priority: NOTICE
+- rule: serves
+  desc: a container that serves; only whose it is decides
+  condition: evt.type = listen and container.id != host
+  output: serves | address=%fd.sip
+  priority: NOTICE
+- rule: bound
+  desc: what nobody does
+  condition: evt.type = bind and fd.sip = 203.0.113.1
+  output: bound
+  priority: NOTICE
 - rule: needle
   desc: tells that the daemon watches
   condition: evt.type = execve and proc.exepath endswith /true
@@ -43,8 +83,20 @@ const RULES: &str = "
   priority: NOTICE
 ";
 
+/// A server and its client, one that finds none, a message, and a socket, all of this number.
+const NETWORK: &str = "
+    sub address { pack('SnCCCCx8', 2, 43461, 127, $_[0], 0, $ARGV[0]) }
+    socket(L, 2, 1, 0) and setsockopt(L, 1, 2, 1) and bind(L, address(1)) or exit 1;
+    listen(L, 1) and socket(C, 2, 1, 0) and connect(C, address(1)) and accept(A, L) or exit 2;
+    socket(F, 2, 1, 0) or exit 3; connect(F, address(2)) and exit 4;
+    socket(D, 2, 2, 0) and send(D, 'x', 0, address(3)) or exit 5;
+    socket(U, 1, 1, 0) or exit 6";
+
 /// A shell that goes into a container's cgroup ($1) and out again ($2), and what it opens there.
 const WORK: &str = r#"
+network() { perl -e "$code" "$1"; }
+code=$3
+network 1
 : < 1.e2e-secret
 : < 1.e2e-inside
 # Names that a dentry holds itself end at 31 or 39 bytes; texts are compared up to 128.
@@ -62,17 +114,19 @@ mkdir -p "$long/$long"
 : < link
 : < ./folder/../4.e2e-secret
 ( : < e2e-missing ) 2> /dev/null || true
-( echo 0 > "$1"; : < 5.e2e-secret; : < 5.e2e-inside )
+( echo 0 > "$1"; : < 5.e2e-secret; : < 5.e2e-inside; network 2 )
 echo $$ > "$1"
+network 3
 : < 6.e2e-secret
 ( : < 7.e2e-secret )
 echo $$ > "$2"
+network 4
 : < 8.e2e-secret
 ( : < 9.e2e-secret; : < 9.e2e-inside )
 "#;
 
 /// Rule and file of each alert.
-const EXPECTED: [(&str, &str); 25] = [
+const EXPECTED: [(&str, &str); 39] = [
     ("written", "00000000000000.e2e-file"),
     ("written", "000000000000000.e2e-file"),
     ("written", "0000000000000000000000.e2e-file"),
@@ -98,7 +152,24 @@ const EXPECTED: [(&str, &str); 25] = [
     ("inside", "9.e2e-secret"),
     ("inside", "9.e2e-inside"),
     ("needle", ""),
+    ("connected", "127.1.0.2"),
+    ("connected", "127.1.0.3"),
+    ("connected", "127.1.0.4"),
+    ("refused", "127.2.0.1"),
+    ("refused", "127.2.0.9"),
+    ("accepted", "127.1.0.1"),
+    ("accepted", "127.1.0.9"),
+    ("sent", "127.3.0.2"),
+    ("sent", "127.3.0.3"),
+    ("sent", "127.3.0.4"),
+    ("local", ""),
+    ("serves", "127.1.0.2"),
+    ("serves", "127.1.0.3"),
+    ("serves", "127.1.0.4"),
 ];
+/// What is left out on the host of the server and its client: listening only if the kernel knows for
+/// sure whose it is.
+const KINDS: [&str; 6] = ["open", "connect", "socket", "send", "listen", "bind"];
 
 #[test]
 fn the_kernels_filter_changes_no_alert() -> Result<()> {
@@ -117,22 +188,26 @@ fn the_kernels_filter_changes_no_alert() -> Result<()> {
     let port = http::free_port()?;
     let metrics = format!("metrics:\n  listen: 127.0.0.1:{port}\n");
     let mut filtered = watch(&programs, RULES, &metrics)?;
-    let mut whole = watch(&programs, RULES, "kernel_filter: false\n")?;
-    let shell = |script: &str, arguments: &[&std::path::Path]| {
+    // Its configuration is in a folder of its own: the first would take it over.
+    let others = Programs::new()?;
+    let mut whole = watch(&others, RULES, "kernel_filter: false\n")?;
+    let shell = |script: &str, arguments: &[&OsStr]| {
         let mut shell = Command::new("sh");
         shell.current_dir(&folder).args(["-ec", script, "sh"]);
         succeed(shell.args(arguments))
     };
-    // Any opens will do: others' too.
-    wait::until("opens being left out", PATIENCE, || {
+    // Any will do: others' too.
+    wait::until("events of all kinds being left out", PATIENCE, || {
         shell(": < 1.e2e-file", &[])?;
-        Ok((left_out(port)? > 0).then_some(()))
+        succeed(perl(NETWORK).arg("9"))?;
+        Ok(all_left_out(port)?.then_some(()))
     })?;
 
     let own = fs::read_to_string("/proc/self/cgroup")?;
     let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
     let own = cgroup::unified()?.join(own.context("no unified cgroup")?);
-    shell(WORK, &[&container.processes(), &own.join("cgroup.procs")])?;
+    let (inside, outside) = (container.processes(), own.join("cgroup.procs"));
+    shell(WORK, &[inside.as_ref(), outside.as_ref(), NETWORK.as_ref()])?;
     let expected: BTreeSet<(String, String)> = EXPECTED
         .iter()
         .map(|(rule, file)| ((*rule).to_owned(), (*file).to_owned()))
@@ -152,11 +227,13 @@ fn the_kernels_filter_changes_no_alert() -> Result<()> {
     Ok(())
 }
 
-/// Rule and name of the file of each alert.
+/// Rule and name of the file, or the address, of each alert.
 fn told(daemon: Daemon) -> Result<BTreeSet<(String, String)>> {
     let alerts = daemon.stop()?;
     let name = |alert: &Value| {
-        let path = text(&alert["output_fields"], "fd.name").to_owned();
+        let fields = &alert["output_fields"];
+        let path = ["fd.name", "fd.sip", "fd.rip"].map(|name| text(fields, name).to_owned());
+        let path = path.concat();
         path.rsplit('/').next().unwrap_or_default().to_owned()
     };
     let pair = |alert: &Value| (text(alert, "rule").to_owned(), name(alert));
@@ -165,10 +242,13 @@ fn told(daemon: Daemon) -> Result<BTreeSet<(String, String)>> {
     Ok(alerts.iter().map(pair).filter(ours).collect())
 }
 
-/// How many opens did not leave the kernel.
-fn left_out(port: u16) -> Result<u64> {
+/// Whether some events of each kind did not leave the kernel.
+fn all_left_out(port: u16) -> Result<bool> {
     let page = http::fetch(port, "/metrics")?;
-    let name = "monitor_events_filtered_total{kind=\"open\"}";
-    let count = page.lines().find_map(|line| line.strip_prefix(name));
-    Ok(count.map_or(Ok(0), |count| count.trim().parse())?)
+    let is_left_out = |kind: &&str| {
+        let name = format!("monitor_events_filtered_total{{kind=\"{kind}\"}}");
+        let count = page.lines().find_map(|line| line.strip_prefix(&*name));
+        count.is_some_and(|count| count.trim() != "0")
+    };
+    Ok(KINDS.iter().all(is_left_out))
 }

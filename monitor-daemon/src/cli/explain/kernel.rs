@@ -9,7 +9,7 @@ use monitor_policy::{Clause, EventSet, EventType, Field, Policy, ValueSet};
 use serde_json::{Value, json};
 
 use crate::event::{event_types, recorded_for};
-use crate::filter::Filter;
+use crate::filter::{Filter, Filters};
 use crate::output::visible;
 
 /// Longest clause that is shown, in characters.
@@ -23,13 +23,40 @@ const PATHS: [Field; 4] = [
     Field::FdNameraw,
 ];
 
+/// What the kernel decides of the events of one kind.
+struct Decided<'f> {
+    kind: Kind,
+    clauses: &'f [Clause],
+    /// Clauses whose paths are not looked at, for want of room.
+    widened: u64,
+}
+
+impl<'f> Decided<'f> {
+    /// `None` where all are recorded.
+    fn of(filters: &'f Filters, kind: Kind) -> Option<Self> {
+        let (clauses, widened) = match kind {
+            Kind::Open => {
+                let filter = filters.opens.as_ref()?;
+                (&filter.clauses, filter.widened)
+            }
+            kind => (&filters.numbers.as_ref()?.of(kind)?.clauses, 0),
+        };
+        Some(Self {
+            kind,
+            clauses,
+            widened,
+        })
+    }
+}
+
 /// For each kind of events that rules need, what the kernel decides.
 pub(super) fn text(policy: &Policy) -> String {
+    let filters = Filters::new(policy);
     let mut text = String::new();
     for kind in kinds(policy) {
-        match (kind, Filter::of_opens(policy)) {
-            (Kind::Open, Some(filter)) => text.push_str(&of_filter(policy, &filter)),
-            _ => {
+        match Decided::of(&filters, kind) {
+            Some(decided) => text.push_str(&of_kind(policy, &decided)),
+            None => {
                 let _ = writeln!(text, "{}: all are recorded", kind.name());
             }
         }
@@ -39,43 +66,47 @@ pub(super) fn text(policy: &Policy) -> String {
 
 /// The same for programs.
 pub(super) fn json(policy: &Policy) -> Value {
+    let filters = Filters::new(policy);
     let of = |kind: Kind| {
-        let filter = Some(kind).filter(|kind| *kind == Kind::Open);
-        let filter = filter.and_then(|_| Filter::of_opens(policy));
-        let clauses = filter.as_ref().map(|filter| {
-            let each = filter.clauses.iter();
+        let decided = Decided::of(&filters, kind);
+        let clauses = decided.as_ref().map(|decided| {
+            let each = decided.clauses.iter();
             each.map(|clause| json!({"clause": told(clause), "rules": rules(policy, clause)}))
                 .collect::<Value>()
         });
-        let widest = filter.as_ref().and_then(widest);
+        let widest = decided.as_ref().and_then(widest);
         json!({
             "kind": kind.name(),
             "clauses": clauses,
-            "families": filter.as_ref().map(families),
+            "families": decided.as_ref().map(families),
             "widest": widest.map(|(_, clause)| rules(policy, clause)),
         })
     };
     kinds(policy).map(of).collect()
 }
 
-/// What the kernel decides for one rule.
+/// What the kernel decides for one rule, by kind of event.
 pub(super) fn of_rule(policy: &Policy, rule: usize) -> String {
     let types = policy.rules().get(rule).map(|rule| rule.event_types);
-    let opens = event_types(Kind::Open).iter();
-    let mut opens = opens.filter_map(|name| EventType::from_name(name));
-    if !types.is_some_and(|types| opens.any(|event| types.contains(event))) {
-        return "kernel: decides by the type of the event only\n".to_owned();
-    }
-    let filter = Filter::of_opens(policy);
-    let clauses = filter.iter().flat_map(|filter| &filter.clauses);
+    let types = types.unwrap_or(EventSet::EMPTY);
+    let filters = Filters::new(policy);
     let mut text = String::new();
-    for clause in clauses.filter(|clause| clause.rules.contains(&rule)) {
-        let _ = writeln!(text, "    {}", shown(clause));
+    for kind in Kind::ALL.into_iter().filter(|kind| is_of(*kind, &types)) {
+        let name = kind.name();
+        let Some(decided) = Decided::of(&filters, kind) else {
+            let _ = writeln!(text, "kernel: {name}: all are recorded");
+            continue;
+        };
+        let _ = writeln!(
+            text,
+            "kernel: {name}: recorded with one of these, with what other rules need:"
+        );
+        let own = decided.clauses.iter();
+        for clause in own.filter(|clause| clause.rules.contains(&rule)) {
+            let _ = writeln!(text, "    {}", shown(clause));
+        }
     }
-    if text.is_empty() {
-        return "kernel: records all opens\n".to_owned();
-    }
-    format!("kernel: records opens with one of these, with what other rules need:\n{text}")
+    text
 }
 
 /// Kinds that enabled rules need.
@@ -84,19 +115,25 @@ fn kinds(policy: &Policy) -> impl Iterator<Item = Kind> {
     let wanted = enabled.fold(EventSet::EMPTY, |all, rule| {
         all.union(&recorded_for(&rule.event_types))
     });
-    Kind::ALL.into_iter().filter(move |kind| {
-        let mut types = event_types(*kind).iter();
-        types.any(|name| EventType::from_name(name).is_some_and(|event| wanted.contains(event)))
-    })
+    Kind::ALL
+        .into_iter()
+        .filter(move |kind| is_of(*kind, &wanted))
 }
 
-fn of_filter(policy: &Policy, filter: &Filter) -> String {
+/// Whether events of a kind can be of one of these types.
+fn is_of(kind: Kind, wanted: &EventSet) -> bool {
+    let mut types = event_types(kind).iter();
+    types.any(|name| EventType::from_name(name).is_some_and(|event| wanted.contains(event)))
+}
+
+fn of_kind(policy: &Policy, decided: &Decided<'_>) -> String {
     let mut text = format!(
-        "open: {} of at most {CLAUSES} clauses, one of which has to hold\n    decided in the kernel: {}\n",
-        filter.clauses.len(),
-        families(filter).join(", "),
+        "{}: {} of at most {CLAUSES} clauses, one of which has to hold\n    decided in the kernel: {}\n",
+        decided.kind.name(),
+        decided.clauses.len(),
+        families(decided).join(", "),
     );
-    if let Some((number, clause)) = widest(filter) {
+    if let Some((number, clause)) = widest(decided) {
         let _ = writeln!(
             text,
             "    most is recorded for clause {}: {}",
@@ -104,8 +141,8 @@ fn of_filter(policy: &Policy, filter: &Filter) -> String {
             rules(policy, clause).join(", ")
         );
     }
-    for (number, clause) in filter.clauses.iter().enumerate() {
-        let widened = if filter.widened >> number & 1 == 1 {
+    for (number, clause) in decided.clauses.iter().enumerate() {
+        let widened = if decided.widened >> number & 1 == 1 {
             " (whatever the path: there is no room for its texts)"
         } else {
             ""
@@ -122,21 +159,22 @@ fn of_filter(policy: &Policy, filter: &Filter) -> String {
 }
 
 /// The fields that the kernel decides by.
-fn families(filter: &Filter) -> Vec<String> {
-    let fields = filter
+fn families(decided: &Decided<'_>) -> Vec<String> {
+    let fields = decided
         .clauses
         .iter()
         .flat_map(|clause| clause.fields.keys());
-    let fields = fields.filter(|field| field.field != Field::EvtType);
+    let of_open = decided.kind == Kind::Open;
+    let fields = fields.filter(|field| !of_open || field.field != Field::EvtType);
     let mut names: Vec<String> = fields.map(ToString::to_string).collect();
     names.sort_unstable();
     names.dedup();
     names
 }
 
-/// The clause by which most opens are recorded, as far as it can be told from its texts.
-fn widest(filter: &Filter) -> Option<(usize, &Clause)> {
-    let clauses = filter.clauses.iter().enumerate();
+/// The clause by which most events are recorded, as far as it can be told: that which asks least.
+fn widest<'f>(decided: &Decided<'f>) -> Option<(usize, &'f Clause)> {
+    let clauses = decided.clauses.iter().enumerate();
     clauses.max_by_key(|(number, clause)| {
         let of = |field: &Field| clause.of(*field).map(|allowed| &*allowed.set);
         let named = |set: &&ValueSet| matches!(set, ValueSet::Having(_));
@@ -145,9 +183,14 @@ fn widest(filter: &Filter) -> Option<(usize, &Clause)> {
             ValueSet::Having(keys) => keys.len(),
             _ => 0,
         });
+        let asked = if decided.kind == Kind::Open {
+            told
+        } else {
+            clause.fields.len()
+        };
         (
-            filter.widened >> number & 1,
-            Reverse(told),
+            decided.widened >> number & 1,
+            Reverse(asked),
             texts.sum::<usize>(),
         )
     })
@@ -203,6 +246,13 @@ mod tests {
   priority: INFO
   output: o
   condition: evt.type = execve and proc.name = x
+- rule: inside
+  desc: d
+  priority: INFO
+  output: o
+  condition: >
+    evt.type = connect and fd.rnet = 10.0.0.0/8 and fd.rport = 443 and container.id != host
+    and proc.name = x
 ";
         let file = RulesFile {
             name: "r.yaml",
@@ -217,6 +267,8 @@ mod tests {
             "open: 2 of at most 64 clauses, one of which has to hold",
             "    decided in the kernel: evt.is_open_read, evt.is_open_write, fd.name",
             "evt.is_open_read 1 and fd.name *.pem",
+            "connect: 1 of at most 64 clauses, one of which has to hold",
+            "    decided in the kernel: container.id, fd.rnet, fd.rport",
         ] {
             assert!(told.contains(line), "{told}");
         }
@@ -224,9 +276,14 @@ mod tests {
         assert!(widest.is_some_and(|line| line.ends_with(": dev")), "{told}");
         assert_eq!(
             of_rule(&policy, 0),
-            "kernel: records opens with one of these, with what other rules need:\n    \
+            "kernel: open: recorded with one of these, with what other rules need:\n    \
              evt.is_open_read 1 and fd.name *.pem\n"
         );
-        assert!(of_rule(&policy, 2).ends_with("by the type of the event only\n"));
+        assert_eq!(of_rule(&policy, 2), "kernel: exec: all are recorded\n");
+        assert_eq!(
+            of_rule(&policy, 3),
+            "kernel: connect: recorded with one of these, with what other rules need:\n    \
+             fd.rport 443 and fd.rnet 10.0.0.0-10.255.255.255 and container.id not host\n"
+        );
     }
 }

@@ -5,11 +5,15 @@ use monitor_common::numbers::{
     Head, MISSING, Quantity, end, family, number, piece, protocol, result,
 };
 use monitor_common::process::Ptrace;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use zerocopy::{FromZeros as _, Immutable, IntoBytes, transmute};
 
 use super::*;
 use crate::filter::numbers::KINDS;
 
+/// How many are tried on upstream's rules.
+const EVENTS: usize = 600;
 const SYSCALLS: &[(Kind, &[u32])] = &[
     (Kind::Connect, &[42]),
     (Kind::Socket, &[41]),
@@ -407,6 +411,30 @@ fn what_one_rule_needs_of_a_connection_is_kept_and_nothing_else() {
         assert!(kept.iter().all(keeps), "{condition}");
         assert!(!left_out.iter().any(keeps), "{condition}");
     }
+}
+
+#[test]
+fn what_upstreams_rules_match_of_sockets_is_kept() {
+    let Some(policy) = upstream() else { return };
+    let filter = Numbers::new(&policy).unwrap();
+    let inside = container();
+    let mut found = 0;
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..EVENTS {
+        let bytes = event().new_tree(&mut runner).unwrap().current();
+        let record = Record::parse(&bytes).unwrap();
+        let Some(of_kind) = filter.of(record.kind()) else {
+            continue;
+        };
+        for (scope, container) in [(Scope::Host, None), (Scope::Container, Some(&inside))] {
+            if matches(&policy, &record, container) > 0 {
+                found += 1;
+                assert!(of_kind.keeps(&record, Scope::Either), "{:?}", record.body());
+                assert!(of_kind.keeps(&record, scope), "{:?}", record.body());
+            }
+        }
+    }
+    assert!(found > 10, "{found}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bomb;
 mod disk;
 mod end;
 mod input;
+mod kept;
 mod peer;
 
 use std::fs::{self, File};
@@ -58,6 +59,8 @@ impl Subject {
             .arg(config)
             .arg("--policy")
             .arg(policy)
+            // Where the alert log is.
+            .env(daemon::STATE, programs.folder())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)

@@ -38,6 +38,7 @@ pub(crate) enum Level {
 const BUILD: &[Need] = &[
     Need::package("gcc"),
     Need::package("libc6-dev"),
+    Need::program("musl-gcc", "musl-tools"),
     Need::at_least("rustc-web", "1.96"),
     Need::at_least("cargo-web", "1.96"),
     Need::at_least("rust-web-src", "1.96"),

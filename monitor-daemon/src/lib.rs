@@ -1,5 +1,6 @@
 //! The daemon as a library: everything but argument parsing. Start at [`cli`].
 
+pub mod alert_log;
 pub mod cli;
 mod clock;
 pub mod config;

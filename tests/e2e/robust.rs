@@ -5,8 +5,10 @@ mod bomb;
 mod disk;
 mod end;
 mod input;
+mod kept;
 mod peer;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -58,6 +60,8 @@ impl Subject {
             .arg(config)
             .arg("--policy")
             .arg(policy)
+            // Where the alert log is.
+            .env(daemon::STATE, programs.folder())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
@@ -92,14 +96,23 @@ impl Subject {
         Ok(value.parse::<f64>()? as u64)
     }
 
-    /// The numbers of the needles in the file, in its order. Fails on a line that is no alert.
+    /// The numbers of the needles in the file, in its order; of an alert that is there twice, with
+    /// the same identifier, once. Fails on a line that is no alert.
     fn needles(&self) -> Result<Vec<u32>> {
         let content = fs::read_to_string(&self.alerts)?;
         ensure!(
             content.is_empty() || content.ends_with('\n'),
             "the last line is torn"
         );
-        content.lines().map(number).collect()
+        let mut seen = HashSet::new();
+        let mut needles = Vec::new();
+        for line in content.lines() {
+            let (number, uuid) = number(line)?;
+            if seen.insert(uuid) {
+                needles.push(number);
+            }
+        }
+        Ok(needles)
     }
 
     /// Waits until the file has this needle.
@@ -141,9 +154,11 @@ fn needle(number: u32, padding: usize) -> Result<()> {
     succeed(Command::new("/bin/echo").arg(argument)).map(drop)
 }
 
-fn number(line: &str) -> Result<u32> {
+/// The number of the needle that an alert is about, and the alert's identifier.
+fn number(line: &str) -> Result<(u32, String)> {
     let alert: Value = serde_json::from_str(line).with_context(|| format!("torn: {line}"))?;
     let args = text(&alert["output_fields"], "proc.args");
-    let number = args.split('-').nth(2).context("not a needle")?;
-    Ok(number.parse()?)
+    let number = args.split('-').nth(2);
+    let number = number.with_context(|| format!("not a needle: {line}"))?;
+    Ok((number.parse()?, text(&alert, "uuid").to_owned()))
 }

@@ -1,7 +1,7 @@
 //! The alert file and a real logrotate: nothing lost, nothing twice, no signal.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -60,7 +60,7 @@ fn no_alert_is_lost_or_doubled_by_logrotate() -> Result<()> {
     });
     complete.with_context(|| format!("{found:?}"))?;
     ensure!(found == expected, "{found:?}");
-    let files = fs::read_dir(&folder)?.count() as u64;
+    let files = files(&folder)?.len() as u64;
     ensure!(files > ROUNDS, "only {files} files");
     daemon.stop()?;
     Ok(())
@@ -78,11 +78,19 @@ fn rotate(config: &Path, state: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The alert file and what was made of it.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut files: Vec<PathBuf> = entries.collect::<Result<_>>()?;
+    files.retain(|file| file.to_string_lossy().contains(".jsonl"));
+    Ok(files)
+}
+
 /// The numbers in all files, sorted; a line that is still being written does not count.
 fn numbers(folder: &Path) -> Result<Vec<u64>> {
     let mut numbers = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let text = fs::read_to_string(entry?.path())?;
+    for file in files(folder)? {
+        let text = fs::read_to_string(file)?;
         for line in text
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n'))

@@ -170,7 +170,7 @@ await() {
     done
 }
 fence() { called evade-fence $P/payload "$1"; await "\"proc.args\":\"$1\""; }
-printf 'metrics:\n  listen: off\ndocker:\n  socket: /nonexistent\njson:\n  include_tags_property: false\n  include_output_property: false\nalerts:\n  queue_bytes: 268435456\nrings:\n  bulk_bytes: 67108864\nrule_matching: all\nappend_suggested_output: false\nstate_file: %s\ncontrol:\n  socket: %s\n' $R/state $R/control.sock >$R/monitor.yaml
+printf 'metrics:\n  listen: off\ndocker:\n  socket: /nonexistent\njson:\n  include_tags_property: false\n  include_output_property: false\nalerts:\n  queue_bytes: 268435456\n  log:\n    path: %s\nrings:\n  bulk_bytes: 67108864\nrule_matching: all\nappend_suggested_output: false\nstate_file: %s\ncontrol:\n  socket: %s\n' $R/alerts.db $R/state $R/control.sock >$R/monitor.yaml
 "#;
 
 const START: &str = r#"

@@ -81,15 +81,34 @@ pub(crate) fn build_arm(profile: Profile) -> Result<()> {
     let mut command = shell::cargo();
     command.args(["build", "--locked", "--package", "monitor-daemon"]);
     command.args(["--target", setup::ARM_TARGET]);
-    // Nothing in it is C, so that the compiler's own linker and musl do.
+    // The compiler's own linker and musl do.
     let linker = format!("target.{}.linker=\"rust-lld\"", setup::ARM_TARGET);
     command.args(["--config", &linker]);
+    arm_compiler(&mut command)?;
     // Most of the file, and guests hold it in memory.
     command.args(["--config", "profile.dev.strip=\"debuginfo\""]);
     if profile == Profile::Release {
         command.arg("--release");
     }
     shell::run(&mut command)
+}
+
+/// SQLite is C: Debian has a compiler for aarch64, but with the headers of another library.
+fn arm_compiler(command: &mut Command) -> Result<()> {
+    let mut ask = Command::new(setup::ARM_COMPILER);
+    let own = shell::query(ask.arg("-print-file-name=include"))?;
+    let own = own.with_context(|| format!("`{}` is missing", setup::ARM_COMPILER))?;
+    let headers = setup::arm_headers()?;
+    let flags = format!(
+        "-nostdinc -isystem {} -isystem {}",
+        headers.display(),
+        own.trim()
+    );
+    command
+        .env("CC_aarch64_unknown_linux_musl", setup::ARM_COMPILER)
+        .env("AR_aarch64_unknown_linux_musl", "aarch64-linux-gnu-ar")
+        .env("CFLAGS_aarch64_unknown_linux_musl", flags);
+    Ok(())
 }
 
 /// Builds the kernel programs into `target/bpf/monitor.o`.

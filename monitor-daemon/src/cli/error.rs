@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::alert_log::LogError;
 use crate::config::ConfigError;
 use crate::metrics::ServeError;
 use crate::output::OutputError;
@@ -33,7 +34,8 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (CONFIGURATION, "The configuration is wrong."),
     (
         TESTS,
-        "A test beside rules fails, or `selftest` did something that was not seen.",
+        "A test beside rules fails, `selftest` did something that was not seen, or `alerts verify` \
+         finds that the log was changed.",
     ),
     (INTERNAL, "A bug of ours."),
 ];
@@ -94,6 +96,12 @@ pub(super) enum Error {
         "the daemon cannot be asked: `control.socket` is off; send it SIGHUP instead, and see its log"
     )]
     NoControl,
+    #[error("no alerts are kept: `alerts.log.path` is off")]
+    NoLog,
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("alert {sequence} of the log is not what was written, or was taken away")]
+    LogChanged { sequence: u64 },
     #[error("the new rules are not in force")]
     NotReloaded { cause: Option<Cause> },
     #[error(transparent)]
@@ -143,6 +151,7 @@ impl Error {
             | Self::Top(_)
             | Self::Watcher(_)
             | Self::Ask(_)
+            | Self::Log(_)
             | Self::NotReloaded {
                 cause: Some(Cause::Machine) | None,
             }
@@ -152,10 +161,11 @@ impl Error {
             | Self::Print(_) => ENVIRONMENT,
             Self::Config(_)
             | Self::NoControl
+            | Self::NoLog
             | Self::NotReloaded {
                 cause: Some(Cause::Configuration),
             } => CONFIGURATION,
-            Self::TestsFailed { .. } | Self::Unseen { .. } => TESTS,
+            Self::TestsFailed { .. } | Self::Unseen { .. } | Self::LogChanged { .. } => TESTS,
             Self::Output(OutputError::Thread(_))
             | Self::Serve(ServeError::Start(_))
             | Self::Metrics(_)

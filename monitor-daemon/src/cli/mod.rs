@@ -1,6 +1,7 @@
 //! The command line: what is asked for, by whom it is answered, and with which exit code it ends
 //! ([`error::Error`] has the table). One file a command.
 
+mod alerts;
 mod check;
 mod completion;
 mod config;
@@ -33,6 +34,8 @@ Examples:
     sudo monitor-daemon run --policy /etc/falco/falco_rules.yaml --alerts /var/log/alerts.jsonl
   Let the running daemon take over changed rules:
     sudo monitor-daemon reload
+  See the alerts of the last two hours:
+    sudo monitor-daemon alerts --since 2h
   See whether a rules file loads:
     monitor-daemon check my_rules.yaml
   Run the tests beside your rules:
@@ -46,7 +49,7 @@ Examples:
 
 Exit codes: 0 done, 1 a policy or its input is wrong, 2 the command line is wrong, 3 the machine
 lacks something (root, a kernel feature, a file), 4 the configuration is wrong, 5 a test beside
-rules or `selftest` fails, 70 a bug of ours.";
+rules, `selftest` or `alerts verify` fails, 70 a bug of ours.";
 
 /// Watches a container host from the kernel and alerts on what Falco-language policies describe.
 #[derive(Debug, Parser)]
@@ -59,6 +62,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Alerts(alerts::Arguments),
     Reload(reload::Arguments),
     Check(check::Arguments),
     Eval(eval::Arguments),
@@ -103,6 +107,7 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Alerts(arguments) => alerts::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
@@ -155,6 +160,17 @@ mod tests {
         ("run --policy", false),
         ("reload --config c.yaml --format json", true),
         ("reload now", false),
+        (
+            "alerts --since 2h --until 2026-01-31 --rule a --container b",
+            true,
+        ),
+        ("alerts --priority warning --text c --last 5 --follow", true),
+        ("alerts --log a.db --format json", true),
+        ("alerts --since yesterday", false),
+        ("alerts --priority severe", false),
+        ("alerts --log a.db --config c.yaml", false),
+        ("alerts verify --log a.db --format json", true),
+        ("alerts --last 5 verify", false),
         ("check a.yaml b.yaml --format json", true),
         (
             "check a.yaml --lint all --allow LINT_REDEFINED --allow LOAD_UNUSED_LIST",

@@ -65,8 +65,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     drop(texts);
     doctor::check_privileges()?;
     let metrics = Arc::new(Metrics::new()?);
-    let mut outputs = Outputs::start(&OutputSettings::from(&config), &metrics)?;
+    let hostname: Arc<str> = config.hostname.clone().unwrap_or_else(node_name).into();
+    let settings = OutputSettings::new(&config, Arc::clone(&hostname));
+    let mut outputs = Outputs::start(&settings, &metrics)?;
     log_to(outputs.queue());
+    if let Some(error) = outputs.log_error() {
+        tracing::error!("{error}");
+    }
     // Held for as long as the daemon runs.
     let _server = match config.metrics {
         Some(address) => Some(Server::start(address, Arc::clone(&metrics))?),
@@ -81,7 +86,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         checksum,
         asked,
     };
-    let hostname = config.hostname.clone().unwrap_or_else(node_name).into();
     let settings = Settings {
         config,
         policy,

@@ -75,11 +75,7 @@ impl Config {
             "hostname" => self.hostname.as_deref().map_or(Value::Null, Value::from),
             "accept_blind" => self.accept_blind.into(),
             "kernel_filter" => self.kernel_filter.into(),
-            "state_file" => match &self.state_file {
-                StateFile::Usual => Value::Null,
-                StateFile::Path(path) => text(path),
-                StateFile::Off => "off".into(),
-            },
+            "state_file" => state_file(&self.state_file),
             "protect" => self.protect.into(),
             "reload_on_change" => self.reload_on_change.into(),
             "control.socket" => self.control.as_deref().map_or_else(|| "off".into(), text),
@@ -144,10 +140,22 @@ fn alerts(alerts: &Alerts, name: &str) -> Value {
         },
         "file" => alerts.file.as_deref().map_or(Value::Null, text),
         "queue_bytes" => alerts.queue_bytes.into(),
+        "log.path" => state_file(&alerts.log.path),
+        "log.bytes" => alerts.log.bytes.into(),
+        "log.days" => alerts.log.days.into(),
+        "log.sync" => alerts.log.sync.into(),
         _ => match name.strip_prefix("syslog.") {
             Some(name) => syslog(alerts.syslog.as_ref(), name),
             None => Value::Null,
         },
+    }
+}
+
+fn state_file(file: &StateFile) -> Value {
+    match file {
+        StateFile::Usual => Value::Null,
+        StateFile::Path(path) => text(path),
+        StateFile::Off => "off".into(),
     }
 }
 
@@ -156,6 +164,7 @@ fn json(json: JsonProperties, name: &str) -> Value {
         "include_output_property" => json.output.into(),
         "include_output_fields_property" => json.output_fields.into(),
         "include_tags_property" => json.tags.into(),
+        "include_id_property" => json.id.into(),
         "include_message_property" => json.message.into(),
         _ => Value::Null,
     }

@@ -70,6 +70,31 @@ pub const KEYS: &[Key] = &[
         "What standard output gets.",
     ),
     key(
+        "alerts.log.path",
+        "absolute path, `off`",
+        "Every alert is kept in this file before any output gets it, and what an output could not \
+         take, or had not got when the daemon ended, it gets later. Without it, `alerts.db` in the \
+         folder that systemd's `StateDirectory=` gives, else in `/var/lib/monitor`. \
+         `monitor-daemon alerts` shows what is in it.",
+    ),
+    key(
+        "alerts.log.bytes",
+        "1048576 to 1099511627776",
+        "Bytes that alerts may take there. When they are more, the oldest of the least severe are \
+         removed; what an output has not got by then is counted as lost, and told by an alert.",
+    ),
+    key(
+        "alerts.log.days",
+        "1 to 36500",
+        "How long an alert is kept at most.",
+    ),
+    key(
+        "alerts.log.sync",
+        "`true`, `false`",
+        "Whether every alert waits until the disk has it. Without, one that is kept survives every \
+         end of the daemon, but a failing host may cost those of its last seconds.",
+    ),
+    key(
         "alerts.file",
         "path",
         "Alerts are appended here as JSON lines. Reopened when it was rotated away; no signal is \
@@ -78,8 +103,8 @@ pub const KEYS: &[Key] = &[
     key(
         "alerts.queue_bytes",
         "65536 to 1073741824",
-        "Bytes of alerts that each output may hold back while it is slow or failing. What does \
-         not fit is counted as lost.",
+        "Bytes of alerts that each output may hold in memory while it is slow or failing. What does \
+         not fit waits in the alert log; without one it is counted as lost.",
     ),
     key(
         "alerts.syslog.address",
@@ -123,6 +148,12 @@ pub const KEYS: &[Key] = &[
         "json.include_message_property",
         "`true`, `false`",
         "Whether they have `message`: the text without time and priority.",
+    ),
+    key(
+        "json.include_id_property",
+        "`true`, `false`",
+        "Whether they have `uuid`, which stays the same when an alert is sent twice, and `sequence`, \
+         the number on this host, without holes.",
     ),
     key(
         "time_format_iso_8601",

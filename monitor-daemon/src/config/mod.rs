@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use monitor_policy::Options;
 
+use crate::alert_log::{self, Retention};
 pub use error::ConfigError;
 pub use keys::{KEYS, Key};
 pub use sources::FOLDER as ADDITIONS;
@@ -84,6 +85,8 @@ pub struct Config {
 pub struct Alerts {
     /// `alerts.stdout`: `text` (default), `json` or `off`.
     pub stdout: StdoutFormat,
+    /// `alerts.log`: where and for how long alerts are kept.
+    pub log: AlertLog,
     /// `alerts.file`: JSON lines are appended here. Reopened when the file was rotated away.
     pub file: Option<PathBuf>,
     /// `alerts.queue_bytes`: bytes of alerts each output may hold back while it is slow or
@@ -91,6 +94,34 @@ pub struct Alerts {
     pub queue_bytes: usize,
     /// `alerts.syslog`: a syslog server that gets them too; off without `address`.
     pub syslog: Option<Syslog>,
+}
+
+/// The alert log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AlertLog {
+    /// `alerts.log.path`: the file.
+    pub path: StateFile,
+    /// `alerts.log.bytes`: bytes that alerts may take there. Default 256 MiB, at least 1 MiB.
+    pub bytes: u64,
+    /// `alerts.log.days`: age of the oldest alert. Default 30.
+    pub days: u64,
+    /// `alerts.log.sync`: wait for the disk at every commit. Default `false`.
+    pub sync: bool,
+}
+
+impl AlertLog {
+    /// What the log is opened with; `None` when it is off.
+    pub fn settings(&self) -> Option<alert_log::Settings> {
+        const DAY_NS: u64 = 24 * 3600 * 1_000_000_000;
+        Some(alert_log::Settings {
+            path: self.path.path(alert_log::NAME)?,
+            synced: self.sync,
+            retention: Retention {
+                bytes: self.bytes,
+                age_ns: self.days * DAY_NS,
+            },
+        })
+    }
 }
 
 /// A syslog server.
@@ -110,7 +141,7 @@ pub struct Syslog {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four independent switches of the user's"
+    reason = "independent switches of the user's"
 )]
 pub struct JsonProperties {
     /// `json.include_output_property`: `output`, the text with time and priority. Default `true`.
@@ -119,6 +150,8 @@ pub struct JsonProperties {
     pub output_fields: bool,
     /// `json.include_tags_property`: `tags` of the rule, sorted. Default `true`.
     pub tags: bool,
+    /// `json.include_id_property`: `uuid` and `sequence`. Default `true`.
+    pub id: bool,
     /// `json.include_message_property`: `message`, the text without prefix. Default `false`.
     pub message: bool,
 }
@@ -129,6 +162,7 @@ impl Default for JsonProperties {
             output: true,
             output_fields: true,
             tags: true,
+            id: true,
             message: false,
         }
     }

@@ -16,7 +16,7 @@ use super::value::{
     Bounded, ControlSocket, HostPort, Listen, MatchingName, PriorityName, RingBytes, StateFile,
     StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol, optional, scalar,
 };
-use super::{Alerts, Config, Docker, JsonProperties, Rings, Syslog};
+use super::{AlertLog, Alerts, Config, Docker, JsonProperties, Rings, Syslog};
 
 /// Where metrics are served by default; the port is OpenTelemetry's for a Prometheus exporter.
 pub(super) const DEFAULT_METRICS: SocketAddr =
@@ -25,6 +25,8 @@ const DEFAULT_DOCKER_SOCKET: &str = "/var/run/docker.sock";
 const DEFAULT_CONTROL_SOCKET: &str = "/run/monitor-daemon/control.sock";
 const DEFAULT_METADATA_WAIT_MS: u64 = 500;
 const DEFAULT_QUEUE_BYTES: u64 = 8 << 20;
+const DEFAULT_LOG_BYTES: u64 = 256 << 20;
+const DEFAULT_LOG_DAYS: u64 = 30;
 /// What does not fit is moved into memory: a ring's pages are resident whether or not they are used.
 const DEFAULT_LIFECYCLE: RingBytes = RingBytes::power(21);
 const DEFAULT_CONTROL: RingBytes = RingBytes::power(20);
@@ -65,10 +67,23 @@ pub(super) struct RawConfig {
 struct RawAlerts {
     #[serde(deserialize_with = "scalar")]
     stdout: Option<StdoutFormat>,
+    log: RawLog,
     file: Option<PathBuf>,
     #[serde(deserialize_with = "scalar")]
     queue_bytes: Option<Bounded<65_536, 1_073_741_824>>,
     syslog: RawSyslog,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+struct RawLog {
+    #[serde(deserialize_with = "optional")]
+    path: Option<StateFile>,
+    #[serde(deserialize_with = "scalar")]
+    bytes: Option<Bounded<1_048_576, 1_099_511_627_776>>,
+    #[serde(deserialize_with = "scalar")]
+    days: Option<Bounded<1, 36_500>>,
+    sync: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -95,6 +110,7 @@ struct RawJson {
     include_output_fields_property: Option<bool>,
     include_tags_property: Option<bool>,
     include_message_property: Option<bool>,
+    include_id_property: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -250,9 +266,21 @@ impl RawAlerts {
             .map_or(DEFAULT_QUEUE_BYTES, |bounded| bounded.0);
         Alerts {
             stdout: self.stdout.unwrap_or_default(),
+            log: self.log.into_log(),
             file: self.file,
             queue_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             syslog: self.syslog.into_syslog(),
+        }
+    }
+}
+
+impl RawLog {
+    fn into_log(self) -> AlertLog {
+        AlertLog {
+            path: self.path.unwrap_or_default(),
+            bytes: self.bytes.map_or(DEFAULT_LOG_BYTES, |bounded| bounded.0),
+            days: self.days.map_or(DEFAULT_LOG_DAYS, |bounded| bounded.0),
+            sync: self.sync,
         }
     }
 }
@@ -277,6 +305,7 @@ impl RawJson {
                 .include_output_fields_property
                 .unwrap_or(default.output_fields),
             tags: self.include_tags_property.unwrap_or(default.tags),
+            id: self.include_id_property.unwrap_or(default.id),
             message: self.include_message_property.unwrap_or(default.message),
         }
     }

@@ -63,6 +63,7 @@ append_output:
 static_fields: { site: west }
 alerts:
   stdout: json
+  log: { path: /run/alerts.db, bytes: 1048576, days: 3, sync: true }
   file: /var/log/alerts.jsonl
   queue_bytes: 65536
   syslog: { address: 'log:514', protocol: tcp, facility: local3, format: structured }
@@ -70,6 +71,7 @@ json:
   include_output_property: false
   include_output_fields_property: false
   include_tags_property: false
+  include_id_property: false
   include_message_property: true
 time_format_iso_8601: true
 hostname: web-1

@@ -234,7 +234,10 @@ impl FromStr for ControlSocket {
     }
 }
 
-/// `state_file`.
+/// Where the daemon's files are when systemd does not say.
+const STATE_FOLDER: &str = "/var/lib/monitor";
+
+/// A file of the daemon's own.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum StateFile {
     /// In the folder for such files.
@@ -244,6 +247,22 @@ pub enum StateFile {
     Path(PathBuf),
     /// None: gaps between runs are not told.
     Off,
+}
+
+impl StateFile {
+    /// Where it is; `name` is the usual one.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        match self {
+            Self::Off => None,
+            Self::Path(path) => Some(path.clone()),
+            Self::Usual => {
+                // systemd's `StateDirectory=`.
+                let folder = std::env::var_os("STATE_DIRECTORY");
+                let folder = folder.map_or_else(|| STATE_FOLDER.into(), PathBuf::from);
+                Some(folder.join(name))
+            }
+        }
+    }
 }
 
 impl FromStr for StateFile {

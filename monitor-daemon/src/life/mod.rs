@@ -31,9 +31,8 @@ const END_TIME: Duration = Duration::from_secs(2);
 const BYTES: usize = 512;
 /// Name of this boot.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
-/// The file's name and the folder it is in, where systemd gives none.
+/// The file's usual name.
 const NAME: &str = "state.json";
-const FOLDER: &str = "/var/lib/monitor";
 
 /// This run's sign of life.
 #[derive(Debug)]
@@ -70,7 +69,7 @@ impl Life {
             writer: None,
             gap: None,
         };
-        let Some(path) = path(file) else {
+        let Some(path) = file.path(NAME) else {
             return life;
         };
         if let Err(error) = life.start(&path) {
@@ -169,19 +168,6 @@ impl Keeper {
         let mut line = serde_json::to_string(&mark)?;
         line = format!("{line:<width$}\n", width = BYTES - 1);
         self.file.write_all_at(line.as_bytes(), 0)
-    }
-}
-
-fn path(file: &StateFile) -> Option<PathBuf> {
-    match file {
-        StateFile::Off => None,
-        StateFile::Path(path) => Some(path.clone()),
-        StateFile::Usual => {
-            // systemd's `StateDirectory=`.
-            let folder = std::env::var_os("STATE_DIRECTORY");
-            let folder = folder.map_or_else(|| FOLDER.into(), PathBuf::from);
-            Some(folder.join(NAME))
-        }
     }
 }
 

@@ -128,6 +128,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Definition> {
     [
         super::DEFINITIONS,
         super::output::DEFINITIONS,
+        super::log::DEFINITIONS,
         super::policy::DEFINITIONS,
         super::snapshot::DEFINITIONS,
     ]

@@ -6,6 +6,7 @@
 //! kinds, reasons, CPUs, providers, rules and outputs, never a pid or a path.
 
 mod definition;
+mod log;
 mod output;
 mod policy;
 mod server;
@@ -23,6 +24,7 @@ use prometheus::{
 
 pub use definition::markdown;
 use definition::{Definition, counter, gauge, histogram};
+pub use log::LogMetrics;
 use output::OutputFamilies;
 pub use output::OutputMetrics;
 pub use policy::PolicyMetrics;
@@ -113,6 +115,8 @@ pub struct Metrics {
     pub tamperings: IntCounter,
     /// Loads of rules.
     pub policy: PolicyMetrics,
+    /// The alert log.
+    pub log: LogMetrics,
     /// Seconds before this start in which nothing was watched.
     pub gap_seconds: Gauge,
     rule_matches: IntCounterVec,
@@ -145,6 +149,7 @@ impl Metrics {
             rule_matches: register(&registry, matches)?,
             rule_seconds: register(&registry, seconds)?,
             policy: PolicyMetrics::new(&registry)?,
+            log: LogMetrics::new(&registry)?,
             outputs: OutputFamilies::new(&registry)?,
             snapshot,
             registry,

@@ -63,6 +63,7 @@ fn heap_bytes(value: &Value) -> usize {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::alert_log::{Entry, LogId};
 
     /// 2026-01-31T12:00:00.000000001Z.
     pub(crate) const NOON: u64 = 1_769_860_800_000_000_001;
@@ -88,6 +89,15 @@ pub(crate) mod tests {
             output: "Shadow read | file=/etc/shadow parent=<NA> container_name=web".into(),
             fields: fields.map(|(name, value)| (name.to_owned(), value)).into(),
         }
+    }
+
+    /// The alert with a number.
+    pub(crate) fn entry(sequence: u64, alert: Alert) -> Arc<Entry> {
+        Arc::new(Entry {
+            sequence,
+            log: LogId::default(),
+            alert,
+        })
     }
 
     #[test]

@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alert::Alert;
+use super::feed::{Delivered, Feed};
 use super::json::JsonFormat;
 use super::latency;
-use super::queue::{Item, Queue};
+use super::queue::Item;
+use crate::alert_log::Entry;
 use crate::metrics::OutputMetrics;
 
 const RETRY: Duration = Duration::from_secs(1);
@@ -26,41 +27,33 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) struct FileWriter {
     pub(super) file: AlertFile,
     pub(super) format: JsonFormat,
-    pub(super) queue: Arc<Queue>,
+    pub(super) feed: Feed,
     pub(super) metrics: OutputMetrics,
 }
 
 impl FileWriter {
     pub(super) fn run(mut self) {
         loop {
-            let batch = self.queue.next();
-            let alerts: Vec<Arc<Alert>> = batch
-                .items
-                .into_iter()
-                .filter_map(|item| match item {
-                    Item::Alert(alert) => Some(alert),
-                    Item::Line(_) => None,
-                })
-                .collect();
-            let delivered = self.deliver(&alerts);
-            self.queue.release(batch.bytes);
-            self.metrics.queue_bytes.set(self.queue.bytes() as i64);
-            if !delivered {
-                let lost = alerts.len() as u64 + self.queue.clear();
-                return self.metrics.lost_shutdown.inc_by(lost);
+            let batch = self.feed.next();
+            let done = Delivered::from(&batch);
+            let alerts: Vec<Arc<Entry>> = batch.items.into_iter().filter_map(Item::alert).collect();
+            if !self.deliver(&alerts) {
+                self.feed.release(&done);
+                return self.feed.give_up(alerts.len() as u64);
             }
-            if batch.closed {
+            self.feed.done(&done);
+            if done.closed {
                 return;
             }
         }
     }
 
     /// Writes until it succeeds; `false` when the queue was closed before that.
-    fn deliver(&mut self, alerts: &[Arc<Alert>]) -> bool {
+    fn deliver(&mut self, alerts: &[Arc<Entry>]) -> bool {
         let mut text = Vec::new();
         for alert in alerts {
             if let Err(error) = self.format.write_line(alert, &mut text) {
-                tracing::error!(%error, rule = %alert.rule, "an alert has no JSON form");
+                tracing::error!(%error, rule = %alert.alert.rule, "an alert has no JSON form");
             }
         }
         let mut written = 0;
@@ -72,7 +65,7 @@ impl FileWriter {
                 tracing::warn!(%error, %file, "cannot write alerts, trying again every second");
                 failed = true;
             }
-            if self.queue.pause(RETRY) {
+            if self.feed.pause(RETRY) {
                 // The last chance: what the error said may be over.
                 return self.file.append(&text, &mut written).is_ok() && self.count(alerts);
             }
@@ -83,10 +76,10 @@ impl FileWriter {
         self.count(alerts)
     }
 
-    fn count(&self, alerts: &[Arc<Alert>]) -> bool {
+    fn count(&self, alerts: &[Arc<Entry>]) -> bool {
         self.metrics.written.inc_by(alerts.len() as u64);
         for alert in alerts {
-            self.metrics.latency.observe(latency(alert.time));
+            self.metrics.latency.observe(latency(alert.alert.time));
         }
         true
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::alert::Alert;
 use super::text;
 use super::time::{TimeFormat, rfc3339};
+use crate::alert_log::Entry;
 use crate::config::JsonProperties;
 
 /// How JSON alerts look.
@@ -32,10 +33,14 @@ struct Shape<'a> {
     output_fields: Option<BTreeMap<&'a str, Value>>,
     priority: String,
     rule: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
     source: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<&'a [String]>,
     time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uuid: Option<String>,
 }
 
 impl JsonFormat {
@@ -44,7 +49,8 @@ impl JsonFormat {
     /// # Errors
     ///
     /// Never for plain data; part of a line may have been appended.
-    pub fn write_line(&self, alert: &Alert, buffer: &mut Vec<u8>) -> io::Result<()> {
+    pub fn write_line(&self, entry: &Entry, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let alert = &entry.alert;
         let wanted = self.properties;
         let shape = Shape {
             hostname: &alert.hostname,
@@ -53,9 +59,11 @@ impl JsonFormat {
             output_fields: wanted.output_fields.then(|| self.fields(alert)),
             priority: alert.priority.to_string(),
             rule: &alert.rule,
+            sequence: wanted.id.then_some(entry.sequence),
             source: &alert.source,
             tags: wanted.tags.then_some(&alert.tags),
             time: rfc3339(alert.time),
+            uuid: wanted.id.then(|| entry.uuid().to_string()),
         };
         serde_json::to_writer(&mut *buffer, &shape)?;
         buffer.push(b'\n');
@@ -79,7 +87,8 @@ mod tests {
     use jiff::tz::TimeZone;
     use serde_json::json;
 
-    use super::super::alert::tests::{NOON, sample};
+    use super::super::alert::Alert;
+    use super::super::alert::tests::{NOON, entry, sample};
     use super::*;
 
     fn format() -> JsonFormat {
@@ -91,7 +100,8 @@ mod tests {
 
     fn line(format: &JsonFormat, alert: &Alert) -> String {
         let mut buffer = Vec::new();
-        format.write_line(alert, &mut buffer).unwrap();
+        let entry = entry(42, alert.clone());
+        format.write_line(&entry, &mut buffer).unwrap();
         String::from_utf8(buffer).unwrap()
     }
 
@@ -108,8 +118,9 @@ mod tests {
                 r#""container.image.repository":"nginx","container.name":"web","#,
                 r#""evt.time":1769860800000000001,"fd.name":"/etc/shadow","#,
                 r#""proc.is_exe_upper_layer":false,"proc.pname":null,"user.uid":0},"#,
-                r#""priority":"Warning","rule":"Read shadow","source":"syscall","#,
-                r#""tags":["filesystem","host"],"time":"2026-01-31T12:00:00.000000001Z"}"#,
+                r#""priority":"Warning","rule":"Read shadow","sequence":42,"source":"syscall","#,
+                r#""tags":["filesystem","host"],"time":"2026-01-31T12:00:00.000000001Z","#,
+                r#""uuid":"00000000-0000-8000-8000-00000000002a"}"#,
                 "\n"
             )
         );
@@ -121,6 +132,7 @@ mod tests {
             output: false,
             output_fields: false,
             tags: false,
+            id: false,
             message: true,
         };
         let format = JsonFormat {

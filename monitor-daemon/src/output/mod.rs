@@ -1,13 +1,17 @@
-//! Where alerts go: standard output, a file and a syslog server, each behind its own bounded queue
-//! and thread, so that a slow reader or a full disk stops neither the daemon nor the other outputs.
+//! Where alerts go: into the alert log, and from there to standard output, a file and a syslog
+//! server, each behind its own bounded queue and thread, so that a slow reader or a full disk stops
+//! neither the daemon nor the other outputs. What has no room in an output's queue it takes from the
+//! log later, also after a new start.
 //!
 //! [`Outputs`] owns the threads; [`AlertQueue`] is what the rest of the daemon holds. Standard
 //! error (log lines, `ready`, the status line) goes through the same thread as standard output.
 
 mod alert;
+mod feed;
 mod file;
 mod journal;
 mod json;
+mod keeper;
 mod log;
 mod pretty;
 mod queue;
@@ -18,14 +22,16 @@ mod terminal;
 mod text;
 mod time;
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 pub use alert::Alert;
+#[cfg(test)]
+pub(crate) use alert::tests::sample;
 pub use json::JsonFormat;
 pub use log::{LogLine, LogLines};
 pub use pretty::Colour;
@@ -33,11 +39,14 @@ pub use status::Status;
 pub use text::{line, prefixed, visible};
 pub use time::{TimeFormat, rfc3339};
 
+use self::feed::{Feed, Progress};
 use self::file::{AlertFile, FileWriter};
+use self::keeper::Keeper;
 use self::queue::{Item, Queue, Refused};
 use self::syslog::{Link, SyslogWriter};
 use self::syslog_message::SyslogMessage;
 use self::terminal::{Form, Levels, Screen, TerminalWriter};
+use crate::alert_log::{self, AlertLog, Entry, LogError, LogId};
 use crate::config::{Config, JsonProperties, StdoutFormat, Syslog};
 use crate::metrics::{Metrics, OutputMetrics};
 
@@ -47,6 +56,10 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 /// What goes where.
 #[derive(Clone, Debug)]
 pub struct OutputSettings {
+    /// How alerts are kept; not at all without.
+    pub log: Option<alert_log::Settings>,
+    /// Name of this host.
+    pub hostname: Arc<str>,
     /// What standard output gets.
     pub stdout: StdoutFormat,
     /// JSON lines are appended here.
@@ -61,9 +74,12 @@ pub struct OutputSettings {
     pub time: TimeFormat,
 }
 
-impl From<&Config> for OutputSettings {
-    fn from(config: &Config) -> Self {
+impl OutputSettings {
+    /// What the configuration says, on the host `hostname`.
+    pub fn new(config: &Config, hostname: Arc<str>) -> Self {
         Self {
+            log: config.alerts.log.settings(),
+            hostname,
             stdout: config.alerts.stdout,
             file: config.alerts.file.clone(),
             syslog: config.alerts.syslog.clone(),
@@ -103,41 +119,68 @@ pub struct Full;
 #[derive(Debug)]
 pub struct Outputs {
     queue: AlertQueue,
+    /// Closed when the keeper of the log has ended, after all outputs.
     done: mpsc::Receiver<()>,
-    running: usize,
+    stopped: bool,
+    log_error: Option<LogError>,
 }
 
 /// Hands alerts and lines to the outputs; never blocks.
 #[derive(Clone, Debug)]
 pub struct AlertQueue {
     terminal: Arc<Queue>,
-    alerts: Arc<[AlertOutput]>,
+    intake: Arc<Intake>,
+    outputs: Arc<[AlertOutput]>,
+}
+
+/// Where alerts get their numbers.
+#[derive(Debug)]
+struct Intake {
+    queue: Queue,
+    log: LogId,
+    /// The number of the newest alert.
+    given: Mutex<u64>,
 }
 
 #[derive(Debug)]
 struct AlertOutput {
+    /// By which the log knows it.
+    name: String,
     queue: Arc<Queue>,
     metrics: OutputMetrics,
+    progress: Arc<Progress>,
 }
 
 impl Outputs {
-    /// Opens the file, if any, and starts a thread an output.
+    /// Opens the alert log and the file, if any, and starts a thread an output. Without the log,
+    /// which [`Outputs::log_error`] then tells, the outputs work all the same.
     ///
     /// # Errors
     ///
     /// The file cannot be opened, or a thread not be started.
     pub fn start(settings: &OutputSettings, metrics: &Metrics) -> Result<Self, OutputError> {
-        let (finished, done) = mpsc::channel();
+        let opened = settings.log.clone().map(alert_log::open_or_begin_anew);
+        let (log, log_error) = opened.unwrap_or_default();
+        let refused = log.is_none() && log_error.is_some();
+        metrics.log.failing.set(i64::from(refused));
+        let given = log.as_ref().map_or(0, AlertLog::last_given);
+        let intake = Arc::new(Intake {
+            queue: Queue::new(settings.queue_bytes),
+            log: log.as_ref().map_or_else(LogId::random, AlertLog::id),
+            given: Mutex::new(given),
+        });
         let json = JsonFormat {
             properties: settings.json,
             time: settings.time.clone(),
         };
+        let (finished, outputs_end) = mpsc::channel();
         let mut starting = Starting {
             settings,
             metrics,
+            log: log.as_ref(),
+            intake: &intake,
             finished,
-            alerts: Vec::new(),
-            running: 0,
+            outputs: Vec::new(),
         };
         if let Some(path) = &settings.file {
             starting.file(path, json.clone())?;
@@ -146,16 +189,30 @@ impl Outputs {
             starting.syslog(server, json.clone())?;
         }
         let terminal = starting.terminal(json)?;
-        let Starting {
-            alerts, running, ..
-        } = starting;
+        let outputs: Arc<[AlertOutput]> = starting.outputs.into();
+        let progress = outputs.iter().map(|output| output.progress.acknowledged());
+        let keeper = Keeper {
+            state: keeper::State::new(progress.collect()),
+            intake: Arc::clone(&intake),
+            outputs: Arc::clone(&outputs),
+            terminal: Arc::clone(&terminal),
+            log,
+            metrics: metrics.log.clone(),
+            budget: settings.queue_bytes,
+            hostname: Arc::clone(&settings.hostname),
+            outputs_end,
+        };
+        let (finished, done) = mpsc::channel();
+        spawn("alert-log", finished, move || keeper.run())?;
         Ok(Self {
             queue: AlertQueue {
                 terminal,
-                alerts: alerts.into(),
+                intake,
+                outputs,
             },
             done,
-            running,
+            stopped: false,
+            log_error,
         })
     }
 
@@ -164,20 +221,20 @@ impl Outputs {
         self.queue.clone()
     }
 
+    /// Why alerts are not kept, or not where they were.
+    pub fn log_error(&self) -> Option<&LogError> {
+        self.log_error.as_ref()
+    }
+
     /// Delivers what is queued, within `time`; returns how many alerts were given up, which are
-    /// also counted.
+    /// also counted. What is in the log is not given up: the next start goes on with it.
     pub fn stop(&mut self, time: Duration) -> u64 {
-        self.queue.close();
-        let deadline = Instant::now() + time;
-        while self.running > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.done.recv_timeout(left) {
-                Ok(()) => self.running -= 1,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
-        }
         // A thread that is stuck is not waited for twice.
-        self.running = 0;
+        if !std::mem::replace(&mut self.stopped, true) {
+            self.queue.intake.queue.close();
+            // Nothing is ever sent.
+            let _ended = self.done.recv_timeout(time);
+        }
         self.queue.give_up()
     }
 }
@@ -186,32 +243,33 @@ impl Outputs {
 struct Starting<'a> {
     settings: &'a OutputSettings,
     metrics: &'a Metrics,
+    log: Option<&'a AlertLog>,
+    intake: &'a Arc<Intake>,
     finished: mpsc::Sender<()>,
-    alerts: Vec<AlertOutput>,
-    running: usize,
+    outputs: Vec<AlertOutput>,
 }
-
 impl Starting<'_> {
     fn terminal(&mut self, json: JsonFormat) -> Result<Arc<Queue>, OutputError> {
-        let terminal = Arc::new(Queue::new(self.settings.queue_bytes));
-        let metrics = self.metrics.output("stdout");
-        if self.settings.stdout != StdoutFormat::Off {
-            self.alerts.push(AlertOutput {
-                queue: Arc::clone(&terminal),
-                metrics: metrics.clone(),
-            });
-        }
+        let newest = self.log.map_or(0, AlertLog::last_given);
+        // A terminal is read by somebody who is there now.
+        let from = io::stdout().is_terminal().then_some(newest);
+        let (feed, output) = self.feed("stdout", "stdout".to_owned(), from);
+        let terminal = Arc::clone(&output.queue);
         let writer = TerminalWriter {
             form: form(self.settings, json),
             levels: Levels::of(io::stdout()),
             out: io::stdout(),
             err: io::stderr(),
             status: Colour::of(&io::stderr()),
-            queue: Arc::clone(&terminal),
-            metrics,
+            feed,
+            metrics: output.metrics.clone(),
             screen: Screen::default(),
         };
-        self.spawn("alerts-stdout", move || writer.run())?;
+        if self.settings.stdout != StdoutFormat::Off {
+            self.outputs.push(output);
+        }
+        let finished = self.finished.clone();
+        spawn("alerts-stdout", finished, move || writer.run())?;
         Ok(terminal)
     }
 
@@ -220,55 +278,70 @@ impl Starting<'_> {
             path: path.to_owned(),
             source,
         })?;
-        let (queue, metrics) = self.add("file");
+        let (feed, output) = self.feed("file", format!("file {}", path.display()), None);
         let writer = FileWriter {
             file,
             format,
-            queue,
-            metrics,
+            feed,
+            metrics: output.metrics.clone(),
         };
-        self.spawn("alerts-file", move || writer.run())
+        self.outputs.push(output);
+        spawn("alerts-file", self.finished.clone(), move || writer.run())
     }
 
     fn syslog(&mut self, server: &Syslog, json: JsonFormat) -> Result<(), OutputError> {
-        let (queue, metrics) = self.add("syslog");
+        let (feed, output) = self.feed("syslog", format!("syslog {}", server.address), None);
         let writer = SyslogWriter {
             link: Link::new(server.clone()),
             message: SyslogMessage {
                 settings: server.clone(),
                 json,
             },
+            feed,
+            metrics: output.metrics.clone(),
+        };
+        self.outputs.push(output);
+        spawn("alerts-syslog", self.finished.clone(), move || writer.run())
+    }
+
+    /// An output's queue, and both sides of it. The output goes on behind the alert `from`, or where
+    /// the log says that it was, or with what is new.
+    fn feed(&self, label: &str, name: String, from: Option<u64>) -> (Feed, AlertOutput) {
+        let queue = Arc::new(Queue::new(self.settings.queue_bytes));
+        let metrics = self.metrics.output(label);
+        let newest = self.log.map_or(0, AlertLog::last_given);
+        let known = || self.log?.acknowledged(&name).ok()?;
+        let from = from.or_else(known).unwrap_or(newest);
+        queue.look_elsewhere(newest);
+        let keeper = self.log.is_some().then(|| Arc::clone(self.intake));
+        let progress = Arc::new(Progress::new(from, keeper));
+        let feed = Feed::new(
+            Arc::clone(&queue),
+            metrics.clone(),
+            Arc::clone(&progress),
+            self.log.map(|log| log.path().to_owned()),
+        );
+        let output = AlertOutput {
+            name,
             queue,
             metrics,
+            progress,
         };
-        self.spawn("alerts-syslog", move || writer.run())
+        (feed, output)
     }
+}
 
-    /// A queue of its own for an output.
-    fn add(&mut self, name: &str) -> (Arc<Queue>, OutputMetrics) {
-        let queue = Arc::new(Queue::new(self.settings.queue_bytes));
-        let metrics = self.metrics.output(name);
-        self.alerts.push(AlertOutput {
-            queue: Arc::clone(&queue),
-            metrics: metrics.clone(),
-        });
-        (queue, metrics)
-    }
-
-    fn spawn(
-        &mut self,
-        name: &str,
-        body: impl FnOnce() + Send + 'static,
-    ) -> Result<(), OutputError> {
-        let finished = self.finished.clone();
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            body();
-            // The receiver is gone when nobody waits for the end.
-            let _ = finished.send(());
-        });
-        self.running += 1;
-        thread.map(drop).map_err(OutputError::Thread)
-    }
+/// Starts a thread that ends with `body`, and drops `finished` then.
+fn spawn(
+    name: &str,
+    finished: mpsc::Sender<()>,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<(), OutputError> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        body();
+        drop(finished);
+    });
+    thread.map(drop).map_err(OutputError::Thread)
 }
 
 impl Drop for Outputs {
@@ -277,25 +350,38 @@ impl Drop for Outputs {
     }
 }
 
+impl Intake {
+    /// Gives the alert its number and queues it.
+    fn push(&self, alert: Alert, outputs: &[AlertOutput]) -> Result<(), Full> {
+        // Held while it is queued, so that numbers are in order there.
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        *given += 1;
+        let entry = Entry {
+            sequence: *given,
+            log: self.log,
+            alert,
+        };
+        let Err(refused) = self.queue.push(Item::Alert(Arc::new(entry))) else {
+            return Ok(());
+        };
+        for output in outputs {
+            match refused {
+                Refused::Full => output.metrics.lost_queue_full.inc(),
+                Refused::Closed => output.metrics.lost_shutdown.inc(),
+            }
+        }
+        Err(Full)
+    }
+}
+
 impl AlertQueue {
-    /// Queues an alert for every output.
+    /// Queues an alert for the log and every output.
     ///
     /// # Errors
     ///
-    /// At least one output had no room for it; the others have it.
+    /// There is no room for it.
     pub fn push(&self, alert: Alert) -> Result<(), Full> {
-        let alert = Arc::new(alert);
-        let mut result = Ok(());
-        for output in self.alerts.iter() {
-            if let Err(refused) = output.queue.push(Item::Alert(Arc::clone(&alert))) {
-                match refused {
-                    Refused::Full => output.metrics.lost_queue_full.inc(),
-                    Refused::Closed => output.metrics.lost_shutdown.inc(),
-                }
-                result = Err(Full);
-            }
-        }
-        result
+        self.intake.push(alert, &self.outputs)
     }
 
     /// Queues a line for standard error. Dropped when the terminal is stuck, and written directly
@@ -311,23 +397,22 @@ impl AlertQueue {
         self.terminal.set_status(status);
     }
 
-    fn queues(&self) -> impl Iterator<Item = &Queue> {
-        self.alerts
-            .iter()
-            .map(|output| &*output.queue)
-            .chain([&*self.terminal])
-    }
-
-    fn close(&self) {
-        self.queues().for_each(Queue::close);
-    }
-
     fn give_up(&self) -> u64 {
-        let lost = self.alerts.iter().map(|output| {
-            output.metrics.lost_shutdown.inc_by(output.queue.clear());
+        let lost = self.outputs.iter().map(|output| {
+            output.give_up();
             output.metrics.lost_shutdown.get()
         });
         lost.sum()
+    }
+}
+
+impl AlertOutput {
+    /// What is still queued is lost, where no log has it.
+    fn give_up(&self) {
+        let left = self.queue.clear();
+        if !self.progress.is_kept() {
+            self.metrics.lost_shutdown.inc_by(left);
+        }
     }
 }
 

@@ -1,28 +1,46 @@
 //! The bounded queue in front of an output: pushing never blocks, waiting is the writer's
 //! business, and bytes count until the writer says that they are written.
+//!
+//! Alerts come in the order of their numbers. Who takes them says which number he wants next, so
+//! that he is told when the queue had no room for it and it has to be fetched from the alert log.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::alert::Alert;
 use super::status::Status;
+use crate::alert_log::Entry;
 
 /// Alerts and lines a writer takes at once; with it the JSON text of a batch stays small.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
 
 /// What an output is to write.
 #[derive(Clone, Debug)]
 pub(super) enum Item {
-    Alert(Arc<Alert>),
+    Alert(Arc<Entry>),
     /// A line for standard error.
     Line(String),
 }
 
 impl Item {
+    /// The alert, if it is one.
+    pub(super) fn alert(self) -> Option<Arc<Entry>> {
+        match self {
+            Self::Alert(entry) => Some(entry),
+            Self::Line(_) => None,
+        }
+    }
+
+    fn sequence(&self) -> Option<u64> {
+        match self {
+            Self::Alert(entry) => Some(entry.sequence),
+            Self::Line(_) => None,
+        }
+    }
+
     fn size(&self) -> usize {
         match self {
-            Self::Alert(alert) => alert.size(),
+            Self::Alert(entry) => entry.alert.size(),
             Self::Line(line) => size_of::<Self>() + line.len(),
         }
     }
@@ -46,6 +64,21 @@ pub(super) struct Batch {
     pub(super) closed: bool,
 }
 
+impl Batch {
+    /// The highest number in it.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.items.iter().rev().find_map(Item::sequence)
+    }
+}
+
+/// What there is for somebody who wants a certain number next.
+#[derive(Debug)]
+pub(super) enum Next {
+    Batch(Batch),
+    /// Alerts below this number, from the wanted one on, are not in the queue.
+    Behind(u64),
+}
+
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -60,7 +93,45 @@ struct State {
     bytes: usize,
     /// Only the latest is of interest.
     status: Option<Status>,
+    /// Number of the newest alert that can only be had elsewhere.
+    elsewhere: u64,
+    /// Somebody asks for attention.
+    roused: bool,
     closed: bool,
+}
+
+impl State {
+    /// Takes the oldest `count` items.
+    fn take(&mut self, count: usize) -> Batch {
+        let items: Vec<Item> = self.items.drain(..count).collect();
+        Batch {
+            bytes: items.iter().map(Item::size).sum(),
+            items,
+            status: self.status.take(),
+            closed: self.closed && self.items.is_empty(),
+        }
+    }
+
+    /// Where the alerts end that are not here, for somebody who wants `wanted` next.
+    fn behind(&self, wanted: u64) -> Option<u64> {
+        match self.items.front() {
+            Some(item) => item.sequence().filter(|sequence| *sequence > wanted),
+            None => (self.elsewhere >= wanted).then_some(self.elsewhere + 1),
+        }
+    }
+
+    /// How many items may be taken at once: a number that is missing ends them.
+    fn ready(&self, mut wanted: u64) -> usize {
+        let follows = |item: &&Item| match item.sequence() {
+            Some(sequence) if sequence > wanted => false,
+            Some(sequence) => {
+                wanted = sequence + 1;
+                true
+            }
+            None => true,
+        };
+        self.items.iter().take(BATCH).take_while(follows).count()
+    }
 }
 
 impl Queue {
@@ -102,23 +173,51 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits for something to write, or for the end.
-    pub(super) fn next(&self) -> Batch {
-        let idle =
-            |state: &mut State| state.items.is_empty() && state.status.is_none() && !state.closed;
+    /// The queue has no room for the alert `sequence`, which is to be had elsewhere.
+    pub(super) fn look_elsewhere(&self, sequence: u64) {
+        self.lock().elsewhere = sequence;
+        self.changed.notify_one();
+    }
+
+    /// Has who waits in [`Queue::next_or_roused`] look around.
+    pub(super) fn rouse(&self) {
+        self.lock().roused = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for something to write, or for the end; alerts begin with `wanted` if that is there.
+    pub(super) fn next(&self, wanted: u64) -> Next {
+        let idle = |state: &mut State| {
+            state.items.is_empty()
+                && state.status.is_none()
+                && state.behind(wanted).is_none()
+                && !state.closed
+        };
         let state = self.lock();
         let mut state = self
             .changed
             .wait_while(state, idle)
             .unwrap_or_else(PoisonError::into_inner);
-        let count = state.items.len().min(BATCH);
-        let items: Vec<Item> = state.items.drain(..count).collect();
-        Batch {
-            bytes: items.iter().map(Item::size).sum(),
-            items,
-            status: state.status.take(),
-            closed: state.closed && state.items.is_empty(),
+        match state.behind(wanted) {
+            Some(until) => Next::Behind(until),
+            None => {
+                let count = state.ready(wanted);
+                Next::Batch(state.take(count))
+            }
         }
+    }
+
+    /// Waits for something to write, the end, somebody who asks for attention, or for `time`.
+    pub(super) fn next_or_roused(&self, time: Duration) -> Batch {
+        let idle = |state: &mut State| state.items.is_empty() && !state.roused && !state.closed;
+        let state = self.lock();
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(state, time, idle)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.roused = false;
+        let count = state.items.len().min(BATCH);
+        state.take(count)
     }
 
     /// Gives back the bytes of a batch that is done with.
@@ -135,6 +234,11 @@ impl Queue {
             .wait_timeout_while(state, pause, |state| !state.closed)
             .unwrap_or_else(PoisonError::into_inner);
         state.closed
+    }
+
+    /// Whether the end has come.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Bytes held.
@@ -160,10 +264,60 @@ impl Queue {
 mod tests {
     use std::time::Instant;
 
+    use super::super::alert::tests::{entry, sample};
     use super::*;
 
     fn line(length: usize) -> Item {
         Item::Line("x".repeat(length))
+    }
+
+    fn alert(sequence: u64) -> Item {
+        Item::Alert(entry(sequence, sample()))
+    }
+
+    fn next(queue: &Queue, wanted: u64) -> Batch {
+        match queue.next(wanted) {
+            Next::Batch(batch) => batch,
+            Next::Behind(until) => panic!("behind until {until}"),
+        }
+    }
+
+    fn behind(queue: &Queue, wanted: u64) -> u64 {
+        match queue.next(wanted) {
+            Next::Batch(batch) => panic!("{batch:?}"),
+            Next::Behind(until) => until,
+        }
+    }
+
+    #[test]
+    fn who_wants_an_alert_that_had_no_room_is_told_to_look_elsewhere() {
+        let queue = Queue::new(3 * sample().size());
+        for sequence in 1..=3 {
+            queue.push(alert(sequence)).unwrap();
+        }
+        for sequence in 4..=5 {
+            assert_eq!(queue.push(alert(sequence)), Err(Refused::Full));
+            queue.look_elsewhere(sequence);
+        }
+        let first = next(&queue, 1);
+        assert_eq!((first.items.len(), first.last()), (3, Some(3)));
+        queue.release(first.bytes);
+        assert_eq!(
+            behind(&queue, 4),
+            6,
+            "nothing comes, but something is there"
+        );
+        queue.push(alert(6)).unwrap();
+        queue.push(alert(8)).unwrap();
+        assert_eq!(behind(&queue, 4), 6);
+        assert_eq!(
+            next(&queue, 6).last(),
+            Some(6),
+            "not beyond what is missing"
+        );
+        assert_eq!(behind(&queue, 7), 8);
+        queue.push(line(1)).unwrap();
+        assert_eq!(next(&queue, 8).items.len(), 2);
     }
 
     #[test]
@@ -171,7 +325,7 @@ mod tests {
         let queue = Queue::new(1000);
         queue.push(line(600)).unwrap();
         assert_eq!(queue.push(line(600)), Err(Refused::Full));
-        let batch = queue.next();
+        let batch = next(&queue, 1);
         assert_eq!(batch.items.len(), 1);
         assert_eq!(
             queue.push(line(600)),
@@ -192,7 +346,7 @@ mod tests {
         }
         queue.close();
         assert_eq!(queue.push(line(1)), Err(Refused::Closed));
-        let (first, second) = (queue.next(), queue.next());
+        let (first, second) = (next(&queue, 1), next(&queue, 1));
         assert_eq!((first.items.len(), first.closed), (BATCH, false));
         assert_eq!((second.items.len(), second.closed), (1, true));
         assert!(matches!(&second.items[0], Item::Line(text) if *text == BATCH.to_string()));
@@ -210,6 +364,6 @@ mod tests {
                 rules: 0,
             });
         }
-        assert_eq!(queue.next().status.unwrap().kept, 2);
+        assert_eq!(next(&queue, 1).status.unwrap().kept, 2);
     }
 }

@@ -7,13 +7,13 @@
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::alert::Alert;
+use super::feed::{Delivered, Feed};
 use super::latency;
-use super::queue::{Item, Queue};
+use super::queue::Item;
 use super::syslog_message::SyslogMessage;
+use crate::alert_log::Entry;
 use crate::config::{Syslog, SyslogProtocol};
 use crate::metrics::OutputMetrics;
 
@@ -26,35 +26,33 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct SyslogWriter {
     pub(super) link: Link,
     pub(super) message: SyslogMessage,
-    pub(super) queue: Arc<Queue>,
+    pub(super) feed: Feed,
     pub(super) metrics: OutputMetrics,
 }
 
 impl SyslogWriter {
     pub(super) fn run(mut self) {
         loop {
-            let batch = self.queue.next();
+            let batch = self.feed.next();
+            let done = Delivered::from(&batch);
             let mut left = batch.items.len() as u64;
-            for item in &batch.items {
-                if let Item::Alert(alert) = item
-                    && !self.deliver(alert)
-                {
-                    let lost = left + self.queue.clear();
-                    return self.metrics.lost_shutdown.inc_by(lost);
+            for entry in batch.items.into_iter().filter_map(Item::alert) {
+                if !self.deliver(&entry) {
+                    self.feed.release(&done);
+                    return self.feed.give_up(left);
                 }
                 left -= 1;
             }
-            self.queue.release(batch.bytes);
-            self.metrics.queue_bytes.set(self.queue.bytes() as i64);
-            if batch.closed {
+            self.feed.done(&done);
+            if done.closed {
                 return;
             }
         }
     }
 
     /// Sends until it succeeds; `false` when the queue was closed before that.
-    fn deliver(&mut self, alert: &Alert) -> bool {
-        let text = self.message.format(alert);
+    fn deliver(&mut self, entry: &Entry) -> bool {
+        let text = self.message.format(entry);
         let mut pause = FIRST_PAUSE;
         let mut last = false;
         loop {
@@ -80,11 +78,11 @@ impl SyslogWriter {
                 tracing::warn!(%error, server, "cannot send alerts to syslog, trying again");
             }
             // When the end has come there is one more try: what the error said may be over.
-            last = self.queue.pause(pause);
+            last = self.feed.pause(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         self.metrics.written.inc();
-        self.metrics.latency.observe(latency(alert.time));
+        self.metrics.latency.observe(latency(entry.alert.time));
         true
     }
 }

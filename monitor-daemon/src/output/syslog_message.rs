@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::alert::Alert;
 use super::json::JsonFormat;
 use super::text::{prefixed, visible};
 use super::time::rfc3339;
+use crate::alert_log::Entry;
 use crate::config::{Syslog, SyslogFormat};
 
 /// Name of the structured data; the number is the one RFC 5612 sets aside for documentation, as
@@ -27,7 +27,8 @@ pub(super) struct SyslogMessage {
 
 impl SyslogMessage {
     /// The message, without framing; one line.
-    pub(super) fn format(&self, alert: &Alert) -> String {
+    pub(super) fn format(&self, entry: &Entry) -> String {
+        let alert = &entry.alert;
         let priority = self.settings.facility.number() * 8 + alert.priority as u8;
         let header = format!(
             "<{priority}>1 {} {} monitor-daemon {} alert",
@@ -38,14 +39,14 @@ impl SyslogMessage {
         match self.settings.format {
             SyslogFormat::Json => {
                 let mut line = Vec::new();
-                if let Err(error) = self.json.write_line(alert, &mut line) {
+                if let Err(error) = self.json.write_line(entry, &mut line) {
                     tracing::error!(%error, rule = %alert.rule, "an alert has no JSON form");
                 }
                 format!("{header} - {}", String::from_utf8_lossy(&line).trim_end())
             }
             SyslogFormat::Structured => {
                 let text = visible(&prefixed(alert, &self.json.time));
-                format!("{header} {} {text}", structured(alert))
+                format!("{header} {} {text}", structured(entry))
             }
         }
     }
@@ -71,8 +72,10 @@ fn host(name: &str) -> String {
     }
 }
 
-fn structured(alert: &Alert) -> String {
+fn structured(entry: &Entry) -> String {
+    let alert = &entry.alert;
     let mut text = format!("[{ELEMENT}");
+    parameter(&mut text, "uuid", &entry.uuid().to_string());
     parameter(&mut text, "rule", &alert.rule);
     parameter(&mut text, "priority", alert.priority.name());
     parameter(&mut text, "source", &alert.source);
@@ -108,7 +111,8 @@ fn parameter(text: &mut String, name: &str, value: &str) {
 mod tests {
     use jiff::tz::TimeZone;
 
-    use super::super::alert::tests::sample;
+    use super::super::alert::Alert;
+    use super::super::alert::tests::{entry, sample};
     use super::super::time::TimeFormat;
     use super::*;
     use crate::config::{JsonProperties, SyslogFacility, SyslogProtocol};
@@ -136,10 +140,11 @@ mod tests {
             .fields
             .push(("proc.aname[2]".into(), "a\"]\\\n".into()));
         assert_eq!(
-            message(SyslogFormat::Structured).format(&alert),
+            message(SyslogFormat::Structured).format(&entry(42, alert)),
             format!(
                 "<28>1 2026-01-31T12:00:00.000000Z web-1 monitor-daemon {} alert \
-                 [monitor@32473 rule=\"Read shadow\" priority=\"Warning\" source=\"syscall\" \
+                 [monitor@32473 \
+                 uuid=\"00000000-0000-8000-8000-00000000002a\" rule=\"Read shadow\" priority=\"Warning\" source=\"syscall\" \
                  tags=\"filesystem,host\" fd.name=\"/etc/shadow\" user.uid=\"0\" \
                  proc.aname[2=\"a\\\"\\]\\\\\\\\n\"] 12:00:00.000000001: Warning Shadow read | \
                  file=/etc/shadow parent=<NA> container_name=web",
@@ -150,10 +155,13 @@ mod tests {
 
     #[test]
     fn json_is_the_body() {
-        let text = message(SyslogFormat::Json).format(&Alert {
-            hostname: "a b\n".into(),
-            ..sample()
-        });
+        let text = message(SyslogFormat::Json).format(&entry(
+            42,
+            Alert {
+                hostname: "a b\n".into(),
+                ..sample()
+            },
+        ));
         let (header, body) = text.split_once(" - ").unwrap();
         assert!(
             header.starts_with("<28>1 2026-01-31T12:00:00.000000Z ab "),

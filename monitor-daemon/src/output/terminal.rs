@@ -3,17 +3,17 @@
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 
 use rustix::termios::tcgetwinsize;
 
-use super::alert::Alert;
+use super::feed::{Delivered, Feed};
 use super::json::JsonFormat;
 use super::pretty::{self, Colour};
-use super::queue::{Batch, Item, Queue};
+use super::queue::{Batch, Item};
 use super::status::Status;
 use super::time::TimeFormat;
 use super::{journal, latency, text};
+use crate::alert_log::Entry;
 use crate::metrics::OutputMetrics;
 
 /// Back to the start of the line, and clear it.
@@ -59,7 +59,7 @@ pub(super) struct TerminalWriter<O, E> {
     pub(super) levels: Levels,
     /// How a status line looks; `None` when standard error is no terminal.
     pub(super) status: Option<Colour>,
-    pub(super) queue: Arc<Queue>,
+    pub(super) feed: Feed,
     pub(super) metrics: OutputMetrics,
     pub(super) screen: Screen,
 }
@@ -74,12 +74,11 @@ pub(super) struct Screen {
 impl<O: Write, E: Write> TerminalWriter<O, E> {
     pub(super) fn run(mut self) {
         loop {
-            let batch = self.queue.next();
-            let (bytes, closed) = (batch.bytes, batch.closed);
+            let batch = self.feed.next();
+            let done = Delivered::from(&batch);
             self.write(batch);
-            self.queue.release(bytes);
-            self.metrics.queue_bytes.set(self.queue.bytes() as i64);
-            if closed {
+            self.feed.done(&done);
+            if done.closed {
                 return self.erase();
             }
         }
@@ -96,9 +95,9 @@ impl<O: Write, E: Write> TerminalWriter<O, E> {
         let mut times = Vec::new();
         for item in batch.items {
             match item {
-                Item::Alert(alert) => {
-                    times.push(alert.time);
-                    self.render(&alert, &mut text);
+                Item::Alert(entry) => {
+                    times.push(entry.alert.time);
+                    self.render(&entry, &mut text);
                 }
                 Item::Line(line) => {
                     self.flush_alerts(&mut text, &mut times);
@@ -110,7 +109,8 @@ impl<O: Write, E: Write> TerminalWriter<O, E> {
         self.draw(batch.status);
     }
 
-    fn render(&self, alert: &Alert, buffer: &mut Vec<u8>) {
+    fn render(&self, entry: &Entry, buffer: &mut Vec<u8>) {
+        let alert = &entry.alert;
         if self.levels == Levels::InFront {
             buffer.extend_from_slice(journal::level(alert.priority as u8).as_bytes());
         }
@@ -123,7 +123,7 @@ impl<O: Write, E: Write> TerminalWriter<O, E> {
                 buffer.push(b'\n');
             }
             Form::Json(format) => {
-                if let Err(error) = format.write_line(alert, buffer) {
+                if let Err(error) = format.write_line(entry, buffer) {
                     tracing::error!(%error, rule = %alert.rule, "an alert has no JSON form");
                 }
             }
@@ -181,12 +181,15 @@ fn width() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
     use std::time::Instant;
 
     use jiff::tz::TimeZone;
 
-    use super::super::alert::tests::sample;
+    use super::super::alert::Alert;
+    use super::super::alert::tests::{entry, sample};
+    use super::super::feed::Progress;
+    use super::super::queue::Queue;
     use super::*;
     use crate::metrics::Metrics;
 
@@ -223,7 +226,12 @@ mod tests {
             form: Form::Text(TimeFormat::TimeOfDay(TimeZone::UTC)),
             levels: Levels::None,
             status: Some(Colour::Off),
-            queue: Arc::new(Queue::new(1 << 20)),
+            feed: Feed::new(
+                Arc::new(Queue::new(1 << 20)),
+                metrics.output("stdout"),
+                Arc::new(Progress::new(0, None)),
+                None,
+            ),
             metrics: metrics.output("stdout"),
             screen: Screen::default(),
         }
@@ -255,8 +263,8 @@ mod tests {
         };
         terminal.write(batch(vec![Item::Line("ready".into())], None));
         terminal.write(batch(vec![], Some(status)));
-        terminal.write(batch(vec![Item::Alert(Arc::new(alert))], None));
-        terminal.queue.close();
+        terminal.write(batch(vec![Item::Alert(entry(1, alert))], None));
+        terminal.feed.close();
         terminal.run();
         let line = "0 events/s  5 kept  0 lost  0 containers  2 rules";
         assert_eq!(
@@ -279,7 +287,7 @@ mod tests {
             output: "a\n<0>b".into(),
             ..sample()
         };
-        terminal.write(batch(vec![Item::Alert(Arc::new(alert))], None));
+        terminal.write(batch(vec![Item::Alert(entry(1, alert))], None));
         assert_eq!(
             String::from_utf8(shared.0.lock().unwrap().clone()).unwrap(),
             "<4>12:00:00.000000001: Warning a\\n<0>b\n"
@@ -290,7 +298,7 @@ mod tests {
     fn a_closed_pipe_is_counted() {
         let metrics = Metrics::new().unwrap();
         let mut terminal = writer(Closed, Shared::default(), &metrics);
-        terminal.write(batch(vec![Item::Alert(Arc::new(sample())); 3], None));
+        terminal.write(batch(vec![Item::Alert(entry(1, sample())); 3], None));
         let counted = metrics.output("stdout");
         assert_eq!((counted.written.get(), counted.lost_write.get()), (0, 3));
         assert_eq!(counted.write_errors.get(), 1);

@@ -19,10 +19,10 @@ const LOST: &str = "monitor_alerts_lost_total{output=\"file\",reason=\"queue_ful
 const WRITTEN: &str = "monitor_alerts_total{output=\"file\"}";
 
 /// A disk in memory; it goes on drop.
-struct Disk(PathBuf);
+pub(super) struct Disk(PathBuf);
 
 impl Disk {
-    fn of_size(folder: &Path, size: &str) -> Result<Self> {
+    pub(super) fn of_size(folder: &Path, size: &str) -> Result<Self> {
         fs::create_dir(folder)?;
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]);
@@ -30,7 +30,11 @@ impl Disk {
         Ok(Self(folder.to_owned()))
     }
 
-    fn resize(&self, size: &str) -> Result<()> {
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn resize(&self, size: &str) -> Result<()> {
         let mut mount = Command::new("mount");
         succeed(
             mount
@@ -53,7 +57,12 @@ fn a_full_disk_costs_what_is_counted_and_no_line_is_torn() -> Result<()> {
     let programs = Programs::new()?;
     let disk = Disk::of_size(&programs.folder().join("disk"), "128k")?;
     let alerts = disk.0.join("alerts.jsonl");
-    let subject = Subject::start(&programs, RULES, &alerts, "  queue_bytes: 65536\n")?;
+    let subject = Subject::start(
+        &programs,
+        RULES,
+        &alerts,
+        "  log: {path: off}\n  queue_bytes: 65536\n",
+    )?;
 
     let mut sent = 0;
     wait::until("a loss", 3 * PATIENCE, || {

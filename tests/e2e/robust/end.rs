@@ -66,7 +66,7 @@ fn a_line_that_a_kill_cut_costs_no_other() -> Result<()> {
     let content = fs::read_to_string(&alerts)?;
     let lines: Vec<&str> = content.lines().collect();
     ensure!(
-        lines.len() == 2 && number(lines[1])? == 7,
+        lines.len() == 2 && number(lines[1])?.0 == 7,
         "the cut line and the alert: {content}"
     );
     Ok(())

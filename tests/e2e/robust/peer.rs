@@ -30,8 +30,9 @@ fn a_log_server_that_does_not_read_delays_no_other_output() -> Result<()> {
             .collect::<Vec<_>>()
     });
     let alerts = programs.folder().join("alerts.jsonl");
-    let settings =
-        format!("  queue_bytes: 262144\n  syslog:\n    address: {address}\n    protocol: tcp\n");
+    let settings = format!(
+        "  log: {{path: off}}\n  queue_bytes: 262144\n  syslog:\n    address: {address}\n    protocol: tcp\n"
+    );
     let subject = Subject::start(&programs, RULES, &alerts, &settings)?;
     let mut sent = 0;
     wait::until("a loss for syslog", 3 * PATIENCE, || {

@@ -59,17 +59,28 @@ pub(crate) fn install_arm() -> Result<()> {
     for (series, _) in ARM {
         install(series)?;
     }
-    let busybox = workspace::target().join("vm/arm64/busybox");
-    if busybox.is_file() {
-        return Ok(());
+    from_arm("busybox-static", "bin/busybox", "busybox").map(drop)
+}
+
+/// Fetches the headers of musl for aarch64, and says where they are.
+pub(crate) fn arm_headers() -> Result<PathBuf> {
+    from_arm("musl-dev", "usr/include/aarch64-linux-musl", "include")
+}
+
+/// Fetches what `package` has at `path`, for aarch64, and says where it is.
+fn from_arm(package: &str, path: &str, name: &str) -> Result<PathBuf> {
+    let folder = workspace::target().join("vm/arm64");
+    let kept = folder.join(name);
+    if kept.exists() {
+        return Ok(kept);
     }
-    let folder = busybox.parent().context("busybox has no folder")?;
-    fs::create_dir_all(folder)?;
+    fs::create_dir_all(&folder)?;
     let source = Source::archive(ARM[0].1, "arm64")?;
-    let unpacked = source.unpack("busybox-static", folder)?;
-    fs::rename(unpacked.join("bin/busybox"), &busybox).context("the package has no busybox")?;
+    let unpacked = source.unpack(package, &folder)?;
+    fs::rename(unpacked.join(path), &kept)
+        .with_context(|| format!("`{package}` has no `{path}`"))?;
     fs::remove_dir_all(&unpacked)?;
-    Ok(())
+    Ok(kept)
 }
 
 /// Fetches the newest kernel of `series` that there is.

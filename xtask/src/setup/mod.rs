@@ -16,7 +16,9 @@ use anyhow::{Context, Result, bail};
 use crate::shell;
 use apt::Need;
 
-pub(crate) use kernel::{ARM_SUFFIX, DEFAULT as DEFAULT_KERNEL, install as guest_kernel};
+pub(crate) use kernel::{
+    ARM_SUFFIX, DEFAULT as DEFAULT_KERNEL, arm_headers, install as guest_kernel,
+};
 pub(crate) use linker::installed as bpf_linker;
 pub(crate) use tools::{CARGO_DENY, CARGO_FUZZ, tool};
 
@@ -38,6 +40,7 @@ pub(crate) enum Level {
 const BUILD: &[Need] = &[
     Need::package("gcc"),
     Need::package("libc6-dev"),
+    Need::program("musl-gcc", "musl-tools"),
     Need::at_least("rustc-web", "1.96"),
     Need::at_least("cargo-web", "1.96"),
     Need::at_least("rust-web-src", "1.96"),
@@ -69,6 +72,7 @@ const TEST: &[Need] = &[
 const CI: &[Need] = &[
     Need::program("g++", "g++"),
     Need::program("qemu-system-aarch64", "qemu-system-arm"),
+    Need::program(ARM_COMPILER, "gcc-aarch64-linux-gnu"),
     Need::at_least("rust-web-clippy", "1.96"),
 ];
 const BENCH: &[Need] = &[
@@ -80,7 +84,9 @@ const BENCH: &[Need] = &[
 pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// The target of static programs.
 pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
-/// The same for aarch64.
+/// Compiles C for aarch64.
+pub(crate) const ARM_COMPILER: &str = "aarch64-linux-gnu-gcc";
+/// The target of static programs for aarch64.
 pub(crate) const ARM_TARGET: &str = "aarch64-unknown-linux-musl";
 /// Debian's cargo, by path.
 pub(crate) const DEBIAN_CARGO: &str = "/usr/bin/cargo";

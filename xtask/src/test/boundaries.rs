@@ -75,6 +75,12 @@ const BOUNDARIES: &[Boundary] = &[
         why: "only `probe` knows aya",
     },
     Boundary {
+        within: &["monitor-daemon/src"],
+        except: &["monitor-daemon/src/alert_log"],
+        forbidden: &["rusqlite"],
+        why: "only `alert_log` knows SQLite",
+    },
+    Boundary {
         within: &["monitor-daemon/src/probe"],
         except: &[],
         forbidden: &["crate::record", "crate::event", "crate::process"],

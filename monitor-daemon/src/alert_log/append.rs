@@ -1,0 +1,155 @@
+//! The one writer: batches of alerts, and how far each output is.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::chain::{self, Hash};
+use super::entry::{Entry, LogId, Row};
+use super::retention::Retention;
+use super::schema::{self, Meta};
+use super::{LogError, of};
+
+/// How the log is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether every commit waits until the disk has it.
+    pub synced: bool,
+    /// What is removed when.
+    pub retention: Retention,
+}
+
+/// The alert log, open for writing. Nobody else writes to it meanwhile.
+#[derive(Debug)]
+pub struct AlertLog {
+    pub(super) settings: Settings,
+    pub(super) connection: Connection,
+    pub(super) meta: Meta,
+    /// Number and hash of the newest alert.
+    newest: (u64, Hash),
+    last_given: u64,
+    _lock: File,
+}
+
+impl AlertLog {
+    /// Opens the log, and makes it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be made or is no alert log of this version, or somebody else writes to it.
+    pub fn open(settings: Settings) -> Result<Self, LogError> {
+        let path = &settings.path;
+        let lock = schema::lock(path)?;
+        let (connection, meta) = schema::create(path, settings.synced)?;
+        let newest = schema::newest(&connection, &meta).map_err(of(path))?;
+        let last_given = schema::last_given(&connection).map_err(of(path))?;
+        Ok(Self {
+            settings,
+            connection,
+            meta,
+            newest,
+            last_given: last_given.max(newest.0),
+            _lock: lock,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.settings.path
+    }
+
+    /// Whose numbers these are.
+    pub fn id(&self) -> LogId {
+        self.meta.log
+    }
+
+    /// Number of the newest alert that is kept, 0 when there never was one.
+    pub fn newest(&self) -> u64 {
+        self.newest.0
+    }
+
+    /// The highest number given to an alert when the log was opened, as far as anything tells of
+    /// it: also of alerts that outputs got while the log could not be written.
+    pub fn last_given(&self) -> u64 {
+        self.last_given
+    }
+
+    /// How far an output is: the number of the last alert that it has, with all before.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn acknowledged(&self, output: &str) -> Result<Option<u64>, LogError> {
+        let query = "SELECT acknowledged FROM outputs WHERE name = ?1";
+        let mut statement = self.connection.prepare(query).map_err(of(self.path()))?;
+        let mut rows = statement.query([output]).map_err(of(self.path()))?;
+        let row = rows.next().map_err(of(self.path()))?;
+        row.map(|row| row.get(0))
+            .transpose()
+            .map_err(of(self.path()))
+    }
+
+    /// Adds alerts, in the order of their numbers, and notes how far outputs are: all or nothing. A
+    /// number that was left out is noted as a gap.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was written: no room, or the file is damaged.
+    pub fn append<'a>(
+        &mut self,
+        entries: impl IntoIterator<Item = &'a Arc<Entry>>,
+        outputs: impl IntoIterator<Item = (&'a str, u64)>,
+    ) -> Result<(), LogError> {
+        let write = |connection: &mut Connection, mut newest: (u64, Hash)| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for entry in entries {
+                newest = add(&transaction, newest, entry)?;
+            }
+            for (name, acknowledged) in outputs {
+                let mut statement = transaction.prepare_cached(
+                    "INSERT INTO outputs VALUES (?1, ?2)
+                     ON CONFLICT DO UPDATE SET acknowledged = excluded.acknowledged",
+                )?;
+                statement.execute((name, acknowledged))?;
+            }
+            transaction.commit()?;
+            Ok(newest)
+        };
+        self.newest = write(&mut self.connection, self.newest).map_err(of(&self.settings.path))?;
+        Ok(())
+    }
+}
+
+fn add(
+    transaction: &Transaction<'_>,
+    (last, chain): (u64, Hash),
+    entry: &Entry,
+) -> rusqlite::Result<(u64, Hash)> {
+    let sequence = entry.sequence;
+    if sequence > last + 1 {
+        let mut gap = transaction.prepare_cached("INSERT INTO gaps VALUES (?1, ?2, ?3)")?;
+        gap.execute((last + 1, sequence - 1, entry.alert.time))?;
+    }
+    let row = Row::of(entry);
+    let chain = chain::after(&chain, &chain::digest(&row));
+    let mut insert = transaction
+        .prepare_cached("INSERT INTO alerts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+    insert.execute(params![
+        row.sequence,
+        row.time,
+        row.priority,
+        row.rule,
+        row.source,
+        row.tags,
+        row.hostname,
+        row.output,
+        row.fields,
+        chain
+    ])?;
+    Ok((sequence, chain))
+}

@@ -1,0 +1,142 @@
+//! The alert log: every alert is here before any output sees it, and stays until it is too old or
+//! there are too many.
+//!
+//! One `SQLite` file in WAL mode with one writer ([`AlertLog`]), which a lock beside it keeps the
+//! only one; outputs that fell behind and `monitor-daemon alerts` read it with connections of their
+//! own ([`Reader`]). Alerts have a number of this host's, without holes but for those that `gaps`
+//! explains, and each has a hash over itself and all before it ([`verify`]). A commit survives the
+//! daemon's end, however it ends; a failing host may cost what was written in the last moments,
+//! unless every commit is to be synced.
+//!
+//! The only module that knows `SQLite`.
+
+mod append;
+mod chain;
+mod entry;
+mod query;
+mod read;
+mod retention;
+mod schema;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+pub use append::{AlertLog, Settings};
+pub use entry::{Entry, LogId};
+pub use query::Query;
+pub use read::Reader;
+pub use retention::{Removed, Retention};
+pub use verify::{Verified, verify};
+
+/// The file's name in the folder of the daemon's state.
+pub const NAME: &str = "alerts.db";
+
+/// The alert log cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The folder or the lock cannot be made.
+    #[error("cannot use `{}`: {source}", path.display())]
+    Io {
+        /// What cannot be used.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is another writer.
+    #[error("another daemon writes `{}`", path.display())]
+    Taken {
+        /// The log.
+        path: PathBuf,
+    },
+    /// The log is of a later version of the daemon.
+    #[error("`{}` is of a later version of the daemon (format {found}, this one writes {ours})", path.display())]
+    Later {
+        /// The log.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        ours: u32,
+    },
+    /// What was in the file cannot be read; there is a new one in its place.
+    #[error("alert log `{}` is damaged ({source}); it is `{}` now, and a new one was begun", path.display(), moved.display())]
+    Damaged {
+        /// The log.
+        path: PathBuf,
+        /// Where the damaged one is.
+        moved: PathBuf,
+        /// What is wrong with it.
+        source: Box<LogError>,
+    },
+    /// `SQLite` refuses.
+    #[error("alert log `{}`: {source}", path.display())]
+    Sqlite {
+        /// The log.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+}
+
+impl LogError {
+    /// Whether what the file holds is no log any more.
+    fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        let Self::Sqlite { source, .. } = self else {
+            return false;
+        };
+        matches!(
+            source.sqlite_error_code(),
+            Some(DatabaseCorrupt | NotADatabase)
+        )
+    }
+}
+
+/// Opens the log for writing. A damaged one is moved aside and a new one begun, which the error
+/// beside it tells; without a log the error says why there is none.
+pub fn open_or_begin_anew(settings: Settings) -> (Option<AlertLog>, Option<LogError>) {
+    let path = settings.path.clone();
+    let source = match AlertLog::open(settings.clone()) {
+        Ok(log) => return (Some(log), None),
+        Err(error) if error.is_damage() => Box::new(error),
+        Err(error) => return (None, Some(error)),
+    };
+    let moved = with_suffix(&path, ".damaged");
+    for part in ["", "-wal", "-shm"] {
+        let renamed = fs::rename(with_suffix(&path, part), with_suffix(&moved, part));
+        if let Err(source) = renamed
+            && source.kind() != io::ErrorKind::NotFound
+        {
+            return (None, Some(LogError::Io { path, source }));
+        }
+    }
+    match AlertLog::open(settings) {
+        Ok(log) => {
+            let damaged = LogError::Damaged {
+                path,
+                moved,
+                source,
+            };
+            (Some(log), Some(damaged))
+        }
+        Err(error) => (None, Some(error)),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// For `map_err`: says which log an error is of.
+fn of(path: &Path) -> impl Fn(rusqlite::Error) -> LogError + '_ {
+    |source| LogError::Sqlite {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,358 @@
+//! The log as its users see it: what was written is there again, in order and once.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use monitor_policy::Priority;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::*;
+use crate::output::{Alert, sample};
+
+const DAY_NS: u64 = 24 * 3600 * 1_000_000_000;
+
+struct Place {
+    _folder: TempDir,
+    settings: Settings,
+}
+
+fn place() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        path: folder.path().join("state").join(NAME),
+        synced: false,
+        retention: Retention {
+            bytes: 1 << 30,
+            age_ns: DAY_NS,
+        },
+    };
+    Place {
+        _folder: folder,
+        settings,
+    }
+}
+
+impl Place {
+    fn path(&self) -> &PathBuf {
+        &self.settings.path
+    }
+
+    fn open(&self) -> AlertLog {
+        AlertLog::open(self.settings.clone()).unwrap()
+    }
+
+    fn sequences(&self) -> Vec<u64> {
+        let entries = Reader::open(self.path()).unwrap().range(0, 1 << 40, 10_000);
+        entries
+            .unwrap()
+            .iter()
+            .map(|entry| entry.sequence)
+            .collect()
+    }
+}
+
+fn entry(log: &AlertLog, sequence: u64, alert: Alert) -> Arc<Entry> {
+    Arc::new(Entry {
+        sequence,
+        log: log.id(),
+        alert,
+    })
+}
+
+fn entries(log: &AlertLog, sequences: impl IntoIterator<Item = u64>) -> Vec<Arc<Entry>> {
+    let sequences = sequences.into_iter();
+    sequences.map(|one| entry(log, one, sample())).collect()
+}
+
+#[test]
+fn what_was_written_is_there_after_a_new_start() {
+    let place = place();
+    let mut log = place.open();
+    let id = log.id();
+    log.append(&entries(&log, 1..=3), [("file", 2)]).unwrap();
+    assert!(
+        matches!(
+            AlertLog::open(place.settings.clone()),
+            Err(LogError::Taken { .. })
+        ),
+        "one writer"
+    );
+    drop(log);
+    let mut log = place.open();
+    assert_eq!((log.id(), log.newest(), log.last_given()), (id, 3, 3));
+    assert_eq!(log.acknowledged("file").unwrap(), Some(2));
+    assert_eq!(log.acknowledged("syslog").unwrap(), None);
+    log.append(&entries(&log, 4..=4), [("file", 4)]).unwrap();
+    assert_eq!(log.acknowledged("file").unwrap(), Some(4));
+    let reader = Reader::open(place.path()).unwrap();
+    let read = reader.range(2, 4, 10).unwrap();
+    assert_eq!(read.len(), 2);
+    assert_eq!(format!("{:?}", read[0].alert), format!("{:?}", sample()));
+    let verified = verify(place.path()).unwrap();
+    assert_eq!((verified.alerts, verified.broken), (4, None));
+}
+
+#[test]
+fn numbers_that_were_never_written_are_a_gap() {
+    let place = place();
+    let mut log = place.open();
+    log.append(&entries(&log, [1, 2, 6]), []).unwrap();
+    log.append(&[], [("file", 9)]).unwrap();
+    let verified = verify(place.path()).unwrap();
+    assert_eq!(verified.gaps, [(3, 5)]);
+    assert_eq!((verified.alerts, verified.broken), (3, None));
+    drop(log);
+    // An output has seen alerts that the log has not.
+    assert_eq!(place.open().last_given(), 9);
+}
+
+#[test]
+fn who_changes_or_takes_away_an_alert_is_found_out() {
+    for (number, act) in [
+        (2, "UPDATE alerts SET output = 'nothing' WHERE sequence = 2"),
+        (3, "UPDATE alerts SET priority = 7 WHERE sequence = 3"),
+        (2, "DELETE FROM alerts WHERE sequence = 2"),
+        (1, "DELETE FROM alerts WHERE sequence < 3"),
+        (3, "UPDATE alerts SET sequence = 30 WHERE sequence = 3"),
+    ] {
+        let place = place();
+        let mut log = place.open();
+        log.append(&entries(&log, 1..=5), []).unwrap();
+        assert_eq!(verify(place.path()).unwrap().broken, None);
+        Connection::open(place.path())
+            .unwrap()
+            .execute(act, ())
+            .unwrap();
+        assert_eq!(verify(place.path()).unwrap().broken, Some(number), "{act}");
+    }
+}
+
+#[test]
+fn the_least_severe_goes_first_and_the_newest_stays() {
+    let mut place = place();
+    let mut log = place.open();
+    let text = "x".repeat(4000);
+    let alert = |priority| Alert {
+        priority,
+        output: text.clone(),
+        ..sample()
+    };
+    let levels = [Priority::Notice, Priority::Critical];
+    let written = (1..=400).map(|number| entry(&log, number, alert(levels[number as usize % 2])));
+    let written: Vec<_> = written.collect();
+    log.append(&written, []).unwrap();
+    let full = log.bytes().unwrap();
+    drop(log);
+    place.settings.retention.bytes = full * 3 / 4;
+    let mut log = place.open();
+    let mut removed = Vec::new();
+    loop {
+        let step = log.retain(sample().time).unwrap();
+        if step.is_empty() {
+            break;
+        }
+        removed.extend(step);
+    }
+    assert!(log.bytes().unwrap() <= place.settings.retention.bytes);
+    assert!(
+        removed
+            .iter()
+            .all(|one| one.priority == Priority::Notice as u8)
+    );
+    assert_eq!(removed[0].sequence, 2, "of these, the oldest");
+    let left = place.sequences();
+    assert_eq!(left.len() + removed.len(), 400);
+    let verified = verify(place.path()).unwrap();
+    assert_eq!(verified.broken, None);
+    assert_eq!(verified.removed, removed.len() as u64);
+    // The next one has a number behind all, and fits the chain.
+    log.append(&entries(&log, 401..=401), []).unwrap();
+    assert_eq!(verify(place.path()).unwrap().broken, None);
+}
+
+#[test]
+fn what_is_too_old_goes_and_leaves_no_trace_in_front() {
+    let place = place();
+    let mut log = place.open();
+    let aged = |number: u64| Alert {
+        time: number * DAY_NS,
+        ..sample()
+    };
+    let written: Vec<_> = (1..=9)
+        .map(|number| entry(&log, number, aged(number)))
+        .collect();
+    log.append(&written, []).unwrap();
+    let removed = log.retain(7 * DAY_NS).unwrap();
+    assert_eq!(removed.len(), 5);
+    assert_eq!(place.sequences(), [6, 7, 8, 9]);
+    let verified = verify(place.path()).unwrap();
+    assert_eq!(
+        (verified.anchor, verified.removed, verified.broken),
+        (5, 0, None)
+    );
+    // However old: nothing else tells which number is next.
+    log.retain(100 * DAY_NS).unwrap();
+    assert_eq!(place.sequences(), [9]);
+    drop(log);
+    assert_eq!(place.open().last_given(), 9);
+}
+
+#[test]
+fn a_damaged_log_is_kept_and_a_new_one_begun() {
+    let place = place();
+    let mut log = place.open();
+    log.append(&entries(&log, 1..=50), []).unwrap();
+    drop(log);
+    let length = fs::metadata(place.path()).unwrap().len();
+    fs::write(place.path(), vec![0x5a; length as usize]).unwrap();
+    let (log, error) = open_or_begin_anew(place.settings.clone());
+    let mut log = log.unwrap();
+    let Some(LogError::Damaged { moved, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(fs::metadata(moved).unwrap().len(), length);
+    log.append(&entries(&log, 1..=1), []).unwrap();
+    assert_eq!(place.sequences(), [1]);
+}
+
+#[test]
+fn queries_find_what_they_ask_for() {
+    let place = place();
+    let mut log = place.open();
+    let in_container = |name: &str, id: &str| {
+        let fields = [("container.name", name), ("container.id", id)];
+        fields
+            .map(|(field, value)| (field.to_owned(), value.into()))
+            .into()
+    };
+    let alerts = [
+        Alert {
+            rule: "Shell in a container".into(),
+            ..sample()
+        },
+        Alert {
+            priority: Priority::Debug,
+            ..sample()
+        },
+        Alert {
+            fields: in_container("db", "0123456789ab"),
+            ..sample()
+        },
+        Alert {
+            output: "Something else".into(),
+            time: 5,
+            ..sample()
+        },
+    ];
+    let written = (1..)
+        .zip(alerts)
+        .map(|(number, alert)| entry(&log, number, alert));
+    let written: Vec<_> = written.collect();
+    log.append(&written, []).unwrap();
+    let reader = Reader::open(place.path()).unwrap();
+    let find = |query: Query| {
+        let mut found = Vec::new();
+        reader
+            .find(&query, |entry| found.push(entry.sequence))
+            .unwrap();
+        found
+    };
+    let text = |text: &str| Some(text.to_owned());
+    for (query, expected) in [
+        (Query::default(), vec![1, 2, 3, 4]),
+        (
+            Query {
+                from: 3,
+                ..Query::default()
+            },
+            vec![3, 4],
+        ),
+        (
+            Query {
+                newest: Some(2),
+                ..Query::default()
+            },
+            vec![3, 4],
+        ),
+        (
+            Query {
+                rule: text("SHELL"),
+                ..Query::default()
+            },
+            vec![1],
+        ),
+        (
+            Query {
+                priority: Some(Priority::Warning),
+                ..Query::default()
+            },
+            vec![1, 3, 4],
+        ),
+        (
+            Query {
+                container: text("db"),
+                ..Query::default()
+            },
+            vec![3],
+        ),
+        (
+            Query {
+                container: text("0123"),
+                ..Query::default()
+            },
+            vec![3],
+        ),
+        (
+            Query {
+                container: text("0123456789abc"),
+                ..Query::default()
+            },
+            vec![],
+        ),
+        (
+            Query {
+                container: text("web"),
+                ..Query::default()
+            },
+            vec![1, 2, 4],
+        ),
+        (
+            Query {
+                text: text("else"),
+                ..Query::default()
+            },
+            vec![4],
+        ),
+        (
+            Query {
+                text: text("0123456789ab"),
+                ..Query::default()
+            },
+            vec![3],
+        ),
+        (
+            Query {
+                text: text("%"),
+                ..Query::default()
+            },
+            vec![],
+        ),
+        (
+            Query {
+                since: Some(6),
+                ..Query::default()
+            },
+            vec![1, 2, 3],
+        ),
+        (
+            Query {
+                until: Some(6),
+                ..Query::default()
+            },
+            vec![4],
+        ),
+    ] {
+        assert_eq!(find(query.clone()), expected, "{query:?}");
+    }
+}

@@ -1,0 +1,298 @@
+//! The thread between who raises alerts and the outputs: it writes each alert to the alert log and
+//! only then hands it on.
+//!
+//! While the log cannot be written (a full disk), alerts go to the outputs all the same, and wait
+//! here, within a budget, until it can be again. Without a log it only hands them on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
+
+use monitor_policy::Priority;
+
+use super::alert::Alert;
+use super::queue::{Item, Queue};
+use super::{AlertOutput, Intake};
+use crate::alert_log::{AlertLog, Entry, LogError, Removed};
+use crate::metrics::LogMetrics;
+
+/// Longest time until an acknowledgement is written down: what is sent a second time after a crash.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(200);
+/// Time between two attempts to write when one has failed.
+const RETRY: Duration = Duration::from_secs(1);
+/// Time between two looks for alerts that are too old.
+const AGE_CHECK: Duration = Duration::from_mins(10);
+/// Alerts between two looks at the log's size.
+const SIZE_CHECK: u64 = 256;
+
+/// Name of the alert that tells of alerts lost.
+const RULE: &str = "Monitor internal: alerts were lost";
+
+/// Owns the log for as long as the daemon runs.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    pub(super) intake: Arc<Intake>,
+    pub(super) outputs: Arc<[AlertOutput]>,
+    /// Which is no output when it gets no alerts.
+    pub(super) terminal: Arc<Queue>,
+    pub(super) log: Option<AlertLog>,
+    pub(super) metrics: LogMetrics,
+    /// Bytes of alerts that wait for the log while it cannot be written.
+    pub(super) budget: usize,
+    /// Name of this host, for an alert of the keeper's own.
+    pub(super) hostname: Arc<str>,
+    /// Closed when all outputs have ended.
+    pub(super) outputs_end: Receiver<()>,
+    pub(super) state: State,
+}
+
+/// What is not in the log yet.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Alerts, and bytes of them.
+    unwritten: VecDeque<Arc<Entry>>,
+    unwritten_bytes: usize,
+    /// How far outputs are by the log.
+    progress: Vec<u64>,
+    /// What each output will not get any more, and has not been told of.
+    lost: Vec<Lost>,
+    /// Alerts written since it was last looked whether there are too many, and when that was.
+    unchecked: u64,
+    checked: Option<Instant>,
+}
+
+impl State {
+    /// All is written, and outputs are as far as `progress` says.
+    pub(super) fn new(progress: Vec<u64>) -> Self {
+        Self {
+            unwritten: VecDeque::new(),
+            unwritten_bytes: 0,
+            lost: vec![Lost::default(); progress.len()],
+            progress,
+            unchecked: 0,
+            checked: None,
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        let old = |checked: Instant| checked.elapsed() >= AGE_CHECK;
+        self.unchecked >= SIZE_CHECK || self.checked.is_none_or(old)
+    }
+}
+
+impl Keeper {
+    pub(super) fn run(mut self) {
+        let intake = Arc::clone(&self.intake);
+        loop {
+            let mut batch = intake.queue.next_or_roused(self.patience());
+            if batch.items.is_empty() && !batch.closed && self.log.is_some() {
+                // An acknowledgement: others will follow it.
+                batch = intake.queue.next_or_roused(ACKNOWLEDGED_WITHIN);
+            }
+            let (bytes, closed) = (batch.bytes, batch.closed);
+            let entries: Vec<Arc<Entry>> =
+                batch.items.into_iter().filter_map(Item::alert).collect();
+            let kept = self.keep(&entries);
+            self.hand_on(entries, kept);
+            if self.state.is_due() {
+                self.retain();
+            }
+            intake.queue.release(bytes);
+            if closed {
+                return self.end();
+            }
+        }
+    }
+
+    /// Lets the outputs end, and writes down how far they came.
+    fn end(&mut self) {
+        self.terminal.close();
+        for output in self.outputs.iter() {
+            output.queue.close();
+        }
+        while self.outputs_end.recv_timeout(ACKNOWLEDGED_WITHIN) == Err(RecvTimeoutError::Timeout) {
+            self.keep(&[]);
+        }
+        self.keep(&[]);
+        for output in self.outputs.iter() {
+            let has = output.progress.acknowledged();
+            let lost = self
+                .state
+                .unwritten
+                .iter()
+                .filter(|entry| entry.sequence > has);
+            if self.log.is_some() {
+                output.metrics.lost_log.inc_by(lost.count() as u64);
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        if self.state.unwritten.is_empty() {
+            AGE_CHECK
+        } else {
+            RETRY
+        }
+    }
+
+    /// Writes alerts and acknowledgements to the log; whether it has all of them now.
+    fn keep(&mut self, entries: &[Arc<Entry>]) -> bool {
+        let progress = self.progress();
+        let Some(log) = &mut self.log else {
+            return false;
+        };
+        self.state.unwritten.extend(entries.iter().cloned());
+        self.state.unwritten_bytes += bytes(entries);
+        if self.state.unwritten.is_empty() && progress == self.state.progress {
+            return true;
+        }
+        let names = self.outputs.iter().map(|output| output.name.as_str());
+        let named = names.zip(progress.iter().copied());
+        match log.append(&self.state.unwritten, named) {
+            Ok(()) => {
+                let count = self.state.unwritten.len() as u64;
+                if self.metrics.failing.get() == 1 {
+                    tracing::info!(alerts = count, "the alert log is written again");
+                }
+                self.metrics.failing.set(0);
+                self.metrics.written.inc_by(count);
+                self.state.unchecked += count;
+                self.state.unwritten.clear();
+                self.state.unwritten_bytes = 0;
+                self.state.progress = progress;
+                true
+            }
+            Err(error) => {
+                self.failed(&error);
+                false
+            }
+        }
+    }
+
+    fn failed(&mut self, error: &LogError) {
+        self.metrics.errors.inc();
+        if self.metrics.failing.get() == 0 {
+            tracing::error!(%error, "alerts go out without being kept until the log can be written");
+        }
+        self.metrics.failing.set(1);
+        while self.state.unwritten_bytes > self.budget
+            && let Some(entry) = self.state.unwritten.pop_front()
+        {
+            self.state.unwritten_bytes -= entry.alert.size();
+            self.metrics.unkept.inc();
+        }
+    }
+
+    /// Gives alerts to every output. One that has no room fetches them from the log later; without
+    /// that they are lost.
+    fn hand_on(&self, entries: Vec<Arc<Entry>>, kept: bool) {
+        for entry in entries {
+            for output in self.outputs.iter() {
+                if output.queue.push(Item::Alert(Arc::clone(&entry))).is_ok() {
+                    continue;
+                }
+                if kept {
+                    output.queue.look_elsewhere(entry.sequence);
+                } else {
+                    output.metrics.lost_queue_full.inc();
+                }
+            }
+        }
+    }
+
+    /// Removes what the log is not to keep any longer. What an output has not got by then is lost
+    /// for it, which is counted and told.
+    fn retain(&mut self) {
+        self.state.unchecked = 0;
+        self.state.checked = Some(Instant::now());
+        let Some(log) = &mut self.log else { return };
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        loop {
+            match log.retain(now.as_nanos() as u64) {
+                Ok(removed) if removed.is_empty() => break,
+                Ok(removed) => {
+                    self.metrics.removed.inc_by(removed.len() as u64);
+                    for (output, lost) in self.outputs.iter().zip(&mut self.state.lost) {
+                        let count = lost.add(&removed, output.progress.acknowledged());
+                        output.metrics.lost_log.inc_by(count);
+                    }
+                }
+                Err(error) => {
+                    self.metrics.errors.inc();
+                    tracing::warn!(%error, "old alerts cannot be removed from the log");
+                    break;
+                }
+            }
+        }
+        self.metrics
+            .bytes
+            .set(log.bytes().unwrap_or_default() as i64);
+        for (output, lost) in self.outputs.iter().zip(&mut self.state.lost) {
+            if lost.alerts > 0 {
+                let alert = lost.alert(&output.name, now.as_nanos() as u64, &self.hostname);
+                tracing::error!("{}", alert.output);
+                // Without room for it, it is told the next time.
+                if self.intake.push(alert, &self.outputs).is_ok() {
+                    *lost = Lost::default();
+                }
+            }
+        }
+    }
+
+    fn progress(&self) -> Vec<u64> {
+        let outputs = self.outputs.iter();
+        outputs
+            .map(|output| output.progress.acknowledged())
+            .collect()
+    }
+}
+
+/// Alerts that an output did not get before they were removed.
+#[derive(Clone, Debug, Default)]
+struct Lost {
+    alerts: u64,
+    /// The lowest and the highest of their numbers.
+    range: Option<(u64, u64)>,
+}
+
+impl Lost {
+    /// Adds what was removed behind the number which the output has; how many that are.
+    fn add(&mut self, removed: &[Removed], has: u64) -> u64 {
+        let before = self.alerts;
+        for Removed { sequence, .. } in removed.iter().filter(|alert| alert.sequence > has) {
+            self.alerts += 1;
+            let (first, last) = self.range.unwrap_or((*sequence, *sequence));
+            self.range = Some((first.min(*sequence), last.max(*sequence)));
+        }
+        self.alerts - before
+    }
+
+    fn alert(&self, output: &str, time: u64, hostname: &Arc<str>) -> Alert {
+        let (first, last) = self.range.unwrap_or_default();
+        let fields = [
+            ("log.output", output.into()),
+            ("log.lost", self.alerts.into()),
+            ("log.first", first.into()),
+            ("log.last", last.into()),
+        ];
+        Alert {
+            rule: RULE.into(),
+            priority: Priority::Critical,
+            source: "syscall".into(),
+            tags: [].into(),
+            time,
+            hostname: Arc::clone(hostname),
+            output: format!(
+                "Alerts were removed from the full alert log before an output got them | \
+                 output={output} lost={} first={first} last={last}",
+                self.alerts
+            ),
+            fields: fields.map(|(name, value)| (name.to_owned(), value)).into(),
+        }
+    }
+}
+
+fn bytes(entries: &[Arc<Entry>]) -> usize {
+    entries.iter().map(|entry| entry.alert.size()).sum()
+}

@@ -1,0 +1,180 @@
+//! Alerts through the log: a server that is away, a daemon that ends, more alerts than memory
+//! holds.
+
+use std::io::{BufReader, Read as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use monitor_daemon::alert_log::{self, Query, Reader, Retention};
+use monitor_daemon::config::{Config, StdoutFormat, Syslog};
+use monitor_daemon::metrics::Metrics;
+use monitor_daemon::output::{Alert, AlertQueue, OutputSettings, Outputs};
+use monitor_policy::Priority;
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of some hundred alerts.
+const QUEUE: usize = 1 << 16;
+
+fn settings(folder: &Path, server: SocketAddr) -> OutputSettings {
+    OutputSettings {
+        log: Some(alert_log::Settings {
+            path: folder.join(alert_log::NAME),
+            synced: false,
+            retention: Retention {
+                bytes: 1 << 30,
+                age_ns: u64::MAX,
+            },
+        }),
+        stdout: StdoutFormat::Off,
+        syslog: Some(Syslog {
+            address: server.to_string(),
+            protocol: "tcp".parse().unwrap(),
+            facility: "daemon".parse().unwrap(),
+            format: "json".parse().unwrap(),
+        }),
+        queue_bytes: QUEUE,
+        ..OutputSettings::new(&Config::default(), "web-1".into())
+    }
+}
+
+/// Raises alerts with these numbers, as fast as the log takes them.
+fn raise(queue: &AlertQueue, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        let alert = Alert {
+            rule: "Read shadow".into(),
+            priority: Priority::Critical,
+            source: "syscall".into(),
+            tags: [].into(),
+            time: 1_769_860_800_000_000_001,
+            hostname: "web-1".into(),
+            output: format!("number {number}"),
+            fields: vec![("number".to_owned(), number.into())],
+        };
+        while queue.push(alert.clone()).is_err() {
+            thread::yield_now();
+        }
+    }
+}
+
+/// Takes one connection, and `count` messages with their length in front from it.
+fn receive(listener: &TcpListener, count: u64) -> Vec<Value> {
+    let (stream, _) = listener.accept().unwrap();
+    let mut stream = BufReader::new(stream);
+    (0..count).map(|_| message(&mut stream)).collect()
+}
+
+fn message(stream: &mut BufReader<TcpStream>) -> Value {
+    let mut length = String::new();
+    loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        if byte == [b' '] {
+            break;
+        }
+        length.push(char::from(byte[0]));
+    }
+    let mut message = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut message).unwrap();
+    let message = String::from_utf8(message).unwrap();
+    let (_, json) = message.split_once(" - ").unwrap();
+    serde_json::from_str(json).unwrap()
+}
+
+fn number(alert: &Value) -> u64 {
+    alert["output_fields"]["number"].as_u64().unwrap()
+}
+
+#[test]
+fn a_server_that_was_away_gets_all_that_memory_could_not_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    drop(listener);
+    let metrics = Metrics::new().unwrap();
+    let settings = settings(folder.path(), server);
+    let mut outputs = Outputs::start(&settings, &metrics).unwrap();
+    let started = Instant::now();
+    raise(&outputs.queue(), 0..20_000);
+    let lost = metrics.output("syslog").lost_queue_full.get();
+    println!("{lost} refusals at the log, in {:?}", started.elapsed());
+    // The daemon ends and starts again meanwhile.
+    outputs.stop(PATIENCE);
+    drop(outputs);
+    let metrics = Metrics::new().unwrap();
+    let outputs = Outputs::start(&settings, &metrics).unwrap();
+    raise(&outputs.queue(), 20_000..20_100);
+    let listener = TcpListener::bind(server).unwrap();
+    let got = receive(&listener, 20_100);
+    assert!(got.iter().map(number).eq(0..20_100), "in order, each once");
+    let mut ids: Vec<&str> = got
+        .iter()
+        .filter_map(|alert| alert["uuid"].as_str())
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 20_100);
+    assert_eq!(metrics.output("syslog").lost_log.get(), 0);
+}
+
+#[test]
+fn what_a_server_has_got_is_not_sent_again_after_a_new_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let settings = settings(folder.path(), listener.local_addr().unwrap());
+    let mut sequence = 0;
+    for run in 0..3 {
+        let metrics = Metrics::new().unwrap();
+        let outputs = Outputs::start(&settings, &metrics).unwrap();
+        raise(&outputs.queue(), run * 10..run * 10 + 10);
+        let got = receive(&listener, 10);
+        assert!(
+            got.iter().map(number).eq(run * 10..run * 10 + 10),
+            "{got:?}"
+        );
+        for alert in got {
+            sequence += 1;
+            assert_eq!(alert["sequence"], sequence);
+        }
+    }
+    let log = folder.path().join(alert_log::NAME);
+    assert_eq!(alert_log::verify(&log).unwrap().alerts, 30);
+}
+
+#[test]
+fn what_a_full_log_removes_is_told_to_who_has_not_got_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    drop(listener);
+    let mut settings = settings(folder.path(), server);
+    let path = folder.path().join(alert_log::NAME);
+    if let Some(log) = &mut settings.log {
+        log.retention.bytes = 1 << 20;
+    }
+    let metrics = Metrics::new().unwrap();
+    let mut outputs = Outputs::start(&settings, &metrics).unwrap();
+    raise(&outputs.queue(), 0..10_000);
+    let query = Query {
+        rule: Some("alerts were lost".to_owned()),
+        ..Query::default()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let mut told = Vec::new();
+    while told.is_empty() {
+        assert!(Instant::now() < deadline, "nothing was told");
+        raise(&outputs.queue(), 0..100);
+        let reader = Reader::open(&path).unwrap();
+        let number = |alert: &Alert| alert.field("log.lost").and_then(Value::as_u64);
+        reader
+            .find(&query, |entry| told.extend(number(&entry.alert)))
+            .unwrap();
+    }
+    outputs.stop(PATIENCE);
+    let lost = metrics.output("syslog").lost_log.get();
+    let told: u64 = told.iter().sum();
+    assert!((1..=lost).contains(&told), "{told} of {lost}");
+    assert_eq!(alert_log::verify(&path).unwrap().broken, None);
+}

@@ -9,8 +9,9 @@ use serde_json::Value;
 use crate::case::{Case, Count, Seen};
 use crate::script::{FENCE, Site};
 
-/// Longest that a gap may have begun before the act, s: the daemon tells of its life every two.
-const GAP_EARLY: u64 = 10;
+/// Longest that a gap may have begun before the act, s: the daemon tells of its life every two, in
+/// a guest that has to wait for its CPU every so often.
+const GAP_EARLY: u64 = 30;
 /// Longest that it may go on behind it, s: until the daemon has started again, here or in a guest.
 const GAP_LATE: u64 = 120;
 

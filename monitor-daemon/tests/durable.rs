@@ -1,5 +1,10 @@
 //! Alerts through the log: a server that is away, a daemon that ends, more alerts than memory
 //! holds.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
 
 use std::io::{BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

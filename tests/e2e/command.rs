@@ -27,15 +27,17 @@ const RULES: &str = r"
 ";
 
 /// Keys of an alert, in Falco's order.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 10] = [
     "hostname",
     "output",
     "output_fields",
     "priority",
     "rule",
+    "sequence",
     "source",
     "tags",
     "time",
+    "uuid",
 ];
 
 #[test]

@@ -93,7 +93,7 @@ pub(crate) fn build_arm(profile: Profile) -> Result<()> {
     shell::run(&mut command)
 }
 
-/// SQLite is C: Debian has a compiler for aarch64, but with the headers of another library.
+/// `SQLite` is C: Debian has a compiler for aarch64, but with the headers of another library.
 fn arm_compiler(command: &mut Command) -> Result<()> {
     let mut ask = Command::new(setup::ARM_COMPILER);
     let own = shell::query(ask.arg("-print-file-name=include"))?;

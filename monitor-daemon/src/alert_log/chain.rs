@@ -1,6 +1,7 @@
 //! The hash over an alert and all before it: who changes or takes away one has to change all later
 //! ones, and a hash that was noted elsewhere before tells.
 
+use sha2::digest::Output;
 use sha2::{Digest as _, Sha256};
 
 use super::entry::Row;
@@ -40,4 +41,9 @@ pub(super) fn after(before: &Hash, digest: &Hash) -> Hash {
     hash.update(before);
     hash.update(digest);
     hash.finalize().into()
+}
+
+/// In hexadecimal.
+pub(super) fn hex(hash: Hash) -> String {
+    format!("{:x}", Output::<Sha256>::from(hash))
 }

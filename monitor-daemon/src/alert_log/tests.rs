@@ -216,143 +216,53 @@ fn a_damaged_log_is_kept_and_a_new_one_begun() {
     assert_eq!(place.sequences(), [1]);
 }
 
+/// What a query asks for, and the numbers of the alerts that it finds.
+const QUERIES: &[(fn(&mut Query), &[u64])] = &[
+    (|_| {}, &[1, 2, 3, 4]),
+    (|query| query.from = 3, &[3, 4]),
+    (|query| query.newest = Some(2), &[3, 4]),
+    (|query| query.rule = Some("SHELL".to_owned()), &[1]),
+    (|query| query.priority = Some(Priority::Warning), &[1, 3, 4]),
+    (|query| query.container = Some("db".to_owned()), &[3]),
+    (|query| query.container = Some("0123".to_owned()), &[3]),
+    (
+        |query| query.container = Some("0123456789abc".to_owned()),
+        &[],
+    ),
+    (|query| query.container = Some("web".to_owned()), &[1, 2, 4]),
+    (|query| query.text = Some("else".to_owned()), &[4]),
+    (|query| query.text = Some("0123456789ab".to_owned()), &[3]),
+    (|query| query.text = Some("%".to_owned()), &[]),
+    (|query| query.since = Some(6), &[1, 2, 3]),
+    (|query| query.until = Some(6), &[4]),
+];
+
 #[test]
 fn queries_find_what_they_ask_for() {
     let place = place();
     let mut log = place.open();
-    let in_container = |name: &str, id: &str| {
-        let fields = [("container.name", name), ("container.id", id)];
-        fields
-            .map(|(field, value)| (field.to_owned(), value.into()))
-            .into()
-    };
-    let alerts = [
-        Alert {
-            rule: "Shell in a container".into(),
-            ..sample()
-        },
-        Alert {
-            priority: Priority::Debug,
-            ..sample()
-        },
-        Alert {
-            fields: in_container("db", "0123456789ab"),
-            ..sample()
-        },
-        Alert {
-            output: "Something else".into(),
-            time: 5,
-            ..sample()
-        },
-    ];
-    let written = (1..)
-        .zip(alerts)
-        .map(|(number, alert)| entry(&log, number, alert));
-    let written: Vec<_> = written.collect();
+    let mut alerts = [(); 4].map(|()| sample());
+    alerts[0].rule = "Shell in a container".into();
+    alerts[1].priority = Priority::Debug;
+    let fields = [("container.name", "db"), ("container.id", "0123456789ab")];
+    alerts[2].fields = fields
+        .map(|(field, value)| (field.to_owned(), value.into()))
+        .into();
+    alerts[3].output = "Something else".into();
+    alerts[3].time = 5;
+    let written = (1..).zip(alerts);
+    let written: Vec<_> = written
+        .map(|(number, alert)| entry(&log, number, alert))
+        .collect();
     log.append(&written, []).unwrap();
     let reader = Reader::open(place.path()).unwrap();
-    let find = |query: Query| {
+    for (ask, expected) in QUERIES {
+        let mut query = Query::default();
+        ask(&mut query);
         let mut found = Vec::new();
         reader
             .find(&query, |entry| found.push(entry.sequence))
             .unwrap();
-        found
-    };
-    let text = |text: &str| Some(text.to_owned());
-    for (query, expected) in [
-        (Query::default(), vec![1, 2, 3, 4]),
-        (
-            Query {
-                from: 3,
-                ..Query::default()
-            },
-            vec![3, 4],
-        ),
-        (
-            Query {
-                newest: Some(2),
-                ..Query::default()
-            },
-            vec![3, 4],
-        ),
-        (
-            Query {
-                rule: text("SHELL"),
-                ..Query::default()
-            },
-            vec![1],
-        ),
-        (
-            Query {
-                priority: Some(Priority::Warning),
-                ..Query::default()
-            },
-            vec![1, 3, 4],
-        ),
-        (
-            Query {
-                container: text("db"),
-                ..Query::default()
-            },
-            vec![3],
-        ),
-        (
-            Query {
-                container: text("0123"),
-                ..Query::default()
-            },
-            vec![3],
-        ),
-        (
-            Query {
-                container: text("0123456789abc"),
-                ..Query::default()
-            },
-            vec![],
-        ),
-        (
-            Query {
-                container: text("web"),
-                ..Query::default()
-            },
-            vec![1, 2, 4],
-        ),
-        (
-            Query {
-                text: text("else"),
-                ..Query::default()
-            },
-            vec![4],
-        ),
-        (
-            Query {
-                text: text("0123456789ab"),
-                ..Query::default()
-            },
-            vec![3],
-        ),
-        (
-            Query {
-                text: text("%"),
-                ..Query::default()
-            },
-            vec![],
-        ),
-        (
-            Query {
-                since: Some(6),
-                ..Query::default()
-            },
-            vec![1, 2, 3],
-        ),
-        (
-            Query {
-                until: Some(6),
-                ..Query::default()
-            },
-            vec![4],
-        ),
-    ] {
-        assert_eq!(find(query.clone()), expected, "{query:?}");
+        assert_eq!(found, *expected, "{query:?}");
     }
 }

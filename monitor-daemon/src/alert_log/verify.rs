@@ -74,7 +74,7 @@ pub fn verify(path: &Path) -> Result<Verified, LogError> {
             removed: walk.passed,
             anchor: meta.anchor,
             newest,
-            hash: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            hash: chain::hex(hash),
             broken,
             gaps,
         })

@@ -163,17 +163,20 @@ fn text(verified: &Verified) -> String {
         gaps,
         broken: _,
     } = verified;
-    let mut text = format!("{alerts} alerts are as they were written\n");
+    let mut lines = vec![format!("{alerts} alerts are as they were written")];
     if *removed > 0 {
-        text += &format!("{removed} of those between were removed to make room\n");
+        lines.push(format!(
+            "{removed} of those between were removed to make room"
+        ));
     }
     if *anchor > 0 {
-        text += &format!("those up to number {anchor} were removed before\n");
+        lines.push(format!("those up to number {anchor} were removed before"));
     }
-    for (first, last) in gaps {
-        text += &format!("numbers {first} to {last} were never written\n");
-    }
-    text + &format!("newest: number {newest}, hash {hash}\n")
+    let missing =
+        |(first, last): &(u64, u64)| format!("numbers {first} to {last} were never written");
+    lines.extend(gaps.iter().map(missing));
+    lines.push(format!("newest: number {newest}, hash {hash}\n"));
+    lines.join("\n")
 }
 
 fn object(verified: &Verified) -> serde_json::Value {

@@ -198,13 +198,11 @@ impl Queue {
             .changed
             .wait_while(state, idle)
             .unwrap_or_else(PoisonError::into_inner);
-        match state.behind(wanted) {
-            Some(until) => Next::Behind(until),
-            None => {
-                let count = state.ready(wanted);
-                Next::Batch(state.take(count))
-            }
+        if let Some(until) = state.behind(wanted) {
+            return Next::Behind(until);
         }
+        let count = state.ready(wanted);
+        Next::Batch(state.take(count))
     }
 
     /// Waits for something to write, the end, somebody who asks for attention, or for `time`.

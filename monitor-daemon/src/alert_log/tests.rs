@@ -217,7 +217,9 @@ fn a_damaged_log_is_kept_and_a_new_one_begun() {
 }
 
 /// What a query asks for, and the numbers of the alerts that it finds.
-const QUERIES: &[(fn(&mut Query), &[u64])] = &[
+type Asked = (fn(&mut Query), &'static [u64]);
+
+const QUERIES: &[Asked] = &[
     (|_| {}, &[1, 2, 3, 4]),
     (|query| query.from = 3, &[3, 4]),
     (|query| query.newest = Some(2), &[3, 4]),

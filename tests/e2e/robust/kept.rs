@@ -29,7 +29,7 @@ fn serve(address: SocketAddr) -> Result<Receiver<String>> {
         for mut stream in listener.incoming().map_while(Result::ok) {
             let texts = texts.clone();
             thread::spawn(move || {
-                let mut bytes = [0; 1 << 16];
+                let mut bytes = [0; 4096];
                 while let Ok(length @ 1..) = stream.read(&mut bytes) {
                     let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
                     if texts.send(text).is_err() {

@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::build::{self, Profile};
 use crate::setup::{self, Level};
 use crate::{dist, kernels, shell};
-use beside::{Arm, Beside};
+use beside::{Beside, Extent};
 use pace::Pace;
 use tally::Tally;
 
@@ -38,7 +38,7 @@ const INSTALLING: [&str; 1] = ["e2e"];
 pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
     setup::setup(Level::Test)?;
     let mut tally = Tally::default();
-    run_suites(suites, Arm::LeftOut, &mut tally)?;
+    run_suites(suites, Extent::Short, &mut tally)?;
     Ok(conclude(&tally))
 }
 
@@ -58,12 +58,12 @@ pub(crate) fn ci(suites: &[String]) -> Result<ExitCode> {
     // For the guests that emulate it.
     build::build_arm(Profile::Debug)?;
     let mut tally = Tally::default();
-    run_suites(suites, Arm::Emulated, &mut tally)?;
+    run_suites(suites, Extent::Whole, &mut tally)?;
     further::check(&mut tally);
     Ok(conclude(&tally))
 }
 
-fn run_suites(suites: &[String], arm: Arm, tally: &mut Tally) -> Result<()> {
+fn run_suites(suites: &[String], extent: Extent, tally: &mut Tally) -> Result<()> {
     let outside = outside_suites()?;
     let known: Vec<&str> = ["tidy", "unit"]
         .into_iter()
@@ -90,7 +90,7 @@ fn run_suites(suites: &[String], arm: Arm, tally: &mut Tally) -> Result<()> {
         cargo_test(&ours, &[], tally)?;
         cargo_test(&["--package=monitor-tests", "--lib", "--bins"], &[], tally)?;
     }
-    let beside = Beside::start(arm, selected);
+    let beside = Beside::start(extent, selected);
     for suite in outside.iter().filter(|suite| selected(suite)) {
         let alone: &[&str] = if PARALLEL.contains(&suite.as_str()) {
             &[]

@@ -4,9 +4,9 @@
 //! one of the test targets of `monitor-tests`, found by asking cargo, so that a new target needs
 //! no change here.
 
-mod beside;
 mod boundaries;
 mod further;
+mod guests;
 mod pace;
 mod tally;
 mod tidy;
@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::build::{self, Profile};
 use crate::setup::{self, Level};
 use crate::{dist, kernels, shell};
-use beside::{Beside, Extent};
+use guests::Extent;
 use pace::Pace;
 use tally::Tally;
 
@@ -90,14 +90,13 @@ fn run_suites(suites: &[String], extent: Extent, tally: &mut Tally) -> Result<()
         cargo_test(&ours, &[], tally)?;
         cargo_test(&["--package=monitor-tests", "--lib", "--bins"], &[], tally)?;
     }
-    let beside = Beside::start(extent, selected);
     for suite in outside.iter().filter(|suite| selected(suite)) {
         let alone: &[&str] = if PARALLEL.contains(&suite.as_str()) {
             &[]
         } else {
             &[ALONE]
         };
-        let options = [alone, &beside::left_out(suite)].concat();
+        let options = [alone, &guests::left_out(suite)].concat();
         let before = (tally.passed, tally.failed, tally.skipped);
         cargo_test(&package(suite), &options, tally)?;
         if suite == ON_KERNELS {
@@ -108,7 +107,11 @@ fn run_suites(suites: &[String], extent: Extent, tally: &mut Tally) -> Result<()
             )?;
         }
     }
-    beside.join(tally)?;
+    for suite in outside.iter().filter(|suite| selected(suite)) {
+        if let Some(options) = guests::alone(suite, extent) {
+            cargo_test(&package(suite), &options, tally)?;
+        }
+    }
     if selected(ON_KERNELS) {
         let compared = kernels::check().inspect_err(|error| eprintln!("error: {error:#}"));
         tally.check("tables of kernels and programs", compared.is_ok());

@@ -242,7 +242,7 @@ impl Folder {
         fs::write(
             self.0.join("monitor.yaml"),
             "rule_matching: all\naccept_blind: true\nstate_file: off\nmetrics:\n  listen: off\ndocker:\n  \
-             metadata_wait_ms: 0\n  socket: /nonexistent\nalerts:\n  stdout: off\n\
+             metadata_wait_ms: 0\n  socket: /nonexistent\nalerts:\n  stdout: off\n  log: {path: off}\n\
              control:\n  socket: off\n",
         )?;
         File::options()

@@ -9,7 +9,7 @@ pub(crate) fn boot_ns() -> u64 {
 
 /// What to add to a boot time to get ns since the epoch. Changes when the wall clock is set.
 pub(crate) fn boot_to_epoch_ns() -> u64 {
-    ns(clock_gettime(ClockId::Realtime)).saturating_sub(boot_ns())
+    epoch_ns().saturating_sub(boot_ns())
 }
 
 fn ns(time: Timespec) -> u64 {
@@ -18,7 +18,12 @@ fn ns(time: Timespec) -> u64 {
         .saturating_add(time.tv_nsec as u64)
 }
 
+/// `CLOCK_REALTIME`, ns since the epoch.
+pub(crate) fn epoch_ns() -> u64 {
+    ns(clock_gettime(ClockId::Realtime))
+}
+
 /// Now, seconds since the epoch.
 pub(crate) fn epoch_seconds() -> u64 {
-    boot_ns().saturating_add(boot_to_epoch_ns()) / 1_000_000_000
+    epoch_ns() / 1_000_000_000
 }

@@ -9,6 +9,7 @@ pub mod default_policies;
 pub mod event;
 pub mod filter;
 mod life;
+mod locked;
 pub mod metrics;
 pub mod names;
 pub mod output;

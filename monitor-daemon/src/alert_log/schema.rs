@@ -1,15 +1,16 @@
 //! The tables, and opening the file they are in.
 
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior};
-use rustix::fs::{FlockOperation, flock};
 
 use super::chain::{BEGINNING, Hash};
 use super::{LogError, LogId, of, with_suffix};
+use crate::locked;
 
 /// Format of the file.
 const VERSION: u32 = 1;
@@ -65,25 +66,12 @@ pub(super) struct Meta {
 /// Keeps a second daemon from writing to the log at `path`, for as long as it is held.
 pub(super) fn lock(path: &Path) -> Result<File, LogError> {
     let lock = with_suffix(path, ".lock");
-    let failed = |source| LogError::Io {
-        path: lock.clone(),
-        source,
-    };
-    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-        let mut builder = DirBuilder::new();
-        let created = builder.recursive(true).mode(0o750).create(folder);
-        created.map_err(failed)?;
-    }
-    let mut options = File::options();
-    options.write(true).create(true).truncate(false).mode(0o600);
-    let file = options.open(&lock).map_err(failed)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(LogError::Taken {
+    locked::open(&lock).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => LogError::Taken {
             path: path.to_owned(),
-        }),
-        Err(error) => Err(failed(error.into())),
-    }
+        },
+        _ => LogError::Io { path: lock, source },
+    })
 }
 
 /// Opens the log for its writer, and makes it if there is none.

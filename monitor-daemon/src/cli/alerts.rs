@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use jiff::civil::DateTime;
@@ -16,6 +16,7 @@ use super::Format;
 use super::error::Error;
 use super::print::print;
 use crate::alert_log::{Entry, Query, Reader, Verified, verify};
+use crate::clock;
 use crate::config::{Config, DEFAULT_PATH};
 use crate::output::{JsonFormat, TimeFormat, line};
 
@@ -223,8 +224,7 @@ fn priority(text: &str) -> Result<Priority, String> {
 
 /// Ns since the epoch.
 fn time(text: &str) -> Result<u64, String> {
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    moment(text, now.as_nanos() as u64, &TimeZone::system()).ok_or_else(|| {
+    moment(text, clock::epoch_ns(), &TimeZone::system()).ok_or_else(|| {
         "expected a time such as 2026-01-31T12:00:00Z or 2026-01-31, or 2h".to_owned()
     })
 }

@@ -7,19 +7,17 @@
 
 mod gap;
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
-
-use crate::clock;
 use crate::config::StateFile;
+use crate::{clock, locked};
 pub(crate) use gap::RULE;
 use gap::{Gap, Mark, Moment};
 
@@ -109,7 +107,7 @@ impl Life {
 
     fn start(&mut self, path: &Path) -> io::Result<()> {
         let boot = std::fs::read_to_string(BOOT)?.trim().to_owned();
-        let file = open(path)?;
+        let file = locked::open(path)?;
         self.gap = read(&file)?.map(|before| before.gap(&boot, now()));
         let path = path.to_owned();
         let keeper = Keeper { path, file, boot };
@@ -154,7 +152,7 @@ impl Keeper {
     fn write(&mut self, alive_ns: u64, ended: bool) -> io::Result<()> {
         if self.file.metadata()?.nlink() == 0 {
             tracing::warn!(path = %self.path.display(), "somebody removed the daemon's state");
-            self.file = open(&self.path)?;
+            self.file = locked::open(&self.path)?;
         }
         let mark = Mark {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -169,23 +167,6 @@ impl Keeper {
         line = format!("{line:<width$}\n", width = BYTES - 1);
         self.file.write_all_at(line.as_bytes(), 0)
     }
-}
-
-/// Opens and locks the file.
-fn open(path: &Path) -> io::Result<File> {
-    // Rules see what the daemon does: no call that is not needed.
-    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o750).create(folder)?;
-    }
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    let file = options.mode(0o600).open(path)?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
-        rustix::io::Errno::WOULDBLOCK => io::Error::other("another daemon uses it"),
-        other => other.into(),
-    })?;
-    Ok(file)
 }
 
 /// What the run before left; nothing in a new file.
@@ -254,7 +235,7 @@ mod tests {
         let path = folder.path().join("state.json");
         let mut keeper = Keeper {
             path: path.clone(),
-            file: open(&path).unwrap(),
+            file: locked::open(&path).unwrap(),
             boot: "b".to_owned(),
         };
         std::fs::remove_file(&path).unwrap();

@@ -1,4 +1,5 @@
-//! What an output writes next: from its queue, and what had no room there from the alert log.
+//! An output between who hands alerts to it and who writes them: its queue, how far it is, and what
+//! it writes next. What had no room in the queue comes from the alert log.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,77 +11,136 @@ use super::queue::{BATCH, Batch, Item, Next, Queue};
 use crate::alert_log::Reader;
 use crate::metrics::OutputMetrics;
 
-/// How far an output is; the keeper of the log writes it down.
+/// An output, as those see it who hand alerts to it.
 #[derive(Debug)]
-pub(super) struct Progress {
-    /// Number of the last alert that the output has, with all before.
+pub(super) struct Output {
+    /// By which the log knows it.
+    pub(super) name: String,
+    pub(super) queue: Queue,
+    pub(super) metrics: OutputMetrics,
+    /// Number of the last alert that it has, with all before.
     acknowledged: AtomicU64,
-    /// Where the keeper waits, if there is a log to write to.
-    keeper: Option<Arc<Intake>>,
+    kept: Option<Kept>,
 }
 
-impl Progress {
-    pub(super) fn new(acknowledged: u64, keeper: Option<Arc<Intake>>) -> Self {
+/// Where there is a log.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// Where its keeper waits.
+    pub(super) keeper: Arc<Intake>,
+    /// The file.
+    pub(super) path: PathBuf,
+}
+
+impl Output {
+    /// An output that has all alerts up to the number `acknowledged`.
+    pub(super) fn new(
+        name: String,
+        queue: Queue,
+        metrics: OutputMetrics,
+        acknowledged: u64,
+        kept: Option<Kept>,
+    ) -> Self {
         Self {
+            name,
+            queue,
+            metrics,
             acknowledged: AtomicU64::new(acknowledged),
-            keeper,
+            kept,
         }
     }
 
+    /// How far it is; the keeper of the log writes it down.
     pub(super) fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Acquire)
     }
 
-    /// Whether the log has what the output has not.
-    pub(super) fn is_kept(&self) -> bool {
-        self.keeper.is_some()
+    /// Nothing more is written of what is queued, nor of `left` alerts that were taken from there.
+    /// Without a log they are lost.
+    pub(super) fn give_up(&self, left: u64) {
+        let left = left + self.queue.clear();
+        if self.kept.is_none() {
+            self.metrics.lost_shutdown.inc_by(left);
+        }
     }
 
     fn acknowledge(&self, sequence: u64) {
         self.acknowledged.store(sequence, Ordering::Release);
-        if let Some(keeper) = &self.keeper {
-            keeper.queue.rouse();
+        if let Some(kept) = &self.kept {
+            kept.keeper.queue.rouse();
         }
     }
 }
 
-/// An output's side of its queue and of the alert log.
+/// The side of who writes.
 #[derive(Debug)]
 pub(super) struct Feed {
-    queue: Arc<Queue>,
-    metrics: OutputMetrics,
-    progress: Arc<Progress>,
+    output: Arc<Output>,
+    /// The number of the next alert.
     wanted: u64,
-    /// Where the log is, if there is one.
-    log: Option<PathBuf>,
+    /// Bytes of the batch that is being written, and the last number in it.
+    bytes: usize,
+    last: Option<u64>,
     /// Open for as long as the output is behind.
     reader: Option<Reader>,
 }
 
 impl Feed {
-    pub(super) fn new(
-        queue: Arc<Queue>,
-        metrics: OutputMetrics,
-        progress: Arc<Progress>,
-        log: Option<PathBuf>,
-    ) -> Self {
+    pub(super) fn new(output: Arc<Output>) -> Self {
         Self {
-            queue,
-            metrics,
-            wanted: progress.acknowledged() + 1,
-            progress,
-            log,
+            wanted: output.acknowledged() + 1,
+            output,
+            bytes: 0,
+            last: None,
             reader: None,
         }
+    }
+
+    pub(super) fn metrics(&self) -> &OutputMetrics {
+        &self.output.metrics
     }
 
     /// Waits for something to write, or for the end. What is only in the log by then is left for
     /// the next start.
     pub(super) fn next(&mut self) -> Batch {
+        let batch = self.take();
+        self.bytes = batch.bytes;
+        self.last = batch.last();
+        if let Some(last) = self.last {
+            self.wanted = last + 1;
+        }
+        batch
+    }
+
+    /// The batch is done with: the output has what is in it.
+    pub(super) fn done(&mut self) {
+        self.release();
+        if let Some(last) = self.last.take() {
+            self.output.acknowledge(last);
+        }
+    }
+
+    /// Waits for `pause`, or less when the end has come; says whether it has.
+    pub(super) fn pause(&self, pause: Duration) -> bool {
+        self.output.queue.pause(pause)
+    }
+
+    /// The output ends without having written the last `left` alerts of the batch.
+    pub(super) fn give_up(&mut self, left: u64) {
+        self.release();
+        self.output.give_up(left);
+    }
+
+    fn release(&mut self) {
+        let Output { queue, metrics, .. } = &*self.output;
+        queue.release(std::mem::take(&mut self.bytes));
+        metrics.queue_bytes.set(queue.bytes() as i64);
+    }
+
+    fn take(&mut self) -> Batch {
         loop {
-            let until = match self.queue.next(self.wanted) {
+            let until = match self.output.queue.next(self.wanted) {
                 Next::Batch(batch) => {
-                    self.wanted = batch.last().map_or(self.wanted, |last| last + 1);
                     if !batch.items.is_empty() {
                         self.reader = None;
                     }
@@ -88,63 +148,28 @@ impl Feed {
                 }
                 Next::Behind(until) => until,
             };
-            if self.log.is_some() && self.queue.is_closed() {
+            if self.output.kept.is_some() && self.output.queue.is_closed() {
                 return Batch {
                     closed: true,
                     ..Batch::default()
                 };
             }
             let batch = self.fetch(until);
-            match batch.last() {
-                Some(last) => {
-                    self.wanted = last + 1;
-                    return batch;
-                }
-                // Removed, or never kept; both were counted.
-                None => self.wanted = until,
+            if !batch.items.is_empty() {
+                return batch;
             }
+            // Removed, or never kept; both were counted.
+            self.wanted = until;
         }
-    }
-
-    /// The batch is done with: the output has what is in it.
-    pub(super) fn done(&self, batch: &Delivered) {
-        self.release(batch);
-        if let Some(last) = batch.last {
-            self.progress.acknowledge(last);
-        }
-    }
-
-    /// The batch is done with, though the output has not got it.
-    pub(super) fn release(&self, batch: &Delivered) {
-        self.queue.release(batch.bytes);
-        self.metrics.queue_bytes.set(self.queue.bytes() as i64);
-    }
-
-    /// Waits for `pause`, or less when the end has come; says whether it has.
-    pub(super) fn pause(&self, pause: Duration) -> bool {
-        self.queue.pause(pause)
-    }
-
-    /// The output ends without having written `left` alerts. Without a log they are lost.
-    pub(super) fn give_up(&self, left: u64) {
-        let left = left + self.queue.clear();
-        if self.log.is_none() {
-            self.metrics.lost_shutdown.inc_by(left);
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn close(&self) {
-        self.queue.close();
     }
 
     fn fetch(&mut self, until: u64) -> Batch {
-        let Some(path) = &self.log else {
+        let Some(kept) = &self.output.kept else {
             return Batch::default();
         };
         let reader = match self.reader.take() {
             Some(reader) => Ok(reader),
-            None => Reader::open(path),
+            None => Reader::open(&kept.path),
         };
         let entries = reader.and_then(|reader| {
             let entries = reader.range(self.wanted, until, BATCH)?;
@@ -158,27 +183,9 @@ impl Feed {
             },
             Err(error) => {
                 tracing::error!(%error, "alerts that an output has missed cannot be read");
-                self.metrics.lost_log.inc_by(until - self.wanted);
+                self.metrics().lost_log.inc_by(until - self.wanted);
                 Batch::default()
             }
-        }
-    }
-}
-
-/// What is left of a batch when its items have been taken out.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Delivered {
-    bytes: usize,
-    last: Option<u64>,
-    pub(super) closed: bool,
-}
-
-impl From<&Batch> for Delivered {
-    fn from(batch: &Batch) -> Self {
-        Self {
-            bytes: batch.bytes,
-            last: batch.last(),
-            closed: batch.closed,
         }
     }
 }

@@ -13,12 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::feed::{Delivered, Feed};
+use super::feed::Feed;
 use super::json::JsonFormat;
 use super::latency;
 use super::queue::Item;
 use crate::alert_log::Entry;
-use crate::metrics::OutputMetrics;
 
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -28,21 +27,19 @@ pub(super) struct FileWriter {
     pub(super) file: AlertFile,
     pub(super) format: JsonFormat,
     pub(super) feed: Feed,
-    pub(super) metrics: OutputMetrics,
 }
 
 impl FileWriter {
     pub(super) fn run(mut self) {
         loop {
             let batch = self.feed.next();
-            let done = Delivered::from(&batch);
+            let closed = batch.closed;
             let alerts: Vec<Arc<Entry>> = batch.items.into_iter().filter_map(Item::alert).collect();
             if !self.deliver(&alerts) {
-                self.feed.release(&done);
                 return self.feed.give_up(alerts.len() as u64);
             }
-            self.feed.done(&done);
-            if done.closed {
+            self.feed.done();
+            if closed {
                 return;
             }
         }
@@ -59,7 +56,7 @@ impl FileWriter {
         let mut written = 0;
         let mut failed = false;
         while let Err(error) = self.file.append(&text, &mut written) {
-            self.metrics.write_errors.inc();
+            self.feed.metrics().write_errors.inc();
             if !failed {
                 let file = self.file.path.display();
                 tracing::warn!(%error, %file, "cannot write alerts, trying again every second");
@@ -77,9 +74,12 @@ impl FileWriter {
     }
 
     fn count(&self, alerts: &[Arc<Entry>]) -> bool {
-        self.metrics.written.inc_by(alerts.len() as u64);
+        self.feed.metrics().written.inc_by(alerts.len() as u64);
         for alert in alerts {
-            self.metrics.latency.observe(latency(alert.alert.time));
+            self.feed
+                .metrics()
+                .latency
+                .observe(latency(alert.alert.time));
         }
         true
     }

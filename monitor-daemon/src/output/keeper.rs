@@ -7,14 +7,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use monitor_policy::Priority;
 
+use super::Intake;
 use super::alert::Alert;
-use super::queue::{Item, Queue};
-use super::{AlertOutput, Intake};
+use super::feed::Output;
+use super::queue::Item;
 use crate::alert_log::{AlertLog, Entry, LogError, Removed};
+use crate::clock;
 use crate::metrics::LogMetrics;
 
 /// Longest time until an acknowledgement is written down: what is sent a second time after a crash.
@@ -33,9 +35,9 @@ const RULE: &str = "Monitor internal: alerts were lost";
 #[derive(Debug)]
 pub(super) struct Keeper {
     pub(super) intake: Arc<Intake>,
-    pub(super) outputs: Arc<[AlertOutput]>,
+    pub(super) outputs: Arc<[Arc<Output>]>,
     /// Which is no output when it gets no alerts.
-    pub(super) terminal: Arc<Queue>,
+    pub(super) terminal: Arc<Output>,
     pub(super) log: Option<AlertLog>,
     pub(super) metrics: LogMetrics,
     /// Bytes of alerts that wait for the log while it cannot be written.
@@ -107,7 +109,7 @@ impl Keeper {
 
     /// Lets the outputs end, and writes down how far they came.
     fn end(&mut self) {
-        self.terminal.close();
+        self.terminal.queue.close();
         for output in self.outputs.iter() {
             output.queue.close();
         }
@@ -116,7 +118,7 @@ impl Keeper {
         }
         self.keep(&[]);
         for output in self.outputs.iter() {
-            let has = output.progress.acknowledged();
+            let has = output.acknowledged();
             let lost = self
                 .state
                 .unwritten
@@ -207,14 +209,14 @@ impl Keeper {
         self.state.unchecked = 0;
         self.state.checked = Some(Instant::now());
         let Some(log) = &mut self.log else { return };
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let now = clock::epoch_ns();
         loop {
-            match log.retain(now.as_nanos() as u64) {
+            match log.retain(now) {
                 Ok(removed) if removed.is_empty() => break,
                 Ok(removed) => {
                     self.metrics.removed.inc_by(removed.len() as u64);
                     for (output, lost) in self.outputs.iter().zip(&mut self.state.lost) {
-                        let count = lost.add(&removed, output.progress.acknowledged());
+                        let count = lost.add(&removed, output.acknowledged());
                         output.metrics.lost_log.inc_by(count);
                     }
                 }
@@ -230,7 +232,7 @@ impl Keeper {
             .set(log.bytes().unwrap_or_default() as i64);
         for (output, lost) in self.outputs.iter().zip(&mut self.state.lost) {
             if lost.alerts > 0 {
-                let alert = lost.alert(&output.name, now.as_nanos() as u64, &self.hostname);
+                let alert = lost.alert(&output.name, now, &self.hostname);
                 tracing::error!("{}", alert.output);
                 // Without room for it, it is told the next time.
                 if self.intake.push(alert, &self.outputs).is_ok() {
@@ -242,9 +244,7 @@ impl Keeper {
 
     fn progress(&self) -> Vec<u64> {
         let outputs = self.outputs.iter();
-        outputs
-            .map(|output| output.progress.acknowledged())
-            .collect()
+        outputs.map(|output| output.acknowledged()).collect()
     }
 }
 

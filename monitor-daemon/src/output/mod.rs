@@ -39,7 +39,7 @@ pub use status::Status;
 pub use text::{line, prefixed, visible};
 pub use time::{TimeFormat, rfc3339};
 
-use self::feed::{Feed, Progress};
+use self::feed::{Feed, Kept, Output};
 use self::file::{AlertFile, FileWriter};
 use self::keeper::Keeper;
 use self::queue::{Item, Queue, Refused};
@@ -48,7 +48,7 @@ use self::syslog_message::SyslogMessage;
 use self::terminal::{Form, Levels, Screen, TerminalWriter};
 use crate::alert_log::{self, AlertLog, Entry, LogError, LogId};
 use crate::config::{Config, JsonProperties, StdoutFormat, Syslog};
-use crate::metrics::{Metrics, OutputMetrics};
+use crate::metrics::Metrics;
 
 /// How long the end of the daemon waits for outputs unless told otherwise.
 const STOP_TIME: Duration = Duration::from_secs(5);
@@ -128,9 +128,9 @@ pub struct Outputs {
 /// Hands alerts and lines to the outputs; never blocks.
 #[derive(Clone, Debug)]
 pub struct AlertQueue {
-    terminal: Arc<Queue>,
+    terminal: Arc<Output>,
     intake: Arc<Intake>,
-    outputs: Arc<[AlertOutput]>,
+    outputs: Arc<[Arc<Output>]>,
 }
 
 /// Where alerts get their numbers.
@@ -140,15 +140,6 @@ struct Intake {
     log: LogId,
     /// The number of the newest alert.
     given: Mutex<u64>,
-}
-
-#[derive(Debug)]
-struct AlertOutput {
-    /// By which the log knows it.
-    name: String,
-    queue: Arc<Queue>,
-    metrics: OutputMetrics,
-    progress: Arc<Progress>,
 }
 
 impl Outputs {
@@ -189,8 +180,8 @@ impl Outputs {
             starting.syslog(server, json.clone())?;
         }
         let terminal = starting.terminal(json)?;
-        let outputs: Arc<[AlertOutput]> = starting.outputs.into();
-        let progress = outputs.iter().map(|output| output.progress.acknowledged());
+        let outputs: Arc<[Arc<Output>]> = starting.outputs.into();
+        let progress = outputs.iter().map(|output| output.acknowledged());
         let keeper = Keeper {
             state: keeper::State::new(progress.collect()),
             intake: Arc::clone(&intake),
@@ -246,31 +237,30 @@ struct Starting<'a> {
     log: Option<&'a AlertLog>,
     intake: &'a Arc<Intake>,
     finished: mpsc::Sender<()>,
-    outputs: Vec<AlertOutput>,
+    outputs: Vec<Arc<Output>>,
 }
+
 impl Starting<'_> {
-    fn terminal(&mut self, json: JsonFormat) -> Result<Arc<Queue>, OutputError> {
+    fn terminal(&mut self, json: JsonFormat) -> Result<Arc<Output>, OutputError> {
         let newest = self.log.map_or(0, AlertLog::last_given);
+        let is_off = self.settings.stdout == StdoutFormat::Off;
         // A terminal is read by somebody who is there now.
-        let from = io::stdout().is_terminal().then_some(newest);
-        let (feed, output) = self.feed("stdout", "stdout".to_owned(), from);
-        let terminal = Arc::clone(&output.queue);
+        let from = (is_off || io::stdout().is_terminal()).then_some(newest);
+        let output = self.output("stdout", "stdout".to_owned(), from);
         let writer = TerminalWriter {
             form: form(self.settings, json),
             levels: Levels::of(io::stdout()),
             out: io::stdout(),
             err: io::stderr(),
             status: Colour::of(&io::stderr()),
-            feed,
-            metrics: output.metrics.clone(),
+            feed: Feed::new(Arc::clone(&output)),
             screen: Screen::default(),
         };
-        if self.settings.stdout != StdoutFormat::Off {
-            self.outputs.push(output);
+        if !is_off {
+            self.outputs.push(Arc::clone(&output));
         }
-        let finished = self.finished.clone();
-        spawn("alerts-stdout", finished, move || writer.run())?;
-        Ok(terminal)
+        spawn("alerts-stdout", self.finished.clone(), move || writer.run())?;
+        Ok(output)
     }
 
     fn file(&mut self, path: &Path, format: JsonFormat) -> Result<(), OutputError> {
@@ -278,19 +268,13 @@ impl Starting<'_> {
             path: path.to_owned(),
             source,
         })?;
-        let (feed, output) = self.feed("file", format!("file {}", path.display()), None);
-        let writer = FileWriter {
-            file,
-            format,
-            feed,
-            metrics: output.metrics.clone(),
-        };
-        self.outputs.push(output);
+        let feed = self.feed("file", format!("file {}", path.display()));
+        let writer = FileWriter { file, format, feed };
         spawn("alerts-file", self.finished.clone(), move || writer.run())
     }
 
     fn syslog(&mut self, server: &Syslog, json: JsonFormat) -> Result<(), OutputError> {
-        let (feed, output) = self.feed("syslog", format!("syslog {}", server.address), None);
+        let feed = self.feed("syslog", format!("syslog {}", server.address));
         let writer = SyslogWriter {
             link: Link::new(server.clone()),
             message: SyslogMessage {
@@ -298,36 +282,31 @@ impl Starting<'_> {
                 json,
             },
             feed,
-            metrics: output.metrics.clone(),
         };
-        self.outputs.push(output);
         spawn("alerts-syslog", self.finished.clone(), move || writer.run())
     }
 
-    /// An output's queue, and both sides of it. The output goes on behind the alert `from`, or where
-    /// the log says that it was, or with what is new.
-    fn feed(&self, label: &str, name: String, from: Option<u64>) -> (Feed, AlertOutput) {
-        let queue = Arc::new(Queue::new(self.settings.queue_bytes));
-        let metrics = self.metrics.output(label);
+    /// Adds an output that goes on where it was.
+    fn feed(&mut self, label: &str, name: String) -> Feed {
+        let output = self.output(label, name, None);
+        self.outputs.push(Arc::clone(&output));
+        Feed::new(output)
+    }
+
+    /// An output that goes on behind the alert `from`, or where the log says that it was, or with
+    /// what is new.
+    fn output(&self, label: &str, name: String, from: Option<u64>) -> Arc<Output> {
+        let queue = Queue::new(self.settings.queue_bytes);
         let newest = self.log.map_or(0, AlertLog::last_given);
         let known = || self.log?.acknowledged(&name).ok()?;
         let from = from.or_else(known).unwrap_or(newest);
         queue.look_elsewhere(newest);
-        let keeper = self.log.is_some().then(|| Arc::clone(self.intake));
-        let progress = Arc::new(Progress::new(from, keeper));
-        let feed = Feed::new(
-            Arc::clone(&queue),
-            metrics.clone(),
-            Arc::clone(&progress),
-            self.log.map(|log| log.path().to_owned()),
-        );
-        let output = AlertOutput {
-            name,
-            queue,
-            metrics,
-            progress,
-        };
-        (feed, output)
+        let kept = self.log.map(|log| Kept {
+            keeper: Arc::clone(self.intake),
+            path: log.path().to_owned(),
+        });
+        let metrics = self.metrics.output(label);
+        Arc::new(Output::new(name, queue, metrics, from, kept))
     }
 }
 
@@ -352,7 +331,7 @@ impl Drop for Outputs {
 
 impl Intake {
     /// Gives the alert its number and queues it.
-    fn push(&self, alert: Alert, outputs: &[AlertOutput]) -> Result<(), Full> {
+    fn push(&self, alert: Alert, outputs: &[Arc<Output>]) -> Result<(), Full> {
         // Held while it is queued, so that numbers are in order there.
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         *given += 1;
@@ -387,32 +366,22 @@ impl AlertQueue {
     /// Queues a line for standard error. Dropped when the terminal is stuck, and written directly
     /// when the outputs have stopped.
     pub fn line(&self, text: &str) {
-        if self.terminal.push(Item::Line(text.to_owned())) == Err(Refused::Closed) {
+        if self.terminal.queue.push(Item::Line(text.to_owned())) == Err(Refused::Closed) {
             let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{text}\n"));
         }
     }
 
     /// Replaces the status line, if standard error is a terminal.
     pub fn status(&self, status: Status) {
-        self.terminal.set_status(status);
+        self.terminal.queue.set_status(status);
     }
 
     fn give_up(&self) -> u64 {
         let lost = self.outputs.iter().map(|output| {
-            output.give_up();
+            output.give_up(0);
             output.metrics.lost_shutdown.get()
         });
         lost.sum()
-    }
-}
-
-impl AlertOutput {
-    /// What is still queued is lost, where no log has it.
-    fn give_up(&self) {
-        let left = self.queue.clear();
-        if !self.progress.is_kept() {
-            self.metrics.lost_shutdown.inc_by(left);
-        }
     }
 }
 

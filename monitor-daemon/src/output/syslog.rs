@@ -9,13 +9,12 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-use super::feed::{Delivered, Feed};
+use super::feed::Feed;
 use super::latency;
 use super::queue::Item;
 use super::syslog_message::SyslogMessage;
 use crate::alert_log::Entry;
 use crate::config::{Syslog, SyslogProtocol};
-use crate::metrics::OutputMetrics;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -27,24 +26,22 @@ pub(super) struct SyslogWriter {
     pub(super) link: Link,
     pub(super) message: SyslogMessage,
     pub(super) feed: Feed,
-    pub(super) metrics: OutputMetrics,
 }
 
 impl SyslogWriter {
     pub(super) fn run(mut self) {
         loop {
             let batch = self.feed.next();
-            let done = Delivered::from(&batch);
+            let closed = batch.closed;
             let mut left = batch.items.len() as u64;
             for entry in batch.items.into_iter().filter_map(Item::alert) {
                 if !self.deliver(&entry) {
-                    self.feed.release(&done);
                     return self.feed.give_up(left);
                 }
                 left -= 1;
             }
-            self.feed.done(&done);
-            if done.closed {
+            self.feed.done();
+            if closed {
                 return;
             }
         }
@@ -60,7 +57,7 @@ impl SyslogWriter {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            self.metrics.write_errors.inc();
+            self.feed.metrics().write_errors.inc();
             let server = &self.link.settings.address;
             if error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error()) {
                 tracing::warn!(
@@ -68,7 +65,7 @@ impl SyslogWriter {
                     bytes = text.len(),
                     "an alert is too long for UDP syslog"
                 );
-                self.metrics.lost_write.inc();
+                self.feed.metrics().lost_write.inc();
                 return true;
             }
             if last {
@@ -81,8 +78,11 @@ impl SyslogWriter {
             last = self.feed.pause(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        self.metrics.written.inc();
-        self.metrics.latency.observe(latency(entry.alert.time));
+        self.feed.metrics().written.inc();
+        self.feed
+            .metrics()
+            .latency
+            .observe(latency(entry.alert.time));
         true
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use rustix::termios::tcgetwinsize;
 
-use super::feed::{Delivered, Feed};
+use super::feed::Feed;
 use super::json::JsonFormat;
 use super::pretty::{self, Colour};
 use super::queue::{Batch, Item};
@@ -14,7 +14,6 @@ use super::status::Status;
 use super::time::TimeFormat;
 use super::{journal, latency, text};
 use crate::alert_log::Entry;
-use crate::metrics::OutputMetrics;
 
 /// Back to the start of the line, and clear it.
 const ERASE: &str = "\r\u{1b}[K";
@@ -60,7 +59,6 @@ pub(super) struct TerminalWriter<O, E> {
     /// How a status line looks; `None` when standard error is no terminal.
     pub(super) status: Option<Colour>,
     pub(super) feed: Feed,
-    pub(super) metrics: OutputMetrics,
     pub(super) screen: Screen,
 }
 
@@ -75,10 +73,10 @@ impl<O: Write, E: Write> TerminalWriter<O, E> {
     pub(super) fn run(mut self) {
         loop {
             let batch = self.feed.next();
-            let done = Delivered::from(&batch);
+            let closed = batch.closed;
             self.write(batch);
-            self.feed.done(&done);
-            if done.closed {
+            self.feed.done();
+            if closed {
                 return self.erase();
             }
         }
@@ -140,13 +138,13 @@ impl<O: Write, E: Write> TerminalWriter<O, E> {
             .and_then(|()| self.out.flush())
             .is_ok()
         {
-            self.metrics.written.inc_by(times.len() as u64);
+            self.feed.metrics().written.inc_by(times.len() as u64);
             for time in times.iter() {
-                self.metrics.latency.observe(latency(*time));
+                self.feed.metrics().latency.observe(latency(*time));
             }
         } else {
-            self.metrics.write_errors.inc();
-            self.metrics.lost_write.inc_by(times.len() as u64);
+            self.feed.metrics().write_errors.inc();
+            self.feed.metrics().lost_write.inc_by(times.len() as u64);
         }
         text.clear();
         times.clear();
@@ -188,7 +186,7 @@ mod tests {
 
     use super::super::alert::Alert;
     use super::super::alert::tests::{entry, sample};
-    use super::super::feed::Progress;
+    use super::super::feed::Output;
     use super::super::queue::Queue;
     use super::*;
     use crate::metrics::Metrics;
@@ -219,22 +217,22 @@ mod tests {
         }
     }
 
-    fn writer<O: Write, E: Write>(out: O, err: E, metrics: &Metrics) -> TerminalWriter<O, E> {
+    fn writer<O: Write, E: Write>(out: O, err: E, output: Arc<Output>) -> TerminalWriter<O, E> {
         TerminalWriter {
             out,
             err,
             form: Form::Text(TimeFormat::TimeOfDay(TimeZone::UTC)),
             levels: Levels::None,
             status: Some(Colour::Off),
-            feed: Feed::new(
-                Arc::new(Queue::new(1 << 20)),
-                metrics.output("stdout"),
-                Arc::new(Progress::new(0, None)),
-                None,
-            ),
-            metrics: metrics.output("stdout"),
+            feed: Feed::new(output),
             screen: Screen::default(),
         }
+    }
+
+    fn output(metrics: &Metrics) -> Arc<Output> {
+        let queue = Queue::new(1 << 20);
+        let metrics = metrics.output("stdout");
+        Arc::new(Output::new(String::new(), queue, metrics, 0, None))
     }
 
     fn batch(items: Vec<Item>, status: Option<Status>) -> Batch {
@@ -249,7 +247,8 @@ mod tests {
     fn the_status_line_makes_room_for_alerts_and_comes_back() {
         let shared = Shared::default();
         let metrics = Metrics::new().unwrap();
-        let mut terminal = writer(shared.clone(), shared.clone(), &metrics);
+        let output = output(&metrics);
+        let mut terminal = writer(shared.clone(), shared.clone(), Arc::clone(&output));
         let status = Status {
             at: Instant::now(),
             kept: 5,
@@ -264,7 +263,7 @@ mod tests {
         terminal.write(batch(vec![Item::Line("ready".into())], None));
         terminal.write(batch(vec![], Some(status)));
         terminal.write(batch(vec![Item::Alert(entry(1, alert))], None));
-        terminal.feed.close();
+        output.queue.close();
         terminal.run();
         let line = "0 events/s  5 kept  0 lost  0 containers  2 rules";
         assert_eq!(
@@ -281,7 +280,7 @@ mod tests {
     fn the_journal_gets_the_severity_in_front() {
         let shared = Shared::default();
         let metrics = Metrics::new().unwrap();
-        let mut terminal = writer(shared.clone(), Shared::default(), &metrics);
+        let mut terminal = writer(shared.clone(), Shared::default(), output(&metrics));
         terminal.levels = Levels::InFront;
         let alert = Alert {
             output: "a\n<0>b".into(),
@@ -297,7 +296,7 @@ mod tests {
     #[test]
     fn a_closed_pipe_is_counted() {
         let metrics = Metrics::new().unwrap();
-        let mut terminal = writer(Closed, Shared::default(), &metrics);
+        let mut terminal = writer(Closed, Shared::default(), output(&metrics));
         terminal.write(batch(vec![Item::Alert(entry(1, sample())); 3], None));
         let counted = metrics.output("stdout");
         assert_eq!((counted.written.get(), counted.lost_write.get()), (0, 3));

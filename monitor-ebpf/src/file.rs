@@ -247,7 +247,7 @@ pub unsafe fn open_of<R: Read>(
         if verdict == Verdict::REFUSED {
             return Ok(());
         }
-        record.start::<Typed>(Kind::Open, call.flags);
+        record.start::<Typed>(Kind::Open as u32, call.flags);
         let body = open_body(record, call, open);
         if !file.is_null() {
             facts::<R>(body, file);

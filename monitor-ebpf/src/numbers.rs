@@ -20,7 +20,7 @@ use crate::filter::{FILTER_IN_FORCE, FILTERED, is_self_check};
 use crate::read::masked;
 use crate::record::Record;
 use crate::scope;
-use crate::scratch::{self, COMMON};
+use crate::scratch::COMMON;
 use crate::syscall::Call;
 
 /// What is asked of each kind.
@@ -74,12 +74,7 @@ pub extern "C" fn numbers_before(kind: u32, ret: u64, call: u32) -> u64 {
     let Some(head) = head(kind) else {
         return u64::MAX;
     };
-    let left = of_call(head, ret, call);
-    if head.asks_scope(left) {
-        left & head.within(scope::scope())
-    } else {
-        left
-    }
+    in_scope(head, of_call(head, ret, call))
 }
 
 /// The clauses that the record in a slot leaves.
@@ -88,10 +83,9 @@ pub extern "C" fn numbers_before(kind: u32, ret: u64, call: u32) -> u64 {
 pub extern "C" fn numbers_after(slot: u32, kind: u32, ret: u64, call: u32) -> u64 {
     const SOCKET: u32 = Kind::Socket as u32;
     const PTRACE: u32 = Kind::Ptrace as u32;
-    let (Some(head), Some(slot)) = (head(kind), scratch::slot(slot)) else {
+    let (Some(head), Some(record)) = (head(kind), Record::of_slot(slot)) else {
         return u64::MAX;
     };
-    let record = Record::<COMMON>::of(slot);
     let mut asked = Asked {
         head,
         left: of_call(head, ret, call),
@@ -107,10 +101,16 @@ pub extern "C" fn numbers_after(slot: u32, kind: u32, ret: u64, call: u32) -> u6
             _ => asked.connection(&*body.cast::<Connect>(), kind == Kind::Connect as u32),
         }
     }
-    if head.asks_scope(asked.left) {
-        asked.left & head.within(scope::scope())
+    in_scope(head, asked.left)
+}
+
+/// Of these clauses, those that are left by whose the event is.
+#[inline(always)]
+fn in_scope(head: &Head, left: u64) -> u64 {
+    if head.asks_scope(left) {
+        left & head.within(scope::scope())
     } else {
-        asked.left
+        left
     }
 }
 

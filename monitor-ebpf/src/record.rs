@@ -63,12 +63,6 @@ impl<const SIZE: usize> Record<SIZE> {
         }
     }
 
-    /// The record in a slot.
-    #[inline(always)]
-    pub fn of(slot: *mut Scratch<SIZE>) -> Self {
-        Self { slot }
-    }
-
     /// The walk of the latest path.
     #[inline(always)]
     pub fn walk(&self) -> *const Walk {
@@ -314,13 +308,13 @@ impl Record<COMMON> {
         unsafe { &raw mut (*self.slot).walk }
     }
 
-    /// Starts the record, about the current task; what was put into it is gone.
+    /// Starts the record, of a [`Kind`] by its number, about the current task; what was put into it is gone.
     #[inline(always)]
-    pub fn start<R: Read>(&self, kind: Kind, flags: u16) {
+    pub fn start<R: Read>(&self, kind: u32, flags: u16) {
         if R::TYPED {
-            start_typed(self.number(), kind as u32);
+            start_typed(self.number(), kind);
         } else {
-            start_probed(self.number(), kind as u32);
+            start_probed(self.number(), kind);
         }
         self.flag(flags);
     }
@@ -381,8 +375,8 @@ impl Record<COMMON> {
 /// Does something to the record in a slot.
 #[inline(always)]
 pub fn in_record(number: u32, change: impl FnOnce(&Record<COMMON>)) -> u32 {
-    if let Some(slot) = scratch::slot(number) {
-        change(&Record { slot });
+    if let Some(record) = Record::of_slot(number) {
+        change(&record);
     }
     0
 }
@@ -391,10 +385,7 @@ pub fn in_record(number: u32, change: impl FnOnce(&Record<COMMON>)) -> u32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn record_place(number: u32, slot: u32) -> u32 {
-    let Some(scratch) = scratch::slot(number) else {
-        return End::DETACHED;
-    };
-    Record { slot: scratch }.walked(slot)
+    Record::of_slot(number).map_or(End::DETACHED, |record| record.walked(slot))
 }
 
 /// [`Record::look`] in a slot.
@@ -419,7 +410,7 @@ pub extern "C" fn record_original(number: u32) -> u32 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn record_string(number: u32, slot: u32, origin: u32, string: u64) -> u32 {
-    let Some(scratch) = scratch::slot(number) else {
+    let Some(record) = Record::of_slot(number) else {
         return 0;
     };
     let origin = if origin == 0 {
@@ -427,7 +418,6 @@ pub extern "C" fn record_string(number: u32, slot: u32, origin: u32, string: u64
     } else {
         Origin::User
     };
-    let record = Record { slot: scratch };
     record.string_here(slot, origin, string as Pointer).into()
 }
 
@@ -462,7 +452,8 @@ pub fn with<R: Read>(
     fill: impl FnOnce(&Record<COMMON>) -> Outcome,
 ) -> Outcome {
     let slot = scratch::claim()?;
-    let record = start::<R>(slot, kind, flags);
+    let record = Record { slot };
+    record.start::<R>(kind, flags);
     let outcome = fill(&record);
     // SAFETY: claimed above, and `fill` is done.
     unsafe { scratch::release(slot) };
@@ -489,7 +480,8 @@ pub fn tell<R: Read>(kind: u32, call: &Call, tell: impl FnOnce(u32) -> u32) -> u
     };
     // SAFETY: claimed.
     unsafe { (&raw mut (*slot).call).write(MaybeUninit::new(*call)) };
-    let record = start::<R>(slot, kind, call.flags);
+    let record = Record { slot };
+    record.start::<R>(kind, call.flags);
     let code = tell(record.number());
     // SAFETY: claimed above, and `tell` is done.
     unsafe { scratch::release(slot) };
@@ -515,24 +507,12 @@ pub fn tell_unstarted(call: &Call, tell: impl FnOnce(u32) -> u32) -> u32 {
 /// verifier looks at that once, whatever came before.
 #[inline(always)]
 pub fn about(number: u32, fill: impl FnOnce(&Record<COMMON>, &Call) -> Outcome) -> u32 {
-    let Some(slot) = scratch::slot(number) else {
+    let Some(record) = Record::of_slot(number) else {
         return emit::code(Err(LossReason::NoScratch));
     };
     // SAFETY: a checked map value; `tell` has set the call.
-    let call = unsafe { (*slot).call.assume_init_ref() };
-    emit::code(fill(&Record { slot }, call))
-}
-
-#[inline(always)]
-fn start<R: Read>(slot: *mut Scratch<COMMON>, kind: u32, flags: u16) -> Record<COMMON> {
-    let record = Record { slot };
-    if R::TYPED {
-        start_typed(record.number(), kind);
-    } else {
-        start_probed(record.number(), kind);
-    }
-    record.flag(flags);
-    record
+    let call = unsafe { (*record.slot).call.assume_init_ref() };
+    emit::code(fill(&record, call))
 }
 
 /// Starts a record about the current task in a slot.

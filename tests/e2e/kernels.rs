@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{arm, maps, records, socketcall, uring};
 
-/// Emulation without help by the hardware, and two CPUs.
+/// Emulation without help by the hardware.
 const WITHIN: Duration = Duration::from_mins(20);
 
 const ONLY: &str = "KERNEL_CASES";

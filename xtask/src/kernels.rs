@@ -19,14 +19,12 @@ use tables::{Place, Run};
 
 /// What this machine's own kernel is called among the files.
 const NATIVE: &str = "native";
-/// The newest kernel of Debian's archive, whatever its number.
-const NEWEST: &str = "newest";
 /// The files, in the order of the rows.
 const RUNS: [&str; 7] = [
     "5.10",
     "6.1",
     "6.12",
-    NEWEST,
+    setup::NEWEST,
     NATIVE,
     "6.1-arm64",
     "6.12-arm64",
@@ -113,7 +111,7 @@ fn runs() -> Result<Vec<Run>> {
             let report = report.with_context(|| path.display().to_string())?;
             let place = match name {
                 NATIVE => Place::Native,
-                NEWEST => Place::Newest,
+                setup::NEWEST => Place::Newest,
                 _ => Place::Guest,
             };
             runs.push(Run::new(place, &report));

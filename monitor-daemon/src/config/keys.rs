@@ -153,7 +153,7 @@ pub const KEYS: &[Key] = &[
         "json.include_id_property",
         "`true`, `false`",
         "Whether they have `uuid`, which stays the same when an alert is sent twice, and `sequence`, \
-         the number on this host, without holes.",
+         the number on this host, in which a hole is an alert that is missing.",
     ),
     key(
         "time_format_iso_8601",

@@ -18,7 +18,7 @@ use crate::{shell, workspace};
 pub(crate) const DEFAULT: &str = "6.1";
 
 /// The newest kernel of Debian's archive, whatever its number.
-const NEWEST: &str = "newest";
+pub(crate) const NEWEST: &str = "newest";
 
 /// The kernels that the tests boot beside [`DEFAULT`]: series, and the suite of Debian's archive
 /// that has it.

@@ -17,7 +17,7 @@ use crate::shell;
 use apt::Need;
 
 pub(crate) use kernel::{
-    ARM_SUFFIX, DEFAULT as DEFAULT_KERNEL, arm_headers, install as guest_kernel,
+    ARM_SUFFIX, DEFAULT as DEFAULT_KERNEL, NEWEST, arm_headers, install as guest_kernel,
 };
 pub(crate) use linker::installed as bpf_linker;
 pub(crate) use tools::{CARGO_DENY, CARGO_FUZZ, tool};

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::metrics::LogMetrics;
 
 /// Longest time until an acknowledgement is written down: what is sent a second time after a crash.
-const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(200);
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(10);
 /// Time between two attempts to write when one has failed.
 const RETRY: Duration = Duration::from_secs(1);
 /// Time between two looks for alerts that are too old.
@@ -57,8 +57,6 @@ pub(super) struct State {
     unwritten_bytes: usize,
     /// How far outputs are by the log.
     progress: Vec<u64>,
-    /// What each output will not get any more, and has not been told of.
-    lost: Vec<Lost>,
     /// Alerts written since it was last looked whether there are too many, and when that was.
     unchecked: u64,
     checked: Option<Instant>,
@@ -70,7 +68,6 @@ impl State {
         Self {
             unwritten: VecDeque::new(),
             unwritten_bytes: 0,
-            lost: vec![Lost::default(); progress.len()],
             progress,
             unchecked: 0,
             checked: None,
@@ -97,10 +94,10 @@ impl Keeper {
                 batch.items.into_iter().filter_map(Item::alert).collect();
             let kept = self.keep(&entries);
             self.hand_on(entries, kept);
+            intake.queue.release(bytes);
             if self.state.is_due() {
                 self.retain();
             }
-            intake.queue.release(bytes);
             if closed {
                 return self.end();
             }
@@ -210,14 +207,14 @@ impl Keeper {
         self.state.checked = Some(Instant::now());
         let Some(log) = &mut self.log else { return };
         let now = clock::epoch_ns();
+        let mut lost = vec![Lost::default(); self.outputs.len()];
         loop {
             match log.retain(now) {
                 Ok(removed) if removed.is_empty() => break,
                 Ok(removed) => {
                     self.metrics.removed.inc_by(removed.len() as u64);
-                    for (output, lost) in self.outputs.iter().zip(&mut self.state.lost) {
-                        let count = lost.add(&removed, output.acknowledged());
-                        output.metrics.lost_log.inc_by(count);
+                    for (output, lost) in self.outputs.iter().zip(&mut lost) {
+                        lost.add(&removed, output.acknowledged());
                     }
                 }
                 Err(error) => {
@@ -230,14 +227,12 @@ impl Keeper {
         self.metrics
             .bytes
             .set(log.bytes().unwrap_or_default() as i64);
-        for (output, lost) in self.outputs.iter().zip(&mut self.state.lost) {
+        for (output, lost) in self.outputs.iter().zip(lost) {
             if lost.alerts > 0 {
+                output.metrics.lost_log.inc_by(lost.alerts);
                 let alert = lost.alert(&output.name, now, &self.hostname);
                 tracing::error!("{}", alert.output);
-                // Without room for it, it is told the next time.
-                if self.intake.push(alert, &self.outputs).is_ok() {
-                    *lost = Lost::default();
-                }
+                self.intake.push_over(alert);
             }
         }
     }
@@ -257,15 +252,13 @@ struct Lost {
 }
 
 impl Lost {
-    /// Adds what was removed behind the number which the output has; how many that are.
-    fn add(&mut self, removed: &[Removed], has: u64) -> u64 {
-        let before = self.alerts;
+    /// Adds what was removed behind the number which the output has.
+    fn add(&mut self, removed: &[Removed], has: u64) {
         for Removed { sequence, .. } in removed.iter().filter(|alert| alert.sequence > has) {
             self.alerts += 1;
             let (first, last) = self.range.unwrap_or((*sequence, *sequence));
             self.range = Some((first.min(*sequence), last.max(*sequence)));
         }
-        self.alerts - before
     }
 
     fn alert(&self, output: &str, time: u64, hostname: &Arc<str>) -> Alert {

@@ -330,17 +330,9 @@ impl Drop for Outputs {
 }
 
 impl Intake {
-    /// Gives the alert its number and queues it.
+    /// Gives the alert its number and queues it, if there is room.
     fn push(&self, alert: Alert, outputs: &[Arc<Output>]) -> Result<(), Full> {
-        // Held while it is queued, so that numbers are in order there.
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        *given += 1;
-        let entry = Entry {
-            sequence: *given,
-            log: self.log,
-            alert,
-        };
-        let Err(refused) = self.queue.push(Item::Alert(Arc::new(entry))) else {
+        let Err(refused) = self.number(alert, |item| self.queue.push(item)) else {
             return Ok(());
         };
         for output in outputs {
@@ -350,6 +342,23 @@ impl Intake {
             }
         }
         Err(Full)
+    }
+
+    /// The same for an alert that tells of a loss, which is rare: room or not.
+    fn push_over(&self, alert: Alert) {
+        // Only the end refuses it, and it is in the daemon's own log.
+        let _ended = self.number(alert, |item| self.queue.push_over(item));
+    }
+
+    fn number<T>(&self, alert: Alert, queue: impl FnOnce(Item) -> T) -> T {
+        // Held while it is queued, so that numbers are in order there.
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        *given += 1;
+        queue(Item::Alert(Arc::new(Entry {
+            sequence: *given,
+            log: self.log,
+            alert,
+        })))
     }
 }
 

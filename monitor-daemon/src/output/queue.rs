@@ -146,13 +146,23 @@ impl Queue {
 
     /// Queues `item`, or refuses it at once.
     pub(super) fn push(&self, item: Item) -> Result<(), Refused> {
+        self.push_within(self.budget, item)
+    }
+
+    /// Queues `item` whether or not there is room: for what is rare, and has to be told where there
+    /// is none.
+    pub(super) fn push_over(&self, item: Item) -> Result<(), Refused> {
+        self.push_within(usize::MAX, item)
+    }
+
+    fn push_within(&self, budget: usize, item: Item) -> Result<(), Refused> {
         let size = item.size();
         let mut state = self.lock();
         if state.closed {
             return Err(Refused::Closed);
         }
         // An empty queue takes anything: an item larger than the budget must not be stuck forever.
-        if state.bytes > 0 && state.bytes + size > self.budget {
+        if state.bytes > 0 && state.bytes.saturating_add(size) > budget {
             return Err(Refused::Full);
         }
         state.bytes += size;
@@ -334,6 +344,7 @@ mod tests {
         assert_eq!(queue.bytes(), 0);
         queue.push(line(5000)).unwrap();
         assert_eq!(queue.push(line(1)), Err(Refused::Full));
+        queue.push_over(line(1)).unwrap();
     }
 
     #[test]

@@ -2,11 +2,16 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
+use std::fs;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use super::source::Source;
 use crate::shell;
+
+const RELEASE: &str = "/etc/os-release";
 
 /// Something a Debian package provides.
 #[derive(Clone)]
@@ -95,13 +100,14 @@ pub(super) fn install(needs: &[Need]) -> Result<()> {
     if updated {
         update()?;
     }
-    match shell::run(&mut install_command(&packages)) {
+    let mut done = shell::run(&mut install_command(&[], &packages));
+    if done.is_err() && !updated {
         // Old package lists name files that the archive no longer has.
-        Err(_) if !updated => {
-            update()?;
-            shell::run(&mut install_command(&packages))?;
-        }
-        other => other?,
+        update()?;
+        done = shell::run(&mut install_command(&[], &packages));
+    }
+    if done.is_err() {
+        install_beside_backports(&packages)?;
     }
     let still = self::missing(needs)?;
     if !still.is_empty() {
@@ -128,10 +134,35 @@ pub(super) fn apt_get(arguments: &[&str]) -> Command {
     command
 }
 
-fn install_command(packages: &BTreeSet<&str>) -> Command {
+fn install_command(options: &[OsString], packages: &BTreeSet<&str>) -> Command {
     let mut command = apt_get(&["install", "--yes", "--no-remove", "--no-install-recommends"]);
-    command.args(packages);
+    command.args(options).args(packages);
     command
+}
+
+/// Installs packages of which some would push out what the machine has from its release's backports
+/// (another part of qemu, say): those come from there too.
+fn install_beside_backports(packages: &BTreeSet<&str>) -> Result<()> {
+    let goes = |package: &&str| {
+        let mut command = install_command(&["--simulate".into()], &BTreeSet::from([*package]));
+        shell::run(&mut command).is_ok()
+    };
+    let (plain, newer): (BTreeSet<_>, BTreeSet<_>) = packages.iter().copied().partition(goes);
+    let backports = Source::backports(&format!("{}-backports", codename()?))?;
+    if !newer.is_empty() {
+        shell::run(&mut install_command(backports.options(), &newer))?;
+    }
+    shell::run(&mut install_command(&[], &plain))
+}
+
+/// The release's name in Debian's archive.
+fn codename() -> Result<String> {
+    let release = fs::read_to_string(RELEASE).with_context(|| format!("no `{RELEASE}`"))?;
+    let mut lines = release.lines();
+    let name = lines.find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    Ok(name
+        .with_context(|| format!("`{RELEASE}` has no VERSION_CODENAME"))?
+        .to_owned())
 }
 
 fn missing(needs: &[Need]) -> Result<Vec<&Need>> {

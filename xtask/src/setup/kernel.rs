@@ -12,6 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::apt;
+use super::source::{ARCHIVE, Source};
 use crate::{shell, workspace};
 
 /// The kernel series of Debian 12.
@@ -35,9 +36,6 @@ const ARM: [(&str, &str); 2] = [
 ];
 /// The end of their series.
 pub(crate) const ARM_SUFFIX: &str = "-arm64";
-
-const ARCHIVE: &str = "http://deb.debian.org";
-const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Fetches every kernel that the tests boot. One of another release that cannot be fetched is told,
 /// and is an error only where `CI=true` is set: its tests then fail, elsewhere they skip.
@@ -143,49 +141,7 @@ fn image_in(unpacked: &Path, package: &str) -> Result<PathBuf> {
     found.with_context(|| format!("`{package}` holds no kernel image"))
 }
 
-/// Package lists to look in.
-#[derive(Default)]
-struct Source {
-    /// Options for apt's programs; none for the machine's own lists.
-    options: Vec<OsString>,
-}
-
 impl Source {
-    /// One suite of Debian's archive, with lists of its own, brought up to date.
-    fn archive(suite: &str, architecture: &str) -> Result<Self> {
-        let name = suite.rsplit(' ').next().unwrap_or(suite);
-        let name = format!("{name}-{architecture}");
-        let folder = workspace::target().join("vm/apt").join(name);
-        for inner in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(folder.join(inner))?;
-        }
-        let sources = folder.join("sources.list");
-        let line = format!("deb [arch={architecture} signed-by={KEYS}] {ARCHIVE}/{suite} main\n");
-        fs::write(&sources, line)
-            .with_context(|| format!("cannot write `{}`", sources.display()))?;
-        let mut options = Vec::new();
-        let mut option = |name: &str, value: &Path| {
-            let mut text = OsString::from(name);
-            text.push("=");
-            text.push(value);
-            options.extend([OsString::from("-o"), text]);
-        };
-        option("Dir::Etc::SourceList", &sources);
-        option("Dir::Etc::SourceParts", Path::new("/dev/null"));
-        option("Dir::State::Lists", &folder.join("lists"));
-        option("Dir::Cache", &folder.join("cache"));
-        // Neither translations nor icons.
-        option("Acquire::Languages", Path::new("none"));
-        option("APT::Sandbox::User", Path::new("root"));
-        option("APT::Architecture", Path::new(architecture));
-        option("APT::Architectures", Path::new(architecture));
-        let source = Self { options };
-        let mut update = apt::apt_get(&[]);
-        update.args(&source.options).arg("update");
-        shell::run(&mut update)?;
-        Ok(source)
-    }
-
     /// Unpacks a package into a folder below `folder`; where.
     fn unpack(&self, package: &str, folder: &Path) -> Result<PathBuf> {
         let archive = self.download(package, folder)?;
@@ -200,11 +156,11 @@ impl Source {
         let fetch = || {
             // Not below the package manager's own user, which may not enter this folder.
             let mut command = apt::apt_get(&["-o", "APT::Sandbox::User=root"]);
-            command.args(&self.options).args(["download", package]);
+            command.args(self.options()).args(["download", package]);
             shell::run(command.current_dir(folder))
         };
         if fetch().is_err() {
-            if !self.options.is_empty() {
+            if !self.options().is_empty() {
                 bail!("`{package}` cannot be fetched from {ARCHIVE}");
             }
             if !shell::is_root() {
@@ -231,7 +187,7 @@ impl Source {
         // Since Debian 14 the image is in a package that `linux-image` only depends on.
         let pattern = format!("^linux-(image|binary)-{numbers}[^ ]*-cloud-{architecture}$");
         let mut command = Command::new("apt-cache");
-        command.args(&self.options);
+        command.args(self.options());
         let listing = shell::query(command.args(["search", "--names-only", &pattern]))?;
         Ok(pick_newest(&listing.unwrap_or_default()))
     }

@@ -7,6 +7,7 @@
 mod apt;
 mod kernel;
 mod linker;
+mod source;
 mod tools;
 
 use std::path::{Path, PathBuf};

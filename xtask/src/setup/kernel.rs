@@ -4,7 +4,6 @@
 //! Debian 12's own kernel comes from the machine's package sources; those of other releases from
 //! Debian's archive, by package lists below `target/vm/apt` that nothing else on the machine reads.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -36,9 +36,9 @@ impl Source {
     /// The machine's own lists and those of `backports`, a suite, brought up to date; packages come
     /// from the latter wherever it has them.
     pub(super) fn backports(backports: &str) -> Result<Self> {
-        let mut lines = fs::read_to_string(MACHINES_OWN).unwrap_or_default();
-        lines += &format!("\ndeb [signed-by={KEYS}] {ARCHIVE}/debian {backports} main\n");
-        let mut source = Self::listed(backports, &lines)?;
+        let own = fs::read_to_string(MACHINES_OWN).unwrap_or_default();
+        let line = format!("deb [signed-by={KEYS}] {ARCHIVE}/debian {backports} main");
+        let mut source = Self::listed(backports, &format!("{own}\n{line}\n"))?;
         source.option("APT::Default-Release", backports);
         source.update()
     }

@@ -44,9 +44,10 @@ macro_rules! kernel_members {
             Task TASK_STATUS "task_struct" ["thread_info.status", "thread_info.flags"];
             Task TASK_COMM "task_struct" ["comm"];
             Task TASK_STACK "task_struct" ["stack"];
-            // A call's number, its arguments, and those of 32-bit programs: of x86-64; of aarch64.
+            // A call's number, its result, its arguments, and those of 32-bit programs: of x86-64; of aarch64.
             Task REGISTERS_SIZE "pt_regs" [""];
             Task CALL_NUMBER "pt_regs" ["orig_ax", "syscallno"];
+            Task CALL_RESULT "pt_regs" ["ax", "regs.0"];
             Task ARGUMENT_0 "pt_regs" ["di", "orig_x0"];
             Task ARGUMENT_1 "pt_regs" ["si", "regs.1"];
             Task ARGUMENT_2 "pt_regs" ["dx", "regs.2"];

@@ -1,10 +1,15 @@
-//! Which events a first program has told of, for the second one at the same tracepoint.
+//! Which events have been told of, for a second program that tells what the first was not asked about.
 //!
 //! The kernel leaves a program out while it runs on that CPU already, and there are kernels (7.2 for
-//! one) on which a task can be preempted amid a program at a tracepoint. Whoever runs meanwhile would
-//! start programs, and end calls, unseen. So execs, forks, exits and the ends of calls have a second
-//! program there, which tells what the first was not asked about; both are left out only where two
-//! tasks are held up at once, one in each.
+//! one) on which a task can be preempted amid a program. Whoever runs meanwhile would go unseen: a
+//! task of a program that does nothing but calls is in one of ours half of the time. So
+//!
+//! * the programs at the ends of calls are made such as the kernel runs with preemption disabled
+//!   ([`BARE_CALLS`]): these are never left out;
+//! * what a program within a call tells, at one of the kernel's functions, is told by the end of the
+//!   call if that program was left out;
+//! * execs, forks and exits, which no program can do so often, have a second program at the same
+//!   place; both are left out only where two tasks are held up at once, one in each.
 //!
 //! On other kernels none of this is there: [`AGAIN`] is 0, and the second programs are not loaded.
 
@@ -16,17 +21,24 @@ use monitor_common::again::{CALLS, NO, YES};
 
 use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed, current};
-use crate::scratch::Turn;
+use crate::syscall::{registers_of, thread};
 
 /// Events that the second program has not been asked about yet: one for each task that is between
 /// both.
 #[map]
 static TOLD: LruHashMap<[u32; 2], u32> = LruHashMap::with_max_entries(8192, 0);
 
-/// The same for calls, each at the place that its thread's id gives; the loader says how many. Of two
-/// threads at one place at once, both between two programs, one is told of twice.
+/// A thread's call that was told within, and how many of its calls have ended that are asked about here,
+/// at the place that the thread's id gives; the loader says how many. Of two threads at one place at
+/// once, one is told of twice.
 #[map]
-static TOLD_CALLS: Array<u64> = Array::with_max_entries(1, 0);
+static TOLD_CALLS: Array<Calls> = Array::with_max_entries(1, 0);
+
+#[repr(C)]
+struct Calls {
+    told: u64,
+    ended: u64,
+}
 
 /// What [`preempted`] has found.
 #[map]
@@ -67,32 +79,61 @@ fn key(kind: Kind, task: Pointer) -> [u32; 2] {
     [kind as u32, unsafe { Typed::get(task, &TASK_PID) }]
 }
 
-/// Whether nothing is left to do for one of two programs at the end of a wanted call, with whose
-/// registers the hook came. The first takes note that the call is its own.
+/// A hook within the call that the current task is in tells of it, or has found that nobody wants it:
+/// the end of the call need not.
 #[inline(always)]
-pub fn is_done(turn: Turn, regs: Pointer) -> bool {
+pub fn tells_call() {
     if AGAIN.load() == 0 {
-        return false;
+        return;
     }
-    let thread = aya_ebpf::helpers::bpf_get_current_pid_tgid() as u32;
+    if let Some(calls) = calls() {
+        let own = call(registers_of(current()));
+        // SAFETY: a checked map value.
+        unsafe { (&raw mut (*calls).told).write_volatile(own) };
+    }
+}
+
+/// A number that is another one when the current thread's call has ended, for notes that are to be of
+/// no use then: the program that takes one away may be left out.
+#[inline(always)]
+pub fn ended() -> u64 {
+    if AGAIN.load() == 0 {
+        return 0;
+    }
+    // SAFETY: a checked map value.
+    calls().map_or(0, |calls| unsafe {
+        (&raw const (*calls).ended).read_volatile()
+    })
+}
+
+/// Whether a hook told of the call with these registers, at its end; forgets it.
+#[inline(always)]
+pub fn was_call_told(regs: Pointer) -> bool {
+    let own = call(regs);
     // There always is one; so the verifier follows only one way on from here.
-    let Some(place) = TOLD_CALLS.get_ptr_mut(thread & (CALLS - 1)) else {
+    let Some(calls) = calls() else {
         return true;
     };
-    // SAFETY: an argument of the hook is typed; a checked map value.
+    // SAFETY: a checked map value.
     unsafe {
-        let number: u32 = Typed::get(regs, &CALL_NUMBER);
-        let own = u64::from(thread) << 32 | u64::from(number);
-        match turn {
-            Turn::First => {
-                place.write_volatile(own);
-                false
-            }
-            Turn::Again if place.read_volatile() == own => {
-                place.write_volatile(0);
-                true
-            }
-            Turn::Again => false,
-        }
+        let (told, ended) = (&raw mut (*calls).told, &raw mut (*calls).ended);
+        ended.write_volatile(ended.read_volatile().wrapping_add(1));
+        let was_told = told.read_volatile() == own;
+        told.write_volatile(0);
+        was_told
     }
+}
+
+/// What a note says that is about the call with these registers, of the current thread.
+#[inline(always)]
+fn call(regs: Pointer) -> u64 {
+    // SAFETY: registers are typed.
+    let number: u32 = unsafe { Typed::get(regs, &CALL_NUMBER) };
+    thread() << 32 | u64::from(number)
+}
+
+/// The place for notes about the current thread.
+#[inline(always)]
+fn calls() -> Option<*mut Calls> {
+    TOLD_CALLS.get_ptr_mut(thread() as u32 & (CALLS - 1))
 }

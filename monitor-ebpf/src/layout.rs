@@ -35,10 +35,15 @@ pub static CGROUP_HIERARCHY: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static HAVE_TASK_BTF: Global<u32> = Global::new(0);
 
-/// 1 if programs at tracepoints can be preempted, so that a second one has to follow some: see
+/// 1 if programs can be preempted, so that others have to make up for those that are left out: see
 /// `crate::again`.
 #[unsafe(no_mangle)]
 pub static AGAIN: Global<u32> = Global::new(0);
+
+/// 1 if the programs at the ends and starts of calls were made the older kind of tracepoint programs,
+/// which come without the registers.
+#[unsafe(no_mangle)]
+pub static BARE_CALLS: Global<u32> = Global::new(0);
 
 /// Bits of [`TASK_STATUS`] that say that the call in progress is of the ABI for 32-bit programs.
 #[unsafe(no_mangle)]

@@ -24,7 +24,7 @@ use crate::process;
 use crate::read::{Read, Typed};
 use crate::record;
 use crate::serve;
-use crate::syscall::{Call, finished, open_arguments, own, thread};
+use crate::syscall::{Call, finished, open_arguments, own, registers_at, result_at, thread};
 use crate::tell;
 
 /// The parts, by [`Operation`]; and at [`PASSED_PART`] what looks for open files that come.
@@ -71,7 +71,7 @@ macro_rules! parts {
         $($(#[doc = $doc])*
         #[btf_tracepoint(function = "sys_exit")]
         pub fn $program(ctx: BtfTracePointContext) -> i32 {
-            let Some((entry, call)) = finished(ctx.arg(0), ctx.arg(1)) else {
+            let Some((entry, call)) = finished(registers_at(&ctx), result_at(&ctx)) else {
                 return 0;
             };
             // SAFETY: a checked map value, read anew at each use as in `syscall`.
@@ -102,7 +102,7 @@ parts! {
 /// Open files that come.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn call_passed(ctx: BtfTracePointContext) -> i32 {
-    let Some((entry, call)) = finished(ctx.arg(0), ctx.arg(1)) else {
+    let Some((entry, call)) = finished(registers_at(&ctx), result_at(&ctx)) else {
         return 0;
     };
     passed::look(&call);

@@ -17,7 +17,7 @@ use crate::name::NOBODY;
 use crate::part;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin, Record};
-use crate::scratch::{COMMON, Turn};
+use crate::scratch::COMMON;
 
 /// What to do at the end of each call; see `monitor_common::syscall`.
 #[map]
@@ -49,18 +49,8 @@ pub struct Call {
 /// operation (`crate::part`), if the call is wanted. The registers still hold the arguments.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    ended(&ctx, Turn::First)
-}
-
-/// The second at the same place: [`again`].
-#[btf_tracepoint(function = "sys_exit")]
-pub fn sys_exit_again(ctx: BtfTracePointContext) -> i32 {
-    ended(&ctx, Turn::Again)
-}
-
-#[inline(always)]
-fn ended(ctx: &BtfTracePointContext, turn: Turn) -> i32 {
-    let Some(entry) = entry_of(ctx.arg(0)) else {
+    let regs = registers_at(&ctx);
+    let Some(entry) = entry_of(regs) else {
         return 0;
     };
     // SAFETY: a checked map value.
@@ -68,23 +58,47 @@ fn ended(ctx: &BtfTracePointContext, turn: Turn) -> i32 {
     if found == 0 || found & syscall::Call::APART != 0 {
         return 0;
     }
-    if found & syscall::Call::FAILURES != 0 && ctx.arg::<i64>(1) >= 0 {
+    if found & syscall::Call::FAILURES != 0 && result_at(&ctx) >= 0 {
         return 0;
     }
-    if again::is_done(turn, ctx.arg(0)) {
+    if found & syscall::Call::UNTOLD != 0 && again::was_call_told(regs) {
         return 0;
     }
     if found & syscall::Call::PASSES != 0 {
-        part::passed(ctx, entry);
+        part::passed(&ctx, entry);
     }
-    part::told(ctx, entry)
+    part::told(&ctx, entry)
+}
+
+/// The registers with which the call came that a program at its start or end is asked about.
+#[inline(always)]
+pub fn registers_at(ctx: &BtfTracePointContext) -> Pointer {
+    if BARE_CALLS.load() != 0 {
+        return registers_of(current());
+    }
+    ctx.arg(0)
+}
+
+/// The call's result, at its end.
+#[inline(always)]
+pub fn result_at(ctx: &BtfTracePointContext) -> i64 {
+    if BARE_CALLS.load() == 0 {
+        return ctx.arg(1);
+    }
+    let task = current();
+    // SAFETY: the current task and its registers are typed.
+    let result: i64 = unsafe { Typed::get(registers_of(task), &CALL_RESULT) };
+    if is_compat(task) {
+        return i64::from(result as i32);
+    }
+    result
 }
 
 /// `sys_exit(struct pt_regs *regs, long ret)` for calls on memory, with the file behind that: a
 /// program of its own, since kernels before 5.13 refuse all that could call back.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn memory_exit(ctx: BtfTracePointContext) -> i32 {
-    let Some((entry, call)) = apart(ctx.arg(0), ctx.arg(1)) else {
+    let Some((entry, call)) = apart(registers_at(&ctx), result_at(&ctx)) else {
         return 0;
     };
     let kind = Kind::Memory as u32;
@@ -103,7 +117,7 @@ pub fn memory_exit(ctx: BtfTracePointContext) -> i32 {
 /// `sys_enter(struct pt_regs *regs, long id)` for `close`, whose descriptor is gone at its end.
 #[btf_tracepoint(function = "sys_enter")]
 pub fn close_begin(ctx: BtfTracePointContext) -> i32 {
-    let Some((entry, mut call)) = apart(ctx.arg(0), 0) else {
+    let Some((entry, mut call)) = apart(registers_at(&ctx), 0) else {
         return 0;
     };
     let kind = Kind::Call as u32;

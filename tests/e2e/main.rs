@@ -16,6 +16,7 @@ mod calls;
 mod cgroups;
 mod command;
 mod containers;
+mod crowd;
 mod defaults;
 mod descriptors;
 mod digest;

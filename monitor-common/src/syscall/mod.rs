@@ -204,6 +204,10 @@ pub struct Call {
 impl Call {
     /// A bit of [`Call::entry`]: only what fails is recorded.
     pub const FAILURES: u64 = 1 << 63;
+    /// A bit of [`Call::entry`]: a hook within the call records it, unless the kernel left that out.
+    pub const UNTOLD: u64 = 1 << 60;
+    /// Bits of an entry that has less told than all of the calls.
+    pub const PARTLY: u64 = Self::FAILURES | Self::UNTOLD;
     /// A bit of [`Call::entry`]: a program apart from that for all calls records it.
     pub const APART: u64 = 1 << 61;
 

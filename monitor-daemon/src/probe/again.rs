@@ -1,8 +1,10 @@
-//! Second programs, for kernels on which a task can be preempted amid a program at a tracepoint: the
-//! kernel leaves that one out for whoever runs there meanwhile.
+//! Making up for programs that the kernel leaves out, on those on which a task can be preempted amid a
+//! program: it leaves that one out for whoever runs there meanwhile. See the kernel side's `again`.
 //!
-//! Whether it is such a kernel is found by running a program. Others have no second ones, which would
-//! cost them something at every call.
+//! Whether it is such a kernel is found by running a program. On others there is none of this, which
+//! would cost something at every call.
+
+use std::path::Path;
 
 use aya::maps::Array;
 use monitor_common::again::{CALLS, YES};
@@ -19,45 +21,63 @@ const FOUND: &str = "PREEMPTED";
 /// Looks at what it has found, each of which is a call at whose end it runs.
 const LOOKS: u32 = 4;
 
-/// The program at the end of all calls, and the second there.
+/// The tracepoint at the end of all calls.
 const ENDS: &str = "sys_exit";
-const ENDS_AGAIN: &str = "sys_exit_again";
+/// Where the kernel says by which number the older kind of programs is attached there.
+const TRACEPOINTS: [&str; 2] = [
+    "/sys/kernel/tracing/events",
+    "/sys/kernel/debug/tracing/events",
+];
+const ENDS_ID: &str = "raw_syscalls/sys_exit/id";
+/// How the sections of programs at the starts and ends of calls begin, and where in that a slash makes
+/// their programs ones of the older kind.
+const CALLS_SECTION: &[u8] = b"tp_btf/sys_";
+const KIND_ENDS: usize = 2;
 
 /// How many programs an event at a tracepoint is told to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Turns {
     One,
     Two,
+    /// And those at calls are of the older kind, which is not preempted.
+    TwoAndBare,
 }
 
 impl Turns {
-    /// What the programs are told of it.
-    pub(super) const fn number(self) -> u32 {
-        matches!(self, Self::Two) as u32
-    }
-
     /// Entries of the map of calls that were told.
     pub(super) const fn places(self) -> u32 {
         match self {
             Self::One => 1,
-            Self::Two => CALLS,
+            Self::Two | Self::TwoAndBare => CALLS,
+        }
+    }
+
+    /// The hook of a part, as people are told.
+    pub(super) fn name(self, part: &Part) -> String {
+        let name = part.name();
+        match (self, name.strip_prefix("tp_btf/sys_")) {
+            (Self::TwoAndBare, Some(which)) => format!("tracepoint/raw_syscalls/sys_{which}"),
+            _ => name,
         }
     }
 
     /// Whether a part is of use.
     pub(super) fn has(self, part: &Part) -> bool {
-        self == Self::Two || !part.is_again()
-    }
-
-    /// The program that comes after another at the same place, where parts do not say so.
-    pub(super) fn after(self, program: &str) -> Option<&'static str> {
-        (self == Self::Two && program == ENDS).then_some(ENDS_AGAIN)
+        self != Self::One || !part.is_again()
     }
 }
 
-/// The programs to be kept beside this one.
-pub(super) fn kept_with(program: &str) -> Option<&'static str> {
-    Turns::Two.after(program)
+/// Makes the programs at the starts and ends of calls of the older kind, by the names of their
+/// sections, and of those with their relocations, which end as these do.
+pub(super) fn make_bare(object: &mut [u8]) {
+    let windows = object.windows(CALLS_SECTION.len()).enumerate();
+    let found = windows.filter(|(_, window)| *window == CALLS_SECTION);
+    let found: Vec<usize> = found.map(|(at, _)| at + KIND_ENDS).collect();
+    for at in found {
+        if let Some(byte) = object.get_mut(at) {
+            *byte = b'/';
+        }
+    }
 }
 
 impl Object {
@@ -75,11 +95,21 @@ impl Object {
         if !self.is_preempted() {
             return Ok(self);
         }
-        tracing::debug!("programs at tracepoints can be preempted here");
+        let mut folders = TRACEPOINTS.iter().map(Path::new);
+        let turns = if folders.any(|folder| folder.join(ENDS_ID).exists()) {
+            Turns::TwoAndBare
+        } else {
+            tracing::warn!(
+                "this kernel lets tasks be preempted amid programs, and tracefs, by which that is made \
+                 up for, is not at /sys/kernel/tracing: some calls will be missed on a busy CPU"
+            );
+            Turns::Two
+        };
+        tracing::debug!(?turns, "programs at tracepoints can be preempted here");
         let btf = self.take_types();
         // Its maps are as large as the next one's.
         drop(self);
-        Self::load(request, layout, btf, Turns::Two)
+        Self::load(request, layout, btf, turns)
     }
 
     fn is_preempted(&mut self) -> bool {
@@ -94,5 +124,20 @@ impl Object {
     /// Takes the program that found it out away.
     pub(super) fn end_search(&mut self) {
         self.detach(PROGRAM);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_at_calls_are_of_the_older_kind_and_keep_their_names() {
+        let mut names =
+            *b"\0.reltp_btf/sys_exit\0tp_btf/sys_enter\0tp_btf/sched_process_exec\0sys_exit\0";
+        make_bare(&mut names);
+        let expected =
+            b"\0.reltp/btf/sys_exit\0tp/btf/sys_enter\0tp_btf/sched_process_exec\0sys_exit\0";
+        assert_eq!(&names, expected);
     }
 }

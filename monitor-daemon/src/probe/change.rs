@@ -153,7 +153,7 @@ impl Probes {
             served.narrow(request);
             let mut coverage = self.coverage.iter_mut();
             if let Some(coverage) = coverage.find(|coverage| coverage.kind == served.kind) {
-                coverage.provider = served.name();
+                coverage.provider = served.name(self.object.turns);
             }
         }
         self.object.switch_environment(request)?;

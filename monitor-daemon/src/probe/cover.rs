@@ -53,7 +53,7 @@ impl Chooser<'_> {
                 None => coverage.blind.push(lost),
             }
         }
-        coverage.provider = served.name();
+        coverage.provider = served.name(self.turns);
         (coverage, served)
     }
 
@@ -191,16 +191,17 @@ impl Chooser<'_> {
         for (program, hook) in self.programs(part)? {
             object.attach(program, hook)?;
         }
+        let bits = part.hook.bits();
         match part.hook {
             Hook::Calls(kind) => object.serve(at_end(self.request, kind, working), 0),
-            Hook::CallsApart(kind) => object.serve(self.request.rows(kind), Call::APART),
-            Hook::Start(number) => object.serve(syscall::call(number).into_iter(), Call::APART),
             // Where all are served, so are those that fail.
-            Hook::Failures(kind) => object.serve(self.request.rows(kind), Call::FAILURES),
+            Hook::CallsApart(kind) | Hook::Failures(kind) | Hook::Untold(kind) => {
+                object.serve(self.request.rows(kind), bits)
+            }
+            Hook::Start(number) => object.serve(syscall::call(number).into_iter(), bits),
             Hook::Passed => object.serve_passed(),
-            Hook::Uring(kind) => object.serve_uring(self.request.rows(kind), 0),
-            Hook::UringFailures(kind) => {
-                object.serve_uring(self.request.rows(kind), Call::FAILURES)
+            Hook::Uring(kind) | Hook::UringFailures(kind) => {
+                object.serve_uring(self.request.rows(kind), bits)
             }
             _ => Ok(()),
         }
@@ -232,6 +233,7 @@ impl Chooser<'_> {
             | Hook::CallsApart(_)
             | Hook::Start(_)
             | Hook::Failures(_)
+            | Hook::Untold(_)
             | Hook::Passed
             | Hook::Cgroup(_) => {}
         }
@@ -242,9 +244,7 @@ impl Chooser<'_> {
                 .into_values(),
         );
         let parts = parts.into_iter().map(|program| (program, part.hook));
-        let second = self.turns.after(part.program);
-        let own = [part.program].into_iter().chain(second);
-        Ok(parts.chain(own.map(|name| (name, part.hook))).collect())
+        Ok(parts.chain([(part.program, part.hook)]).collect())
     }
 
     /// The programs for operations of `io_uring`, under the names and with the parameters that the

@@ -13,7 +13,7 @@ use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::{self, Call, Machine};
 use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
-use super::again::Turns;
+use super::again::{self, Turns};
 use super::ahead::{self, Outcomes, Wanted};
 use super::dispatch::Dispatch;
 use super::filter;
@@ -137,7 +137,8 @@ impl Object {
             (ABI_SYMBOL, ABI_VERSION),
             ("SELF_PID", request.skip_process.unwrap_or(0)),
             ("CGROUP_HIERARCHY", request.hierarchy.number()),
-            ("AGAIN", turns.number()),
+            ("AGAIN", u32::from(turns != Turns::One)),
+            ("BARE_CALLS", u32::from(turns == Turns::TwoAndBare)),
         ];
         let mut loader = EbpfLoader::new();
         // The object has no relocations against the kernel's types.
@@ -160,7 +161,10 @@ impl Object {
             .map_max_entries("SCRATCH_HELD", cpus)
             .map_max_entries("EXEC_SCRATCH", cpus * 2)
             .map_max_entries("TOLD_CALLS", turns.places());
-        let object = lz4_flex::decompress_size_prepended(OBJECT)?;
+        let mut object = lz4_flex::decompress_size_prepended(OBJECT)?;
+        if turns == Turns::TwoAndBare {
+            again::make_bare(&mut object);
+        }
         let mut ebpf = loader.load(&object).map_err(object_error)?;
         drop(object);
         let parts = Parts::new(&mut ebpf)?;
@@ -296,7 +300,7 @@ impl Object {
         let attached = if parts::is_part(name) {
             self.parts.put(name, program)
         } else {
-            attach(program, self.cgroups.as_deref())
+            attach(program, hook, self.cgroups.as_deref())
         };
         if let Err(error) = attached {
             self.ahead.remove(name);
@@ -368,7 +372,7 @@ impl Object {
         self.attached.iter().filter_map(count).collect()
     }
 
-    /// Turns system calls on in the program at their end; `bits` is 0 or [`Call::FAILURES`]. What
+    /// Turns system calls on in the program at their end; `bits` as of [`Hook::bits`]. What
     /// is on already stays as it is.
     pub(super) fn serve(
         &mut self,
@@ -382,7 +386,7 @@ impl Object {
                 // One that is there for files that come is served for nothing yet, and one that is
                 // served for its failures, or apart, may come to be served with all.
                 let served = known as u8 != 0;
-                let partly = known & (Call::FAILURES | Call::APART) != 0;
+                let partly = known & (Call::PARTLY | Call::APART) != 0;
                 if !served || moves || bits == 0 && partly {
                     let entry = call.entry_at(index) | bits | known & Call::PASSES;
                     self.calls.set(&mut self.ebpf, index, entry)?;
@@ -522,8 +526,13 @@ pub(super) fn load(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
         (Program::BtfTracePoint(program), Hook::Tracepoint(name)) => program.load(name, btf),
         (
             Program::BtfTracePoint(program),
-            Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_) | Hook::Passed,
+            Hook::Calls(_)
+            | Hook::CallsApart(_)
+            | Hook::Failures(_)
+            | Hook::Untold(_)
+            | Hook::Passed,
         ) => program.load("sys_exit", btf),
+        (Program::TracePoint(program), _) => program.load(),
         (Program::BtfTracePoint(program), Hook::Start(_)) => program.load("sys_enter", btf),
         (Program::FEntry(program), Hook::Entry(function, _)) => program.load(function, btf),
         (Program::FExit(program), Hook::Exit(function, _) | Hook::ExitAnywhere(function)) => {
@@ -538,7 +547,7 @@ pub(super) fn load(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
 
 /// Attaches a program that is loaded; `cgroups` is the root of the unified hierarchy, where programs
 /// of others stay: a link adds to them.
-fn attach(program: &mut Program, cgroups: Option<&Path>) -> Result<(), String> {
+fn attach(program: &mut Program, hook: Hook, cgroups: Option<&Path>) -> Result<(), String> {
     let root = || {
         let root = cgroups.ok_or("the unified hierarchy of cgroups is not mounted as a whole")?;
         fs::File::open(root).map_err(|error| error.to_string())
@@ -546,6 +555,14 @@ fn attach(program: &mut Program, cgroups: Option<&Path>) -> Result<(), String> {
     let mode = CgroupAttachMode::Single;
     let done = match program {
         Program::BtfTracePoint(program) => program.attach().map(drop),
+        Program::TracePoint(program) => {
+            let name = if let Hook::Start(_) = hook {
+                "sys_enter"
+            } else {
+                "sys_exit"
+            };
+            program.attach("raw_syscalls", name).map(drop)
+        }
         Program::FEntry(program) => program.attach().map(drop),
         Program::FExit(program) => program.attach().map(drop),
         Program::CgroupSkb(program) => match *program.expected_attach_type() {
@@ -563,6 +580,7 @@ fn attach(program: &mut Program, cgroups: Option<&Path>) -> Result<(), String> {
 pub(super) fn unload(program: &mut Program) {
     let done = match program {
         Program::BtfTracePoint(program) => program.unload(),
+        Program::TracePoint(program) => program.unload(),
         Program::FEntry(program) => program.unload(),
         Program::FExit(program) => program.unload(),
         Program::CgroupSkb(program) => program.unload(),
@@ -578,6 +596,7 @@ pub(super) fn unload(program: &mut Program) {
 fn fd_of(program: &Program) -> Option<RawFd> {
     let fd = match program {
         Program::BtfTracePoint(program) => program.fd(),
+        Program::TracePoint(program) => program.fd(),
         Program::FEntry(program) => program.fd(),
         Program::FExit(program) => program.fd(),
         Program::CgroupSkb(program) => program.fd(),

@@ -157,6 +157,7 @@ impl Parts {
 fn fd_of(program: &Program) -> Option<&ProgramFd> {
     match program {
         Program::BtfTracePoint(program) => program.fd().ok(),
+        Program::TracePoint(program) => program.fd().ok(),
         _ => None,
     }
 }

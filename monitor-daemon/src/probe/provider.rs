@@ -4,10 +4,14 @@ use std::borrow::Cow;
 
 use monitor_common::Kind;
 use monitor_common::layout::Need;
-use monitor_common::syscall::{Machine, Operation};
+use monitor_common::syscall::{Call, Machine, Operation};
 
 /// What is not seen where the kernel does not show them.
 pub(super) const URING: &str = "operations of io_uring, which end no system call";
+
+/// What is not seen where programs can be preempted.
+pub(super) const PREEMPTED: &str = "what happens on a CPU while a task is preempted there amid the \
+                                    program, on kernels that allow it";
 
 const URING_FAILURES: &str = "io_uring: what fails, opens with O_PATH, and direct descriptors, \
                               which no process holds";
@@ -56,6 +60,8 @@ pub(super) enum Hook {
     Start(u32),
     /// All calls, for those that fail only.
     Failures(Kind),
+    /// All calls, for those that other hooks of the provider were not asked about.
+    Untold(Kind),
     /// Calls by which open files come, in the same program.
     Passed,
     /// Operations of `io_uring` that make records of this kind, in the two programs for all.
@@ -67,6 +73,18 @@ pub(super) enum Hook {
 }
 
 impl Hook {
+    /// What the table of calls says of the calls that it is for, beside what they are.
+    pub(super) const fn bits(&self) -> u64 {
+        match self {
+            Self::CallsApart(_) | Self::Start(_) => Call::APART,
+            Self::Failures(_) | Self::UringFailures(_) => Call::FAILURES,
+            // Successes of these have hooks of their own.
+            Self::Untold(Kind::Exec | Kind::Clone) => Call::UNTOLD | Call::FAILURES,
+            Self::Untold(_) => Call::UNTOLD,
+            _ => 0,
+        }
+    }
+
     /// Whether it sits at one of the kernel's functions.
     pub(super) const fn is_function(&self) -> bool {
         matches!(
@@ -156,6 +174,11 @@ impl Part {
         Self::new("sys_exit", Hook::Failures(kind))
     }
 
+    /// What the others of the parts of a provider would have told, where they can be preempted.
+    pub(super) const fn untold(kind: Kind) -> Self {
+        Self::new("sys_exit", Hook::Untold(kind)).spare(PREEMPTED)
+    }
+
     pub(super) const fn passed() -> Self {
         Self::new("sys_exit", Hook::Passed)
     }
@@ -176,15 +199,16 @@ impl Part {
             self.hook,
             Hook::Calls(_)
                 | Hook::Failures(_)
+                | Hook::Untold(_)
                 | Hook::Passed
                 | Hook::Uring(_)
                 | Hook::UringFailures(_)
         )
     }
 
-    /// Whether it is the second at its place, for what the first is not asked about.
+    /// Whether it is there for what another part is not asked about.
     pub(super) fn is_again(&self) -> bool {
-        self.program.ends_with("_again")
+        matches!(self.hook, Hook::Untold(_)) || self.program.ends_with("_again")
     }
 
     pub(super) const fn spare(self, loss: &'static str) -> Self {
@@ -212,9 +236,11 @@ impl Part {
                 format!("fexit/{}", own_function(function))
             }
             Hook::Cgroup(name) => name.to_owned(),
-            Hook::Calls(_) | Hook::CallsApart(_) | Hook::Failures(_) | Hook::Passed => {
-                "tp_btf/sys_exit".to_owned()
-            }
+            Hook::Calls(_)
+            | Hook::CallsApart(_)
+            | Hook::Failures(_)
+            | Hook::Untold(_)
+            | Hook::Passed => "tp_btf/sys_exit".to_owned(),
             Hook::Start(_) => "tp_btf/sys_enter".to_owned(),
             Hook::Uring(_) | Hook::UringFailures(_) => "tp_btf/io_uring_complete".to_owned(),
         }

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use monitor_common::Kind;
 use monitor_common::syscall::{self, Call, Machine};
 
+use super::again::Turns;
 use super::provider::{Hook, Part};
-use super::{Request, again, parts, standby};
+use super::{Request, parts, standby};
 
 /// The programs that tell of operations of `io_uring`.
 pub(super) const URING_PROGRAMS: [&str; 2] = ["uring_submit", "uring_complete"];
@@ -42,10 +43,10 @@ impl Served {
     }
 
     /// Its hooks as people are told, each once.
-    pub(super) fn name(&self) -> Option<String> {
+    pub(super) fn name(&self, turns: Turns) -> Option<String> {
         self.number?;
         let mut names: Vec<String> = Vec::new();
-        for name in self.all().map(Part::name) {
+        for name in self.all().map(|part| turns.name(part)) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -65,10 +66,6 @@ impl Needs {
     /// Whether a program is to be in the kernel.
     pub(super) fn keeps(&self, name: &str) -> bool {
         self.programs.contains(name)
-            || self
-                .programs
-                .iter()
-                .any(|first| again::kept_with(first) == Some(name))
     }
 
     /// What these parts take to record what is asked for.
@@ -96,13 +93,15 @@ impl Needs {
         let mut passed = false;
         for part in parts {
             match part.hook {
-                Hook::Calls(kind) => needs.serve(request.rows(kind), 0),
-                Hook::CallsApart(kind) => needs.serve(request.rows(kind), Call::APART),
-                Hook::Start(number) => needs.serve(syscall::call(number).into_iter(), Call::APART),
-                Hook::Failures(kind) => needs.serve(request.rows(kind), Call::FAILURES),
-                Hook::Uring(kind) => needs.serve_uring(request.rows(kind), 0),
-                Hook::UringFailures(kind) => {
-                    needs.serve_uring(request.rows(kind), Call::FAILURES);
+                Hook::Calls(kind)
+                | Hook::CallsApart(kind)
+                | Hook::Failures(kind)
+                | Hook::Untold(kind) => needs.serve(request.rows(kind), part.hook.bits()),
+                Hook::Start(number) => {
+                    needs.serve(syscall::call(number).into_iter(), part.hook.bits());
+                }
+                Hook::Uring(kind) | Hook::UringFailures(kind) => {
+                    needs.serve_uring(request.rows(kind), part.hook.bits());
                 }
                 Hook::Passed => passed = true,
                 _ => {}
@@ -133,7 +132,7 @@ impl Needs {
                 let own = call.entry_at(index) | bits;
                 let entry = self.calls.entry(index).or_insert(own);
                 // Where all are served, so are those that fail; and a program apart takes over.
-                if bits == Call::APART || bits == 0 && *entry & Call::FAILURES != 0 {
+                if bits == Call::APART || bits == 0 && *entry & Call::PARTLY != 0 {
                     *entry = own;
                 }
             }
@@ -229,12 +228,20 @@ mod tests {
         let mut dups = served(Kind::Dup, &[dup, dup3]);
         dups.failures = vec![Part::failures(Kind::Dup)];
         dups.narrow(&request(&[Kind::Dup], &[DUP]));
-        let text = dups.name();
+        let text = dups.name(Turns::One);
         assert_eq!(
             text.as_deref(),
             Some("fexit/__x64_sys_dup + tp_btf/sys_exit")
         );
+        let bare = dups.name(Turns::TwoAndBare).unwrap();
+        assert!(
+            bare.ends_with(" + tracepoint/raw_syscalls/sys_exit"),
+            "{bare}"
+        );
         dups.narrow(&request(&[], &[DUP]));
-        assert_eq!(dups.name().as_deref(), Some("fexit/__x64_sys_dup"));
+        assert_eq!(
+            dups.name(Turns::One).as_deref(),
+            Some("fexit/__x64_sys_dup")
+        );
     }
 }

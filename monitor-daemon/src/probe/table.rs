@@ -6,7 +6,7 @@ use monitor_common::Kind;
 use monitor_common::layout::Need;
 use monitor_common::syscall::Operation;
 
-use super::provider::{Hook, Part, Provider, Tier};
+use super::provider::{Hook, PREEMPTED, Part, Provider, Tier};
 
 mod names;
 
@@ -56,8 +56,6 @@ const REDIRECTED: &str = "questions of sockets that are not connected, when rule
                           send them to another port; not their answers";
 const HARMLESS_MAPPINGS: &str = "mappings that are neither executable nor a file's to write to";
 const OLDEST_MMAP: &str = "32-bit programs that use the oldest form of mmap, call number 90";
-const PREEMPTED: &str = "what happens on a CPU while a task is preempted there amid the program, on \
-                         kernels that allow it";
 const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
 const SOCKET_NEEDS: &[Need] = &[Need::Task, Need::File, Need::Socket];
 
@@ -138,6 +136,7 @@ const FAILED_EXECS: &[Provider] = &[
                 Operation::ExecveAt,
             )
             .spare(FAILURES32),
+            Part::untold(Kind::Exec),
         ],
         blind: &[],
     },
@@ -192,6 +191,7 @@ const OPENS: &[Provider] = &[
             )
             .spare("opens that fail, and O_PATH"),
             Part::uring_failures(Kind::Open),
+            Part::untold(Kind::Open),
         ],
         blind: &[LATE],
     },
@@ -218,6 +218,7 @@ const CONNECTS: &[Provider] = &[
             Part::uring(Kind::Connect),
             BY_MESSAGE4,
             BY_MESSAGE6,
+            Part::untold(Kind::Connect),
         ],
         blind: &[
             "calls whose descriptor or address pointer is bad",
@@ -253,6 +254,7 @@ const SOCKETS: &[Provider] = &[
                 Hook::Exit("__sys_socket", &["family", "type", "protocol"]),
             ),
             Part::uring(Kind::Socket),
+            Part::untold(Kind::Socket),
         ],
         blind: &[URING_LATE],
     },
@@ -291,6 +293,7 @@ const SYMLINKS: &[Provider] = &[
             )
             .spare(FAILURES32),
             Part::uring_failures(Kind::Symlink),
+            Part::untold(Kind::Symlink),
         ],
         blind: &[LATE],
     },
@@ -321,6 +324,7 @@ const LINKS: &[Provider] = &[
             Part::call("link_exit32", "__ia32_sys_link", Operation::Link).spare(FAILURES32),
             Part::call("linkat_exit32", "__ia32_sys_linkat", Operation::LinkAt).spare(FAILURES32),
             Part::uring_failures(Kind::Link),
+            Part::untold(Kind::Link),
         ],
         blind: &[LATE],
     },
@@ -344,6 +348,7 @@ const PTRACES: &[Provider] = &[
                 Operation::Ptrace,
             )
             .spare(PROGRAMS32),
+            Part::untold(Kind::Ptrace),
         ],
         blind: &[],
     },
@@ -373,6 +378,7 @@ const DUPS: &[Provider] = &[
             Part::call("dup_exit32", "__ia32_sys_dup", Operation::Dup).spare(PROGRAMS32),
             Part::call("dup2_exit32", "__ia32_sys_dup2", Operation::Dup2).spare(PROGRAMS32),
             Part::call("dup3_exit32", "__ia32_sys_dup3", Operation::Dup3).spare(PROGRAMS32),
+            Part::untold(Kind::Dup),
         ],
         blind: &[ONLY_SOCKETS],
     },
@@ -411,6 +417,7 @@ const MODULES: &[Provider] = &[
                 Operation::FinitModule,
             )
             .spare(PROGRAMS32),
+            Part::untold(Kind::Module),
         ],
         blind: &[PARAMETERS],
     },

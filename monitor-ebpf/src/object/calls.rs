@@ -6,6 +6,7 @@ use aya_ebpf::programs::FExitContext;
 use monitor_common::Flags;
 use monitor_common::syscall::Operation;
 
+use crate::again;
 use crate::layout::{COMPAT_SHARES_FUNCTIONS, HAVE_TASK_BTF};
 use crate::part::dispatch;
 use crate::read::{Probed, current};
@@ -26,6 +27,7 @@ fn finished(ctx: &FExitContext, operation: Operation, compat: bool, results: Res
     if matches!(results, Results::Failures) && ret >= 0 {
         return 0;
     }
+    again::tells_call();
     let row = operation.call();
     let regs = if HAVE_TASK_BTF.load() == 0 {
         // Kernels of that age do not know what some of these functions' arguments point to.

@@ -8,6 +8,7 @@ use aya_ebpf::programs::{FEntryContext, FExitContext};
 use monitor_common::syscall::Operation;
 use monitor_common::{Flags, Kind};
 
+use crate::again;
 use crate::emit::settle;
 use crate::file::{self, O_PATH, OpenArguments};
 use crate::filter;
@@ -43,6 +44,8 @@ struct Opening {
     name: u64,
     flags: u32,
     dirfd: i32,
+    /// [`again::ended`] when it began.
+    ended: u64,
 }
 
 /// Opens under way, by `struct file *`: more than block at once in devices, pipes and file systems of
@@ -79,6 +82,7 @@ unsafe fn begin(file: Pointer) {
             name: Typed::get(name, &FILENAME_NAME),
             flags,
             dirfd: Typed::get(lookup, &NAMEIDATA_DFD),
+            ended: again::ended(),
         };
         // Full never: an LRU map makes room.
         let _ = OPENINGS.insert(file as u64, opening, 0);
@@ -124,7 +128,8 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
     let opening = match known {
         Some(opening) => {
             let _ = OPENINGS.remove(key);
-            if opening.task != task() || opening.dentry != dentry {
+            if opening.task != task() || opening.dentry != dentry || opening.ended != again::ended()
+            {
                 return 0;
             }
             opening
@@ -143,6 +148,7 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
             _ => return 0,
         },
     };
+    again::tells_call();
     let kernel = OpenArguments {
         dirfd: opening.dirfd,
         path: 0,
@@ -201,6 +207,7 @@ pub fn open_failed(ctx: FExitContext) -> i32 {
     if ret >= 0 && flags as u32 & O_PATH == 0 || own() {
         return 0;
     }
+    again::tells_call();
     let kernel = OpenArguments {
         dirfd: ctx.arg::<u64>(0) as i32,
         path: ctx.arg(1),

@@ -13,6 +13,7 @@ use monitor_common::loss::LossReason;
 use monitor_common::syscall::Operation;
 use monitor_common::{Flags, Kind, Slot};
 
+use crate::again;
 use crate::emit::settle;
 use crate::file::{self, AT_FDCWD, LinkArguments};
 use crate::layout::*;
@@ -148,6 +149,7 @@ fn load<const OFFSET: i32>(ctx: &FExitContext) -> u64 {
 
 #[inline(always)]
 fn report(kind: Kind, place: Place, target: impl FnOnce(&Record<COMMON>)) -> i32 {
+    again::tells_call();
     let (call, link) = asked();
     let outcome = record::with::<Probed>(kind as u32, call.flags, |record| {
         file::link_body(record, &call, &link);

@@ -7,6 +7,7 @@ use monitor_common::syscall::uring::operation;
 use monitor_common::{Flags, Kind};
 
 use crate::address;
+use crate::again;
 use crate::emit::settle;
 use crate::layout::*;
 use crate::network::{self, Passed};
@@ -31,6 +32,7 @@ pub fn connect_done(ctx: FExitContext) -> i32 {
     if matches!(call.number, 0 | IO_URING_ENTER) && uring::serves(operation::CONNECT) {
         return 0;
     }
+    again::tells_call();
     let fd = if call.is(Operation::Connect) {
         call.args[0] as i32
     } else {
@@ -103,6 +105,7 @@ pub fn send_begin(ctx: FEntryContext) -> i32 {
 /// `__sys_socket(int family, int type, int protocol)`, 5.10 to 7.2.
 #[fexit(function = "__sys_socket")]
 pub fn socket_done(ctx: FExitContext) -> i32 {
+    again::tells_call();
     let call = Call {
         number: 0,
         ret: i64::from(ctx.arg::<u64>(3) as i32),

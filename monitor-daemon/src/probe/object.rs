@@ -530,6 +530,7 @@ pub(super) fn load(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
             program.load(&own_function(function), btf)
         }
         (Program::CgroupSkb(program), Hook::Cgroup(_)) => program.load(),
+        (Program::CgroupSock(program), Hook::Cgroup(_)) => program.load(),
         (Program::CgroupSockAddr(program), Hook::Cgroup(_)) => program.load(),
         (Program::CgroupSysctl(program), Hook::Cgroup(_)) => program.load(),
         _ => Err(ProgramError::UnexpectedProgramType),
@@ -552,6 +553,7 @@ fn attach(program: &mut Program, cgroups: Option<&Path>) -> Result<(), String> {
             Some(direction) => program.attach(root()?, direction, mode).map(drop),
             None => Err(ProgramError::UnexpectedProgramType),
         },
+        Program::CgroupSock(program) => program.attach(root()?, mode).map(drop),
         Program::CgroupSockAddr(program) => program.attach(root()?, mode).map(drop),
         Program::CgroupSysctl(program) => program.attach(root()?, mode).map(drop),
         _ => Err(ProgramError::UnexpectedProgramType),
@@ -566,6 +568,7 @@ pub(super) fn unload(program: &mut Program) {
         Program::FEntry(program) => program.unload(),
         Program::FExit(program) => program.unload(),
         Program::CgroupSkb(program) => program.unload(),
+        Program::CgroupSock(program) => program.unload(),
         Program::CgroupSockAddr(program) => program.unload(),
         Program::CgroupSysctl(program) => program.unload(),
         Program::Lsm(program) => program.unload(),
@@ -581,6 +584,7 @@ fn fd_of(program: &Program) -> Option<RawFd> {
         Program::FEntry(program) => program.fd(),
         Program::FExit(program) => program.fd(),
         Program::CgroupSkb(program) => program.fd(),
+        Program::CgroupSock(program) => program.fd(),
         Program::CgroupSockAddr(program) => program.fd(),
         Program::CgroupSysctl(program) => program.fd(),
         _ => return None,

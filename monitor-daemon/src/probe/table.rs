@@ -582,14 +582,16 @@ const DNS: &[Provider] = &[Provider {
         Part::new("dns_ingress", Hook::Cgroup("cgroup_skb/ingress")),
         Part::new("dns_sendmsg4", Hook::Cgroup("cgroup/sendmsg4")).spare(REDIRECTED),
         Part::new("dns_sendmsg6", Hook::Cgroup("cgroup/sendmsg6")).spare(REDIRECTED),
+        Part::new("dns_release", Hook::Cgroup("cgroup/sock_release")).spare(REDIRECTED),
     ],
     blind: &[
         "names asked for by other means than port 53: encrypted, or through a server on this host \
          that is spoken to in another way",
         "packets that a program makes from the link layer up (packet sockets)",
         "messages over TCP that begin within a segment",
-        "answers when 4096 other sockets have asked since the question, or to questions older \
-         than the daemon",
+        "answers to sockets without a peer, when 4096 others have asked since the question, or to \
+         questions older than the daemon",
+        "all but 64 questions of a packet",
     ],
 }];
 const MEMORIES: &[Provider] = &[

@@ -54,6 +54,8 @@ const PARAMETERS: &str = "a module's parameters are read from the program's memo
                           when they may have been changed";
 const REDIRECTED: &str = "questions of sockets that are not connected, when rules of the firewall \
                           send them to another port; not their answers";
+const FIRST_MAPPING: &str =
+    "all but the first of the files behind memory that one mprotect changes";
 const HARMLESS_MAPPINGS: &str = "mappings that are neither executable nor a file's to write to";
 const OLDEST_MMAP: &str = "32-bit programs that use the oldest form of mmap, call number 90";
 const PREEMPTED: &str = "what happens on a CPU while a task is preempted there amid the program, on \
@@ -598,11 +600,16 @@ const MEMORIES: &[Provider] = &[
     at_exit(
         &[Need::Task, Need::File, Need::Memory],
         &[Part::new("memory_exit", Hook::CallsApart(Kind::Memory))],
-        &[
-            "all but the first of the files behind memory that one mprotect changes",
-            HARMLESS_MAPPINGS,
-            OLDEST_MMAP,
-        ],
+        &[FIRST_MAPPING, HARMLESS_MAPPINGS, OLDEST_MMAP],
+    ),
+    // Before 5.17.
+    at_exit(
+        &[Need::Task, Need::File, Need::Memory, Need::MemoryTree],
+        &[Part::new(
+            "memory_exit_tree",
+            Hook::CallsApart(Kind::Memory),
+        )],
+        &[FIRST_MAPPING, HARMLESS_MAPPINGS, OLDEST_MMAP],
     ),
     at_exit(
         FILE_NEEDS,

@@ -24,6 +24,8 @@ pub enum Need {
     Lookup,
     /// The file behind memory.
     Memory,
+    /// The tree of a process's memory, as it was before 6.1.
+    MemoryTree,
     /// Operations of `io_uring`.
     Uring,
     /// Nothing fails without it.
@@ -183,6 +185,12 @@ macro_rules! kernel_members {
             // 6.14; before.
             Optional DENTRY_SHORT_NAME "dentry" ["d_shortname", "d_iname"];
             Memory VMA_FILE "vm_area_struct" ["vm_file"];
+            MemoryTree MM_TREE "mm_struct" ["mm_rb.rb_node"];
+            MemoryTree VMA_NODE "vm_area_struct" ["vm_rb"];
+            MemoryTree VMA_START "vm_area_struct" ["vm_start"];
+            MemoryTree VMA_END "vm_area_struct" ["vm_end"];
+            MemoryTree NODE_LEFT "rb_node" ["rb_left"];
+            MemoryTree NODE_RIGHT "rb_node" ["rb_right"];
             // 6.7; before, the path of the file itself is what the program sees.
             Optional BACKING_PATH "backing_file" ["user_path"];
             Optional SOCK_SIZE "sock" [""];

@@ -8,11 +8,14 @@
 use aya_ebpf::bindings::{BPF_ANY, bpf_sock_addr};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::macros::{cgroup_sock_addr, map};
-use aya_ebpf::maps::LruHashMap;
+use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::SockAddrContext;
+use monitor_common::Kind;
+use monitor_common::loss::LossReason;
 use monitor_common::network::Connect;
 use monitor_common::syscall::{Operation, SOCKETCALL, X32_BIT};
 
+use crate::emit::settle;
 use crate::layout::*;
 use crate::network::{AF_INET, AF_INET6, Passed};
 use crate::read::{Pointer, Probed, Read, Typed, current, masked};
@@ -30,15 +33,15 @@ const X32_RECVFROM: u32 = 517;
 const X32_SENDMSG: u32 = 518;
 const X32_RECVMSG: u32 = 519;
 
-/// What a thread tries, by its id, until its call ends. As many calls may block at once; of one that is
-/// forgotten the address is read from the program's memory.
+/// What a thread tries, by its id, until its call ends. As many calls may block at once; of one for
+/// which there is no room the address is read from the program's memory, and that is counted.
 #[map]
-static TRIED: LruHashMap<u32, Tried> = LruHashMap::with_max_entries(4096, 0);
+static TRIED: HashMap<u32, Tried> = HashMap::with_max_entries(4096, 0);
 
 /// The kernel's copy of the address that a thread's call has, of any family, by the thread's id until
-/// the call ends: on the object tier.
+/// the call ends: on the object tier. Messages to names (`AF_UNIX`) may block like connects.
 #[map]
-static COPIES: LruHashMap<u32, Copied> = LruHashMap::with_max_entries(1024, 0);
+static COPIES: HashMap<u32, Copied> = HashMap::with_max_entries(4096, 0);
 
 /// A copy.
 #[repr(C)]
@@ -66,56 +69,56 @@ pub struct Tried {
 /// A `connect` over IPv4.
 #[cgroup_sock_addr(connect4)]
 pub fn tried_connect4(ctx: SockAddrContext) -> i32 {
-    keep(AF_INET, short(ctx.sock_addr));
+    keep(Kind::Connect, AF_INET, short(ctx.sock_addr));
     PASS
 }
 
 /// A `connect` over IPv6, also of IPv4 in IPv6 form.
 #[cgroup_sock_addr(connect6)]
 pub fn tried_connect6(ctx: SockAddrContext) -> i32 {
-    keep(AF_INET6, long(ctx.sock_addr));
+    keep(Kind::Connect, AF_INET6, long(ctx.sock_addr));
     PASS
 }
 
 /// A `bind` of IPv4.
 #[cgroup_sock_addr(bind4)]
 pub fn tried_bind4(ctx: SockAddrContext) -> i32 {
-    keep(AF_INET, short(ctx.sock_addr));
+    keep(Kind::Bind, AF_INET, short(ctx.sock_addr));
     PASS
 }
 
 /// A `bind` of IPv6.
 #[cgroup_sock_addr(bind6)]
 pub fn tried_bind6(ctx: SockAddrContext) -> i32 {
-    keep(AF_INET6, long(ctx.sock_addr));
+    keep(Kind::Bind, AF_INET6, long(ctx.sock_addr));
     PASS
 }
 
 /// A datagram with an address, IPv4.
 #[cgroup_sock_addr(sendmsg4)]
 pub fn tried_sendmsg4(ctx: SockAddrContext) -> i32 {
-    keep(AF_INET, short(ctx.sock_addr));
+    keep(Kind::Send, AF_INET, short(ctx.sock_addr));
     PASS
 }
 
 /// A datagram with an address, IPv6.
 #[cgroup_sock_addr(sendmsg6)]
 pub fn tried_sendmsg6(ctx: SockAddrContext) -> i32 {
-    keep(AF_INET6, long(ctx.sock_addr));
+    keep(Kind::Send, AF_INET6, long(ctx.sock_addr));
     PASS
 }
 
 /// The sender of a datagram, IPv4.
 #[cgroup_sock_addr(recvmsg4)]
 pub fn got_recvmsg4(ctx: SockAddrContext) -> i32 {
-    keep(AF_INET, short(ctx.sock_addr));
+    keep(Kind::Receive, AF_INET, short(ctx.sock_addr));
     PASS
 }
 
 /// The sender of a datagram, IPv6.
 #[cgroup_sock_addr(recvmsg6)]
 pub fn got_recvmsg6(ctx: SockAddrContext) -> i32 {
-    keep(AF_INET6, long(ctx.sock_addr));
+    keep(Kind::Receive, AF_INET6, long(ctx.sock_addr));
     PASS
 }
 
@@ -144,7 +147,7 @@ pub fn long(context: *mut bpf_sock_addr) -> ([u32; 4], u16) {
 }
 
 #[inline(always)]
-fn keep(family: u16, (address, port): ([u32; 4], u16)) {
+fn keep(kind: Kind, family: u16, (address, port): ([u32; 4], u16)) {
     let Some(number) = calling() else {
         return;
     };
@@ -154,13 +157,13 @@ fn keep(family: u16, (address, port): ([u32; 4], u16)) {
         family,
         port,
     };
-    // Without room, the end of the call does with what it finds.
-    let _ = TRIED.insert(thread(), tried, BPF_ANY.into());
+    let kept = TRIED.insert(thread(), tried, BPF_ANY.into());
+    settle(kind, kept.map_err(|_| LossReason::StateEvicted));
 }
 
 /// Keeps an address of `len` bytes in the kernel for the end of the call.
 #[inline(always)]
-pub fn copy(address: Pointer, len: u32) {
+pub fn copy(kind: Kind, address: Pointer, len: u32) {
     let Some(number) = calling() else {
         return;
     };
@@ -176,8 +179,8 @@ pub fn copy(address: Pointer, len: u32) {
         let size = masked::<0xff>(len);
         bpf_probe_read_kernel((&raw mut copied.bytes).cast(), size, address.cast());
     }
-    // Without room, the end of the call does with what it finds.
-    let _ = COPIES.insert(thread(), copied, BPF_ANY.into());
+    let kept = COPIES.insert(thread(), copied, BPF_ANY.into());
+    settle(kind, kept.map_err(|_| LossReason::StateEvicted));
 }
 
 /// The kernel's copy of the address of the current task's call, by its x86-64 number.

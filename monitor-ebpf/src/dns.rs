@@ -7,6 +7,8 @@
 //! then the socket tells where it was meant for, or for one that is not connected the address
 //! passed with the message, which is the kernel's copy.
 //!
+//! A connection whose process was forgotten meanwhile is a loss, told by the first that it says.
+//!
 //! Left out: other ports, TCP messages that begin within a segment (but behind their length), and
 //! answers to nobody.
 
@@ -14,9 +16,9 @@ use aya_ebpf::bindings::{__sk_buff, BPF_ANY, BPF_NOEXIST, bpf_sock_addr};
 use aya_ebpf::helpers::generated::{
     bpf_get_socket_cookie, bpf_probe_read_kernel, bpf_skb_load_bytes,
 };
-use aya_ebpf::macros::{cgroup_skb, cgroup_sock_addr, map};
-use aya_ebpf::maps::LruHashMap;
-use aya_ebpf::programs::{SkBuffContext, SockAddrContext};
+use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, map};
+use aya_ebpf::maps::{HashMap, LruHashMap};
+use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext};
 use monitor_common::loss::LossReason;
 use monitor_common::network::Dns;
 use monitor_common::{Kind, PATH_MAX, Slot, Task};
@@ -37,17 +39,19 @@ const UDP: u8 = 17;
 const SOCK_STREAM: u16 = 1;
 const SOCK_DGRAM: u16 = 2;
 const SYN: u8 = 2;
+const ACK: u8 = 16;
 /// Headers of IPv6 between its own and that of the transport; more makes no sense.
 const EXTENSIONS_MAX: u32 = 6;
 
-/// Who asked through a socket, by its cookie. As many as may wait for an answer at once: resolvers
-/// wait for seconds, and a question is reported before its socket could be forgotten.
+/// Who asked through a socket, by its cookie; pid 0 for what is not to be told. As many as may wait for
+/// an answer at once: resolvers wait for seconds. What comes of a connection that was forgotten is
+/// counted, be it a question or an answer; not the answer to a datagram of a socket that has no peer.
 #[map]
 static ASKERS: LruHashMap<u64, Task> = LruHashMap::with_max_entries(4096, 0);
-/// Where a message was meant for, from its call to the packet that follows: as many as are on their way
-/// through the stack at once.
+/// Where a message was meant for, from its call to the packet that follows, by the socket's cookie: as
+/// many as are on their way through the stack at once, or never leave it, for their sockets.
 #[map]
-static ASKED: LruHashMap<u64, [u32; 4]> = LruHashMap::with_max_entries(1024, 0);
+static ASKED: HashMap<u64, [u32; 4]> = HashMap::with_max_entries(4096, 0);
 
 /// What is left to know of a packet.
 struct Packet {
@@ -91,14 +95,32 @@ pub fn dns_sendmsg6(ctx: SockAddrContext) -> i32 {
     PASS
 }
 
+/// A socket that is closed: `BPF_CGROUP_INET_SOCK_RELEASE`.
+#[cgroup_sock(sock_release)]
+pub fn dns_release(ctx: SockContext) -> i32 {
+    // SAFETY: the context is typed.
+    let (kind, cookie) = unsafe {
+        let kind = (*ctx.sock).type_;
+        (kind, bpf_get_socket_cookie(ctx.sock.cast()))
+    };
+    // What a connection has been given to send may leave yet.
+    if kind == SOCK_DGRAM.into() {
+        let _ = ASKED.remove(cookie);
+        let _ = ASKERS.remove(cookie);
+    }
+    PASS
+}
+
 /// Remembers where a message is meant for until it leaves, if that is a server of names.
 #[inline(always)]
 fn note(addressed: *mut bpf_sock_addr, (address, port): ([u32; 4], u16)) {
     // SAFETY: has no precondition.
     let cookie = unsafe { bpf_get_socket_cookie(addressed.cast()) };
-    // What cannot be noted is told with the address that the packet has.
     if port == PORT {
-        let _ = ASKED.insert(cookie, address, BPF_ANY.into());
+        // What cannot be noted is told with the address that the packet has; not at all, if that is
+        // at another port.
+        let noted = ASKED.insert(cookie, address, BPF_ANY.into());
+        settle(Kind::Dns, noted.map_err(|_| LossReason::StateEvicted));
     } else {
         let _ = ASKED.remove(cookie);
     }
@@ -122,7 +144,12 @@ fn egress(skb: *mut __sk_buff) -> Outcome {
     }
     let later = packet.protocol == TCP && !begins;
     let asker = ASKERS.get_ptr(cookie);
-    if if later { asker.is_none() } else { own() } {
+    if later && asker.is_none() {
+        return Err(LossReason::StateEvicted);
+    }
+    // The daemon's own, and connections that somebody at port 53 made.
+    let ignored = own() || begins && packet.flags & ACK != 0;
+    if later && is_nobody(asker) {
         return Ok(());
     }
     let outcome = record::with::<Probed>(Kind::Dns as u32, 0, |record| {
@@ -134,11 +161,14 @@ fn egress(skb: *mut __sk_buff) -> Outcome {
             } else {
                 // A segment that is sent again may leave while another program runs.
                 let flags = if begins { BPF_NOEXIST } else { BPF_ANY };
+                if ignored {
+                    (*task).pid = 0;
+                }
                 // By reference: a copy would be on the stack.
                 let task: &Task = &*task;
                 let _ = ASKERS.insert(cookie, task, flags.into());
             }
-            if packet.length == 0 {
+            if packet.length == 0 || !later && ignored {
                 return Ok(());
             }
             let body = packet.describe(record, false)?;
@@ -175,12 +205,21 @@ fn ingress(skb: *mut __sk_buff) -> Outcome {
     }
     // SAFETY: the context is typed.
     let cookie = unsafe { bpf_get_socket_cookie(skb.cast()) };
-    let Some(asker) = ASKERS.get_ptr(cookie) else {
-        return Ok(());
+    let asker = ASKERS.get_ptr(cookie);
+    let Some(known) = asker else {
+        // Anybody may send a datagram to a socket without a peer.
+        return if connected {
+            Err(LossReason::StateEvicted)
+        } else {
+            Ok(())
+        };
     };
+    if is_nobody(asker) {
+        return Ok(());
+    }
     record::with::<Probed>(Kind::Dns as u32, 0, |record| {
         // SAFETY: the record's header is initialised, and a map value is a `Task`.
-        unsafe { remember(record.task(), asker) };
+        unsafe { remember(record.task(), known) };
         packet.describe(record, true)?;
         packet.emit(record)
     })
@@ -230,6 +269,13 @@ unsafe fn take_address(to: *mut [u8; 16], from: *const [u8; 16], family: u16) {
         let from = if mapped { words.add(3) } else { words };
         bpf_probe_read_kernel(to.cast(), 4, from.cast());
     }
+}
+
+/// Whether what a socket says is not to be told.
+#[inline(always)]
+fn is_nobody(asker: Option<*const Task>) -> bool {
+    // SAFETY: a checked map value.
+    asker.is_some_and(|asker| unsafe { (*asker).pid } == 0)
 }
 
 /// Makes a record one about the process that asked.

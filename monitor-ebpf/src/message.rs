@@ -6,7 +6,6 @@ use monitor_common::{Flags, Kind, MESSAGE_MAX, Slot};
 
 use crate::address;
 use crate::emit::{Outcome, settle_code};
-use crate::file;
 use crate::layout::*;
 use crate::network::{
     AF_INET, AF_INET6, AF_UNIX, Passed, clear, family_of, is_socket, of_socket, passed_address,
@@ -40,11 +39,22 @@ const MESSAGES_MAX: u32 = 1024;
 /// Of how many the verifier follows one after the other.
 const BATCH: u32 = 32;
 
+/// Above number and flags of a call: set if it succeeded.
+const SUCCEEDED: u32 = 48;
+
+/// Whether a call that only sockets take was on one. One that succeeded was, whatever its descriptor
+/// stands for by now; requests of `io_uring` hold their files.
+#[inline(always)]
+pub fn was_on_socket(call: &Call) -> bool {
+    call.ret >= 0 && !call.is_uring() || is_socket(call.file())
+}
+
 /// Whether a `sendto` or `sendmsg` names an address.
 #[inline(always)]
 pub fn has_destination(call: &Call) -> bool {
     let [first, second, _, _, fifth, sixth] = call.args;
-    let about = u64::from(call.number) << 16 | u64::from(call.flags);
+    let succeeded = u64::from(call.ret >= 0) << SUCCEEDED;
+    let about = succeeded | u64::from(call.number) << 16 | u64::from(call.flags);
     is_destined(about, first, second, fifth, sixth) != 0
 }
 
@@ -54,12 +64,12 @@ pub fn has_destination(call: &Call) -> bool {
 pub extern "C" fn is_destined(about: u64, first: u64, second: u64, fifth: u64, sixth: u64) -> u32 {
     let call = Call {
         number: (about >> 16) as u32,
-        ret: 0,
+        ret: (about >> SUCCEEDED) as i64 - 1,
         args: [first, second, 0, 0, fifth, sixth],
         flags: about as u16,
     };
     let known = address::is_known(call.number) || !to(&call).address.is_null();
-    u32::from(known && is_socket(call.file()))
+    u32::from(known && was_on_socket(&call))
 }
 
 /// A message to an address, at the exit of its call.
@@ -285,7 +295,7 @@ pub fn many_received(call: &Call) {
 
 #[inline(always)]
 fn many(call: &Call, some: impl Fn(u64, u64, i64, u64, u32) -> u32) {
-    if !is_socket(file::of_descriptor(call.args[0] as i32)) {
+    if !was_on_socket(call) {
         return;
     }
     let count = if call.ret < 0 { 1 } else { call.ret as u32 };

@@ -220,7 +220,13 @@ fn sends<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
         message::many_sent(call);
         return 0;
     }
-    if !message::has_destination(call) || refuses(&entry, call, address::drop_all) {
+    if !message::has_destination(call) {
+        if call.ret < 0 {
+            address::drop_all();
+        }
+        return 0;
+    }
+    if refuses(&entry, call, address::drop_all) {
         return 0;
     }
     record::<R>(entry, call, |number| tell::send(number))
@@ -235,7 +241,11 @@ fn receives<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
         message::many_received(call);
         return 0;
     }
-    if !network::is_socket(call.file()) || refuses(&entry, call, address::drop_all) {
+    if !message::was_on_socket(call) {
+        address::drop_all();
+        return 0;
+    }
+    if refuses(&entry, call, address::drop_all) {
         return 0;
     }
     record::<R>(entry, call, |number| tell::receive(number))

@@ -8,18 +8,21 @@ use monitor_common::process::{ExeFlags, Exec, Exit, Fork, Ptrace};
 use monitor_common::syscall::Operation;
 use monitor_common::{ARGS_MAX, ENV_MAX, Flags, Kind, Slot};
 
+use crate::address;
 use crate::again;
 use crate::call;
 use crate::emit::{Lane, Outcome, settle};
 use crate::file::{self, AT_FDCWD};
 use crate::layout::*;
-use crate::name::NOBODY;
+use crate::name::{self, NOBODY};
 use crate::numbers;
+use crate::object::link;
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin, Record};
 use crate::scope;
 use crate::scratch::{self, COMMON, Turn};
-use crate::syscall::{Call, current_call};
+use crate::serve;
+use crate::syscall::{self, Call, current_call};
 use crate::task;
 use crate::walk;
 
@@ -290,6 +293,7 @@ pub fn has_namespaces(call: &mut Call, by_structure: bool) -> bool {
 /// `sched_process_exit(struct task_struct *p)`, 5.10 and later; since 6.16 `bool group_dead` too.
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn exit(ctx: BtfTracePointContext) -> i32 {
+    forget();
     if is_alive(&ctx) {
         return 0;
     }
@@ -301,10 +305,21 @@ pub fn exit(ctx: BtfTracePointContext) -> i32 {
 /// The second at the same place: [`again`].
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
+    forget();
     if is_alive(&ctx) || again::was_told(Kind::Exit, ctx.arg(0)) {
         return 0;
     }
     settle(Kind::Exit, exit_record(ctx.arg(0)))
+}
+
+/// Forgets what is noted for calls of the thread that ends: each call's end takes its notes out, but
+/// its program may have been left out then.
+#[inline(always)]
+fn forget() {
+    address::drop_all();
+    serve::forget();
+    link::forget();
+    name::forget(syscall::thread());
 }
 
 /// Whether the process goes on without the task that ends.

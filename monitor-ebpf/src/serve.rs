@@ -2,12 +2,13 @@
 
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::LruHashMap;
+use aya_ebpf::maps::HashMap;
+use monitor_common::loss::LossReason;
 use monitor_common::network::Serve;
 use monitor_common::{Kind, Slot};
 
 use crate::address;
-use crate::emit::Outcome;
+use crate::emit::{Outcome, settle};
 use crate::layout::*;
 use crate::network::{
     AF_INET, AF_INET6, AF_UNIX, Passed, clear, family_of, is_socket, of_socket, passed_address,
@@ -22,17 +23,17 @@ use crate::syscall::{Call, thread};
 const SYS_ACCEPT4: u32 = 288;
 
 /// Open files of the sockets that a thread's call is at work on, by the thread's id until the call
-/// ends: on the object tier. Of one that is forgotten, the files are those behind the descriptors
-/// by then.
+/// ends: on the object tier. Of one for which there is no room, the files are those behind the
+/// descriptors by then, and that is counted.
 #[map]
-static SERVING: LruHashMap<u64, [u64; 2]> = LruHashMap::with_max_entries(8192, 0);
+static SERVING: HashMap<u64, [u64; 2]> = HashMap::with_max_entries(8192, 0);
 
 /// Holds the files of the listening socket and of the new one for the end of the call.
 #[inline(always)]
-pub fn hold(listener: Pointer, made: Pointer) {
+pub fn hold(kind: Kind, listener: Pointer, made: Pointer) {
     let files = [listener as u64, made as u64];
-    // Without room, the end of the call does with what it finds.
-    let _ = SERVING.insert(thread(), files, BPF_ANY.into());
+    let held = SERVING.insert(thread(), files, BPF_ANY.into());
+    settle(kind, held.map_err(|_| LossReason::StateEvicted));
 }
 
 /// Forgets what was held for a call of the current thread.

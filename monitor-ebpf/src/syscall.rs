@@ -98,7 +98,18 @@ pub fn result_at(ctx: &BtfTracePointContext) -> i64 {
 /// program of its own, since kernels before 5.13 refuse all that could call back.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn memory_exit(ctx: BtfTracePointContext) -> i32 {
-    let Some((entry, call)) = apart(registers_at(&ctx), result_at(&ctx)) else {
+    mapped(&ctx, memory::mapped)
+}
+
+/// The same for kernels before 5.17, which cannot be asked for the file.
+#[btf_tracepoint(function = "sys_exit")]
+pub fn memory_exit_tree(ctx: BtfTracePointContext) -> i32 {
+    mapped(&ctx, memory::mapped_in_tree)
+}
+
+#[inline(always)]
+fn mapped(ctx: &BtfTracePointContext, file: impl FnOnce(&Call) -> Pointer) -> i32 {
+    let Some((entry, call)) = apart(registers_at(ctx), result_at(ctx)) else {
         return 0;
     };
     let kind = Kind::Memory as u32;
@@ -107,7 +118,7 @@ pub fn memory_exit(ctx: BtfTracePointContext) -> i32 {
     if (entry() >> 8) as u8 as u32 != kind || !memory::matters(&call) {
         return 0;
     }
-    let file = memory::mapped(&call);
+    let file = file(&call);
     let report = |record: &Record<COMMON>| {
         call::report_on(record, &call, kind, || (entry() >> 32) as u32, NOBODY, file)
     };

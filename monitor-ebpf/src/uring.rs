@@ -27,7 +27,6 @@ use crate::filter;
 use crate::layout::*;
 use crate::message;
 use crate::name;
-use crate::network;
 use crate::read::{Pointer, Probed, Read, Typed, current, masked};
 use crate::record::{self, about};
 use crate::scratch;
@@ -198,7 +197,12 @@ pub fn uring_complete(ctx: BtfTracePointContext) -> i32 {
     };
     // SAFETY: a checked map value, read anew at each use as in `syscall`.
     let entry = || unsafe { entry.read_volatile() };
-    if entry() == 0 || is_kernel_thread() {
+    if entry() == 0 {
+        return 0;
+    }
+    if is_kernel_thread() {
+        // Who asked is gone; what is noted would take room for ever.
+        forget(&request);
         return 0;
     }
     let ret: i32 = if present(&URING_RESULT) {
@@ -223,8 +227,7 @@ fn completed(request: &Request, entry: impl Fn() -> u64, ret: i64) -> Outcome {
         } else {
             told(request, entry, ret, request.with_names(names))
         };
-        let _ = URING_NAMES.remove(key);
-        name::forget(key);
+        forget(request);
         outcome
     } else {
         let Some(address) = URING_SOCKETS.get_ptr_mut(key) else {
@@ -233,8 +236,20 @@ fn completed(request: &Request, entry: impl Fn() -> u64, ret: i64) -> Outcome {
         // SAFETY: a checked map value, which this request alone uses.
         let args = unsafe { request.with_address(address) };
         let outcome = told(request, entry, ret, args);
-        let _ = URING_SOCKETS.remove(key);
+        forget(request);
         outcome
+    }
+}
+
+/// Forgets what is noted for a request.
+#[inline(always)]
+fn forget(request: &Request) {
+    let key = request.0 as u64;
+    if request.has_names() {
+        let _ = URING_NAMES.remove(key);
+        name::forget(key);
+    } else {
+        let _ = URING_SOCKETS.remove(key);
     }
 }
 
@@ -279,7 +294,7 @@ fn told(request: &Request, entry: impl Fn() -> u64, ret: i64, args: [u64; 6]) ->
     if matches!(operation(), SEND_TO | SEND_MSG) && !message::has_destination(&call) {
         return Ok(());
     }
-    if matches!(operation(), RECV_FROM | RECV_MSG) && !network::is_socket(call.file()) {
+    if matches!(operation(), RECV_FROM | RECV_MSG) && !message::was_on_socket(&call) {
         return Ok(());
     }
     if matches!(operation(), OPEN_AT | OPEN_AT2) && filter::refuses(&call, &opened(&call)) {

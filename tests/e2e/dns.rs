@@ -119,7 +119,58 @@ macro_rules! in_two_segments {
     };
 }
 
+/// Perl for two questions in one message.
+macro_rules! two_questions {
+    ($second:literal) => {
+        concat!(
+            "$to = pack('SnCCCCx8', 2, 53, 127, 0, 5, 6);",
+            "sub name { join('', map { chr(length) . $_ } @_, '') }",
+            "socket(S, 2, 2, 0) and bind(S, $to) and socket(C, 2, 2, 0) or exit 1;",
+            "$text = pack('n6', 7, 0x100, 2, 0, 0, 0) . name('a', 'e2e-both', 'test') . pack('n2', 1, 1)",
+            ". name('",
+            $second,
+            "', 'e2e-both', 'test') . pack('n2', 16, 1);",
+            "send(C, $text, 0, $to) or exit 2"
+        )
+    };
+}
+
+/// Perl for two questions over TCP, each in a message of its own, in one segment.
+macro_rules! in_one_segment {
+    ($second:literal) => {
+        concat!(
+            "sub name { join('', map { chr(length) . $_ } @_, '') }",
+            "$to = pack('SnCCCCx8', 2, 53, 127, 0, 5, 10);",
+            "socket(S, 2, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, $to) and listen(S, 9) or exit 1;",
+            "socket(C, 2, 1, 0) and connect(C, $to) or exit 2;",
+            "@texts = map { pack('n6', 7, 0x100, 1, 0, 0, 0) . name($_, 'e2e-one', 'test') ",
+            ". pack('n2', 1, 1) } ('a', '",
+            $second,
+            "');",
+            "syswrite(C, join('', map { pack('n', length) . $_ } @texts)) or exit 3"
+        )
+    };
+}
+
 const CASES: &[Case] = &[
+    Case {
+        rule: "the second of two questions in a message",
+        condition: "evt.type = dns and dns.type = query and dns.question.name = b.e2e-both.test",
+        act: two_questions!("b"),
+        fields: &[
+            ("dns.question.type", "TXT"),
+            ("evt.arg.addr", "127.0.5.6:53"),
+            ("proc.name", "perl"),
+        ],
+        innocent: two_questions!("c"),
+    },
+    Case {
+        rule: "the second of two messages in a segment",
+        condition: "evt.type = dns and dns.type = query and dns.question.name = b.e2e-one.test",
+        act: in_one_segment!("b"),
+        fields: &[("evt.arg.addr", "127.0.5.10:53"), ("fd.l4proto", "tcp"), ("proc.name", "perl")],
+        innocent: in_one_segment!("c"),
+    },
     Case {
         rule: "an answer that recvmmsg takes",
         condition: "evt.type = dns and dns.type = answer and dns.question.name = many.e2e-six.test",

@@ -82,40 +82,29 @@ const CASES: &[Case] = &[
         fields: &[("evt.res", "EBADF"), ("fd.num", "99"), ("fd.name", "null")],
         innocent: "syscall(9, 0, 4096, 1, 2, 99, 0) == -1 or exit 1",
     },
-];
-
-/// For kernels that can say what is mapped where (5.17).
-const AREAS: &[Case] = &[Case {
-    rule: "file-made-code",
-    condition: "evt.type = mprotect and fd.name = /tmp/e2e-protected",
-    act: "
+    Case {
+        rule: "file-made-code",
+        condition: "evt.type = mprotect and fd.name = /tmp/e2e-protected",
+        act: "
             open($f, '+>', '/tmp/e2e-protected'); truncate($f, 8192);
             $a = syscall(9, 0, 8192, 1, 2, fileno($f), 0); close($f);
             syscall(10, $a + 4096, 4096, 5) == 0 or exit 1; unlink('/tmp/e2e-protected')",
-    fields: &[
-        ("evt.arg.prot", "PROT_READ|PROT_EXEC"),
-        ("fd.type", "file"),
-        ("fd.directory", "/tmp"),
-        ("fd.num", "null"),
-    ],
-    innocent: "
+        fields: &[
+            ("evt.arg.prot", "PROT_READ|PROT_EXEC"),
+            ("fd.type", "file"),
+            ("fd.directory", "/tmp"),
+            ("fd.num", "null"),
+        ],
+        innocent: "
             open($f, '+>', '/tmp/e2e-protected'); truncate($f, 8192);
             $a = syscall(9, 0, 8192, 1, 2, fileno($f), 0); close($f);
             syscall(10, $a, 8192, 0) == 0 or exit 1; unlink('/tmp/e2e-protected')",
-}];
-
-fn all() -> Vec<Case> {
-    [CASES, AREAS].concat()
-}
+    },
+];
 
 #[test]
 fn mappings_on_this_host() -> Result<()> {
     skip_if!(daemon::obstacle());
-    let functions = std::fs::read_to_string("/proc/kallsyms")?;
-    if functions.contains(" bpf_find_vma\n") {
-        return check_on_this_host(&all());
-    }
-    println!("without `{}`, which takes Linux 5.17", AREAS[0].rule);
     check_on_this_host(CASES)
 }
 
@@ -124,12 +113,12 @@ fn mappings_in_a_container() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(docker::obstacle());
     let rules = ["mmap", "written-by-mapping", "file-made-code"];
-    check_in_container(&all(), &rules, REPOSITORY, &[])
+    check_in_container(CASES, &rules, REPOSITORY, &[])
 }
 
 #[test]
 fn mappings_in_a_guest() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(vm::obstacle(vm::DEBIAN_12));
-    check_in_guest(&all())
+    check_in_guest(CASES)
 }

@@ -28,13 +28,16 @@ const TCP: u16 = 6;
 const ASKED_FOR: [Class; 4] = [Class::IN, Class::CH, Class::HS, Class::ANY];
 /// Records of an answer that are looked at.
 const RECORDS_MAX: usize = 64;
+/// Questions of a record that are told. Programs put one into a message, and at most a few messages
+/// into a segment.
+const QUESTIONS_MAX: usize = 64;
 
-/// A message, as far as it can be read.
+/// A question of a message, and what else the message says, as far as it can be read.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Message {
     /// Whether it was received. The message's own word for it may be false.
     received: bool,
-    /// The first question: name and type.
+    /// Name and type.
     question: Option<(String, String)>,
     /// How an answer ends.
     rcode: Option<String>,
@@ -43,52 +46,83 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// The message in a record; `None` if it has none, or one over TCP does not begin there.
-    pub(super) fn of(record: &Record<'_>) -> Option<Self> {
+    /// All questions of the messages in a record; none if it has no message, or one over TCP does not
+    /// begin there.
+    pub(super) fn all_of(record: &Record<'_>) -> Vec<Self> {
         let Body::Dns(body) = record.body() else {
-            return None;
+            return Vec::new();
         };
         let bytes = record.string(Slot::Args);
         let received = body.received != 0;
-        if body.socket.protocol != TCP {
-            return Some(Self::read(bytes, received));
-        }
-        Self::of_segment(bytes, received)
+        let mut all = if body.socket.protocol == TCP {
+            Self::of_segment(bytes, received)
+        } else {
+            Self::read(bytes, received)
+        };
+        all.truncate(QUESTIONS_MAX);
+        all
     }
 
-    /// The message that begins in a segment of TCP, behind its length; or right there, where the
-    /// length was sent before, if it asks what is asked: many a byte in the middle of a long message
-    /// could be the beginning of another.
-    fn of_segment(bytes: &[u8], received: bool) -> Option<Self> {
-        let (_, behind) = bytes.split_first_chunk::<2>()?;
-        let message = Self::read(behind, received);
-        if message.question.is_some() {
-            return Some(message);
+    /// The messages that begin in a segment of TCP, each behind its length; or one right there, where
+    /// the length was sent before, if it asks what is asked: many a byte in the middle of a long
+    /// message could be the beginning of another.
+    fn of_segment(bytes: &[u8], received: bool) -> Vec<Self> {
+        let mut all = Vec::new();
+        let mut rest = bytes;
+        while let Some((length, behind)) = rest.split_first_chunk::<2>()
+            && all.len() < QUESTIONS_MAX
+        {
+            let found = Self::read(behind, received);
+            if found.iter().all(|found| found.question.is_none()) {
+                break;
+            }
+            all.extend(found);
+            let length = u16::from_be_bytes(*length).into();
+            rest = behind.get(length..).unwrap_or_default();
         }
-        let reader = Reader::from_slice(bytes).ok()?;
-        let one = reader.header_counts().qdcount() == 1;
-        let class = reader.first_question()?.qclass();
-        (one && ASKED_FOR.contains(&class)).then(|| Self::read(bytes, received))
+        if all.is_empty() && Self::is_one(bytes) {
+            all = Self::read(bytes, received);
+        }
+        all
     }
 
-    /// Reads what can be read.
-    fn read(bytes: &[u8], received: bool) -> Self {
+    /// Whether bytes look like a message that asks what is asked.
+    fn is_one(bytes: &[u8]) -> bool {
+        let Ok(reader) = Reader::from_slice(bytes) else {
+            return false;
+        };
+        let class = reader.first_question().map(|question| question.qclass());
+        reader.header_counts().qdcount() == 1
+            && class.is_some_and(|class| ASKED_FOR.contains(&class))
+    }
+
+    /// Reads what can be read of a message: one for each of its questions, and one where there is none.
+    fn read(bytes: &[u8], received: bool) -> Vec<Self> {
         let mut message = Self {
             received,
             ..Self::default()
         };
         let Ok(reader) = Reader::from_slice(bytes) else {
-            return message;
+            return vec![message];
         };
-        let question = reader.first_question();
-        message.question = question.map(|found| (text(found.qname()), found.qtype().to_string()));
         if received {
             let records = reader.answer().into_iter().flatten();
             let records = records.take(RECORDS_MAX).map_while(Result::ok);
             message.answers = records.filter_map(|record| said(&record)).collect();
             message.rcode = Some(reader.opt_rcode().to_string());
         }
-        message
+        let questions = reader.question().map_while(Result::ok);
+        let mut all: Vec<Self> = questions
+            .take(QUESTIONS_MAX)
+            .map(|found| Self {
+                question: Some((text(found.qname()), found.qtype().to_string())),
+                ..message.clone()
+            })
+            .collect();
+        if all.is_empty() {
+            all.push(message);
+        }
+        all
     }
 
     const fn kind(&self) -> &'static str {
@@ -188,21 +222,25 @@ mod tests {
     }
 
     fn read(bytes: &[u8], received: bool) -> (String, String, String) {
-        let message = Message::read(bytes, received);
-        let question = message
-            .question
-            .map(|(name, kind)| format!("{name} {kind}"));
-        let answers = message.answers.join(&b',');
+        let all = Message::read(bytes, received);
+        let answers = all[0].answers.join(&b',');
         (
-            question.unwrap_or_default(),
-            message.rcode.unwrap_or_default(),
+            asked(&all),
+            all[0].rcode.clone().unwrap_or_default(),
             String::from_utf8_lossy(&answers).into_owned(),
         )
     }
 
+    /// Names and types of all questions.
+    fn asked(all: &[Message]) -> String {
+        let questions = all.iter().filter_map(|message| message.question.as_ref());
+        let questions = questions.map(|(name, kind)| format!("{name} {kind}"));
+        questions.collect::<Vec<_>>().join(", ")
+    }
+
     #[test]
     fn questions_are_read_as_far_as_they_go() {
-        let cases: [(&str, Vec<u8>, &str); 9] = [
+        let cases: [(&str, Vec<u8>, &str); 11] = [
             (
                 "plain",
                 message(0x100, 1, 0, b"\x03WwW\x02Ex\0\0\x01\0\x01"),
@@ -218,6 +256,16 @@ mod tests {
                 "bytes that are no text",
                 message(0, 1, 0, b"\x03a.\0\0\0\x10\0\x01"),
                 "a\\.\\000 TXT",
+            ),
+            (
+                "two",
+                message(0, 2, 0, b"\x01a\0\0\x01\0\x01\x01b\xc0\x0c\0\x10\0\x01"),
+                "a A, b.a TXT",
+            ),
+            (
+                "a second that is cut off",
+                message(0, 2, 0, b"\x01a\0\0\x01\0\x01\x01b"),
+                "a A",
             ),
             (
                 "rubbish behind it",
@@ -251,19 +299,30 @@ mod tests {
     fn a_segment_begins_with_a_length_or_behind_it() {
         let whole = message(0x100, 1, 0, b"\x01a\x02ex\0\0\x01\0\x01");
         let length = (whole.len() as u16).to_be_bytes();
+        let framed = [&length[..], &whole].concat();
         let other_class = message(0x100, 1, 0, b"\x01a\x02ex\0\0\x01\0\x07");
-        let cases: [(&str, Vec<u8>, Option<&str>); 6] = [
-            ("whole", [&length[..], &whole].concat(), Some("a.ex")),
-            ("its length", length.to_vec(), None),
-            ("what follows that", whole.clone(), Some("a.ex")),
-            ("of no class", other_class, None),
-            ("the middle of one", whole[5..].to_vec(), None),
-            ("nothing", Vec::new(), None),
+        let cases: [(&str, Vec<u8>, &str); 9] = [
+            ("whole", framed.clone(), "a.ex A"),
+            ("its length", length.to_vec(), ""),
+            ("what follows that", whole.clone(), "a.ex A"),
+            ("of no class", other_class, ""),
+            ("the middle of one", whole[5..].to_vec(), ""),
+            ("nothing", Vec::new(), ""),
+            ("two", [&framed[..], &framed].concat(), "a.ex A, a.ex A"),
+            (
+                "a beginning behind one",
+                [&framed[..], &[0]].concat(),
+                "a.ex A",
+            ),
+            (
+                "a length that lies",
+                [&[0, 5], &whole[..]].concat(),
+                "a.ex A",
+            ),
         ];
         for (what, bytes, expected) in cases {
             let found = Message::of_segment(&bytes, false);
-            let name = found.and_then(|found| Some(found.question?.0));
-            assert_eq!(name.as_deref(), expected, "{what}");
+            assert_eq!(asked(&found), expected, "{what}");
         }
     }
 
@@ -307,6 +366,6 @@ mod tests {
         assert_eq!((&*none.1, &*none.2), ("NXDOMAIN", ""));
         let many = [&question[..], &records[1].repeat(200)].concat();
         let found = Message::read(&message(0x8180, 1, 200, &many), true);
-        assert_eq!(found.answers.len(), RECORDS_MAX);
+        assert_eq!(found[0].answers.len(), RECORDS_MAX);
     }
 }

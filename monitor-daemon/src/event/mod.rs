@@ -137,6 +137,8 @@ pub struct Event<'a> {
     paths: Paths<'a>,
     /// The message, if the event is one.
     dns: Option<dns::Message>,
+    /// What else the record asks, each an event of its own.
+    further: std::vec::IntoIter<dns::Message>,
 }
 
 impl<'a> Event<'a> {
@@ -150,7 +152,8 @@ impl<'a> Event<'a> {
         world: World<'a>,
         number: u64,
     ) -> Option<Self> {
-        let dns = dns::Message::of(&record);
+        let mut further = dns::Message::all_of(&record).into_iter();
+        let dns = further.next();
         if record.kind() == Kind::Dns && dns.is_none() {
             return None;
         }
@@ -168,6 +171,18 @@ impl<'a> Event<'a> {
             number,
             paths,
             dns,
+            further,
+        })
+    }
+
+    /// The next event of the same record, if it tells of more than one.
+    pub fn following(self) -> Option<Self> {
+        let mut further = self.further;
+        let dns = Some(further.next()?);
+        Some(Self {
+            dns,
+            further,
+            ..self
         })
     }
 

@@ -539,6 +539,7 @@ pub(super) fn load(program: &mut Program, hook: Hook, btf: &Btf) -> Result<(), P
             program.load(&own_function(function), btf)
         }
         (Program::CgroupSkb(program), Hook::Cgroup(_)) => program.load(),
+        (Program::CgroupSock(program), Hook::Cgroup(_)) => program.load(),
         (Program::CgroupSockAddr(program), Hook::Cgroup(_)) => program.load(),
         (Program::CgroupSysctl(program), Hook::Cgroup(_)) => program.load(),
         _ => Err(ProgramError::UnexpectedProgramType),
@@ -569,6 +570,7 @@ fn attach(program: &mut Program, hook: Hook, cgroups: Option<&Path>) -> Result<(
             Some(direction) => program.attach(root()?, direction, mode).map(drop),
             None => Err(ProgramError::UnexpectedProgramType),
         },
+        Program::CgroupSock(program) => program.attach(root()?, mode).map(drop),
         Program::CgroupSockAddr(program) => program.attach(root()?, mode).map(drop),
         Program::CgroupSysctl(program) => program.attach(root()?, mode).map(drop),
         _ => Err(ProgramError::UnexpectedProgramType),
@@ -584,6 +586,7 @@ pub(super) fn unload(program: &mut Program) {
         Program::FEntry(program) => program.unload(),
         Program::FExit(program) => program.unload(),
         Program::CgroupSkb(program) => program.unload(),
+        Program::CgroupSock(program) => program.unload(),
         Program::CgroupSockAddr(program) => program.unload(),
         Program::CgroupSysctl(program) => program.unload(),
         Program::Lsm(program) => program.unload(),
@@ -600,6 +603,7 @@ fn fd_of(program: &Program) -> Option<RawFd> {
         Program::FEntry(program) => program.fd(),
         Program::FExit(program) => program.fd(),
         Program::CgroupSkb(program) => program.fd(),
+        Program::CgroupSock(program) => program.fd(),
         Program::CgroupSockAddr(program) => program.fd(),
         Program::CgroupSysctl(program) => program.fd(),
         _ => return None,

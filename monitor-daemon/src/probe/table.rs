@@ -54,6 +54,8 @@ const PARAMETERS: &str = "a module's parameters are read from the program's memo
                           when they may have been changed";
 const REDIRECTED: &str = "questions of sockets that are not connected, when rules of the firewall \
                           send them to another port; not their answers";
+const FIRST_MAPPING: &str =
+    "all but the first of the files behind memory that one mprotect changes";
 const HARMLESS_MAPPINGS: &str = "mappings that are neither executable nor a file's to write to";
 const OLDEST_MMAP: &str = "32-bit programs that use the oldest form of mmap, call number 90";
 const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
@@ -589,25 +591,32 @@ const DNS: &[Provider] = &[Provider {
         Part::new("dns_ingress", Hook::Cgroup("cgroup_skb/ingress")),
         Part::new("dns_sendmsg4", Hook::Cgroup("cgroup/sendmsg4")).spare(REDIRECTED),
         Part::new("dns_sendmsg6", Hook::Cgroup("cgroup/sendmsg6")).spare(REDIRECTED),
+        Part::new("dns_release", Hook::Cgroup("cgroup/sock_release")).spare(REDIRECTED),
     ],
     blind: &[
         "names asked for by other means than port 53: encrypted, or through a server on this host \
          that is spoken to in another way",
         "packets that a program makes from the link layer up (packet sockets)",
         "messages over TCP that begin within a segment",
-        "answers when 4096 other sockets have asked since the question, or to questions older \
-         than the daemon",
+        "answers to sockets without a peer, when 4096 others have asked since the question, or to \
+         questions older than the daemon",
+        "all but 64 questions of a packet",
     ],
 }];
 const MEMORIES: &[Provider] = &[
     at_exit(
         &[Need::Task, Need::File, Need::Memory],
         &[Part::new("memory_exit", Hook::CallsApart(Kind::Memory))],
-        &[
-            "all but the first of the files behind memory that one mprotect changes",
-            HARMLESS_MAPPINGS,
-            OLDEST_MMAP,
-        ],
+        &[FIRST_MAPPING, HARMLESS_MAPPINGS, OLDEST_MMAP],
+    ),
+    // Before 5.17.
+    at_exit(
+        &[Need::Task, Need::File, Need::Memory, Need::MemoryTree],
+        &[Part::new(
+            "memory_exit_tree",
+            Hook::CallsApart(Kind::Memory),
+        )],
+        &[FIRST_MAPPING, HARMLESS_MAPPINGS, OLDEST_MMAP],
     ),
     at_exit(
         FILE_NEEDS,

@@ -328,15 +328,16 @@ impl State {
             hostname: &self.hostname,
             boot_to_epoch_ns: self.boot_to_epoch_ns,
         };
-        let Some(event) = Event::join(*record, actor, container, world, number) else {
-            return;
-        };
+        let mut next = Event::join(*record, actor, container, world, number);
         let judge = self.judges.of(number);
-        if judge.wants(event.event_type()) {
-            judge.judge(&event, |alert| {
-                // A full queue has counted the loss.
-                let _lost = self.alerts.push(alert);
-            });
+        while let Some(event) = next {
+            if judge.wants(event.event_type()) {
+                judge.judge(&event, |alert| {
+                    // A full queue has counted the loss.
+                    let _lost = self.alerts.push(alert);
+                });
+            }
+            next = event.following();
         }
     }
 

@@ -6,7 +6,7 @@ use core::arch::asm;
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{fentry, fexit, map};
-use aya_ebpf::maps::LruHashMap;
+use aya_ebpf::maps::HashMap;
 use aya_ebpf::programs::{FEntryContext, FExitContext};
 use aya_ebpf::{EbpfContext, Global};
 use monitor_common::loss::LossReason;
@@ -20,7 +20,7 @@ use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
-use crate::syscall::{Call, current_call, is_in, link_arguments};
+use crate::syscall::{Call, current_call, link_arguments};
 use crate::walk::Place;
 
 const LINKS: [Operation; 4] = [
@@ -30,45 +30,44 @@ const LINKS: [Operation; 4] = [
     Operation::LinkAt,
 ];
 
-/// New names under way, by thread: more than wait for a folder at once. A link whose name was evicted
-/// meanwhile is a loss.
+/// New names under way, by thread: more than wait for a folder at once. A link without room for its
+/// name is a loss.
 #[map]
-static LINKINGS: LruHashMap<u64, [u64; 2]> = LruHashMap::with_max_entries(1024, 0);
+static LINKINGS: HashMap<u64, [u64; 2]> = HashMap::with_max_entries(1024, 0);
 
 /// `security_path_symlink(const struct path *dir, struct dentry *dentry, const char *old_name)`,
 /// 5.10 to 7.2.
 #[fentry(function = "security_path_symlink")]
 pub fn symlink_begin(ctx: FEntryContext) -> i32 {
-    begin(ctx.arg(0), ctx.arg(1))
+    begin(Kind::Symlink, ctx.arg(0), ctx.arg(1))
 }
 
 /// `security_path_link(struct dentry *old_dentry, const struct path *new_dir, struct dentry
 /// *new_dentry)`, 5.10 to 7.2.
 #[fentry(function = "security_path_link")]
 pub fn link_begin(ctx: FEntryContext) -> i32 {
-    begin(ctx.arg(1), ctx.arg(2))
+    begin(Kind::Link, ctx.arg(1), ctx.arg(2))
 }
 
 #[inline(always)]
-fn begin(directory: Pointer, dentry: Pointer) -> i32 {
+fn begin(kind: Kind, directory: Pointer, dentry: Pointer) -> i32 {
     // SAFETY: arguments of the hook are typed.
     let mnt: u64 = unsafe { Typed::get(directory, &PATH_MNT) };
-    // Full never: an LRU map makes room.
-    let _ = LINKINGS.insert(bpf_get_current_pid_tgid(), [dentry as u64, mnt], 0);
-    0
+    let kept = LINKINGS.insert(bpf_get_current_pid_tgid(), [dentry as u64, mnt], 0);
+    settle(kind, kept.map_err(|_| LossReason::StateEvicted))
+}
+
+/// Forgets the new name of the current thread, which ends.
+#[inline(always)]
+pub fn forget() {
+    let _ = LINKINGS.remove(bpf_get_current_pid_tgid());
 }
 
 /// `vfs_symlink(…, struct dentry *dentry, const char *oldname, …)`, 5.10 to 7.2: the parameters
 /// move.
 #[fexit(function = "vfs_symlink")]
 pub fn symlink_done(ctx: FExitContext) -> i32 {
-    let place = linked(
-        &ctx,
-        Kind::Symlink,
-        &VFS_SYMLINK_DENTRY,
-        &VFS_SYMLINK_RESULT,
-    );
-    let Some(place) = place else {
+    let Some(place) = linked(&ctx, &VFS_SYMLINK_DENTRY, &VFS_SYMLINK_RESULT) else {
         return 0;
     };
     let target = argument(&ctx, &VFS_SYMLINK_TARGET);
@@ -81,7 +80,7 @@ pub fn symlink_done(ctx: FExitContext) -> i32 {
 /// parameters move.
 #[fexit(function = "vfs_link")]
 pub fn link_done(ctx: FExitContext) -> i32 {
-    let Some(place) = linked(&ctx, Kind::Link, &VFS_LINK_NEW, &VFS_LINK_RESULT) else {
+    let Some(place) = linked(&ctx, &VFS_LINK_NEW, &VFS_LINK_RESULT) else {
         return 0;
     };
     // A link never crosses mounts.
@@ -96,21 +95,10 @@ pub fn link_done(ctx: FExitContext) -> i32 {
 
 /// Where the new name is, if this is the link that the thread began and it succeeded.
 #[inline(always)]
-fn linked(
-    ctx: &FExitContext,
-    kind: Kind,
-    dentry: &Global<u32>,
-    result: &Global<u32>,
-) -> Option<Place> {
+fn linked(ctx: &FExitContext, dentry: &Global<u32>, result: &Global<u32>) -> Option<Place> {
     let thread = bpf_get_current_pid_tgid();
-    // SAFETY: only the thread itself changes its entry.
-    let Some(&[begun, mnt]) = (unsafe { LINKINGS.get(thread) }) else {
-        // Overlays make links for themselves in other calls.
-        if is_in(LINKS) {
-            settle(kind, Err(LossReason::StateEvicted));
-        }
-        return None;
-    };
+    // Counted when it began, if there was no room. SAFETY: only the thread itself changes its entry.
+    let &[begun, mnt] = unsafe { LINKINGS.get(thread) }?;
     if begun != argument(ctx, dentry) {
         return None;
     }

@@ -5,7 +5,7 @@
 
 mod calls;
 mod file;
-mod link;
+pub mod link;
 mod name;
 mod network;
 mod passed;

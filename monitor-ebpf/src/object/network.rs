@@ -55,7 +55,7 @@ pub fn connect_done(ctx: FExitContext) -> i32 {
 /// `security_socket_bind(struct socket *sock, struct sockaddr *address, int addrlen)`, 5.10 to 7.2.
 #[fentry(function = "security_socket_bind")]
 pub fn bind_begin(ctx: FEntryContext) -> i32 {
-    address::copy(ctx.arg(1), ctx.arg::<u64>(2) as u32);
+    address::copy(Kind::Bind, ctx.arg(1), ctx.arg::<u64>(2) as u32);
     0
 }
 
@@ -63,7 +63,7 @@ pub fn bind_begin(ctx: FEntryContext) -> i32 {
 #[fentry(function = "security_socket_listen")]
 pub fn listen_begin(ctx: FEntryContext) -> i32 {
     if is_in([Operation::Listen]) {
-        serve::hold(file_of(ctx.arg(0)), core::ptr::null());
+        serve::hold(Kind::Listen, file_of(ctx.arg(0)), core::ptr::null());
     }
     0
 }
@@ -73,7 +73,7 @@ pub fn listen_begin(ctx: FEntryContext) -> i32 {
 #[fentry(function = "security_socket_accept")]
 pub fn accept_begin(ctx: FEntryContext) -> i32 {
     if is_in([Operation::Accept, Operation::Accept4]) {
-        serve::hold(file_of(ctx.arg(0)), file_of(ctx.arg(1)));
+        serve::hold(Kind::Accept, file_of(ctx.arg(0)), file_of(ctx.arg(1)));
     }
     0
 }
@@ -97,7 +97,7 @@ pub fn send_begin(ctx: FEntryContext) -> i32 {
         )
     };
     if !name.is_null() && len > 0 {
-        address::copy(name, len);
+        address::copy(Kind::Send, name, len);
     }
     0
 }

@@ -122,7 +122,11 @@ fn each_is_told(tables: &[Table], settings: &str) -> Result<()> {
         older.push(start(Way::Older, of_table)?);
     }
     let port = http::free_port()?;
-    let settings = format!("{settings}rule_matching: all\nmetrics:\n  listen: 127.0.0.1:{port}\n");
+    // All that the calls alert of, should the disk with the alert log be slow.
+    let settings = format!(
+        "{settings}rule_matching: all\nmetrics:\n  listen: 127.0.0.1:{port}\n\
+         alerts: {{queue_bytes: 268435456}}\n"
+    );
     let mut daemon = watch(&programs, &rules(&program, tables), &settings)?;
     let mark = daemon.mark()?;
     let mut all = Vec::new();
@@ -140,7 +144,9 @@ fn each_is_told(tables: &[Table], settings: &str) -> Result<()> {
         number(alert, "proc.pid") == Some(last.into()) && is_from(alert, "the end")
     })?;
     let mut told: BTreeMap<u32, Vec<&Value>> = BTreeMap::new();
-    for alert in daemon.alerts_since(mark)? {
+    let alerts = daemon.alerts_since(mark)?;
+    all_are_written(alerts)?;
+    for alert in alerts {
         if !is_from(alert, "the end") {
             let pid = number(alert, "proc.pid");
             let pid = pid.with_context(|| format!("no pid: {alert}"))?;
@@ -160,6 +166,19 @@ fn each_is_told(tables: &[Table], settings: &str) -> Result<()> {
         wrong.push(format!("of another process: {}", alert["output_fields"]));
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// Whether no alert was lost behind the rules, as their numbers tell.
+fn all_are_written(alerts: &[Value]) -> Result<()> {
+    let number = |alert: Option<&Value>| alert.and_then(|alert| alert["sequence"].as_u64());
+    let ends = number(alerts.first()).zip(number(alerts.last()));
+    let (first, last) = ends.context("alerts without numbers")?;
+    let (raised, written) = (last + 1 - first, alerts.len());
+    ensure!(
+        raised == written as u64,
+        "{raised} alerts were raised, and {written} written"
+    );
     Ok(())
 }
 

@@ -100,6 +100,27 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         row: 32,
+        name: "replaced-sockets",
+        technique: "messages by calls that wait, while another file is put behind their descriptors",
+        condition: "evt.type in (sendto, recvfrom) and evt.rawres > 0 and proc.args contains $D",
+        twin: "replace send $R/innocent; replace receive $R/innocent",
+        act: "box replace send $D/s; box replace receive $D/r",
+        seen: &[
+            some(&[
+                ("evt.type", "sendto"),
+                ("proc.args", "send $D/s"),
+                ("container.id", "$BOX"),
+            ]),
+            some(&[
+                ("evt.type", "recvfrom"),
+                ("proc.args", "receive $D/r"),
+                ("container.id", "$BOX"),
+            ]),
+        ],
+        ..Case::BASE
+    },
+    Case {
+        row: 32,
         name: "fast-open",
         technique: "data connects (TCP Fast Open), by sendto and through io_uring",
         condition: "evt.type = connect and fd.sport = 4129",

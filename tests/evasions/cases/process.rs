@@ -1,6 +1,6 @@
 //! Rows 12 to 15, 17, 18, 20, 22, 23, 25 and 26: who a process is, and what it runs.
 
-use crate::case::{Case, exactly, some};
+use crate::case::{Case, exactly, own, some};
 
 const PAYLOAD: &str = "started and proc.exepath = $D/payload";
 const COPY: &str = "cp $P/payload $D/payload";
@@ -204,6 +204,19 @@ pub(super) const CASES: &[Case] = &[
             some(&[("proc.name", "cat"), ("container.id", "$BOX")]),
             some(&[("proc.name", "uring"), ("container.id", "$BOX")]),
         ],
+        ..Case::BASE
+    },
+    Case {
+        row: 20,
+        name: "forgotten-asker",
+        technique: "a name is asked for through a connection, once thousands of others were begun",
+        condition: "evt.type = dns and dns.question.name = asked.evade.test and container.id = $BOX",
+        twin: "asker 0",
+        act: "box asker 8000; await '\"lost.kinds\":\"dns:'",
+        seen: &[own(
+            "Monitor internal: events lost",
+            &[("container.id", "$BOX"), ("lost.kinds", "dns:1")],
+        )],
         ..Case::BASE
     },
     Case {

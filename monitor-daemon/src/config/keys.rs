@@ -12,7 +12,7 @@ pub struct Key {
     pub meaning: &'static str,
 }
 
-const fn key(name: &'static str, values: &'static str, meaning: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, values: &'static str, meaning: &'static str) -> Key {
     Key {
         name,
         values,
@@ -128,6 +128,28 @@ pub const KEYS: &[Key] = &[
         "`json`, `structured`",
         "Whether the text of a message is the alert as JSON, or its text line with the fields as \
          structured data.",
+    ),
+    key(
+        "alerts.syslog.priority",
+        "`emergency` to `debug`",
+        "Less severe alerts are not sent there.",
+    ),
+    key(
+        "alerts.syslog.tags",
+        "list of texts",
+        "Only alerts with one of these tags are sent there. Empty: all.",
+    ),
+    key(
+        "alerts.syslog.rules",
+        "list of texts",
+        "Only alerts of these rules are sent there; `*` stands for anything. Empty: all.",
+    ),
+    key(
+        "alerts.http",
+        "names with sections",
+        "Servers that get alerts by HTTP, each under a name of your choice, by which metrics and \
+         the alert log know it. The keys of a section are in the second table of \
+         docs/reference/configuration.md.",
     ),
     key(
         "json.include_output_property",

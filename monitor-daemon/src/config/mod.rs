@@ -8,6 +8,7 @@
 mod append;
 mod effective;
 mod error;
+mod http;
 mod keys;
 mod limits;
 mod raw;
@@ -16,6 +17,7 @@ mod sources;
 mod switches;
 mod value;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +25,9 @@ use std::time::Duration;
 use monitor_policy::Options;
 
 use crate::alert_log::{self, Retention};
+use crate::output::Selection;
 pub use error::ConfigError;
+pub use http::{Http, HttpBody, Login};
 pub use keys::{KEYS, Key};
 pub use sources::FOLDER as ADDITIONS;
 use sources::{Named, Source};
@@ -94,6 +98,8 @@ pub struct Alerts {
     pub queue_bytes: usize,
     /// `alerts.syslog`: a syslog server that gets them too; off without `address`.
     pub syslog: Option<Syslog>,
+    /// `alerts.http`: servers that get them by HTTP, by name.
+    pub http: BTreeMap<String, Http>,
 }
 
 /// The alert log.
@@ -135,6 +141,8 @@ pub struct Syslog {
     pub facility: SyslogFacility,
     /// `alerts.syslog.format`: `json` (default) or `structured`.
     pub format: SyslogFormat,
+    /// `alerts.syslog.priority`, `.tags` and `.rules`: which alerts it gets.
+    pub selection: Selection,
 }
 
 /// Optional properties of a JSON alert; the names and defaults are Falco's.
@@ -226,7 +234,7 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        raw::RawConfig::default().into_config(Some(raw::DEFAULT_METRICS))
+        raw::RawConfig::default().into_config(Some(raw::DEFAULT_METRICS), BTreeMap::new())
     }
 }
 

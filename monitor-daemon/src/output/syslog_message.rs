@@ -113,6 +113,7 @@ mod tests {
 
     use super::super::alert::Alert;
     use super::super::alert::tests::{entry, sample};
+    use super::super::selection::Selection;
     use super::super::time::TimeFormat;
     use super::*;
     use crate::config::{JsonProperties, SyslogFacility, SyslogProtocol};
@@ -124,6 +125,7 @@ mod tests {
                 protocol: SyslogProtocol::Udp,
                 facility: SyslogFacility::default(),
                 format,
+                selection: Selection::default(),
             },
             json: JsonFormat {
                 properties: JsonProperties::default(),

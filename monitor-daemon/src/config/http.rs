@@ -1,0 +1,418 @@
+//! `alerts.http`: servers that get alerts by HTTP, by name; read and written down again.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::http::uri::Scheme;
+use serde::Deserialize;
+use serde_yaml::{Mapping, Value};
+
+use super::keys::{Key, key};
+use super::value::{Bounded, PriorityName, optional, scalar};
+use crate::output::{Secret, Selection, TlsFiles};
+
+const DEFAULT_REQUEST_BYTES: u64 = 1 << 20;
+const DEFAULT_TIMEOUT_MS: u64 = 10_000;
+const DEFAULT_RETRY_HOURS: u64 = 24;
+const DEFAULT_SCHEME: &str = "Bearer";
+/// Longest name of an output: it becomes a label of metrics.
+const NAME_MAX: usize = 32;
+
+/// A server that gets alerts by HTTP.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Http {
+    /// `url`: where requests go.
+    pub url: Uri,
+    /// `body`: what a request holds.
+    pub body: HttpBody,
+    /// `request_bytes`: longest body of several alerts. Default 1 MiB.
+    pub request_bytes: usize,
+    /// `headers`: of every request.
+    pub headers: BTreeMap<String, String>,
+    /// Who we are.
+    pub login: Login,
+    /// `timeout_ms`: longest time of a request with its answer. Default 10 s.
+    pub timeout: Duration,
+    /// `retry_hours`: how long a server may refuse the same alerts for the time being. Default 24.
+    pub retry: Duration,
+    /// `tls_ca`, `tls_certificate`, `tls_key`: for `https`.
+    pub tls: TlsFiles,
+    /// `priority`, `tags`, `rules`: which alerts it gets.
+    pub selection: Selection,
+}
+
+/// What a request says about who sends it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Login {
+    /// Nothing.
+    None,
+    /// `token` behind `token_scheme`, which is `Bearer` by default.
+    Token {
+        /// The scheme.
+        scheme: String,
+        /// The token.
+        token: Secret,
+    },
+    /// `user` with `password`.
+    Basic {
+        /// Who.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+}
+
+/// What a request holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HttpBody {
+    /// One alert.
+    #[default]
+    Single,
+    /// Alerts in a JSON array.
+    Array,
+    /// Alerts as lines of JSON.
+    Ndjson,
+}
+
+impl HttpBody {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Array => "array",
+            Self::Ndjson => "ndjson",
+        }
+    }
+}
+
+impl FromStr for HttpBody {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Single, Self::Array, Self::Ndjson];
+        let found = all.into_iter().find(|body| body.name() == text);
+        found.ok_or_else(|| format!("expected `single`, `array` or `ndjson`, not `{text}`"))
+    }
+}
+
+/// Keys of an output, in the order in which they are shown.
+pub(super) const HTTP_KEYS: &[Key] = &[
+    key(
+        "url",
+        "`http://` or `https://` URL",
+        "Where requests (`POST`) go. Has to be given. Redirections are not followed.",
+    ),
+    key(
+        "body",
+        "`single`, `array`, `ndjson`",
+        "Whether a request holds one alert, up to 256 in a JSON array, or up to 256 as lines of JSON.",
+    ),
+    key(
+        "request_bytes",
+        "1024 to 104857600",
+        "Bytes that a request of several alerts may have. A longer alert goes alone.",
+    ),
+    key(
+        "headers",
+        "names with texts",
+        "Headers of every request. Secrets do not belong here.",
+    ),
+    key(
+        "token",
+        "absolute path, `credential:NAME`",
+        "Where the token is that is sent as `Authorization`: a file, or a systemd credential \
+         (`LoadCredential=`). Read for every request.",
+    ),
+    key(
+        "token_scheme",
+        "text",
+        "What stands in front of the token, such as `ApiKey`.",
+    ),
+    key("user", "text", "User name of Basic authentication."),
+    key(
+        "password",
+        "absolute path, `credential:NAME`",
+        "Where the password for it is.",
+    ),
+    key(
+        "timeout_ms",
+        "100 to 600000",
+        "How long a request with its answer may take, in ms.",
+    ),
+    key(
+        "retry_hours",
+        "1 to 8760",
+        "For how long the same alerts are sent again to a server that answers each time that it \
+         cannot take them for the time being.",
+    ),
+    key(
+        "tls_ca",
+        "path",
+        "PEM file of authorities, of which one must have signed the server's certificate. Without \
+         it, those that the system trusts.",
+    ),
+    key(
+        "tls_certificate",
+        "path",
+        "PEM file of our own certificate and those between it and its authority, for servers that \
+         ask for one.",
+    ),
+    key("tls_key", "path", "PEM file of the key for it."),
+    key(
+        "priority",
+        "`emergency` to `debug`",
+        "Less severe alerts are not for this output.",
+    ),
+    key(
+        "tags",
+        "list of texts",
+        "Only alerts with one of these tags are for this output. Empty: all.",
+    ),
+    key(
+        "rules",
+        "list of texts",
+        "Only alerts of these rules are for this output; `*` stands for anything. Empty: all.",
+    ),
+];
+
+/// An output as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+pub(super) struct RawHttp {
+    #[serde(deserialize_with = "optional")]
+    url: Option<Url>,
+    #[serde(deserialize_with = "scalar")]
+    body: Option<HttpBody>,
+    #[serde(deserialize_with = "scalar")]
+    request_bytes: Option<Bounded<1024, 104_857_600>>,
+    headers: BTreeMap<HeaderKey, HeaderText>,
+    #[serde(deserialize_with = "optional")]
+    token: Option<Secret>,
+    token_scheme: Option<String>,
+    user: Option<String>,
+    #[serde(deserialize_with = "optional")]
+    password: Option<Secret>,
+    #[serde(deserialize_with = "scalar")]
+    timeout_ms: Option<Bounded<100, 600_000>>,
+    #[serde(deserialize_with = "scalar")]
+    retry_hours: Option<Bounded<1, 8760>>,
+    tls_ca: Option<PathBuf>,
+    tls_certificate: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    #[serde(deserialize_with = "scalar")]
+    priority: Option<PriorityName>,
+    tags: Vec<String>,
+    rules: Vec<String>,
+}
+
+/// A URL that requests can go to.
+#[derive(Debug)]
+struct Url(Uri);
+
+impl FromStr for Url {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("expected a URL such as `https://siem.example.org/alerts`, not `{text}`");
+        let url: Uri = text.parse().map_err(|_| wrong())?;
+        let known = [Scheme::HTTP, Scheme::HTTPS];
+        let authority = url.authority().ok_or_else(wrong)?;
+        if !url.scheme().is_some_and(|scheme| known.contains(scheme)) {
+            return Err(wrong());
+        }
+        if authority.as_str().contains('@') {
+            return Err("expected a URL without user: give `user` and `password`".to_owned());
+        }
+        Ok(Self(url))
+    }
+}
+
+#[derive(Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
+struct HeaderKey(String);
+
+impl TryFrom<String> for HeaderKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match HeaderName::from_bytes(text.as_bytes()) {
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err(format!("`{text}` cannot be the name of a header")),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct HeaderText(String);
+
+impl TryFrom<String> for HeaderText {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match HeaderValue::from_str(&text) {
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err("a header's text has to be one line".to_owned()),
+        }
+    }
+}
+
+/// The outputs, or what is wrong with one of them.
+pub(super) fn check(raw: BTreeMap<String, RawHttp>) -> Result<BTreeMap<String, Http>, String> {
+    let checked = raw.into_iter().map(|(name, raw)| {
+        let valid = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_');
+        if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(valid) {
+            return Err(format!(
+                "`alerts.http` has the name `{name}`: give one of small letters, digits, `-` and \
+                 `_`, {NAME_MAX} at most"
+            ));
+        }
+        match raw.into_http() {
+            Ok(http) => Ok((name, http)),
+            Err(problem) => Err(format!("`alerts.http.{name}` {problem}")),
+        }
+    });
+    checked.collect()
+}
+
+impl RawHttp {
+    fn into_http(self) -> Result<Http, &'static str> {
+        let milliseconds = self.timeout_ms.map_or(DEFAULT_TIMEOUT_MS, |given| given.0);
+        let hours = self
+            .retry_hours
+            .map_or(DEFAULT_RETRY_HOURS, |given| given.0);
+        let bytes = self
+            .request_bytes
+            .map_or(DEFAULT_REQUEST_BYTES, |given| given.0);
+        let identity = identity(self.tls_certificate, self.tls_key)?;
+        Ok(Http {
+            url: self.url.ok_or("has no `url`")?.0,
+            body: self.body.unwrap_or_default(),
+            request_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            headers: self
+                .headers
+                .into_iter()
+                .map(|(name, text)| (name.0, text.0))
+                .collect(),
+            login: login(self.token, self.token_scheme, self.user, self.password)?,
+            timeout: Duration::from_millis(milliseconds),
+            retry: Duration::from_secs(hours * 3600),
+            tls: TlsFiles {
+                ca: self.tls_ca,
+                identity,
+            },
+            selection: Selection {
+                priority: self
+                    .priority
+                    .map_or(Selection::default().priority, |name| name.0),
+                tags: self.tags,
+                rules: self.rules,
+            },
+        })
+    }
+}
+
+pub(super) fn identity(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> Result<Option<(PathBuf, PathBuf)>, &'static str> {
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+        _ => Err("has one of `tls_certificate` and `tls_key`: give both, or none"),
+    }
+}
+
+fn login(
+    token: Option<Secret>,
+    scheme: Option<String>,
+    user: Option<String>,
+    password: Option<Secret>,
+) -> Result<Login, &'static str> {
+    match (token, user, password) {
+        (None, None, None) => Ok(Login::None),
+        (Some(token), None, None) => {
+            let scheme = scheme.unwrap_or_else(|| DEFAULT_SCHEME.to_owned());
+            if scheme.is_empty() || !scheme.chars().all(|letter| letter.is_ascii_graphic()) {
+                return Err("has a `token_scheme` that is not one word");
+            }
+            Ok(Login::Token { scheme, token })
+        }
+        (None, Some(user), Some(password)) => Ok(Login::Basic { user, password }),
+        (None, ..) => Err("has one of `user` and `password`: give both, or none"),
+        (Some(_), ..) => Err("has a `token` and a `user` or `password`: leave one out"),
+    }
+}
+
+/// The outputs as they are written in a configuration.
+pub(super) fn to_yaml(outputs: &BTreeMap<String, Http>) -> Value {
+    let sections = outputs.iter().map(|(name, http)| {
+        let keys = HTTP_KEYS.iter();
+        let keys = keys.map(|key| (key.name.into(), value(http, key.name)));
+        (name.as_str().into(), keys.collect::<Mapping>().into())
+    });
+    sections.collect::<Mapping>().into()
+}
+
+fn value(http: &Http, key: &str) -> Value {
+    let texts = |texts: &[String]| {
+        texts
+            .iter()
+            .map(|text| Value::from(text.as_str()))
+            .collect()
+    };
+    let identity = http.tls.identity.as_ref();
+    match key {
+        "url" => http.url.to_string().into(),
+        "body" => http.body.name().into(),
+        "request_bytes" => http.request_bytes.into(),
+        "headers" => {
+            let headers = http.headers.iter();
+            let headers = headers.map(|(name, text)| (name.as_str().into(), text.as_str().into()));
+            headers.collect::<Mapping>().into()
+        }
+        "timeout_ms" => (http.timeout.as_millis() as u64).into(),
+        "retry_hours" => (http.retry.as_secs() / 3600).into(),
+        "tls_ca" => path(http.tls.ca.as_ref()),
+        "tls_certificate" => path(identity.map(|(certificate, _)| certificate)),
+        "tls_key" => path(identity.map(|(_, key)| key)),
+        "priority" => http.selection.priority.to_string().to_lowercase().into(),
+        "tags" => texts(&http.selection.tags),
+        "rules" => texts(&http.selection.rules),
+        _ => login_value(&http.login, key),
+    }
+}
+
+fn login_value(login: &Login, key: &str) -> Value {
+    match (login, key) {
+        (Login::Token { token, .. }, "token") => token.to_string().into(),
+        (Login::Token { scheme, .. }, "token_scheme") => scheme.as_str().into(),
+        (Login::Basic { user, .. }, "user") => user.as_str().into(),
+        (Login::Basic { password, .. }, "password") => password.to_string().into(),
+        _ => Value::Null,
+    }
+}
+
+fn path(path: Option<&PathBuf>) -> Value {
+    path.map_or(Value::Null, |path| path.to_string_lossy().into())
+}
+
+/// The default of a key; null where there is none.
+pub(super) fn default(key: &str) -> Value {
+    match key {
+        "url" => Value::Null,
+        "token_scheme" => DEFAULT_SCHEME.into(),
+        _ => {
+            let raw = RawHttp {
+                url: Some(Url(Uri::from_static("http://localhost/"))),
+                ..RawHttp::default()
+            };
+            raw.into_http()
+                .map_or(Value::Null, |http| value(&http, key))
+        }
+    }
+}

@@ -7,7 +7,7 @@ use super::append;
 use super::http;
 use super::limits;
 use super::switches;
-use super::value::{StateFile, StdoutFormat, SyslogFormat, SyslogProtocol};
+use super::value::{StateFile, StdoutFormat, SyslogProtocol};
 use super::{Alerts, Config, Docker, JsonProperties, KEYS, Syslog};
 
 impl Config {
@@ -125,10 +125,7 @@ fn syslog(syslog: Option<&Syslog>, name: &str) -> Value {
             let facility = syslog.map(|syslog| syslog.facility).unwrap_or_default();
             facility.name().into()
         }
-        "format" => match format {
-            SyslogFormat::Json => "json".into(),
-            SyslogFormat::Structured => "structured".into(),
-        },
+        "format" => format.name().into(),
         "priority" => {
             let priority = selection.map_or(Priority::Debug, |selection| selection.priority);
             priority.to_string().to_lowercase().into()
@@ -147,6 +144,7 @@ fn alerts(alerts: &Alerts, name: &str) -> Value {
             StdoutFormat::Off => "off".into(),
         },
         "file" => alerts.file.as_deref().map_or(Value::Null, text),
+        "file_format" => alerts.file_format.name().into(),
         "queue_bytes" => alerts.queue_bytes.into(),
         "http" => http::to_yaml(&alerts.http),
         "log.path" => state_file(&alerts.log.path),

@@ -13,7 +13,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::keys::{Key, key};
 use super::value::{Bounded, PriorityName, optional, scalar};
-use crate::output::{Secret, Selection, TlsFiles};
+use crate::output::{Format, Secret, Selection, TlsFiles};
 
 const DEFAULT_REQUEST_BYTES: u64 = 1 << 20;
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
@@ -27,6 +27,8 @@ const NAME_MAX: usize = 32;
 pub struct Http {
     /// `url`: where requests go.
     pub url: Uri,
+    /// `format`: the shape of alerts.
+    pub format: Format,
     /// `body`: what a request holds.
     pub body: HttpBody,
     /// `request_bytes`: longest body of several alerts. Default 1 MiB.
@@ -74,7 +76,7 @@ pub enum HttpBody {
     Single,
     /// Alerts in a JSON array.
     Array,
-    /// Alerts as lines of JSON.
+    /// Alerts as lines.
     Ndjson,
 }
 
@@ -106,9 +108,14 @@ pub(super) const HTTP_KEYS: &[Key] = &[
         "Where requests (`POST`) go. Has to be given. Redirections are not followed.",
     ),
     key(
+        "format",
+        "`falco`, `ecs`, `ocsf`, `cef`",
+        "The shape of alerts; docs/reference/formats.md has all of them.",
+    ),
+    key(
         "body",
         "`single`, `array`, `ndjson`",
-        "Whether a request holds one alert, up to 256 in a JSON array, or up to 256 as lines of JSON.",
+        "Whether a request holds one alert, up to 256 in a JSON array, or up to 256 as lines.",
     ),
     key(
         "request_bytes",
@@ -184,6 +191,8 @@ pub(super) const HTTP_KEYS: &[Key] = &[
 pub(super) struct RawHttp {
     #[serde(deserialize_with = "optional")]
     url: Option<Url>,
+    #[serde(deserialize_with = "scalar")]
+    format: Option<Format>,
     #[serde(deserialize_with = "scalar")]
     body: Option<HttpBody>,
     #[serde(deserialize_with = "scalar")]
@@ -288,10 +297,16 @@ impl RawHttp {
         let bytes = self
             .request_bytes
             .map_or(DEFAULT_REQUEST_BYTES, |given| given.0);
+        let format = self.format.unwrap_or_default();
+        let body = self.body.unwrap_or_default();
+        if (format, body) == (Format::Cef, HttpBody::Array) {
+            return Err("has `format: cef`, which is no JSON: use another `body` than `array`");
+        }
         let identity = identity(self.tls_certificate, self.tls_key)?;
         Ok(Http {
             url: self.url.ok_or("has no `url`")?.0,
-            body: self.body.unwrap_or_default(),
+            format,
+            body,
             request_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             headers: self
                 .headers
@@ -368,6 +383,7 @@ fn value(http: &Http, key: &str) -> Value {
     let identity = http.tls.identity.as_ref();
     match key {
         "url" => http.url.to_string().into(),
+        "format" => http.format.name().into(),
         "body" => http.body.name().into(),
         "request_bytes" => http.request_bytes.into(),
         "headers" => {

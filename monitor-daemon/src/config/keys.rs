@@ -97,8 +97,13 @@ pub const KEYS: &[Key] = &[
     key(
         "alerts.file",
         "path",
-        "Alerts are appended here as JSON lines. Reopened when it was rotated away; no signal is \
+        "Alerts are appended here as lines. Reopened when it was rotated away; no signal is \
          needed.",
+    ),
+    key(
+        "alerts.file_format",
+        "`falco`, `ecs`, `ocsf`, `cef`",
+        "The shape of alerts there; docs/reference/formats.md has all of them.",
     ),
     key(
         "alerts.queue_bytes",
@@ -125,9 +130,9 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "alerts.syslog.format",
-        "`json`, `structured`",
-        "Whether the text of a message is the alert as JSON, or its text line with the fields as \
-         structured data.",
+        "`json`, `structured`, `ecs`, `ocsf`, `cef`",
+        "Whether the text of a message is the alert as Falco's JSON, its text line with the fields \
+         as structured data, or the alert in another shape (docs/reference/formats.md).",
     ),
     key(
         "alerts.syslog.priority",

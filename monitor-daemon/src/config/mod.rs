@@ -25,7 +25,7 @@ use std::time::Duration;
 use monitor_policy::Options;
 
 use crate::alert_log::{self, Retention};
-use crate::output::Selection;
+use crate::output::{Format, Selection};
 pub use error::ConfigError;
 pub use http::{Http, HttpBody, Login};
 pub use keys::{KEYS, Key};
@@ -91,8 +91,10 @@ pub struct Alerts {
     pub stdout: StdoutFormat,
     /// `alerts.log`: where and for how long alerts are kept.
     pub log: AlertLog,
-    /// `alerts.file`: JSON lines are appended here. Reopened when the file was rotated away.
+    /// `alerts.file`: lines are appended here. Reopened when the file was rotated away.
     pub file: Option<PathBuf>,
+    /// `alerts.file_format`: their shape. Default `falco`.
+    pub file_format: Format,
     /// `alerts.queue_bytes`: bytes of alerts each output may hold back while it is slow or
     /// failing. Default 8 MiB, at least 64 KiB.
     pub queue_bytes: usize,
@@ -139,7 +141,7 @@ pub struct Syslog {
     pub protocol: SyslogProtocol,
     /// `alerts.syslog.facility`: its name; default `daemon`.
     pub facility: SyslogFacility,
-    /// `alerts.syslog.format`: `json` (default) or `structured`.
+    /// `alerts.syslog.format`: `json` (default), `structured`, `ecs`, `ocsf` or `cef`.
     pub format: SyslogFormat,
     /// `alerts.syslog.priority`, `.tags` and `.rules`: which alerts it gets.
     pub selection: Selection,

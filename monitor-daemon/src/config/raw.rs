@@ -18,7 +18,7 @@ use super::value::{
     StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol, optional, scalar,
 };
 use super::{AlertLog, Alerts, Config, Docker, Http, JsonProperties, Rings, Syslog};
-use crate::output::Selection;
+use crate::output::{Format, Selection};
 
 /// Where metrics are served by default; the port is OpenTelemetry's for a Prometheus exporter.
 pub(super) const DEFAULT_METRICS: SocketAddr =
@@ -71,6 +71,8 @@ struct RawAlerts {
     stdout: Option<StdoutFormat>,
     log: RawLog,
     file: Option<PathBuf>,
+    #[serde(deserialize_with = "scalar")]
+    file_format: Option<Format>,
     #[serde(deserialize_with = "scalar")]
     queue_bytes: Option<Bounded<65_536, 1_073_741_824>>,
     syslog: RawSyslog,
@@ -284,6 +286,7 @@ impl RawAlerts {
             stdout: self.stdout.unwrap_or_default(),
             log: self.log.into_log(),
             file: self.file,
+            file_format: self.file_format.unwrap_or_default(),
             queue_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             syslog: self.syslog.into_syslog(),
             http,

@@ -12,7 +12,7 @@ use super::{
     Config, HttpBody, KEYS, Login, StateFile, StdoutFormat, SyslogFormat, SyslogProtocol, http,
     reference,
 };
-use crate::output::{Secret, Selection};
+use crate::output::{Format, Secret, Selection};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(Path::new("m.yaml"), text).map_err(|error| error.to_string())
@@ -69,12 +69,14 @@ alerts:
   stdout: json
   log: { path: /run/alerts.db, bytes: 1048576, days: 3, sync: true }
   file: /var/log/alerts.jsonl
+  file_format: ecs
   queue_bytes: 65536
   syslog: { address: 'log:514', protocol: tcp, facility: local3, format: structured,
     priority: error, tags: [a], rules: ['b*'] }
   http:
     one:
       url: https://siem.example.org/in?x=1
+      format: ocsf
       body: ndjson
       request_bytes: 2048
       headers: { X-Tenant: a }
@@ -168,6 +170,10 @@ fn every_key_about_outputs_is_taken() {
     assert_eq!(alerts.syslog.unwrap().selection, selection);
     let http = &alerts.http["one"];
     assert_eq!(http.url.to_string(), "https://siem.example.org/in?x=1");
+    assert_eq!(
+        (http.format, alerts.file_format),
+        (Format::Ocsf, Format::Ecs)
+    );
     assert_eq!((http.body, http.request_bytes), (HttpBody::Ndjson, 2048));
     assert_eq!(http.headers["X-Tenant"], "a");
     let login = Login::Token {
@@ -305,6 +311,14 @@ const WRONG_OUTPUTS: &[(&str, &str)] = &[
     (
         "alerts: {http: {a: {headers: {'a b': c}}}}",
         "m.yaml:1:30: alerts.http.a.headers: `a b` cannot be the name of a header",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', format: cef, body: array}}}",
+        "m.yaml: `alerts.http.a` has `format: cef`, which is no JSON: use another `body` than `array`",
+    ),
+    (
+        "alerts: {file_format: xml}",
+        "m.yaml:1:23: alerts.file_format: expected `falco`, `ecs`, `ocsf` or `cef`, not `xml`",
     ),
     (
         "alerts: {http: {a: {body: xml}}}",

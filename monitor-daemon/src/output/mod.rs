@@ -9,6 +9,7 @@
 mod alert;
 mod feed;
 mod file;
+mod format;
 mod http;
 mod journal;
 mod json;
@@ -37,6 +38,8 @@ use std::time::{Duration, SystemTime};
 pub use alert::Alert;
 #[cfg(test)]
 pub(crate) use alert::tests::sample;
+pub use format::Format;
+pub(crate) use format::reference::markdown as formats;
 pub use http::HttpError;
 pub use json::JsonFormat;
 pub use log::{LogLine, LogLines};
@@ -50,6 +53,7 @@ pub use tls::{TlsError, TlsFiles};
 
 use self::feed::{Feed, Kept, Output};
 use self::file::{AlertFile, FileWriter};
+use self::format::Encoder;
 use self::http::{Client, HttpWriter};
 use self::keeper::Keeper;
 use self::queue::{Item, Queue, Refused};
@@ -72,8 +76,10 @@ pub struct OutputSettings {
     pub hostname: Arc<str>,
     /// What standard output gets.
     pub stdout: StdoutFormat,
-    /// JSON lines are appended here.
+    /// Lines are appended here.
     pub file: Option<PathBuf>,
+    /// In this shape.
+    pub file_format: Format,
     /// A syslog server gets them too.
     pub syslog: Option<Syslog>,
     /// So do these servers, by name.
@@ -94,6 +100,7 @@ impl OutputSettings {
             hostname,
             stdout: config.alerts.stdout,
             file: config.alerts.file.clone(),
+            file_format: config.alerts.file_format,
             syslog: config.alerts.syslog.clone(),
             http: config.alerts.http.clone(),
             queue_bytes: config.alerts.queue_bytes,
@@ -287,14 +294,22 @@ impl Starting<'_> {
         Ok(output)
     }
 
-    fn file(&mut self, path: &Path, format: JsonFormat) -> Result<(), OutputError> {
+    fn file(&mut self, path: &Path, json: JsonFormat) -> Result<(), OutputError> {
         let file = AlertFile::open(path).map_err(|source| OutputError::Open {
             path: path.to_owned(),
             source,
         })?;
         let name = format!("file {}", path.display());
         let feed = self.feed("file", name, Selection::default());
-        let writer = FileWriter { file, format, feed };
+        let encoder = Encoder {
+            format: self.settings.file_format,
+            json,
+        };
+        let writer = FileWriter {
+            file,
+            encoder,
+            feed,
+        };
         spawn("alerts-file", self.finished.clone(), move || writer.run())
     }
 
@@ -319,7 +334,11 @@ impl Starting<'_> {
         })?;
         let label = format!("http.{name}");
         let feed = self.feed(&label, format!("http {name}"), server.selection.clone());
-        let writer = HttpWriter::new(name, server, client, json, feed);
+        let encoder = Encoder {
+            format: server.format,
+            json,
+        };
+        let writer = HttpWriter::new(name, server, client, encoder, feed);
         let thread = format!("http-{name}");
         spawn(&thread, self.finished.clone(), move || writer.run())
     }

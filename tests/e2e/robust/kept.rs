@@ -92,7 +92,7 @@ fn ask(arguments: &[&str], log: &Path) -> Result<String> {
 }
 
 #[test]
-fn log_servers_get_what_was_raised_while_it_was_away_and_the_daemon_killed() -> Result<()> {
+fn log_servers_get_what_was_raised_while_they_were_away_and_the_daemon_killed() -> Result<()> {
     skip_if!(daemon::obstacle());
     let programs = Programs::new()?;
     let free = [

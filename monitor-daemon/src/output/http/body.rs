@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::alert_log::Entry;
 use crate::config::HttpBody;
-use crate::output::JsonFormat;
+use crate::output::format::{Encoder, Format};
 
 /// How bodies look.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub(super) struct BodyFormat {
     pub(super) body: HttpBody,
     /// Bytes of a body of several alerts.
     pub(super) limit: usize,
-    pub(super) json: JsonFormat,
+    pub(super) encoder: Encoder,
 }
 
 /// What is sent.
@@ -31,9 +31,7 @@ impl BodyFormat {
         let mut bytes = 0;
         for entry in alerts {
             let mut line = Vec::new();
-            if let Err(error) = self.json.write_line(entry, &mut line) {
-                tracing::error!(%error, rule = %entry.alert.rule, "an alert has no JSON form");
-            }
+            self.encoder.line(entry, &mut line);
             bytes += line.len();
             if !lines.is_empty() && (bytes > self.limit || self.body == HttpBody::Single) {
                 break;
@@ -43,9 +41,10 @@ impl BodyFormat {
         let count = lines.len();
         let request = Request {
             body: self.body(&lines).into(),
-            content_type: match self.body {
-                HttpBody::Single | HttpBody::Array => "application/json",
-                HttpBody::Ndjson => "application/x-ndjson",
+            content_type: match (self.encoder.format, self.body) {
+                (Format::Cef, _) => "text/plain; charset=utf-8",
+                (_, HttpBody::Single | HttpBody::Array) => "application/json",
+                (_, HttpBody::Ndjson) => "application/x-ndjson",
             },
         };
         (count > 0).then_some((request, count))

@@ -17,7 +17,7 @@ use self::body::BodyFormat;
 pub use self::client::HttpError;
 pub(super) use self::client::{Answer, Client};
 use super::feed::Feed;
-use super::json::JsonFormat;
+use super::format::Encoder;
 use super::latency;
 use super::queue::Item;
 use super::text::visible;
@@ -77,7 +77,7 @@ impl HttpWriter {
         name: &str,
         settings: &Http,
         client: Client,
-        json: JsonFormat,
+        encoder: Encoder,
         feed: Feed,
     ) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl HttpWriter {
             body: BodyFormat {
                 body: settings.body,
                 limit: settings.request_bytes,
-                json,
+                encoder,
             },
             retry: settings.retry,
             feed,

@@ -19,6 +19,7 @@ use crate::output::{Alert, OutputSettings, Outputs, sample};
 /// A running output with the keys `keys`, and its log in `folder`.
 struct Subject {
     outputs: Outputs,
+    all: Metrics,
     metrics: OutputMetrics,
 }
 
@@ -38,11 +39,12 @@ fn settings(keys: &str, folder: Option<&Path>) -> OutputSettings {
 }
 
 fn start(settings: &OutputSettings) -> Subject {
-    let metrics = Metrics::new().unwrap();
-    let outputs = Outputs::start(settings, &metrics).unwrap();
+    let all = Metrics::new().unwrap();
+    let outputs = Outputs::start(settings, &all).unwrap();
     Subject {
         outputs,
-        metrics: metrics.output("http.siem"),
+        metrics: all.output("http.siem"),
+        all,
     }
 }
 
@@ -115,6 +117,25 @@ fn a_request_is_what_the_configuration_says() {
         let alert: Value = serde_json::from_str(&request.body).unwrap();
         assert_eq!(alert["rule"], "Read shadow");
         subject.wait(1, 0);
+    }
+}
+
+#[test]
+fn alerts_have_the_shape_that_is_asked_for() {
+    let cases = [
+        ("ecs", "array", "application/json", "[{\""),
+        ("ocsf", "ndjson", "application/x-ndjson", "{\""),
+        ("cef", "single", "text/plain; charset=utf-8", "CEF:0|"),
+    ];
+    for (format, body, kind, start_of) in cases {
+        let server = Server::acting([]);
+        let keys = format!("{}, format: {format}, body: {body}", url(&server));
+        let subject = start(&settings(&keys, None));
+        subject.push([7]);
+        let request = server.next();
+        assert_eq!(request.headers["content-type"], kind);
+        assert!(request.body.starts_with(start_of), "{}", request.body);
+        assert_eq!(numbers(&request.body), [7]);
     }
 }
 
@@ -267,8 +288,17 @@ fn a_server_that_takes_nothing_costs_nothing() {
     });
     let mut settings = settings(&format!("{}, body: ndjson", url(&server)), None);
     settings.http.get_mut("siem").unwrap().retry = Duration::from_millis(1);
+    // Which gets each alert first.
+    let folder = tempfile::tempdir().unwrap();
+    settings.file = Some(folder.path().join("alerts"));
     let subject = start(&settings);
     subject.push(0..6);
+    let in_file = subject.all.output("file").written;
+    let since = Instant::now();
+    while in_file.get() < 6 {
+        assert!(since.elapsed() < PATIENCE, "{}", in_file.get());
+        std::thread::yield_now();
+    }
     go.send(()).unwrap();
     subject.wait(6, 0);
 }

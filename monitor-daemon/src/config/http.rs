@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
-use hyper::http::uri::Scheme;
+use hyper::http::uri::{PathAndQuery, Scheme};
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
@@ -27,6 +27,14 @@ const NAME_MAX: usize = 32;
 pub struct Http {
     /// `url`: where requests go.
     pub url: Uri,
+    /// `api`: what the server understands.
+    pub api: Api,
+    /// `index`: where Elasticsearch or Splunk puts alerts.
+    pub index: Option<String>,
+    /// `sourcetype`: of Splunk.
+    pub sourcetype: Option<String>,
+    /// `labels`: of Loki, besides those that every alert has.
+    pub labels: BTreeMap<String, String>,
     /// `format`: the shape of alerts.
     pub format: Format,
     /// `body`: what a request holds.
@@ -45,6 +53,68 @@ pub struct Http {
     pub tls: TlsFiles,
     /// `priority`, `tags`, `rules`: which alerts it gets.
     pub selection: Selection,
+}
+
+/// What a server understands.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Api {
+    /// Alerts as the body.
+    #[default]
+    Post,
+    /// `_bulk` of Elasticsearch and `OpenSearch`.
+    Elasticsearch,
+    /// Splunk's HTTP Event Collector.
+    Splunk,
+    /// Loki's push.
+    Loki,
+}
+
+impl Api {
+    const ALL: [Self; 4] = [Self::Post, Self::Elasticsearch, Self::Splunk, Self::Loki];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::Elasticsearch => "elasticsearch",
+            Self::Splunk => "splunk",
+            Self::Loki => "loki",
+        }
+    }
+
+    /// The path of a URL without one.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Post => "/",
+            Self::Elasticsearch => "/_bulk",
+            Self::Splunk => "/services/collector/event",
+            Self::Loki => "/loki/api/v1/push",
+        }
+    }
+
+    fn format(self) -> Format {
+        match self {
+            Self::Elasticsearch => Format::Ecs,
+            _ => Format::Falco,
+        }
+    }
+
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Splunk => "Splunk",
+            _ => DEFAULT_SCHEME,
+        }
+    }
+}
+
+impl FromStr for Api {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|api| api.name() == text);
+        found.ok_or_else(|| {
+            format!("expected `post`, `elasticsearch`, `splunk` or `loki`, not `{text}`")
+        })
+    }
 }
 
 /// What a request says about who sends it.
@@ -105,17 +175,38 @@ pub(super) const HTTP_KEYS: &[Key] = &[
     key(
         "url",
         "`http://` or `https://` URL",
-        "Where requests (`POST`) go. Has to be given. Redirections are not followed.",
+        "Where requests (`POST`) go. Has to be given. Without a path, that of `api`: `/_bulk`, \
+         `/services/collector/event`, `/loki/api/v1/push`. Redirections are not followed.",
+    ),
+    key(
+        "api",
+        "`post`, `elasticsearch`, `splunk`, `loki`",
+        "What the server understands: alerts as they are; `_bulk` of Elasticsearch and OpenSearch; \
+         Splunk's HTTP Event Collector; Loki's push.",
+    ),
+    key(
+        "index",
+        "text",
+        "For Elasticsearch the index or data stream, which has to be given; for Splunk the index, \
+         without it the token's.",
+    ),
+    key("sourcetype", "text", "For Splunk; without it the token's."),
+    key(
+        "labels",
+        "names with texts",
+        "For Loki, besides `job` (`monitor-daemon`), `host`, `priority` and `source`.",
     ),
     key(
         "format",
         "`falco`, `ecs`, `ocsf`, `cef`",
-        "The shape of alerts; docs/reference/formats.md has all of them.",
+        "The shape of alerts; docs/reference/formats.md has all of them. For Elasticsearch `ecs`, \
+         if nothing else is said.",
     ),
     key(
         "body",
         "`single`, `array`, `ndjson`",
-        "Whether a request holds one alert, up to 256 in a JSON array, or up to 256 as lines.",
+        "For `post`: whether a request holds one alert, up to 256 in a JSON array, or up to 256 as \
+         lines.",
     ),
     key(
         "request_bytes",
@@ -136,7 +227,8 @@ pub(super) const HTTP_KEYS: &[Key] = &[
     key(
         "token_scheme",
         "text",
-        "What stands in front of the token, such as `ApiKey`.",
+        "What stands in front of the token, such as `ApiKey`. For Splunk `Splunk`, if nothing else \
+         is said.",
     ),
     key("user", "text", "User name of Basic authentication."),
     key(
@@ -191,6 +283,11 @@ pub(super) const HTTP_KEYS: &[Key] = &[
 pub(super) struct RawHttp {
     #[serde(deserialize_with = "optional")]
     url: Option<Url>,
+    #[serde(deserialize_with = "scalar")]
+    api: Option<Api>,
+    index: Option<String>,
+    sourcetype: Option<String>,
+    labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "scalar")]
     format: Option<Format>,
     #[serde(deserialize_with = "scalar")]
@@ -297,14 +394,17 @@ impl RawHttp {
         let bytes = self
             .request_bytes
             .map_or(DEFAULT_REQUEST_BYTES, |given| given.0);
-        let format = self.format.unwrap_or_default();
+        let api = self.api.unwrap_or_default();
+        let format = self.format.unwrap_or(api.format());
+        self.check_api(api, format)?;
         let body = self.body.unwrap_or_default();
-        if (format, body) == (Format::Cef, HttpBody::Array) {
-            return Err("has `format: cef`, which is no JSON: use another `body` than `array`");
-        }
         let identity = identity(self.tls_certificate, self.tls_key)?;
         Ok(Http {
-            url: self.url.ok_or("has no `url`")?.0,
+            url: with_path(self.url.ok_or("has no `url`")?.0, api)?,
+            api,
+            index: self.index,
+            sourcetype: self.sourcetype,
+            labels: self.labels,
             format,
             body,
             request_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
@@ -313,7 +413,12 @@ impl RawHttp {
                 .into_iter()
                 .map(|(name, text)| (name.0, text.0))
                 .collect(),
-            login: login(self.token, self.token_scheme, self.user, self.password)?,
+            login: login(
+                self.token,
+                self.token_scheme.as_deref().unwrap_or(api.scheme()),
+                self.user,
+                self.password,
+            )?,
             timeout: Duration::from_millis(milliseconds),
             retry: Duration::from_secs(hours * 3600),
             tls: TlsFiles {
@@ -331,6 +436,59 @@ impl RawHttp {
     }
 }
 
+impl RawHttp {
+    /// Whether the keys go together.
+    fn check_api(&self, api: Api, format: Format) -> Result<(), &'static str> {
+        let is_post = api == Api::Post;
+        if self.body.is_some_and(|body| body != HttpBody::Single) && !is_post {
+            return Err("has a `body`, which only `api: post` leaves open");
+        }
+        if format == Format::Cef && self.body == Some(HttpBody::Array) {
+            return Err("has `format: cef`, which is no JSON: use another `body` than `array`");
+        }
+        if format == Format::Cef && api == Api::Elasticsearch {
+            return Err("has `format: cef`, which is no JSON, as Elasticsearch wants it");
+        }
+        if api == Api::Elasticsearch && self.index.is_none() {
+            return Err("has no `index`, which Elasticsearch needs");
+        }
+        if self.index.is_some() && !matches!(api, Api::Elasticsearch | Api::Splunk) {
+            return Err("has an `index`, which is for Elasticsearch and Splunk");
+        }
+        if self.sourcetype.is_some() && api != Api::Splunk {
+            return Err("has a `sourcetype`, which is for Splunk");
+        }
+        if !self.labels.is_empty() && api != Api::Loki {
+            return Err("has `labels`, which are for Loki");
+        }
+        let fixed = ["job", "host", "priority", "source"];
+        if self
+            .labels
+            .keys()
+            .any(|name| !is_label(name) || fixed.contains(&&**name))
+        {
+            return Err("has `labels` that Loki does not take, or that every alert has");
+        }
+        Ok(())
+    }
+}
+
+/// Letters, digits and `_`, no digit first.
+fn is_label(name: &str) -> bool {
+    let letter = |letter: char| letter.is_ascii_alphabetic() || letter == '_';
+    name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
+}
+
+/// The URL, with the path that servers have for `api` if it has none.
+fn with_path(url: Uri, api: Api) -> Result<Uri, &'static str> {
+    if url.path() != "/" || url.query().is_some() {
+        return Ok(url);
+    }
+    let mut parts = url.into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static(api.path()));
+    Uri::from_parts(parts).map_err(|_| "has a `url` that cannot be used")
+}
+
 pub(super) fn identity(
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
@@ -344,18 +502,20 @@ pub(super) fn identity(
 
 fn login(
     token: Option<Secret>,
-    scheme: Option<String>,
+    scheme: &str,
     user: Option<String>,
     password: Option<Secret>,
 ) -> Result<Login, &'static str> {
     match (token, user, password) {
         (None, None, None) => Ok(Login::None),
         (Some(token), None, None) => {
-            let scheme = scheme.unwrap_or_else(|| DEFAULT_SCHEME.to_owned());
             if scheme.is_empty() || !scheme.chars().all(|letter| letter.is_ascii_graphic()) {
                 return Err("has a `token_scheme` that is not one word");
             }
-            Ok(Login::Token { scheme, token })
+            Ok(Login::Token {
+                scheme: scheme.to_owned(),
+                token,
+            })
         }
         (None, Some(user), Some(password)) => Ok(Login::Basic { user, password }),
         (None, ..) => Err("has one of `user` and `password`: give both, or none"),
@@ -383,14 +543,14 @@ fn value(http: &Http, key: &str) -> Value {
     let identity = http.tls.identity.as_ref();
     match key {
         "url" => http.url.to_string().into(),
+        "api" => http.api.name().into(),
+        "index" => http.index.as_deref().map_or(Value::Null, Value::from),
+        "sourcetype" => http.sourcetype.as_deref().map_or(Value::Null, Value::from),
+        "labels" => map(&http.labels),
         "format" => http.format.name().into(),
         "body" => http.body.name().into(),
         "request_bytes" => http.request_bytes.into(),
-        "headers" => {
-            let headers = http.headers.iter();
-            let headers = headers.map(|(name, text)| (name.as_str().into(), text.as_str().into()));
-            headers.collect::<Mapping>().into()
-        }
+        "headers" => map(&http.headers),
         "timeout_ms" => (http.timeout.as_millis() as u64).into(),
         "retry_hours" => (http.retry.as_secs() / 3600).into(),
         "tls_ca" => path(http.tls.ca.as_ref()),
@@ -401,6 +561,12 @@ fn value(http: &Http, key: &str) -> Value {
         "rules" => texts(&http.selection.rules),
         _ => login_value(&http.login, key),
     }
+}
+
+fn map(texts: &BTreeMap<String, String>) -> Value {
+    let texts = texts.iter();
+    let texts = texts.map(|(name, text)| (name.as_str().into(), text.as_str().into()));
+    texts.collect::<Mapping>().into()
 }
 
 fn login_value(login: &Login, key: &str) -> Value {

@@ -27,7 +27,7 @@ use monitor_policy::Options;
 use crate::alert_log::{self, Retention};
 use crate::output::{Format, Selection};
 pub use error::ConfigError;
-pub use http::{Http, HttpBody, Login};
+pub use http::{Api, Http, HttpBody, Login};
 pub use keys::{KEYS, Key};
 pub use sources::FOLDER as ADDITIONS;
 use sources::{Named, Source};

@@ -63,6 +63,10 @@ longer good, which is not for alerts to pay. With the limit below. |
 | any other | The request is sent again in halves. An alert that is refused alone is lost for this \
 output: logged, and counted in `monitor_alerts_lost_total` with the reason `refused`. |
 
+Elasticsearch answers for each alert, by the same table; 409 means that it has it. Alerts are sent \
+with `create` and their `uuid` as id, so one that comes twice is there once. Splunk's 400 for a wrong \
+index or channel counts as not set up right.
+
 Between two attempts are 0.5 s to 60 s, doubled each time, less up to half of that by chance; with \
 `Retry-After`, what that says, 15 minutes at most. Alerts that come meanwhile wait in the alert \
 log. So that an alert at which a server fails each time does not block the others for ever, after \

@@ -9,8 +9,8 @@ use monitor_policy::{
 };
 
 use super::{
-    Config, HttpBody, KEYS, Login, StateFile, StdoutFormat, SyslogFormat, SyslogProtocol, http,
-    reference,
+    Api, Config, HttpBody, KEYS, Login, StateFile, StdoutFormat, SyslogFormat, SyslogProtocol,
+    http, reference,
 };
 use crate::output::{Format, Secret, Selection};
 
@@ -76,8 +76,10 @@ alerts:
   http:
     one:
       url: https://siem.example.org/in?x=1
+      api: splunk
+      index: security
+      sourcetype: monitor
       format: ocsf
-      body: ndjson
       request_bytes: 2048
       headers: { X-Tenant: a }
       token: credential:siem
@@ -90,7 +92,9 @@ alerts:
       priority: error
       tags: [a]
       rules: ['b*']
-    two: { url: 'http://[::1]:8080/', user: me, password: /run/secret }
+    two: { url: 'http://[::1]:8080/', body: ndjson, user: me, password: /run/secret }
+    three: { url: 'http://loki:3100', api: loki, labels: { site: west } }
+    four: { url: 'http://es:9200', api: elasticsearch, index: alerts }
 json:
   include_output_property: false
   include_output_fields_property: false
@@ -174,7 +178,15 @@ fn every_key_about_outputs_is_taken() {
         (http.format, alerts.file_format),
         (Format::Ocsf, Format::Ecs)
     );
-    assert_eq!((http.body, http.request_bytes), (HttpBody::Ndjson, 2048));
+    assert_eq!((http.api, http.request_bytes), (Api::Splunk, 2048));
+    assert_eq!(http.index.as_deref(), Some("security"));
+    assert_eq!(http.sourcetype.as_deref(), Some("monitor"));
+    assert_eq!(alerts.http["two"].body, HttpBody::Ndjson);
+    let three = &alerts.http["three"];
+    assert_eq!(three.url.path(), "/loki/api/v1/push");
+    assert_eq!(three.labels["site"], "west");
+    let four = &alerts.http["four"];
+    assert_eq!((four.url.path(), four.format), ("/_bulk", Format::Ecs));
     assert_eq!(http.headers["X-Tenant"], "a");
     let login = Login::Token {
         scheme: "ApiKey".into(),
@@ -299,6 +311,18 @@ const WRONG_OUTPUTS: &[(&str, &str)] = &[
     (
         "alerts: {http: {a: {url: 'http://x/', token: /a, user: b, password: /c}}}",
         "m.yaml: `alerts.http.a` has a `token` and a `user` or `password`: leave one out",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', api: elasticsearch}}}",
+        "m.yaml: `alerts.http.a` has no `index`, which Elasticsearch needs",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', api: loki, labels: {host: b}}}}",
+        "m.yaml: `alerts.http.a` has `labels` that Loki does not take, or that every alert has",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', api: loki, body: array}}}",
+        "m.yaml: `alerts.http.a` has a `body`, which only `api: post` leaves open",
     ),
     (
         "alerts: {http: {a: {url: 'http://x/', user: b}}}",

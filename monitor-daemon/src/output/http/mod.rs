@@ -1,8 +1,9 @@
 //! Alerts by HTTP: requests of one or several alerts to a server, until it has them.
 //!
 //! What is sent again and what is given up is told in docs/reference/configuration.md
-//! (`config/reference.rs`); [`verdict`] is the table.
+//! (`config/reference.rs`); [`answer::verdict`] is the table.
 
+mod answer;
 mod backoff;
 mod body;
 mod client;
@@ -12,6 +13,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::answer::Verdict;
 use self::backoff::Backoff;
 use self::body::BodyFormat;
 pub use self::client::HttpError;
@@ -20,12 +22,8 @@ use super::feed::Feed;
 use super::format::Encoder;
 use super::latency;
 use super::queue::Item;
-use super::text::visible;
 use crate::alert_log::Entry;
 use crate::config::Http;
-
-/// Letters of an answer that are logged.
-const SAID: usize = 200;
 
 /// Sends batches from a queue until the queue is closed and drained.
 #[derive(Debug)]
@@ -40,24 +38,6 @@ pub(super) struct HttpWriter {
     trouble: Option<String>,
 }
 
-/// What an attempt came to.
-#[derive(Debug, Eq, PartialEq)]
-enum Verdict {
-    /// The server has the alerts.
-    Taken,
-    /// It does not want them.
-    Refused(String),
-    /// It may want them later.
-    Later {
-        why: String,
-        /// When it says.
-        asked: Option<Duration>,
-        /// Whether it may be for what is in the request. A server that is away or busy says
-        /// nothing about that.
-        perhaps_never: bool,
-    },
-}
-
 /// An alert, and why it was not taken.
 type Refused<'a> = (&'a [Arc<Entry>], String);
 
@@ -66,6 +46,8 @@ type Refused<'a> = (&'a [Arc<Entry>], String);
 enum Outcome {
     Taken,
     Refused(String),
+    /// Something else for each alert.
+    Each(Vec<Verdict>),
     /// For too long the server said that it would take them later.
     Expired(String),
     /// The end of the daemon came before.
@@ -84,8 +66,7 @@ impl HttpWriter {
             name: name.to_owned(),
             client,
             body: BodyFormat {
-                body: settings.body,
-                limit: settings.request_bytes,
+                settings: settings.clone(),
                 encoder,
             },
             retry: settings.retry,
@@ -125,6 +106,10 @@ impl HttpWriter {
                     self.taken(now);
                     parts.push(later);
                 }
+                Outcome::Each(verdicts) => {
+                    parts.push(later);
+                    self.sort(now, &verdicts, &mut parts);
+                }
                 Outcome::Refused(_) if now.len() > 1 => {
                     let (first, second) = now.split_at(now.len() / 2);
                     parts.extend([later, second, first]);
@@ -155,6 +140,7 @@ impl HttpWriter {
             let (why, asked) = match self.attempt(request) {
                 Verdict::Taken => return Outcome::Taken,
                 Verdict::Refused(why) => return Outcome::Refused(why),
+                Verdict::Each(verdicts) => return Outcome::Each(verdicts),
                 Verdict::Later {
                     why,
                     asked,
@@ -181,7 +167,7 @@ impl HttpWriter {
     fn attempt(&mut self, request: &body::Request) -> Verdict {
         let answer = self.client.post(&request.body, request.content_type);
         let verdict = match answer {
-            Ok(answer) => verdict(&answer),
+            Ok(answer) => answer::verdict(&answer, self.body.settings.api, request.count),
             Err(error) => Verdict::Later {
                 why: error.to_string(),
                 asked: None,
@@ -232,7 +218,9 @@ impl HttpWriter {
             let (request, _) = self.body.request(alert)?;
             match self.attempt(&request) {
                 Verdict::Taken => self.count(alert),
-                Verdict::Later {
+                // Of one alert there is but one verdict.
+                Verdict::Each(_)
+                | Verdict::Later {
                     perhaps_never: false,
                     ..
                 } => return None,
@@ -240,6 +228,31 @@ impl HttpWriter {
             }
         }
         Some(refused)
+    }
+
+    /// Deals with alerts of which each has its own verdict; those for later become `parts` again.
+    fn sort<'a>(
+        &self,
+        alerts: &'a [Arc<Entry>],
+        verdicts: &[Verdict],
+        parts: &mut Vec<&'a [Arc<Entry>]>,
+    ) {
+        let is_for_later = |verdict: &&Verdict| matches!(verdict, Verdict::Later { .. });
+        let mut again = Vec::new();
+        for (alert, verdict) in alerts.chunks(1).zip(verdicts) {
+            match verdict {
+                Verdict::Refused(why) if again.is_empty() => self.lose(alert, why),
+                Verdict::Refused(why) => self.tell_lost(alert, why),
+                Verdict::Later { .. } => again.push(alert),
+                Verdict::Taken | Verdict::Each(_) if again.is_empty() => self.taken(alert),
+                Verdict::Taken | Verdict::Each(_) => self.count(alert),
+            }
+        }
+        if verdicts.iter().any(|verdict| is_for_later(&verdict)) {
+            // It took some: it is not away, but it has enough for now.
+            self.feed.pause(Backoff::new().pause(None));
+        }
+        parts.extend(again.into_iter().rev());
     }
 
     fn taken(&self, alerts: &[Arc<Entry>]) {
@@ -258,11 +271,17 @@ impl HttpWriter {
     }
 
     fn lose(&self, alerts: &[Arc<Entry>], why: &str) {
+        self.tell_lost(alerts, why);
+        if let Some(last) = alerts.last() {
+            self.feed.reached(last.sequence);
+        }
+    }
+
+    fn tell_lost(&self, alerts: &[Arc<Entry>], why: &str) {
         for entry in alerts {
             self.feed.metrics().lost_refused.inc();
             let (output, uuid) = (&self.name, entry.uuid());
             tracing::error!(output, %uuid, rule = %entry.alert.rule, why, "an alert is refused");
-            self.feed.reached(entry.sequence);
         }
     }
 
@@ -276,28 +295,5 @@ impl HttpWriter {
             );
             self.trouble = Some(why);
         }
-    }
-}
-
-/// What an answer means for the alerts of the request.
-fn verdict(answer: &Answer) -> Verdict {
-    let status = answer.status;
-    if status.is_success() {
-        return Verdict::Taken;
-    }
-    let said: String = String::from_utf8_lossy(&answer.body)
-        .chars()
-        .take(SAID)
-        .collect();
-    let why = format!("the server answered {status}: {}", visible(said.trim()));
-    let is_busy = matches!(status.as_u16(), 408 | 425 | 429 | 503);
-    let is_set_up_wrongly = matches!(status.as_u16(), 401 | 403 | 404 | 405 | 407);
-    if status.is_client_error() && !is_busy && !is_set_up_wrongly {
-        return Verdict::Refused(why);
-    }
-    Verdict::Later {
-        why,
-        asked: answer.retry_after,
-        perhaps_never: !is_busy,
     }
 }

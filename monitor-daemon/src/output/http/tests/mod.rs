@@ -1,5 +1,6 @@
 //! Whole outputs against a server that can do what servers do.
 
+mod apis;
 mod server;
 mod tls;
 

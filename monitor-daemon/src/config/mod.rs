@@ -9,6 +9,7 @@ mod append;
 mod effective;
 mod error;
 mod http;
+mod http_keys;
 mod keys;
 mod limits;
 mod raw;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_yaml::Value;
 
+use super::http_keys::HTTP_KEYS;
 use super::{Config, DEFAULT_PATH, KEYS, Key, http};
 
 /// The reference, as Markdown.
@@ -27,7 +28,7 @@ pub fn markdown() -> String {
         "\nKeys of a section of `alerts.http`:\n\n\
          | Key | Values | Default | Meaning |\n|---|---|---|---|\n",
     );
-    for key in http::HTTP_KEYS {
+    for key in HTTP_KEYS {
         row(&mut text, key, &http::default(key.name));
     }
     text.push_str(HTTP);

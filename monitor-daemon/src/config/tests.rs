@@ -8,9 +8,10 @@ use monitor_policy::{
     AppendOutput, ExtraField, Matching, Options, Priority, Selected, SuggestedOutput, Switch,
 };
 
+use super::http_keys::HTTP_KEYS;
 use super::{
     Api, Config, HttpBody, KEYS, Login, StateFile, StdoutFormat, SyslogFormat, SyslogProtocol,
-    http, reference,
+    reference,
 };
 use crate::output::{Format, Secret, Selection};
 
@@ -481,7 +482,7 @@ fn the_reference_has_the_keys_that_are_read() {
     }
     let written: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
     assert_eq!(read, written);
-    let http: Vec<&str> = http::HTTP_KEYS.iter().map(|key| key.name).collect();
+    let http: Vec<&str> = HTTP_KEYS.iter().map(|key| key.name).collect();
     assert_eq!(valid("alerts: {http: {a: {qqqq: 1}}}"), http);
 }
 

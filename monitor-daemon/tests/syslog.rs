@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use monitor_daemon::config::{Config, StdoutFormat, Syslog, SyslogFormat, SyslogProtocol};
 use monitor_daemon::metrics::Metrics;
-use monitor_daemon::output::{Alert, OutputSettings, Outputs};
+use monitor_daemon::output::{Alert, OutputSettings, Outputs, Selection};
 use monitor_policy::Priority;
 use serde_json::Value;
 
@@ -126,6 +126,7 @@ fn outputs(server: &Server, protocol: SyslogProtocol, format: SyslogFormat) -> (
         protocol,
         facility: "local3".parse().unwrap(),
         format,
+        selection: Selection::default(),
     };
     let settings = OutputSettings {
         stdout: StdoutFormat::Off,
@@ -219,6 +220,7 @@ fn what_a_missing_server_costs_is_counted() {
         protocol: SyslogProtocol::Tcp,
         facility: "daemon".parse().unwrap(),
         format: SyslogFormat::Json,
+        selection: Selection::default(),
     };
     let settings = OutputSettings {
         stdout: StdoutFormat::Off,

@@ -54,4 +54,4 @@ pub use priority::Priority;
 pub use report::{Color, FileReport};
 pub use schema::schema;
 pub use single::{Condition, Format};
-pub use switch::{Selected, Switch};
+pub use switch::{Selected, Switch, is_named};

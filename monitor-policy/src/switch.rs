@@ -26,20 +26,25 @@ impl Selected {
     fn has(&self, name: &str, tags: &BTreeSet<String>) -> bool {
         match self {
             Self::Tagged(tag) => tags.contains(tag),
-            Self::Named(pattern) if pattern.contains('*') => {
-                // Only the star is special here.
-                let plain = |c: char| {
-                    matches!(c, '\\' | '?' | '[')
-                        .then_some('\\')
-                        .into_iter()
-                        .chain([c])
-                };
-                let escaped: String = pattern.chars().flat_map(plain).collect();
-                Glob::new(escaped.as_bytes(), Case::Sensitive).matches(name.as_bytes())
-            }
-            Self::Named(exact) => exact == name,
+            Self::Named(pattern) => is_named(pattern, name),
         }
     }
+}
+
+/// Whether `pattern`, in which `*` stands for anything, is the name of a rule.
+pub fn is_named(pattern: &str, name: &str) -> bool {
+    if !pattern.contains('*') {
+        return pattern == name;
+    }
+    // Only the star is special here.
+    let plain = |c: char| {
+        matches!(c, '\\' | '?' | '[')
+            .then_some('\\')
+            .into_iter()
+            .chain([c])
+    };
+    let escaped: String = pattern.chars().flat_map(plain).collect();
+    Glob::new(escaped.as_bytes(), Case::Sensitive).matches(name.as_bytes())
 }
 
 /// Whether a rule is on, when its file says `enabled`.

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::append::AlertLog;
 use super::chain::{self, Hash};
+use super::entry::{Entry, Row};
 use super::read::{COLUMNS, row};
 use super::{LogError, of};
 
@@ -19,15 +20,6 @@ pub struct Retention {
     pub age_ns: u64,
 }
 
-/// An alert that was removed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Removed {
-    /// Its number.
-    pub sequence: u64,
-    /// Its severity, as [`monitor_policy::Priority`] numbers them.
-    pub priority: u8,
-}
-
 impl AlertLog {
     /// Removes what is too old at `now`, ns since the epoch, or too much; a bounded number of alerts
     /// a call. Call again until nothing was removed. The newest alert always stays.
@@ -35,7 +27,7 @@ impl AlertLog {
     /// # Errors
     ///
     /// The log cannot be written.
-    pub fn retain(&mut self, now: u64) -> Result<Vec<Removed>, LogError> {
+    pub fn retain(&mut self, now: u64) -> Result<Vec<Entry>, LogError> {
         let retention = self.settings.retention;
         let newest = self.newest();
         let remove = |connection: &mut Connection| {
@@ -64,7 +56,8 @@ impl AlertLog {
             self.meta.anchor = anchor;
             self.meta.chain = chain;
         }
-        Ok(removed)
+        let log = self.id();
+        Ok(removed.into_iter().map(|row| row.entry(log)).collect())
     }
 
     /// Bytes that the log takes, without what was freed.
@@ -88,7 +81,7 @@ fn take(
     transaction: &Transaction<'_>,
     which: &str,
     parameters: impl rusqlite::Params,
-) -> rusqlite::Result<Vec<Removed>> {
+) -> rusqlite::Result<Vec<Row>> {
     let mut select =
         transaction.prepare_cached(&format!("SELECT {COLUMNS} FROM alerts WHERE {which}"))?;
     let rows = select.query_map(parameters, row)?;
@@ -99,11 +92,7 @@ fn take(
         keep.execute((row.sequence, chain::digest(row)))?;
         remove.execute([row.sequence])?;
     }
-    let removed = rows.iter().map(|row| Removed {
-        sequence: row.sequence,
-        priority: row.priority,
-    });
-    Ok(removed.collect())
+    Ok(rows)
 }
 
 /// Forgets the hashes of removed alerts before which nothing is left, and notes the hash up to them.

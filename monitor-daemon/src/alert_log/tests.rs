@@ -158,7 +158,7 @@ fn the_least_severe_goes_first_and_the_newest_stays() {
     assert!(
         removed
             .iter()
-            .all(|one| one.priority == Priority::Notice as u8)
+            .all(|one| one.alert.priority == Priority::Notice)
     );
     assert_eq!(removed[0].sequence, 2, "of these, the oldest");
     let left = place.sequences();

@@ -145,7 +145,7 @@ impl Error {
             | Self::Event { .. } => POLICY,
             Self::Privileges { .. }
             | Self::Unfit
-            | Self::Output(OutputError::Open { .. })
+            | Self::Output(OutputError::Open { .. } | OutputError::Http { .. })
             | Self::Serve(ServeError::Listen { .. })
             | Self::Watch(_)
             | Self::Top(_)

@@ -30,6 +30,8 @@ enum Topic {
     ExitCodes,
     /// docs/reference/fields.md.
     Fields,
+    /// docs/reference/formats.md.
+    Formats,
     /// docs/reference/metrics.md.
     Metrics,
 }
@@ -45,6 +47,7 @@ fn text(topic: Topic) -> String {
         Topic::Diagnostics => diagnostics(),
         Topic::ExitCodes => exit_codes(),
         Topic::Fields => all_fields(),
+        Topic::Formats => crate::output::formats(),
         Topic::Metrics => crate::metrics::markdown(),
     }
 }
@@ -172,6 +175,7 @@ mod tests {
             (Topic::Diagnostics, "diagnostics"),
             (Topic::ExitCodes, "exit-codes"),
             (Topic::Fields, "fields"),
+            (Topic::Formats, "formats"),
             (Topic::Metrics, "metrics"),
         ];
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference");

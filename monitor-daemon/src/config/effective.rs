@@ -1,12 +1,13 @@
 //! A configuration written down again: all keys with the values in effect.
 
-use monitor_policy::{Matching, SuggestedOutput};
+use monitor_policy::{Matching, Priority, SuggestedOutput};
 use serde_yaml::{Mapping, Value};
 
 use super::append;
+use super::http;
 use super::limits;
 use super::switches;
-use super::value::{StateFile, StdoutFormat, SyslogFormat, SyslogProtocol};
+use super::value::{StateFile, StdoutFormat, SyslogProtocol};
 use super::{Alerts, Config, Docker, JsonProperties, KEYS, Syslog};
 
 impl Config {
@@ -113,6 +114,7 @@ fn insert(section: &mut Mapping, key: &str, value: Value) {
 fn syslog(syslog: Option<&Syslog>, name: &str) -> Value {
     let format = syslog.map(|syslog| syslog.format).unwrap_or_default();
     let protocol = syslog.map(|syslog| syslog.protocol).unwrap_or_default();
+    let selection = syslog.map(|syslog| &syslog.selection);
     match name {
         "address" => syslog.map_or(Value::Null, |syslog| (&*syslog.address).into()),
         "protocol" => match protocol {
@@ -123,10 +125,13 @@ fn syslog(syslog: Option<&Syslog>, name: &str) -> Value {
             let facility = syslog.map(|syslog| syslog.facility).unwrap_or_default();
             facility.name().into()
         }
-        "format" => match format {
-            SyslogFormat::Json => "json".into(),
-            SyslogFormat::Structured => "structured".into(),
-        },
+        "format" => format.name().into(),
+        "priority" => {
+            let priority = selection.map_or(Priority::Debug, |selection| selection.priority);
+            priority.to_string().to_lowercase().into()
+        }
+        "tags" => texts(selection.map(|selection| &selection.tags)),
+        "rules" => texts(selection.map(|selection| &selection.rules)),
         _ => Value::Null,
     }
 }
@@ -139,7 +144,9 @@ fn alerts(alerts: &Alerts, name: &str) -> Value {
             StdoutFormat::Off => "off".into(),
         },
         "file" => alerts.file.as_deref().map_or(Value::Null, text),
+        "file_format" => alerts.file_format.name().into(),
         "queue_bytes" => alerts.queue_bytes.into(),
+        "http" => http::to_yaml(&alerts.http),
         "log.path" => state_file(&alerts.log.path),
         "log.bytes" => alerts.log.bytes.into(),
         "log.days" => alerts.log.days.into(),
@@ -178,6 +185,11 @@ fn docker(docker: &Docker, name: &str) -> Value {
             .into(),
         _ => Value::Null,
     }
+}
+
+fn texts(texts: Option<&Vec<String>>) -> Value {
+    let texts = texts.into_iter().flatten();
+    texts.map(|text| Value::from(text.as_str())).collect()
 }
 
 fn text(path: &std::path::Path) -> Value {

@@ -39,6 +39,14 @@ pub enum ConfigError {
         /// The address asked for.
         address: SocketAddr,
     },
+    /// An output cannot be as it is described.
+    #[error("{}: {problem}", file.display())]
+    Output {
+        /// The file.
+        file: PathBuf,
+        /// Which, and what is wrong.
+        problem: String,
+    },
     /// `hostname` is blank.
     #[error("{}: `hostname` is empty: give a name, or leave the key out", file.display())]
     EmptyHostname {

@@ -12,7 +12,7 @@ pub struct Key {
     pub meaning: &'static str,
 }
 
-const fn key(name: &'static str, values: &'static str, meaning: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, values: &'static str, meaning: &'static str) -> Key {
     Key {
         name,
         values,
@@ -97,8 +97,13 @@ pub const KEYS: &[Key] = &[
     key(
         "alerts.file",
         "path",
-        "Alerts are appended here as JSON lines. Reopened when it was rotated away; no signal is \
+        "Alerts are appended here as lines. Reopened when it was rotated away; no signal is \
          needed.",
+    ),
+    key(
+        "alerts.file_format",
+        "`falco`, `ecs`, `ocsf`, `cef`",
+        "The shape of alerts there; docs/reference/formats.md has all of them.",
     ),
     key(
         "alerts.queue_bytes",
@@ -125,9 +130,31 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "alerts.syslog.format",
-        "`json`, `structured`",
-        "Whether the text of a message is the alert as JSON, or its text line with the fields as \
-         structured data.",
+        "`json`, `structured`, `ecs`, `ocsf`, `cef`",
+        "Whether the text of a message is the alert as Falco's JSON, its text line with the fields \
+         as structured data, or the alert in another shape (docs/reference/formats.md).",
+    ),
+    key(
+        "alerts.syslog.priority",
+        "`emergency` to `debug`",
+        "Less severe alerts are not sent there.",
+    ),
+    key(
+        "alerts.syslog.tags",
+        "list of texts",
+        "Only alerts with one of these tags are sent there. Empty: all.",
+    ),
+    key(
+        "alerts.syslog.rules",
+        "list of texts",
+        "Only alerts of these rules are sent there; `*` stands for anything. Empty: all.",
+    ),
+    key(
+        "alerts.http",
+        "names with sections",
+        "Servers that get alerts by HTTP, each under a name of your choice, by which metrics and \
+         the alert log know it. The keys of a section are in the second table of \
+         docs/reference/configuration.md.",
     ),
     key(
         "json.include_output_property",

@@ -8,6 +8,8 @@
 mod append;
 mod effective;
 mod error;
+mod http;
+mod http_keys;
 mod keys;
 mod limits;
 mod raw;
@@ -16,6 +18,7 @@ mod sources;
 mod switches;
 mod value;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +26,9 @@ use std::time::Duration;
 use monitor_policy::Options;
 
 use crate::alert_log::{self, Retention};
+use crate::output::{Format, Selection};
 pub use error::ConfigError;
+pub use http::{Api, Http, HttpBody, Login};
 pub use keys::{KEYS, Key};
 pub use sources::FOLDER as ADDITIONS;
 use sources::{Named, Source};
@@ -87,13 +92,17 @@ pub struct Alerts {
     pub stdout: StdoutFormat,
     /// `alerts.log`: where and for how long alerts are kept.
     pub log: AlertLog,
-    /// `alerts.file`: JSON lines are appended here. Reopened when the file was rotated away.
+    /// `alerts.file`: lines are appended here. Reopened when the file was rotated away.
     pub file: Option<PathBuf>,
+    /// `alerts.file_format`: their shape. Default `falco`.
+    pub file_format: Format,
     /// `alerts.queue_bytes`: bytes of alerts each output may hold back while it is slow or
     /// failing. Default 8 MiB, at least 64 KiB.
     pub queue_bytes: usize,
     /// `alerts.syslog`: a syslog server that gets them too; off without `address`.
     pub syslog: Option<Syslog>,
+    /// `alerts.http`: servers that get them by HTTP, by name.
+    pub http: BTreeMap<String, Http>,
 }
 
 /// The alert log.
@@ -133,8 +142,10 @@ pub struct Syslog {
     pub protocol: SyslogProtocol,
     /// `alerts.syslog.facility`: its name; default `daemon`.
     pub facility: SyslogFacility,
-    /// `alerts.syslog.format`: `json` (default) or `structured`.
+    /// `alerts.syslog.format`: `json` (default), `structured`, `ecs`, `ocsf` or `cef`.
     pub format: SyslogFormat,
+    /// `alerts.syslog.priority`, `.tags` and `.rules`: which alerts it gets.
+    pub selection: Selection,
 }
 
 /// Optional properties of a JSON alert; the names and defaults are Falco's.
@@ -226,7 +237,7 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        raw::RawConfig::default().into_config(Some(raw::DEFAULT_METRICS))
+        raw::RawConfig::default().into_config(Some(raw::DEFAULT_METRICS), BTreeMap::new())
     }
 }
 

@@ -5,18 +5,20 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use monitor_policy::{Options, SuggestedOutput};
+use monitor_policy::{Options, Priority, SuggestedOutput};
 use serde::Deserialize;
 
 use super::append::RawAppend;
 use super::error::ConfigError;
+use super::http::{self, RawHttp};
 use super::limits::RawLimits;
 use super::switches::RawSwitch;
 use super::value::{
     Bounded, ControlSocket, HostPort, Listen, MatchingName, PriorityName, RingBytes, StateFile,
     StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol, optional, scalar,
 };
-use super::{AlertLog, Alerts, Config, Docker, JsonProperties, Rings, Syslog};
+use super::{AlertLog, Alerts, Config, Docker, Http, JsonProperties, Rings, Syslog};
+use crate::output::{Format, Selection};
 
 /// Where metrics are served by default; the port is OpenTelemetry's for a Prometheus exporter.
 pub(super) const DEFAULT_METRICS: SocketAddr =
@@ -70,8 +72,11 @@ struct RawAlerts {
     log: RawLog,
     file: Option<PathBuf>,
     #[serde(deserialize_with = "scalar")]
+    file_format: Option<Format>,
+    #[serde(deserialize_with = "scalar")]
     queue_bytes: Option<Bounded<65_536, 1_073_741_824>>,
     syslog: RawSyslog,
+    http: BTreeMap<String, RawHttp>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -97,6 +102,10 @@ struct RawSyslog {
     facility: Option<SyslogFacility>,
     #[serde(deserialize_with = "scalar")]
     format: Option<SyslogFormat>,
+    #[serde(deserialize_with = "scalar")]
+    priority: Option<PriorityName>,
+    tags: Vec<String>,
+    rules: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -157,7 +166,7 @@ impl RawConfig {
     }
 
     /// Does the checks that need more than one key; `origin` tells which file a key is from.
-    pub(super) fn check(self, origin: impl Fn(&str) -> PathBuf) -> Result<Config, ConfigError> {
+    pub(super) fn check(mut self, origin: impl Fn(&str) -> PathBuf) -> Result<Config, ConfigError> {
         let metrics = self
             .metrics
             .address()
@@ -174,10 +183,19 @@ impl RawConfig {
                 file: origin("hostname"),
             });
         }
-        Ok(self.into_config(metrics))
+        let http = http::check(std::mem::take(&mut self.alerts.http));
+        let http = http.map_err(|problem| ConfigError::Output {
+            file: origin("alerts.http"),
+            problem,
+        })?;
+        Ok(self.into_config(metrics, http))
     }
 
-    pub(super) fn into_config(self, metrics: Option<SocketAddr>) -> Config {
+    pub(super) fn into_config(
+        self,
+        metrics: Option<SocketAddr>,
+        http: BTreeMap<String, Http>,
+    ) -> Config {
         let Self {
             policies,
             rule_matching,
@@ -222,7 +240,7 @@ impl RawConfig {
         Config {
             policies,
             rules,
-            alerts: alerts.into_alerts(),
+            alerts: alerts.into_alerts(http),
             json: json.into_properties(),
             time_format_iso_8601,
             hostname,
@@ -260,7 +278,7 @@ impl RawControl {
 }
 
 impl RawAlerts {
-    fn into_alerts(self) -> Alerts {
+    fn into_alerts(self, http: BTreeMap<String, Http>) -> Alerts {
         let bytes = self
             .queue_bytes
             .map_or(DEFAULT_QUEUE_BYTES, |bounded| bounded.0);
@@ -268,8 +286,10 @@ impl RawAlerts {
             stdout: self.stdout.unwrap_or_default(),
             log: self.log.into_log(),
             file: self.file,
+            file_format: self.file_format.unwrap_or_default(),
             queue_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             syslog: self.syslog.into_syslog(),
+            http,
         }
     }
 }
@@ -292,6 +312,11 @@ impl RawSyslog {
             protocol: self.protocol.unwrap_or_default(),
             facility: self.facility.unwrap_or_default(),
             format: self.format.unwrap_or_default(),
+            selection: Selection {
+                priority: self.priority.map_or(Priority::Debug, |name| name.0),
+                tags: self.tags,
+                rules: self.rules,
+            },
         })
     }
 }

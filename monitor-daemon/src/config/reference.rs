@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde_yaml::Value;
 
-use super::{Config, DEFAULT_PATH, KEYS, Key};
+use super::http_keys::HTTP_KEYS;
+use super::{Config, DEFAULT_PATH, KEYS, Key, http};
 
 /// The reference, as Markdown.
 pub fn markdown() -> String {
@@ -20,23 +21,76 @@ pub fn markdown() -> String {
          | Key | Values | Default | Meaning |\n|---|---|---|---|\n"
     );
     let default = Config::default();
-    for Key {
-        name,
-        values,
-        meaning,
-    } in KEYS
-    {
-        let default = match default.value(name) {
-            Value::Null => "none".to_owned(),
-            value => format!("`{}`", inline(&value)),
-        };
-        let _ = writeln!(text, "| `{name}` | {values} | {default} | {meaning} |");
+    for key in KEYS {
+        row(&mut text, key, &default.value(key.name));
     }
+    text.push_str(
+        "\nKeys of a section of `alerts.http`:\n\n\
+         | Key | Values | Default | Meaning |\n|---|---|---|---|\n",
+    );
+    for key in HTTP_KEYS {
+        row(&mut text, key, &http::default(key.name));
+    }
+    text.push_str(HTTP);
     text.push_str(
         "\nA dotted name is a key in a section:\n\n\
          ```yaml\nalerts:\n  file: /var/log/monitor/alerts.jsonl\n```\n",
     );
     text
+}
+
+/// What the keys do not say of outputs by HTTP.
+const HTTP: &str = "
+```yaml
+alerts:
+  http:
+    siem:
+      url: https://siem.example.org/alerts
+      body: ndjson
+      token: credential:siem-token
+      priority: warning
+```
+
+An output has an alert when the server answered 2xx to the request that held it. What it answers \
+else decides what is done:
+
+| Answer | What is done |
+|---|---|
+| none: no connection, no valid certificate, no whole answer within `timeout_ms` | Sent again, for as long as it takes. |
+| 408, 425, 429, 503 | Sent again, for as long as it takes: the server is busy. |
+| 3xx, 401, 403, 404, 405, 407 | Sent again: the output is not set up right, or its token is no \
+longer good, which is not for alerts to pay. With the limit below. |
+| any other 5xx | Sent again, with the limit below. |
+| any other | The request is sent again in halves. An alert that is refused alone is lost for this \
+output: logged, and counted in `monitor_alerts_lost_total` with the reason `refused`. |
+
+Elasticsearch answers for each alert, by the same table; 409 means that it has it. Alerts are sent \
+with `create` and their `uuid` as id, so one that comes twice is there once. Splunk's 400 for a wrong \
+index or channel counts as not set up right.
+
+Between two attempts are 0.5 s to 60 s, doubled each time, less up to half of that by chance; with \
+`Retry-After`, what that says, 15 minutes at most. Alerts that come meanwhile wait in the alert \
+log. So that an alert at which a server fails each time does not block the others for ever, after \
+`retry_hours` up to 256 alerts from that request on are sent alone. Where the server takes some, those \
+that it does not take, even a second time, are lost, as above. Where it takes none, it is the server, and it is \
+waited for again. Where there is only one alert to send, that is lost.
+
+An alert can come twice, after an answer that got lost or an end of the daemon; it has the same \
+`uuid` then. Files and secrets are read again while the daemon runs: certificates for each \
+connection, tokens and passwords for each request.
+";
+
+fn row(text: &mut String, key: &Key, default: &Value) {
+    let Key {
+        name,
+        values,
+        meaning,
+    } = key;
+    let default = match default {
+        Value::Null => "none".to_owned(),
+        value => format!("`{}`", inline(value)),
+    };
+    let _ = writeln!(text, "| `{name}` | {values} | {default} | {meaning} |");
 }
 
 /// A configuration file that says nothing: every key commented out, with its default.

@@ -8,7 +8,12 @@ use monitor_policy::{
     AppendOutput, ExtraField, Matching, Options, Priority, Selected, SuggestedOutput, Switch,
 };
 
-use super::{Config, KEYS, StateFile, StdoutFormat, SyslogFormat, SyslogProtocol, reference};
+use super::http_keys::HTTP_KEYS;
+use super::{
+    Api, Config, HttpBody, KEYS, Login, StateFile, StdoutFormat, SyslogFormat, SyslogProtocol,
+    reference,
+};
+use crate::output::{Format, Secret, Selection};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(Path::new("m.yaml"), text).map_err(|error| error.to_string())
@@ -65,8 +70,32 @@ alerts:
   stdout: json
   log: { path: /run/alerts.db, bytes: 1048576, days: 3, sync: true }
   file: /var/log/alerts.jsonl
+  file_format: ecs
   queue_bytes: 65536
-  syslog: { address: 'log:514', protocol: tcp, facility: local3, format: structured }
+  syslog: { address: 'log:514', protocol: tcp, facility: local3, format: structured,
+    priority: error, tags: [a], rules: ['b*'] }
+  http:
+    one:
+      url: https://siem.example.org/in?x=1
+      api: splunk
+      index: security
+      sourcetype: monitor
+      format: ocsf
+      request_bytes: 2048
+      headers: { X-Tenant: a }
+      token: credential:siem
+      token_scheme: ApiKey
+      timeout_ms: 100
+      retry_hours: 3
+      tls_ca: /ca.pem
+      tls_certificate: /own.pem
+      tls_key: /own.key
+      priority: error
+      tags: [a]
+      rules: ['b*']
+    two: { url: 'http://[::1]:8080/', body: ndjson, user: me, password: /run/secret }
+    three: { url: 'http://loki:3100', api: loki, labels: { site: west } }
+    four: { url: 'http://es:9200', api: elasticsearch, index: alerts }
 json:
   include_output_property: false
   include_output_fields_property: false
@@ -99,7 +128,7 @@ fn every_key_is_taken() {
         Some(Path::new("/var/log/alerts.jsonl"))
     );
     assert_eq!(config.alerts.queue_bytes, 65536);
-    let syslog = config.alerts.syslog.unwrap();
+    let syslog = config.alerts.syslog.as_ref().unwrap();
     assert_eq!(syslog.address, "log:514");
     assert_eq!(syslog.protocol, SyslogProtocol::Tcp);
     assert_eq!(syslog.facility.number(), 19);
@@ -133,6 +162,51 @@ fn every_key_is_taken() {
     let default = Config::default();
     let other = parse("rules: [{disable: {tag: a}}]\ncontrol: {socket: off}\n").unwrap();
     assert_eq!(default.differences(&other), ["rules", "control.socket"]);
+}
+
+#[test]
+fn every_key_about_outputs_is_taken() {
+    let alerts = parse(EVERY_KEY).unwrap().alerts;
+    let selection = Selection {
+        priority: Priority::Error,
+        tags: vec!["a".into()],
+        rules: vec!["b*".into()],
+    };
+    assert_eq!(alerts.syslog.unwrap().selection, selection);
+    let http = &alerts.http["one"];
+    assert_eq!(http.url.to_string(), "https://siem.example.org/in?x=1");
+    assert_eq!(
+        (http.format, alerts.file_format),
+        (Format::Ocsf, Format::Ecs)
+    );
+    assert_eq!((http.api, http.request_bytes), (Api::Splunk, 2048));
+    assert_eq!(http.index.as_deref(), Some("security"));
+    assert_eq!(http.sourcetype.as_deref(), Some("monitor"));
+    assert_eq!(alerts.http["two"].body, HttpBody::Ndjson);
+    let three = &alerts.http["three"];
+    assert_eq!(three.url.path(), "/loki/api/v1/push");
+    assert_eq!(three.labels["site"], "west");
+    let four = &alerts.http["four"];
+    assert_eq!((four.url.path(), four.format), ("/_bulk", Format::Ecs));
+    assert_eq!(http.headers["X-Tenant"], "a");
+    let login = Login::Token {
+        scheme: "ApiKey".into(),
+        token: Secret::Credential("siem".into()),
+    };
+    assert_eq!(http.login, login);
+    assert_eq!(http.timeout, Duration::from_millis(100));
+    assert_eq!(http.retry, Duration::from_hours(3));
+    assert_eq!(http.tls.ca, Some("/ca.pem".into()));
+    assert_eq!(
+        http.tls.identity,
+        Some(("/own.pem".into(), "/own.key".into()))
+    );
+    assert_eq!(http.selection, selection);
+    let login = Login::Basic {
+        user: "me".into(),
+        password: Secret::File("/run/secret".into()),
+    };
+    assert_eq!(alerts.http["two"].login, login);
 }
 
 #[test]
@@ -208,6 +282,72 @@ const WRONG_KEYS: &[(&str, &str)] = &[
     (
         "- a\n",
         "m.yaml:1:1: invalid type: sequence, expected keys with values",
+    ),
+];
+
+const WRONG_OUTPUTS: &[(&str, &str)] = &[
+    (
+        "alerts: {http: {a: {}}}",
+        "m.yaml: `alerts.http.a` has no `url`",
+    ),
+    (
+        "alerts: {http: {A b: {url: 'http://x/'}}}",
+        "m.yaml: `alerts.http` has the name `A b`: give one of small letters, digits, `-` and `_`, \
+             32 at most",
+    ),
+    (
+        "alerts: {http: {a: {url: siem.example.org}}}",
+        "m.yaml:1:26: alerts.http.a.url: expected a URL such as \
+             `https://siem.example.org/alerts`, not `siem.example.org`",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://me:it@x/'}}}",
+        "m.yaml:1:26: alerts.http.a.url: expected a URL without user: give `user` and `password`",
+    ),
+    (
+        "alerts: {http: {a: {token: s3cret}}}",
+        "m.yaml:1:28: alerts.http.a.token: expected the absolute path of a file that holds it, or \
+             `credential:NAME`",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', token: /a, user: b, password: /c}}}",
+        "m.yaml: `alerts.http.a` has a `token` and a `user` or `password`: leave one out",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', api: elasticsearch}}}",
+        "m.yaml: `alerts.http.a` has no `index`, which Elasticsearch needs",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', api: loki, labels: {host: b}}}}",
+        "m.yaml: `alerts.http.a` has `labels` that Loki does not take, or that every alert has",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', api: loki, body: array}}}",
+        "m.yaml: `alerts.http.a` has a `body`, which only `api: post` leaves open",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', user: b}}}",
+        "m.yaml: `alerts.http.a` has one of `user` and `password`: give both, or none",
+    ),
+    (
+        "alerts: {http: {a: {url: 'https://x/', tls_key: /k}}}",
+        "m.yaml: `alerts.http.a` has one of `tls_certificate` and `tls_key`: give both, or none",
+    ),
+    (
+        "alerts: {http: {a: {headers: {'a b': c}}}}",
+        "m.yaml:1:30: alerts.http.a.headers: `a b` cannot be the name of a header",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', format: cef, body: array}}}",
+        "m.yaml: `alerts.http.a` has `format: cef`, which is no JSON: use another `body` than `array`",
+    ),
+    (
+        "alerts: {file_format: xml}",
+        "m.yaml:1:23: alerts.file_format: expected `falco`, `ecs`, `ocsf` or `cef`, not `xml`",
+    ),
+    (
+        "alerts: {http: {a: {body: xml}}}",
+        "m.yaml:1:27: alerts.http.a.body: expected `single`, `array` or `ndjson`, not `xml`",
     ),
 ];
 
@@ -287,7 +427,7 @@ const WRONG_VALUES: &[(&str, &str)] = &[
 
 #[test]
 fn errors_say_where_and_what_to_do() {
-    for (text, expected) in [WRONG_KEYS, WRONG_VALUES].concat() {
+    for (text, expected) in [WRONG_KEYS, WRONG_VALUES, WRONG_OUTPUTS].concat() {
         assert_eq!(parse(text).unwrap_err(), expected, "{text:?}");
     }
 }
@@ -342,6 +482,8 @@ fn the_reference_has_the_keys_that_are_read() {
     }
     let written: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
     assert_eq!(read, written);
+    let http: Vec<&str> = HTTP_KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(valid("alerts: {http: {a: {qqqq: 1}}}"), http);
 }
 
 /// As the user would: without the comment signs in front of keys.

@@ -65,17 +65,42 @@ pub enum SyslogFormat {
     Json,
     /// The alert's fields are structured data, its text line is the text.
     Structured,
+    /// The alert in the Elastic Common Schema is the text.
+    Ecs,
+    /// The alert as a Detection Finding of OCSF is the text.
+    Ocsf,
+    /// The alert in the Common Event Format is the text.
+    Cef,
+}
+
+impl SyslogFormat {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Structured => "structured",
+            Self::Ecs => "ecs",
+            Self::Ocsf => "ocsf",
+            Self::Cef => "cef",
+        }
+    }
 }
 
 impl FromStr for SyslogFormat {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "json" => Ok(Self::Json),
-            "structured" => Ok(Self::Structured),
-            _ => Err(format!("expected `json` or `structured`, not `{text}`")),
-        }
+        let all = [
+            Self::Json,
+            Self::Structured,
+            Self::Ecs,
+            Self::Ocsf,
+            Self::Cef,
+        ];
+        let found = all.into_iter().find(|format| format.name() == text);
+        found.ok_or_else(|| {
+            format!("expected `json`, `structured`, `ecs`, `ocsf` or `cef`, not `{text}`")
+        })
     }
 }
 

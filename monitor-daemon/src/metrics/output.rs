@@ -50,6 +50,8 @@ pub struct OutputMetrics {
     pub lost_queue_full: IntCounter,
     /// Alerts written to a pipe or terminal that is gone.
     pub lost_write: IntCounter,
+    /// Alerts that a server refused.
+    pub lost_refused: IntCounter,
     /// Alerts that were removed from the log, or never got there, before they were written.
     pub lost_log: IntCounter,
     /// Alerts given up because the daemon stopped while the output was failing.
@@ -94,6 +96,7 @@ impl OutputFamilies {
             written: self.alerts.with_label_values(&[name]),
             lost_queue_full: lost("queue_full"),
             lost_write: lost("write_failed"),
+            lost_refused: lost("refused"),
             lost_log: lost("log"),
             lost_shutdown: lost("shutdown"),
             write_errors: self.write_errors.with_label_values(&[name]),

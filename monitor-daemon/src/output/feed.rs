@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Intake;
 use super::queue::{BATCH, Batch, Item, Next, Queue};
+use super::selection::Selection;
+use super::{Alert, Intake};
 use crate::alert_log::Reader;
 use crate::metrics::OutputMetrics;
 
@@ -18,6 +19,7 @@ pub(super) struct Output {
     pub(super) name: String,
     pub(super) queue: Queue,
     pub(super) metrics: OutputMetrics,
+    selection: Selection,
     /// Number of the last alert that it has, with all before.
     acknowledged: AtomicU64,
     kept: Option<Kept>,
@@ -38,6 +40,7 @@ impl Output {
         name: String,
         queue: Queue,
         metrics: OutputMetrics,
+        selection: Selection,
         acknowledged: u64,
         kept: Option<Kept>,
     ) -> Self {
@@ -45,9 +48,15 @@ impl Output {
             name,
             queue,
             metrics,
+            selection,
             acknowledged: AtomicU64::new(acknowledged),
             kept,
         }
+    }
+
+    /// Whether it is to have `alert`.
+    pub(super) fn wants(&self, alert: &Alert) -> bool {
+        self.selection.takes(alert)
     }
 
     /// How far it is; the keeper of the log writes it down.
@@ -58,7 +67,7 @@ impl Output {
     /// Nothing more is written of what is queued, nor of `left` alerts that were taken from there.
     /// Without a log they are lost.
     pub(super) fn give_up(&self, left: u64) {
-        let left = left + self.queue.clear();
+        let left = left + self.queue.clear(|entry| self.wants(&entry.alert));
         if self.kept.is_none() {
             self.metrics.lost_shutdown.inc_by(left);
         }
@@ -100,16 +109,25 @@ impl Feed {
         &self.output.metrics
     }
 
-    /// Waits for something to write, or for the end. What is only in the log by then is left for
+    /// Waits for something to write, or for the end; there may be nothing in it for this output. What is only in the log by then is left for
     /// the next start.
     pub(super) fn next(&mut self) -> Batch {
-        let batch = self.take();
+        let mut batch = self.take();
         self.bytes = batch.bytes;
         self.last = batch.last();
         if let Some(last) = self.last {
             self.wanted = last + 1;
         }
+        batch.items.retain(|item| match item {
+            Item::Alert(entry) => self.output.wants(&entry.alert),
+            Item::Line(_) => true,
+        });
         batch
+    }
+
+    /// The output has the alerts of the batch up to this number.
+    pub(super) fn reached(&self, sequence: u64) {
+        self.output.acknowledge(sequence);
     }
 
     /// The batch is done with: the output has what is in it.

@@ -1,4 +1,4 @@
-//! Alerts as JSON lines in a file.
+//! Alerts as lines in a file.
 //!
 //! The file is only ever appended to. It is reopened when it was renamed or removed (log
 //! rotation); a write that fails is tried again every second for as long as the daemon runs, and
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::feed::Feed;
-use super::json::JsonFormat;
+use super::format::Encoder;
 use super::latency;
 use super::queue::Item;
 use crate::alert_log::Entry;
@@ -25,7 +25,7 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct FileWriter {
     pub(super) file: AlertFile,
-    pub(super) format: JsonFormat,
+    pub(super) encoder: Encoder,
     pub(super) feed: Feed,
 }
 
@@ -49,9 +49,7 @@ impl FileWriter {
     fn deliver(&mut self, alerts: &[Arc<Entry>]) -> bool {
         let mut text = Vec::new();
         for alert in alerts {
-            if let Err(error) = self.format.write_line(alert, &mut text) {
-                tracing::error!(%error, rule = %alert.alert.rule, "an alert has no JSON form");
-            }
+            self.encoder.line(alert, &mut text);
         }
         let mut written = 0;
         let mut failed = false;

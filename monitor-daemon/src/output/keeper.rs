@@ -15,7 +15,7 @@ use super::Intake;
 use super::alert::Alert;
 use super::feed::Output;
 use super::queue::Item;
-use crate::alert_log::{AlertLog, Entry, LogError, Removed};
+use crate::alert_log::{AlertLog, Entry, LogError};
 use crate::clock;
 use crate::metrics::LogMetrics;
 
@@ -120,7 +120,7 @@ impl Keeper {
                 .state
                 .unwritten
                 .iter()
-                .filter(|entry| entry.sequence > has);
+                .filter(|entry| entry.sequence > has && output.wants(&entry.alert));
             if self.log.is_some() {
                 output.metrics.lost_log.inc_by(lost.count() as u64);
             }
@@ -193,7 +193,7 @@ impl Keeper {
                 }
                 if kept {
                     output.queue.look_elsewhere(entry.sequence);
-                } else {
+                } else if output.wants(&entry.alert) {
                     output.metrics.lost_queue_full.inc();
                 }
             }
@@ -214,7 +214,7 @@ impl Keeper {
                 Ok(removed) => {
                     self.metrics.removed.inc_by(removed.len() as u64);
                     for (output, lost) in self.outputs.iter().zip(&mut lost) {
-                        lost.add(&removed, output.acknowledged());
+                        lost.add(&removed, output);
                     }
                 }
                 Err(error) => {
@@ -252,9 +252,11 @@ struct Lost {
 }
 
 impl Lost {
-    /// Adds what was removed behind the number which the output has.
-    fn add(&mut self, removed: &[Removed], has: u64) {
-        for Removed { sequence, .. } in removed.iter().filter(|alert| alert.sequence > has) {
+    /// Adds what was removed and is for the output, behind the number which that has.
+    fn add(&mut self, removed: &[Entry], output: &Output) {
+        let has = output.acknowledged();
+        let missed = |entry: &&Entry| entry.sequence > has && output.wants(&entry.alert);
+        for Entry { sequence, .. } in removed.iter().filter(missed) {
             self.alerts += 1;
             let (first, last) = self.range.unwrap_or((*sequence, *sequence));
             self.range = Some((first.min(*sequence), last.max(*sequence)));

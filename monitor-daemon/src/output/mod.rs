@@ -1,5 +1,5 @@
-//! Where alerts go: into the alert log, and from there to standard output, a file and a syslog
-//! server, each behind its own bounded queue and thread, so that a slow reader or a full disk stops
+//! Where alerts go: into the alert log, and from there to standard output, a file, a syslog server
+//! and servers that take HTTP, each behind its own bounded queue and thread, so that a slow reader or a full disk stops
 //! neither the daemon nor the other outputs. What has no room in an output's queue it takes from the
 //! log later, also after a new start.
 //!
@@ -9,19 +9,25 @@
 mod alert;
 mod feed;
 mod file;
+mod format;
+mod http;
 mod journal;
 mod json;
 mod keeper;
 mod log;
 mod pretty;
 mod queue;
+mod secret;
+mod selection;
 mod status;
 mod syslog;
 mod syslog_message;
 mod terminal;
 mod text;
 mod time;
+mod tls;
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -32,22 +38,30 @@ use std::time::{Duration, SystemTime};
 pub use alert::Alert;
 #[cfg(test)]
 pub(crate) use alert::tests::sample;
+pub use format::Format;
+pub(crate) use format::reference::markdown as formats;
+pub use http::HttpError;
 pub use json::JsonFormat;
 pub use log::{LogLine, LogLines};
 pub use pretty::Colour;
+pub use secret::Secret;
+pub use selection::Selection;
 pub use status::Status;
 pub use text::{line, prefixed, visible};
 pub use time::{TimeFormat, rfc3339};
+pub use tls::{TlsError, TlsFiles};
 
 use self::feed::{Feed, Kept, Output};
 use self::file::{AlertFile, FileWriter};
+use self::format::Encoder;
+use self::http::{Client, HttpWriter};
 use self::keeper::Keeper;
 use self::queue::{Item, Queue, Refused};
 use self::syslog::{Link, SyslogWriter};
 use self::syslog_message::SyslogMessage;
 use self::terminal::{Form, Levels, Screen, TerminalWriter};
 use crate::alert_log::{self, AlertLog, Entry, LogError, LogId};
-use crate::config::{Config, JsonProperties, StdoutFormat, Syslog};
+use crate::config::{Config, Http, JsonProperties, StdoutFormat, Syslog};
 use crate::metrics::Metrics;
 
 /// How long the end of the daemon waits for outputs unless told otherwise.
@@ -62,10 +76,14 @@ pub struct OutputSettings {
     pub hostname: Arc<str>,
     /// What standard output gets.
     pub stdout: StdoutFormat,
-    /// JSON lines are appended here.
+    /// Lines are appended here.
     pub file: Option<PathBuf>,
+    /// In this shape.
+    pub file_format: Format,
     /// A syslog server gets them too.
     pub syslog: Option<Syslog>,
+    /// So do these servers, by name.
+    pub http: BTreeMap<String, Http>,
     /// Bytes each output may hold back.
     pub queue_bytes: usize,
     /// Optional properties of JSON alerts.
@@ -82,7 +100,9 @@ impl OutputSettings {
             hostname,
             stdout: config.alerts.stdout,
             file: config.alerts.file.clone(),
+            file_format: config.alerts.file_format,
             syslog: config.alerts.syslog.clone(),
+            http: config.alerts.http.clone(),
             queue_bytes: config.alerts.queue_bytes,
             json: config.json,
             time: if config.time_format_iso_8601 {
@@ -104,6 +124,14 @@ pub enum OutputError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A server that gets alerts by HTTP cannot be talked to.
+    #[error("the output `alerts.http.{name}` cannot start: {source}")]
+    Http {
+        /// Name of the output.
+        name: String,
+        /// Why.
+        source: HttpError,
     },
     /// A thread cannot be started.
     #[error("cannot start an output: {0}")]
@@ -179,6 +207,9 @@ impl Outputs {
         if let Some(server) = &settings.syslog {
             starting.syslog(server, json.clone())?;
         }
+        for (name, server) in &settings.http {
+            starting.http(name, server, json.clone())?;
+        }
         let terminal = starting.terminal(json)?;
         let outputs: Arc<[Arc<Output>]> = starting.outputs.into();
         let progress = outputs.iter().map(|output| output.acknowledged());
@@ -246,7 +277,7 @@ impl Starting<'_> {
         let is_off = self.settings.stdout == StdoutFormat::Off;
         // A terminal is read by somebody who is there now.
         let from = (is_off || io::stdout().is_terminal()).then_some(newest);
-        let output = self.output("stdout", "stdout".to_owned(), from);
+        let output = self.output("stdout", "stdout".to_owned(), Selection::default(), from);
         let writer = TerminalWriter {
             form: form(self.settings, json),
             levels: Levels::of(io::stdout()),
@@ -263,18 +294,28 @@ impl Starting<'_> {
         Ok(output)
     }
 
-    fn file(&mut self, path: &Path, format: JsonFormat) -> Result<(), OutputError> {
+    fn file(&mut self, path: &Path, json: JsonFormat) -> Result<(), OutputError> {
         let file = AlertFile::open(path).map_err(|source| OutputError::Open {
             path: path.to_owned(),
             source,
         })?;
-        let feed = self.feed("file", format!("file {}", path.display()));
-        let writer = FileWriter { file, format, feed };
+        let name = format!("file {}", path.display());
+        let feed = self.feed("file", name, Selection::default());
+        let encoder = Encoder {
+            format: self.settings.file_format,
+            json,
+        };
+        let writer = FileWriter {
+            file,
+            encoder,
+            feed,
+        };
         spawn("alerts-file", self.finished.clone(), move || writer.run())
     }
 
     fn syslog(&mut self, server: &Syslog, json: JsonFormat) -> Result<(), OutputError> {
-        let feed = self.feed("syslog", format!("syslog {}", server.address));
+        let name = format!("syslog {}", server.address);
+        let feed = self.feed("syslog", name, server.selection.clone());
         let writer = SyslogWriter {
             link: Link::new(server.clone()),
             message: SyslogMessage {
@@ -286,16 +327,38 @@ impl Starting<'_> {
         spawn("alerts-syslog", self.finished.clone(), move || writer.run())
     }
 
+    fn http(&mut self, name: &str, server: &Http, json: JsonFormat) -> Result<(), OutputError> {
+        let client = Client::new(server.clone()).map_err(|source| OutputError::Http {
+            name: name.to_owned(),
+            source,
+        })?;
+        let label = format!("http.{name}");
+        let feed = self.feed(&label, format!("http {name}"), server.selection.clone());
+        let encoder = Encoder {
+            format: server.format,
+            json,
+        };
+        let writer = HttpWriter::new(name, server, client, encoder, feed);
+        let thread = format!("http-{name}");
+        spawn(&thread, self.finished.clone(), move || writer.run())
+    }
+
     /// Adds an output that goes on where it was.
-    fn feed(&mut self, label: &str, name: String) -> Feed {
-        let output = self.output(label, name, None);
+    fn feed(&mut self, label: &str, name: String, selection: Selection) -> Feed {
+        let output = self.output(label, name, selection, None);
         self.outputs.push(Arc::clone(&output));
         Feed::new(output)
     }
 
     /// An output that goes on behind the alert `from`, or where the log says that it was, or with
     /// what is new.
-    fn output(&self, label: &str, name: String, from: Option<u64>) -> Arc<Output> {
+    fn output(
+        &self,
+        label: &str,
+        name: String,
+        selection: Selection,
+        from: Option<u64>,
+    ) -> Arc<Output> {
         let queue = Queue::new(self.settings.queue_bytes);
         let newest = self.log.map_or(0, AlertLog::last_given);
         let known = || self.log?.acknowledged(&name).ok()?;
@@ -306,7 +369,7 @@ impl Starting<'_> {
             path: log.path().to_owned(),
         });
         let metrics = self.metrics.output(label);
-        Arc::new(Output::new(name, queue, metrics, from, kept))
+        Arc::new(Output::new(name, queue, metrics, selection, from, kept))
     }
 }
 
@@ -332,10 +395,15 @@ impl Drop for Outputs {
 impl Intake {
     /// Gives the alert its number and queues it, if there is room.
     fn push(&self, alert: Alert, outputs: &[Arc<Output>]) -> Result<(), Full> {
-        let Err(refused) = self.number(alert, |item| self.queue.push(item)) else {
+        let push = |item: Item| match self.queue.push(item.clone()) {
+            Ok(()) => None,
+            Err(refused) => item.alert().map(|entry| (entry, refused)),
+        };
+        let Some((entry, refused)) = self.number(alert, push) else {
             return Ok(());
         };
-        for output in outputs {
+        let wants = |output: &&Arc<Output>| output.wants(&entry.alert);
+        for output in outputs.iter().filter(wants) {
             match refused {
                 Refused::Full => output.metrics.lost_queue_full.inc(),
                 Refused::Closed => output.metrics.lost_shutdown.inc(),

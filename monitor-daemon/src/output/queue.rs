@@ -254,13 +254,11 @@ impl Queue {
         self.lock().bytes
     }
 
-    /// Throws away what is still queued; how many alerts that were.
-    pub(super) fn clear(&self) -> u64 {
+    /// Throws away what is still queued; how many alerts that were of those that are `wanted`.
+    pub(super) fn clear(&self, wanted: impl Fn(&Entry) -> bool) -> u64 {
         let items = std::mem::take(&mut self.lock().items);
-        items
-            .iter()
-            .filter(|item| matches!(item, Item::Alert(_)))
-            .count() as u64
+        let alerts = items.into_iter().filter_map(Item::alert);
+        alerts.filter(|entry| wanted(entry)).count() as u64
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::format::{Encoder, Format};
 use super::json::JsonFormat;
 use super::text::{prefixed, visible};
 use super::time::rfc3339;
@@ -36,19 +37,23 @@ impl SyslogMessage {
             host(&alert.hostname),
             std::process::id()
         );
-        match self.settings.format {
-            SyslogFormat::Json => {
-                let mut line = Vec::new();
-                if let Err(error) = self.json.write_line(entry, &mut line) {
-                    tracing::error!(%error, rule = %alert.rule, "an alert has no JSON form");
-                }
-                format!("{header} - {}", String::from_utf8_lossy(&line).trim_end())
-            }
+        let format = match self.settings.format {
+            SyslogFormat::Json => Format::Falco,
+            SyslogFormat::Ecs => Format::Ecs,
+            SyslogFormat::Ocsf => Format::Ocsf,
+            SyslogFormat::Cef => Format::Cef,
             SyslogFormat::Structured => {
                 let text = visible(&prefixed(alert, &self.json.time));
-                format!("{header} {} {text}", structured(entry))
+                return format!("{header} {} {text}", structured(entry));
             }
-        }
+        };
+        let encoder = Encoder {
+            format,
+            json: self.json.clone(),
+        };
+        let mut line = Vec::new();
+        encoder.line(entry, &mut line);
+        format!("{header} - {}", String::from_utf8_lossy(&line).trim_end())
     }
 }
 
@@ -113,6 +118,7 @@ mod tests {
 
     use super::super::alert::Alert;
     use super::super::alert::tests::{entry, sample};
+    use super::super::selection::Selection;
     use super::super::time::TimeFormat;
     use super::*;
     use crate::config::{JsonProperties, SyslogFacility, SyslogProtocol};
@@ -124,6 +130,7 @@ mod tests {
                 protocol: SyslogProtocol::Udp,
                 facility: SyslogFacility::default(),
                 format,
+                selection: Selection::default(),
             },
             json: JsonFormat {
                 properties: JsonProperties::default(),

@@ -188,6 +188,7 @@ mod tests {
     use super::super::alert::tests::{entry, sample};
     use super::super::feed::Output;
     use super::super::queue::Queue;
+    use super::super::selection::Selection;
     use super::*;
     use crate::metrics::Metrics;
 
@@ -232,7 +233,14 @@ mod tests {
     fn output(metrics: &Metrics) -> Arc<Output> {
         let queue = Queue::new(1 << 20);
         let metrics = metrics.output("stdout");
-        Arc::new(Output::new(String::new(), queue, metrics, 0, None))
+        Arc::new(Output::new(
+            String::new(),
+            queue,
+            metrics,
+            Selection::default(),
+            0,
+            None,
+        ))
     }
 
     fn batch(items: Vec<Item>, status: Option<Status>) -> Batch {

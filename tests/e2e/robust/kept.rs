@@ -1,11 +1,11 @@
 //! The alert log: a log server that is away while the daemon is killed, and no room for the log.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
@@ -42,6 +42,41 @@ fn serve(address: SocketAddr) -> Result<Receiver<String>> {
     Ok(received)
 }
 
+/// The bodies of requests, each of which is answered with 200 when all of it is there.
+fn serve_http(address: SocketAddr) -> Result<Receiver<String>> {
+    let listener = TcpListener::bind(address)?;
+    let (bodies, received) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let bodies = bodies.clone();
+            thread::spawn(move || take_requests(stream, &bodies));
+        }
+    });
+    Ok(received)
+}
+
+fn take_requests(stream: TcpStream, bodies: &Sender<String>) -> Result<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut length = 0;
+        let mut line = String::new();
+        while stream.read_line(&mut line)? > 2 {
+            if let Some(text) = line.strip_prefix("content-length: ") {
+                length = text.trim().parse()?;
+            }
+            line.clear();
+        }
+        if line.is_empty() {
+            return Ok(());
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body)?;
+        bodies.send(String::from_utf8(body)?)?;
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        stream.get_mut().write_all(answer)?;
+    }
+}
+
 /// Numbers of the needles in what a server received.
 fn numbers(text: &str) -> BTreeSet<u32> {
     let parts = text.split("e2e-fault-").skip(1);
@@ -57,14 +92,20 @@ fn ask(arguments: &[&str], log: &Path) -> Result<String> {
 }
 
 #[test]
-fn a_log_server_gets_what_was_raised_while_it_was_away_and_the_daemon_killed() -> Result<()> {
+fn log_servers_get_what_was_raised_while_they_were_away_and_the_daemon_killed() -> Result<()> {
     skip_if!(daemon::obstacle());
     let programs = Programs::new()?;
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let address = free.local_addr()?;
+    let free = [
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
+    ];
+    let (address, http) = (free[0].local_addr()?, free[1].local_addr()?);
     drop(free);
     let alerts = programs.folder().join("alerts.jsonl");
-    let settings = format!("  syslog:\n    address: {address}\n    protocol: tcp\n");
+    let settings = format!(
+        "  syslog:\n    address: {address}\n    protocol: tcp\n  \
+         http:\n    siem: {{url: 'http://{http}/', body: ndjson}}\n"
+    );
     for round in 0..ROUNDS {
         let subject = Subject::start(&programs, RULES, &alerts, &settings)?;
         let first = round * NEEDLES;
@@ -75,15 +116,17 @@ fn a_log_server_gets_what_was_raised_while_it_was_away_and_the_daemon_killed() -
         subject.wait_for(first + NEEDLES - 1)?;
         subject.kill()?;
     }
-    let received = serve(address)?;
+    let servers = [serve(address)?, serve_http(http)?];
     let subject = Subject::start(&programs, RULES, &alerts, &settings)?;
-    let mut text = String::new();
     let all: BTreeSet<u32> = (0..ROUNDS * NEEDLES).collect();
-    wait::until("all needles at the server", PATIENCE, || {
-        text.extend(received.try_iter());
-        Ok((numbers(&text) == all).then_some(()))
-    })
-    .with_context(|| format!("{:?}", numbers(&text)))?;
+    for received in servers {
+        let mut text = String::new();
+        wait::until("all needles at the server", PATIENCE, || {
+            text.extend(received.try_iter());
+            Ok((numbers(&text) == all).then_some(()))
+        })
+        .with_context(|| format!("{:?}", numbers(&text)))?;
+    }
     let subject = subject.stop()?;
     let in_file: BTreeSet<u32> = subject.needles()?.into_iter().collect();
     ensure!(in_file == all, "{in_file:?}");

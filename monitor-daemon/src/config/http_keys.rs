@@ -1,0 +1,110 @@
+//! Every key of a section of `alerts.http`, as [`super::KEYS`] has the others.
+
+use super::keys::{Key, key};
+
+/// Keys of an output, in the order in which they are shown.
+pub(super) const HTTP_KEYS: &[Key] = &[
+    key(
+        "url",
+        "`http://` or `https://` URL",
+        "Where requests (`POST`) go. Has to be given. Without a path, that of `api`: `/_bulk`, \
+         `/services/collector/event`, `/loki/api/v1/push`. Redirections are not followed.",
+    ),
+    key(
+        "api",
+        "`post`, `elasticsearch`, `splunk`, `loki`",
+        "What the server understands: alerts as they are; `_bulk` of Elasticsearch and OpenSearch; \
+         Splunk's HTTP Event Collector; Loki's push.",
+    ),
+    key(
+        "index",
+        "text",
+        "For Elasticsearch the index or data stream, which has to be given; for Splunk the index, \
+         without it the token's.",
+    ),
+    key("sourcetype", "text", "For Splunk; without it the token's."),
+    key(
+        "labels",
+        "names with texts",
+        "For Loki, besides `job` (`monitor-daemon`), `host`, `priority` and `source`.",
+    ),
+    key(
+        "format",
+        "`falco`, `ecs`, `ocsf`, `cef`",
+        "The shape of alerts; docs/reference/formats.md has all of them. For Elasticsearch `ecs`, \
+         if nothing else is said.",
+    ),
+    key(
+        "body",
+        "`single`, `array`, `ndjson`",
+        "For `post`: whether a request holds one alert, up to 256 in a JSON array, or up to 256 as \
+         lines.",
+    ),
+    key(
+        "request_bytes",
+        "1024 to 104857600",
+        "Bytes that a request of several alerts may have. A longer alert goes alone.",
+    ),
+    key(
+        "headers",
+        "names with texts",
+        "Headers of every request. Secrets do not belong here.",
+    ),
+    key(
+        "token",
+        "absolute path, `credential:NAME`",
+        "Where the token is that is sent as `Authorization`: a file, or a systemd credential \
+         (`LoadCredential=`). Read for every request.",
+    ),
+    key(
+        "token_scheme",
+        "text",
+        "What stands in front of the token, such as `ApiKey`. For Splunk `Splunk`, if nothing else \
+         is said.",
+    ),
+    key("user", "text", "User name of Basic authentication."),
+    key(
+        "password",
+        "absolute path, `credential:NAME`",
+        "Where the password for it is.",
+    ),
+    key(
+        "timeout_ms",
+        "100 to 600000",
+        "How long a request with its answer may take, in ms.",
+    ),
+    key(
+        "retry_hours",
+        "1 to 8760",
+        "For how long the same alerts are sent again to a server that answers each time that it \
+         cannot take them for the time being.",
+    ),
+    key(
+        "tls_ca",
+        "path",
+        "PEM file of authorities, of which one must have signed the server's certificate. Without \
+         it, those that the system trusts.",
+    ),
+    key(
+        "tls_certificate",
+        "path",
+        "PEM file of our own certificate and those between it and its authority, for servers that \
+         ask for one.",
+    ),
+    key("tls_key", "path", "PEM file of the key for it."),
+    key(
+        "priority",
+        "`emergency` to `debug`",
+        "Less severe alerts are not for this output.",
+    ),
+    key(
+        "tags",
+        "list of texts",
+        "Only alerts with one of these tags are for this output. Empty: all.",
+    ),
+    key(
+        "rules",
+        "list of texts",
+        "Only alerts of these rules are for this output; `*` stands for anything. Empty: all.",
+    ),
+];

@@ -1,0 +1,84 @@
+//! The shapes that servers know alerts by. Which field of an alert goes where is a table a format,
+//! from which `docs/reference/formats.md` is made.
+
+mod cef;
+mod ecs;
+mod mapping;
+mod ocsf;
+pub(crate) mod reference;
+mod severity;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::str::FromStr;
+
+use super::json::JsonFormat;
+use crate::alert_log::Entry;
+
+/// The shape of an alert.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Format {
+    /// Falco's JSON object.
+    #[default]
+    Falco,
+    /// Elastic Common Schema.
+    Ecs,
+    /// Detection Finding of OCSF.
+    Ocsf,
+    /// Common Event Format, which is text.
+    Cef,
+}
+
+impl Format {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Falco => "falco",
+            Self::Ecs => "ecs",
+            Self::Ocsf => "ocsf",
+            Self::Cef => "cef",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Falco, Self::Ecs, Self::Ocsf, Self::Cef];
+        let found = all.into_iter().find(|format| format.name() == text);
+        found.ok_or_else(|| format!("expected `falco`, `ecs`, `ocsf` or `cef`, not `{text}`"))
+    }
+}
+
+/// Writes alerts in one shape.
+#[derive(Clone, Debug)]
+pub(super) struct Encoder {
+    pub(super) format: Format,
+    /// How Falco's object looks.
+    pub(super) json: JsonFormat,
+}
+
+impl Encoder {
+    /// Appends the alert as one line, with its end. One without a form, which no alert is, is left
+    /// out and logged.
+    pub(super) fn line(&self, entry: &Entry, buffer: &mut Vec<u8>) {
+        let start = buffer.len();
+        if let Err(error) = self.write(entry, buffer) {
+            buffer.truncate(start);
+            tracing::error!(%error, rule = %entry.alert.rule, "an alert has no JSON form");
+        }
+    }
+
+    fn write(&self, entry: &Entry, buffer: &mut Vec<u8>) -> io::Result<()> {
+        match self.format {
+            Format::Falco => return self.json.write_line(entry, buffer),
+            Format::Ecs => serde_json::to_writer(&mut *buffer, &ecs::value(entry))?,
+            Format::Ocsf => serde_json::to_writer(&mut *buffer, &ocsf::value(entry))?,
+            Format::Cef => buffer.extend_from_slice(cef::line(entry).as_bytes()),
+        }
+        buffer.push(b'\n');
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! `docs/reference/formats.md`, made from the tables.
+
+use std::fmt::Write as _;
+
+use monitor_policy::Priority;
+
+use super::mapping::Mapping;
+use super::severity::Severity;
+use super::{cef, ecs, ocsf};
+
+const ABOUT: &str = "\
+# Formats
+
+<!-- Made by `monitor-daemon reference formats`; do not edit. -->
+
+What `format` of an output gives. An alert has the fields that its rule's output prints, and those \
+that `append_output` adds; a field that is missing is left out. `falco` is Falco's own object, which \
+falcosidekick takes, with `uuid` and `sequence` on top; `append_output` with `extra_fields: \
+[proc.pid, proc.exepath]` makes the others richer.
+
+## Priority and severity
+
+`syslog` and `log.syslog.severity.code` have the number.
+
+| Priority | Number | `event.severity` of ECS | `severity_id` of OCSF | Severity of CEF |
+|---|---|---|---|---|
+";
+
+/// The reference, as Markdown.
+pub(crate) fn markdown() -> String {
+    let mut text = ABOUT.to_owned();
+    for priority in Priority::ALL {
+        let Severity { ecs, ocsf, cef } = Severity::of(priority);
+        let (number, name) = ocsf;
+        _ = writeln!(
+            text,
+            "| {priority} | {} | {ecs} | {number} ({name}) | {cef} |",
+            priority as u8
+        );
+    }
+    _ = write!(
+        text,
+        "\n## ecs\n\nElastic Common Schema {}. Fields that it has no name for are in `labels`, with \
+         `_` for each dot. Fields of containers are left out for processes of the host. With \
+         `orchestrator` come `orchestrator.type` `kubernetes` and `orchestrator.resource.type` \
+         `pod`.\n\n",
+        ecs::VERSION
+    );
+    table(&mut text, "", ecs::ALWAYS, ecs::FIELDS);
+    _ = write!(
+        text,
+        "\n## ocsf\n\nDetection Finding (class 2004) of OCSF {}, with the profile `container`. An \
+         object that would lack what it has to have, such as the address of an end, is left out; \
+         `evidences[].data` has it all.\n\n",
+        ocsf::VERSION
+    );
+    table(&mut text, "evidences[].", ocsf::ALWAYS, ocsf::FIELDS);
+    for (theirs, meaning) in ocsf::FILLED {
+        _ = writeln!(text, "| `{theirs}` | {meaning} |");
+    }
+    text.push_str(
+        "\n## cef\n\nCommon Event Format 0, a line of text. Custom texts have a label with the name \
+         of our field.\n\n",
+    );
+    table(&mut text, "", cef::ALWAYS, cef::FIELDS);
+    for (v4, v6, ours) in cef::ADDRESSES {
+        _ = writeln!(text, "| `{v4}`, or `{v6}` for IPv6 | `{ours}` |");
+    }
+    text
+}
+
+fn table(text: &mut String, within: &str, always: &[(&str, &str)], fields: &[Mapping]) {
+    text.push_str("| There | Here |\n|---|---|\n");
+    for (theirs, meaning) in always {
+        _ = writeln!(text, "| `{theirs}` | {meaning} |");
+    }
+    for Mapping { theirs, ours, .. } in fields {
+        _ = writeln!(text, "| `{within}{theirs}` | `{ours}` |");
+    }
+}

@@ -1,0 +1,93 @@
+//! Every format: against what is published about it, and against its own table.
+
+mod ecs;
+mod ocsf;
+mod samples;
+
+use serde_json::Value;
+
+use self::samples::samples;
+use super::super::alert::tests::{entry, sample};
+use super::super::time::TimeFormat;
+use super::mapping::Mapping;
+use super::*;
+use crate::config::JsonProperties;
+use crate::output::Alert;
+
+fn line(format: Format, alert: &Alert) -> String {
+    let encoder = Encoder {
+        format,
+        json: JsonFormat {
+            properties: JsonProperties::default(),
+            time: TimeFormat::Iso8601,
+        },
+    };
+    let mut text = Vec::new();
+    encoder.line(&entry(42, alert.clone()), &mut text);
+    String::from_utf8(text).unwrap()
+}
+
+fn document(format: Format, alert: &Alert) -> Value {
+    let line = line(format, alert);
+    assert_eq!(line.find('\n'), Some(line.len() - 1), "{line}");
+    serde_json::from_str(&line).unwrap()
+}
+
+/// Every field of ours in a table gives what the table says, in one of the samples.
+fn every_row_is_used(mappings: &[Mapping], written: impl Fn(&Alert, &Mapping) -> bool) {
+    for mapping in mappings {
+        let has = |alert: &Alert| mapping.value(alert).is_some() && written(alert, mapping);
+        assert!(samples().iter().any(has), "{mapping:?}");
+    }
+}
+
+fn at<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
+    document.pointer(&format!("/{}", name.replace("[]", ".0").replace('.', "/")))
+}
+
+#[test]
+fn rows_name_fields_that_there_are() {
+    let all = [ecs_fields(), ocsf_fields(), cef::FIELDS];
+    for mapping in all.concat() {
+        let known = monitor_policy::Field::all().any(|field| field.name() == mapping.ours);
+        assert!(known, "{mapping:?}");
+    }
+}
+
+fn ecs_fields() -> &'static [Mapping] {
+    super::ecs::FIELDS
+}
+
+fn ocsf_fields() -> &'static [Mapping] {
+    super::ocsf::FIELDS
+}
+
+/// The whole line: header, escapes, labels.
+#[test]
+fn cef_is_one_line_with_its_separators_escaped() {
+    let alert = Alert {
+        rule: "Read|shadow\\".into(),
+        output: "a=b\nc".into(),
+        fields: samples()[0].fields[..5]
+            .iter()
+            .chain(&samples()[2].fields[..5])
+            .cloned()
+            .collect(),
+        ..sample()
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        line(Format::Cef, &alert),
+        format!(
+            "CEF:0|monitor|monitor-daemon|{version}|Read\\|shadow\\\\|Read\\|shadow\\\\|5|\
+             rt=1769860800000 dvchost=web-1 externalId=00000000-0000-8000-8000-00000000002a \
+             cat=filesystem,host cn1=42 cn1Label=sequence act=openat sproc=cat spid=77 spt=4000 \
+             dpt=443 cs4=cat /etc/shadow a\\=b|c\\\\d\\n cs4Label=proc.cmdline c6a2=fd00::1 \
+             c6a2Label=fd.cip c6a3=fd00::2 c6a3Label=fd.sip msg=a\\=b\\nc\n"
+        )
+    );
+    every_row_is_used(cef::FIELDS, |alert, mapping| {
+        line(Format::Cef, alert).contains(&format!(" {}=", mapping.theirs))
+    });
+    assert!(line(Format::Cef, &samples()[1]).contains(" src=10.0.0.1 dst=192.0.2.7 msg="));
+}

@@ -1,0 +1,61 @@
+//! Which alerts an output gets.
+
+use monitor_policy::{Priority, is_named};
+
+use super::Alert;
+
+/// What an alert must have to be for an output. The default is every alert.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Selection {
+    /// `priority`: it is at least this severe.
+    pub priority: Priority,
+    /// `tags`: it has one of these, if there are any.
+    pub tags: Vec<String>,
+    /// `rules`: its rule is one of these, if there are any; `*` stands for anything.
+    pub rules: Vec<String>,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self {
+            priority: Priority::Debug,
+            tags: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+impl Selection {
+    /// Whether the output gets `alert`.
+    pub fn takes(&self, alert: &Alert) -> bool {
+        let tagged = || self.tags.iter().any(|tag| alert.tags.contains(tag));
+        let named = || self.rules.iter().any(|rule| is_named(rule, &alert.rule));
+        alert.priority <= self.priority
+            && (self.tags.is_empty() || tagged())
+            && (self.rules.is_empty() || named())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::alert::tests::sample;
+    use super::*;
+
+    #[test]
+    fn all_that_is_given_has_to_hold() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let check = |priority, tags: &[&str], rules: &[&str], expected| {
+            let selection = Selection {
+                priority,
+                tags: texts(tags),
+                rules: texts(rules),
+            };
+            assert_eq!(selection.takes(&sample()), expected, "{selection:?}");
+        };
+        check(Priority::Debug, &[], &[], true);
+        check(Priority::Warning, &["host", "other"], &["x", "Read*"], true);
+        check(Priority::Error, &["host"], &["Read shadow"], false);
+        check(Priority::Debug, &["network"], &[], false);
+        check(Priority::Debug, &["host"], &["Read"], false);
+    }
+}

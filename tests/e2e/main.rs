@@ -45,6 +45,7 @@ mod records;
 mod reload;
 mod reuse;
 mod robust;
+mod rollup;
 mod rotate;
 mod rule_tests;
 mod sandbox;

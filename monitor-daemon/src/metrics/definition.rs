@@ -129,6 +129,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Definition> {
         super::DEFINITIONS,
         super::output::DEFINITIONS,
         super::log::DEFINITIONS,
+        super::rollup::DEFINITIONS,
         super::policy::DEFINITIONS,
         super::snapshot::DEFINITIONS,
     ]

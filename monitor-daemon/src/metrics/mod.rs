@@ -9,6 +9,7 @@ mod definition;
 mod log;
 mod output;
 mod policy;
+mod rollup;
 mod server;
 mod snapshot;
 mod top;
@@ -28,6 +29,7 @@ pub use log::LogMetrics;
 use output::OutputFamilies;
 pub use output::OutputMetrics;
 pub use policy::PolicyMetrics;
+pub use rollup::RollupMetrics;
 pub use server::{ServeError, Server};
 use snapshot::SnapshotCollector;
 pub use snapshot::{Cache, ContainerCache, Snapshot, Waiting};
@@ -117,6 +119,8 @@ pub struct Metrics {
     pub policy: PolicyMetrics,
     /// The alert log.
     pub log: LogMetrics,
+    /// Alerts that were only counted.
+    pub rollup: RollupMetrics,
     /// Seconds before this start in which nothing was watched.
     pub gap_seconds: Gauge,
     rule_matches: IntCounterVec,
@@ -150,6 +154,7 @@ impl Metrics {
             rule_seconds: register(&registry, seconds)?,
             policy: PolicyMetrics::new(&registry)?,
             log: LogMetrics::new(&registry)?,
+            rollup: RollupMetrics::new(&registry)?,
             outputs: OutputFamilies::new(&registry)?,
             snapshot,
             registry,
@@ -170,6 +175,7 @@ impl Metrics {
     /// Forgets a rule that is not loaded any more.
     pub fn forget_rule(&self, name: &str, priority: Priority) {
         self.forget_matches(name, priority);
+        self.rollup.forget(name);
         // It fails only for what is not there, which is what is wanted.
         drop(self.rule_seconds.remove_label_values(&[name]));
     }

@@ -46,7 +46,7 @@ use self::queue::{Item, Queue, Refused};
 use self::syslog::{Link, SyslogWriter};
 use self::syslog_message::SyslogMessage;
 use self::terminal::{Form, Levels, Screen, TerminalWriter};
-use crate::alert_log::{self, AlertLog, Entry, LogError, LogId};
+use crate::alert_log::{self, AlertLog, Entry, LogError, LogId, Uuid};
 use crate::config::{Config, JsonProperties, StdoutFormat, Syslog};
 use crate::metrics::Metrics;
 
@@ -331,9 +331,10 @@ impl Drop for Outputs {
 
 impl Intake {
     /// Gives the alert its number and queues it, if there is room.
-    fn push(&self, alert: Alert, outputs: &[Arc<Output>]) -> Result<(), Full> {
-        let Err(refused) = self.number(alert, |item| self.queue.push(item)) else {
-            return Ok(());
+    fn push(&self, alert: Alert, outputs: &[Arc<Output>]) -> Result<Uuid, Full> {
+        let (queued, uuid) = self.number(alert, |item| self.queue.push(item));
+        let Err(refused) = queued else {
+            return Ok(uuid);
         };
         for output in outputs {
             match refused {
@@ -350,25 +351,27 @@ impl Intake {
         let _ended = self.number(alert, |item| self.queue.push_over(item));
     }
 
-    fn number<T>(&self, alert: Alert, queue: impl FnOnce(Item) -> T) -> T {
+    fn number<T>(&self, alert: Alert, queue: impl FnOnce(Item) -> T) -> (T, Uuid) {
         // Held while it is queued, so that numbers are in order there.
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         *given += 1;
-        queue(Item::Alert(Arc::new(Entry {
+        let entry = Entry {
             sequence: *given,
             log: self.log,
             alert,
-        })))
+        };
+        let uuid = entry.uuid();
+        (queue(Item::Alert(Arc::new(entry))), uuid)
     }
 }
 
 impl AlertQueue {
-    /// Queues an alert for the log and every output.
+    /// Queues an alert for the log and every output; its name for all time.
     ///
     /// # Errors
     ///
     /// There is no room for it.
-    pub fn push(&self, alert: Alert) -> Result<(), Full> {
+    pub fn push(&self, alert: Alert) -> Result<Uuid, Full> {
         self.intake.push(alert, &self.outputs)
     }
 

@@ -27,6 +27,7 @@ use crate::output::AlertQueue;
 use crate::probe::{Probes, Rings};
 use crate::process::{Limits, Process, Table};
 use crate::record::Record;
+use crate::rollup::Rollup;
 use crate::users::{Accounts, Place, Users};
 
 mod housekeeping;
@@ -57,6 +58,7 @@ pub(super) struct State {
     life: Life,
     services: Services,
     docker_up: bool,
+    rollup: Rollup,
     alerts: AlertQueue,
     metrics: Arc<Metrics>,
     hostname: Arc<str>,
@@ -110,6 +112,7 @@ impl State {
             life: Life::begin(&config.state_file),
             services,
             docker_up: false,
+            rollup: Rollup::new(config.alerts.rollup.settings()),
             alerts,
             metrics,
             hostname,
@@ -189,6 +192,7 @@ impl State {
         self.release_overdue(now);
         self.judges.expire(now);
         self.life.alive(now);
+        self.rollup.tick(now, |alert| self.alerts.push(alert).ok());
         with(probes, |probes| self.housekeep(probes, now));
     }
 
@@ -202,6 +206,7 @@ impl State {
             }
         }
         self.release_overdue(u64::MAX);
+        self.rollup.finish(|alert| self.alerts.push(alert).ok());
         let lost = probes.and_then(lost);
         if let Some((probes, lost)) = probes.zip(lost.as_ref()) {
             self.look_for_losses(probes, lost, until);
@@ -333,9 +338,12 @@ impl State {
         };
         let judge = self.judges.of(number);
         if judge.wants(event.event_type()) {
+            let id = container.map(Container::short_id);
+            let now = record.header().time;
             judge.judge(&event, |alert| {
                 // A full queue has counted the loss.
-                let _lost = self.alerts.push(alert);
+                self.rollup
+                    .offer(alert, id, now, |alert| self.alerts.push(alert).ok());
             });
         }
     }

@@ -169,10 +169,17 @@ impl State {
         }
     }
 
+    /// Publishes what rules cost, and what was raised and not told one by one.
+    fn publish_judgements(&mut self) {
+        self.judges.flush();
+        let counts = self.rollup.take_counts();
+        self.metrics.rollup.publish(&counts, self.rollup.figures());
+        self.metrics.policy.aged(clock::epoch_seconds());
+    }
+
     /// Publishes figures for scrapes and the status line.
     pub(super) fn publish(&mut self, probes: &Probes, lost: Option<Vec<Loss>>) {
-        self.judges.flush();
-        self.metrics.policy.aged(clock::epoch_seconds());
+        self.publish_judgements();
         let stats = self.host.index.stats();
         let loads = self.loads.publish(&mut self.host.index);
         let mut figures = self.metrics.snapshot();

@@ -13,6 +13,7 @@
 mod actions;
 mod arm;
 mod calls;
+mod canary;
 mod cgroups;
 mod command;
 mod containers;

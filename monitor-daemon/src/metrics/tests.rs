@@ -48,6 +48,8 @@ fn filled() -> Metrics {
     metrics
         .rule_seconds("Terminal shell in container")
         .inc_by(0.25);
+    metrics.canary.came(12.5, 2e-4);
+    metrics.canary.missing.inc();
     let told = Figures {
         windows: 3,
         bytes: 4000,
@@ -70,6 +72,8 @@ fn figures() -> Snapshot {
         missed: vec![("open", 2)],
         unknown_processes: 3,
         made_ms: 1_234,
+        canary_ms: Some(1_000),
+        stalls: Vec::new(),
         loads: vec![load("", "host", 90), load("e2", "web", 7)],
         kept: vec![(Kind::Exec, 7), (Kind::Open, 90)],
         filtered: vec![(Kind::Open, 4000)],
@@ -140,6 +144,10 @@ fn a_scrape_shows_every_figure() {
         "monitor_rule_matches_total{priority=\"Notice\",rule=\"Terminal shell in container\"} 2",
         "monitor_rule_evaluation_seconds_total{rule=\"Terminal shell in container\"} 0.25",
         "monitor_alerts_rolled_up_total{reason=\"same\",rule=\"Terminal shell in container\"} 40",
+        "monitor_canaries_total 1",
+        "monitor_canaries_missing_total 1",
+        "monitor_canary_timestamp_seconds 12.5",
+        "monitor_canary_latency_seconds_bucket{le=\"0.00025\"} 1",
         "monitor_rollup_summaries_total 2",
         "monitor_rollup_closed_early_total 1",
         "monitor_rollup_windows 3",

@@ -115,6 +115,17 @@ pub enum OutputError {
 #[error("an alert queue is full")]
 pub struct Full;
 
+/// How far an output is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Progress {
+    /// What it is and where it goes.
+    pub output: String,
+    /// Number of the last alert that it has, with all before.
+    pub has: u64,
+    /// Number of the newest alert.
+    pub newest: u64,
+}
+
 /// The running outputs. Dropping them delivers what is queued, for a few seconds at most.
 #[derive(Debug)]
 pub struct Outputs {
@@ -386,6 +397,18 @@ impl AlertQueue {
     /// Replaces the status line, if standard error is a terminal.
     pub fn status(&self, status: Status) {
         self.terminal.queue.set_status(status);
+    }
+
+    /// How far each output is.
+    pub fn progress(&self) -> Vec<Progress> {
+        let given = self.intake.given.lock();
+        let newest = *given.unwrap_or_else(PoisonError::into_inner);
+        let outputs = self.outputs.iter().map(|output| Progress {
+            output: output.name.clone(),
+            has: output.acknowledged(),
+            newest,
+        });
+        outputs.collect()
     }
 
     fn give_up(&self) -> u64 {

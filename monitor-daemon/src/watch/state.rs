@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use monitor_common::Kind;
 use monitor_policy::{Event as _, Policy};
 
+use super::canary::Canary;
 use super::guard::{Guard, KIND};
 use super::host::Host;
 use super::judge::Judge;
@@ -13,6 +14,7 @@ use super::loads::Loads;
 use super::losses::Losses;
 use super::reload::Swap;
 use super::services::Services;
+use super::stalls::Stalls;
 use super::waiting::{Deferred, Waiting};
 use super::{Input, with};
 use crate::clock;
@@ -30,6 +32,7 @@ use crate::record::Record;
 use crate::rollup::Rollup;
 use crate::users::{Accounts, Place, Users};
 
+mod canary;
 mod housekeeping;
 mod swap;
 
@@ -52,6 +55,9 @@ pub(super) struct State {
     waiting: Waiting,
     loads: Loads,
     guard: Guard,
+    canary: Canary,
+    canary_ms: Option<u64>,
+    stalls: Stalls,
     /// Refused attempts not told, by the last look at the counter.
     refusals_lost: u64,
     losses: Losses,
@@ -107,6 +113,9 @@ impl State {
             waiting: Waiting::new(WAITING_BYTES),
             loads: Loads::default(),
             guard: Guard::default(),
+            canary: Canary::default(),
+            canary_ms: None,
+            stalls: Stalls::default(),
             refusals_lost: 0,
             losses: Losses::default(),
             life: Life::begin(&config.state_file),
@@ -192,6 +201,7 @@ impl State {
         self.release_overdue(now);
         self.judges.expire(now);
         self.life.alive(now);
+        self.send_canary();
         self.rollup.tick(now, |alert| self.alerts.push(alert).ok());
         with(probes, |probes| self.housekeep(probes, now));
     }
@@ -234,7 +244,7 @@ impl State {
             _ => None,
         };
         let process = self.host.apply(&record);
-        if self.guard.saw(&record) {
+        if self.guard.saw(&record) || self.is_canary(&record, &process) {
             if record.kind() == Kind::Exit {
                 self.host.table.exited(record.task(), time);
             }

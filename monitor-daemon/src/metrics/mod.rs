@@ -256,4 +256,6 @@ where
 }
 
 #[cfg(test)]
+mod packaged;
+#[cfg(test)]
 mod tests;

@@ -67,6 +67,17 @@ fn fill(stage: &Stage, program: &Path) -> Result<()> {
             &packaging.join("INSTALL.md"),
         )?
         .copy(&format!("{DOCUMENTS}/LICENSE"), &root.join("LICENSE"))?;
+    for name in [
+        "monitor-daemon.rules.yaml",
+        "monitor-daemon.rules.test.yaml",
+    ] {
+        let source = packaging.join("prometheus").join(name);
+        stage.copy(&format!("{SHARE}/prometheus/{name}"), &source)?;
+    }
+    stage.copy(
+        &format!("{SHARE}/grafana/monitor-daemon.json"),
+        &packaging.join("grafana/monitor-daemon.json"),
+    )?;
     for name in ["LICENSE-MIT", "LICENSE-GPL"] {
         let source = root.join("monitor-ebpf").join(name);
         stage.copy(&format!("{DOCUMENTS}/kernel-programs/{name}"), &source)?;

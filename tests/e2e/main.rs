@@ -42,6 +42,7 @@ mod metrics;
 mod names;
 mod namespaces;
 mod older;
+mod package;
 mod protect;
 mod records;
 mod reload;

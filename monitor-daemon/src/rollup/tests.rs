@@ -1,3 +1,5 @@
+//! Alerts offered by the second, and what came out.
+
 use serde_json::Value;
 
 use super::*;

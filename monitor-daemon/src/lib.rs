@@ -17,6 +17,7 @@ pub mod probe;
 pub mod process;
 pub mod record;
 pub mod reload;
+pub mod rollup;
 pub mod selfcheck;
 pub mod users;
 pub mod watch;

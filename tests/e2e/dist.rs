@@ -12,7 +12,7 @@ use monitor_tests::{paths, skip, skip_if};
 
 use crate::actions::{run, succeed};
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 14] = [
     "etc/logrotate.d/monitor-daemon",
     "etc/monitor/monitor.yaml",
     "usr/bin/monitor-daemon",
@@ -23,7 +23,9 @@ const FILES: [&str; 12] = [
     "usr/share/doc/monitor-daemon/THIRD-PARTY.txt",
     "usr/share/fish/vendor_completions.d/monitor-daemon.fish",
     "usr/share/man/man1/monitor-daemon.1.gz",
+    "usr/share/monitor-daemon/grafana/monitor-daemon.json",
     "usr/share/monitor-daemon/policies/execution.yaml",
+    "usr/share/monitor-daemon/prometheus/monitor-daemon.rules.yaml",
     "usr/share/zsh/site-functions/_monitor-daemon",
 ];
 

@@ -73,7 +73,7 @@ const MORE_RULES: &str = "
 
 /// Where BPF programs are a security module, others cannot even try; the first process can.
 const PROTECTED: &str = r#"
-monitor-daemon run --config /rules/monitor.yaml --policy /rules/own.yaml --alerts /tmp/alerts 2>/tmp/log &
+monitor-daemon run --every-alert --config /rules/monitor.yaml --policy /rules/own.yaml --alerts /tmp/alerts 2>/tmp/log &
 daemon=$!
 tries=0
 until grep -q '^ready' /tmp/log; do

@@ -105,7 +105,7 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
 pub(crate) fn script(policies: &str, actions: &str, last: &str) -> String {
     format!(
         r#"
-monitor-daemon run --config /rules/monitor.yaml {policies} --alerts /tmp/alerts 2>/tmp/log &
+monitor-daemon run --every-alert --config /rules/monitor.yaml {policies} --alerts /tmp/alerts 2>/tmp/log &
 daemon=$!
 tries=0
 until grep -q '^ready' /tmp/log; do

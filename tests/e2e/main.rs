@@ -12,7 +12,9 @@
 
 mod actions;
 mod arm;
+mod bugreport;
 mod calls;
+mod canary;
 mod cgroups;
 mod command;
 mod containers;
@@ -41,11 +43,13 @@ mod metrics;
 mod names;
 mod namespaces;
 mod older;
+mod package;
 mod protect;
 mod records;
 mod reload;
 mod reuse;
 mod robust;
+mod rollup;
 mod rotate;
 mod rule_tests;
 mod sandbox;

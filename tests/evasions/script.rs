@@ -150,7 +150,7 @@ box() { (echo 0 >$BOX_CGROUP/cgroup.procs; exec "$@"); }
 
 daemon_start() {
     [ ! -e $R/log ] || { cat $R/log >>$R/logs; rm $R/log; }
-    $DAEMON run --config $R/monitor.yaml --policy $R/rules.yaml --alerts $R/alerts \
+    $DAEMON run --every-alert --config $R/monitor.yaml --policy $R/rules.yaml --alerts $R/alerts \
         >${DAEMON_OUTPUT:-/dev/null} 2>$R/log &
     echo $! >$R/pid
     tries=0

@@ -43,8 +43,8 @@ pub struct Daemon {
 pub struct Mark(usize);
 
 impl Daemon {
-    /// Starts `monitor-daemon run --alerts <file>` with further `arguments` and waits until it
-    /// says that it is ready.
+    /// Starts `monitor-daemon run --every-alert --alerts <file>` with further `arguments` and waits
+    /// until it says that it is ready.
     ///
     /// # Errors
     ///
@@ -60,6 +60,16 @@ impl Daemon {
     ///
     /// The same.
     pub fn start_command(command: &mut Command) -> Result<Self> {
+        // Cases do the same thing twice.
+        Self::start_rolled_up(command.arg("--every-alert"))
+    }
+
+    /// Like [`Self::start_command`], with alerts that say the same rolled up.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn start_rolled_up(command: &mut Command) -> Result<Self> {
         let folder = TempDir::with_prefix("daemon-")?;
         let path = folder.path().join("alerts.jsonl");
         let source = File::options()

@@ -37,6 +37,20 @@ pub fn archive() -> Result<PathBuf> {
     Ok(archive)
 }
 
+/// The same as a Debian package.
+///
+/// # Errors
+///
+/// When it has not been built.
+pub fn debian_package() -> Result<PathBuf> {
+    let name = format!("monitor-daemon_{}_amd64.deb", env!("CARGO_PKG_VERSION"));
+    let package = root().join("target/dist").join(name);
+    if !package.is_file() {
+        bail!("`{}` is missing; run `cargo xtask dist`", package.display());
+    }
+    Ok(package)
+}
+
 /// The kernel image of `series` (such as `6.1`) for virtual machines.
 ///
 /// # Errors

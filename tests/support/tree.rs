@@ -241,6 +241,11 @@ impl Tree {
         Ok(output.stdout)
     }
 
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
     fn path(&self, path: &str) -> PathBuf {
         self.root.path().join(path.trim_start_matches('/'))
     }

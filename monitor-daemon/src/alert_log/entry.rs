@@ -48,12 +48,7 @@ pub struct Entry {
 impl Entry {
     /// The alert's name for all time: a UUID (version 8) of the log's number and the alert's.
     pub fn uuid(&self) -> Uuid {
-        let log = self.log.number();
-        let sequence = self.sequence & SEQUENCE_BITS;
-        Uuid {
-            high: log >> 12 << 16 | 8 << 12 | log & 0xfff,
-            low: 2 << 62 | sequence,
-        }
+        Uuid::of(self.log, self.sequence)
     }
 }
 
@@ -62,6 +57,18 @@ impl Entry {
 pub struct Uuid {
     high: u64,
     low: u64,
+}
+
+impl Uuid {
+    /// Of the alert with this number in a log.
+    pub(crate) const fn of(log: LogId, sequence: u64) -> Self {
+        let log = log.number();
+        let sequence = sequence & SEQUENCE_BITS;
+        Self {
+            high: log >> 12 << 16 | 8 << 12 | log & 0xfff,
+            low: 2 << 62 | sequence,
+        }
+    }
 }
 
 impl fmt::Display for Uuid {

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 pub use append::{AlertLog, Settings};
-pub use entry::{Entry, LogId};
+pub use entry::{Entry, LogId, Uuid};
 pub use query::Query;
 pub use read::Reader;
 pub use retention::Retention;

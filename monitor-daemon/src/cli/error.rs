@@ -110,6 +110,8 @@ pub(super) enum Error {
     Act { name: String, source: io::Error },
     #[error("cannot write into the folder `{}`: {source}", folder.display())]
     WriteFiles { folder: PathBuf, source: io::Error },
+    #[error("cannot write `{}`: {source}", path.display())]
+    WriteReport { path: PathBuf, source: io::Error },
     #[error("cannot write the result: {0}")]
     Print(#[source] io::Error),
     #[error("metrics are inconsistent: {0}")]
@@ -158,6 +160,7 @@ impl Error {
             | Self::Triggers(_)
             | Self::Act { .. }
             | Self::WriteFiles { .. }
+            | Self::WriteReport { .. }
             | Self::Print(_) => ENVIRONMENT,
             Self::Config(_)
             | Self::NoControl

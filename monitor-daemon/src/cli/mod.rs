@@ -2,6 +2,7 @@
 //! ([`error::Error`] has the table). One file a command.
 
 mod alerts;
+mod bugreport;
 mod check;
 mod completion;
 mod config;
@@ -46,6 +47,8 @@ Examples:
     sudo monitor-daemon selftest
   See what a running daemon does:
     monitor-daemon top
+  Write down what is needed to find out why it does not do its work:
+    sudo monitor-daemon bugreport
 
 Exit codes: 0 done, 1 a policy or its input is wrong, 2 the command line is wrong, 3 the machine
 lacks something (root, a kernel feature, a file), 4 the configuration is wrong, 5 a test beside
@@ -75,6 +78,7 @@ enum Command {
     Test(test::Arguments),
     Schema(schema::Arguments),
     Config(config::Arguments),
+    Bugreport(bugreport::Arguments),
     Completion(completion::CompletionArguments),
     Man(completion::ManArguments),
     #[command(hide = true)]
@@ -120,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
+        Command::Bugreport(arguments) => bugreport::run(&arguments),
         Command::Completion(arguments) => {
             completion::completion(&arguments, &mut Arguments::command())
         }
@@ -156,6 +161,7 @@ mod tests {
     /// Command lines, and whether they are well-formed.
     const LINES: &[(&str, bool)] = &[
         ("run", true),
+        ("run --every-alert", true),
         ("run --config c.yaml --policy a --policy b --alerts -", true),
         ("run --policy", false),
         ("reload --config c.yaml --format json", true),
@@ -215,6 +221,8 @@ mod tests {
         ("rules --config c.yaml --policy a --policy b --kernel", true),
         ("schema", true),
         ("config --config c.yaml", true),
+        ("bugreport --output - --config c.yaml", true),
+        ("bugreport now", false),
         ("completion bash", true),
         ("completion dos", false),
         ("man out", true),

@@ -51,6 +51,9 @@ pub(super) struct Arguments {
     /// text.
     #[arg(long, value_name = "FILE|-")]
     alerts: Option<PathBuf>,
+    /// Do not roll up alerts that say the same: each goes out.
+    #[arg(long)]
+    every_alert: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
@@ -112,6 +115,9 @@ fn configure(arguments: &Arguments) -> Result<Config, Error> {
         Some(path) if path == Path::new("-") => config.alerts.stdout = StdoutFormat::Json,
         Some(path) => config.alerts.file = Some(path.to_owned()),
         None => {}
+    }
+    if arguments.every_alert {
+        config.alerts.rollup.window = Duration::ZERO;
     }
     Ok(config)
 }
@@ -188,6 +194,7 @@ mod tests {
             config: Some(file),
             policy,
             alerts: alerts.map(Into::into),
+            every_alert: false,
         })
         .unwrap()
     }
@@ -205,5 +212,6 @@ mod tests {
         let config = arguments(written, &[], Some("-"));
         assert_eq!(config.alerts.file, Some("b.jsonl".into()));
         assert_eq!(config.alerts.stdout, StdoutFormat::Json);
+        assert!(!config.alerts.rollup.window.is_zero());
     }
 }

@@ -8,7 +8,7 @@ use super::http;
 use super::limits;
 use super::switches;
 use super::value::{StateFile, StdoutFormat, SyslogProtocol};
-use super::{Alerts, Config, Docker, JsonProperties, KEYS, Syslog};
+use super::{Alerts, Config, Docker, JsonProperties, KEYS, Rollup, Syslog};
 
 impl Config {
     /// YAML that gives this configuration when read: every key, in the order of [`KEYS`].
@@ -151,10 +151,21 @@ fn alerts(alerts: &Alerts, name: &str) -> Value {
         "log.bytes" => alerts.log.bytes.into(),
         "log.days" => alerts.log.days.into(),
         "log.sync" => alerts.log.sync.into(),
-        _ => match name.strip_prefix("syslog.") {
-            Some(name) => syslog(alerts.syslog.as_ref(), name),
-            None => Value::Null,
+        _ => match name.split_once('.') {
+            Some(("rollup", name)) => rollup(&alerts.rollup, name),
+            Some(("syslog", name)) => syslog(alerts.syslog.as_ref(), name),
+            _ => Value::Null,
         },
+    }
+}
+
+fn rollup(rollup: &Rollup, name: &str) -> Value {
+    match name {
+        "window_seconds" => rollup.window.as_secs().into(),
+        "rule_alerts" => rollup.rule_alerts.into(),
+        "bytes" => rollup.bytes.into(),
+        "ignored_fields" => rollup.ignored_fields.iter().map(String::as_str).collect(),
+        _ => Value::Null,
     }
 }
 

@@ -95,6 +95,32 @@ pub const KEYS: &[Key] = &[
          end of the daemon, but a failing host may cost those of its last seconds.",
     ),
     key(
+        "alerts.rollup.window_seconds",
+        "0 to 86400",
+        "For how long alerts of one rule and container that say the same as one before are counted. \
+         The first goes out at once; when the time is over, one more tells how many there were \
+         since, and when (`rollup.count`, `rollup.first`, `rollup.last`, and in `rollup.uuid` the \
+         first one's). 0: every alert goes out, as with `run --every-alert`.",
+    ),
+    key(
+        "alerts.rollup.rule_alerts",
+        "1 to 10000000",
+        "How many different alerts a rule may raise in that time. Further ones are counted by \
+         container, so that one noisy rule cannot keep the alerts of others from their outputs.",
+    ),
+    key(
+        "alerts.rollup.bytes",
+        "65536 to 1073741824",
+        "Bytes of memory for what is counted. Without room, the oldest count of the rule that takes \
+         most is told early.",
+    ),
+    key(
+        "alerts.rollup.ignored_fields",
+        "list of fields",
+        "Fields by which alerts do not differ, with those below them: `evt.time` is also \
+         `evt.time.s`. All others in a rule's output are what an alert says.",
+    ),
+    key(
         "alerts.file",
         "path",
         "Alerts are appended here as lines. Reopened when it was rotated away; no signal is \

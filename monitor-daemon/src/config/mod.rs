@@ -27,6 +27,7 @@ use monitor_policy::Options;
 
 use crate::alert_log::{self, Retention};
 use crate::output::{Format, Selection};
+use crate::rollup;
 pub use error::ConfigError;
 pub use http::{Api, Http, HttpBody, Login};
 pub use keys::{KEYS, Key};
@@ -92,6 +93,8 @@ pub struct Alerts {
     pub stdout: StdoutFormat,
     /// `alerts.log`: where and for how long alerts are kept.
     pub log: AlertLog,
+    /// `alerts.rollup`: which alerts are only counted.
+    pub rollup: Rollup,
     /// `alerts.file`: lines are appended here. Reopened when the file was rotated away.
     pub file: Option<PathBuf>,
     /// `alerts.file_format`: their shape. Default `falco`.
@@ -130,6 +133,33 @@ impl AlertLog {
                 age_ns: self.days * DAY_NS,
             },
         })
+    }
+}
+
+/// Which alerts are only counted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rollup {
+    /// `alerts.rollup.window_seconds`: for how long alerts like the first are counted. Default
+    /// 60 s; 0: every alert goes out.
+    pub window: Duration,
+    /// `alerts.rollup.rule_alerts`: alerts that a rule may raise in that time before the rest is
+    /// counted. Default 10,000.
+    pub rule_alerts: u64,
+    /// `alerts.rollup.bytes`: memory for what is counted. Default 4 MiB, at least 64 KiB.
+    pub bytes: usize,
+    /// `alerts.rollup.ignored_fields`: fields by which alerts do not differ.
+    pub ignored_fields: Vec<String>,
+}
+
+impl Rollup {
+    /// How alerts are rolled up.
+    pub fn settings(&self) -> rollup::Settings {
+        rollup::Settings {
+            window_ns: u64::try_from(self.window.as_nanos()).unwrap_or(u64::MAX),
+            rule_alerts: self.rule_alerts,
+            bytes: self.bytes,
+            ignored_fields: self.ignored_fields.clone(),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::value::{
     Bounded, ControlSocket, HostPort, Listen, MatchingName, PriorityName, RingBytes, StateFile,
     StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol, optional, scalar,
 };
-use super::{AlertLog, Alerts, Config, Docker, Http, JsonProperties, Rings, Syslog};
+use super::{AlertLog, Alerts, Config, Docker, Http, JsonProperties, Rings, Rollup, Syslog};
 use crate::output::{Format, Selection};
 
 /// Where metrics are served by default; the port is OpenTelemetry's for a Prometheus exporter.
@@ -29,6 +29,30 @@ const DEFAULT_METADATA_WAIT_MS: u64 = 500;
 const DEFAULT_QUEUE_BYTES: u64 = 8 << 20;
 const DEFAULT_LOG_BYTES: u64 = 256 << 20;
 const DEFAULT_LOG_DAYS: u64 = 30;
+const DEFAULT_WINDOW: u64 = 60;
+const DEFAULT_RULE_ALERTS: u64 = 10_000;
+const DEFAULT_ROLLUP_BYTES: u64 = 4 << 20;
+/// Numbers and times that differ with each process and event.
+const DEFAULT_IGNORED: [&str; 18] = [
+    "evt.num",
+    "evt.time",
+    "evt.rawtime",
+    "evt.reltime",
+    "evt.deltatime",
+    "evt.latency",
+    "proc.pid",
+    "proc.ppid",
+    "proc.apid",
+    "proc.vpid",
+    "proc.pvpid",
+    "proc.duration",
+    "proc.exe_ino.ctime_duration_proc_start",
+    "thread.tid",
+    "thread.vtid",
+    "container.duration",
+    "fd.num",
+    "fd.uid",
+];
 /// What does not fit is moved into memory: a ring's pages are resident whether or not they are used.
 const DEFAULT_LIFECYCLE: RingBytes = RingBytes::power(21);
 const DEFAULT_CONTROL: RingBytes = RingBytes::power(20);
@@ -70,6 +94,7 @@ struct RawAlerts {
     #[serde(deserialize_with = "scalar")]
     stdout: Option<StdoutFormat>,
     log: RawLog,
+    rollup: RawRollup,
     file: Option<PathBuf>,
     #[serde(deserialize_with = "scalar")]
     file_format: Option<Format>,
@@ -89,6 +114,18 @@ struct RawLog {
     #[serde(deserialize_with = "scalar")]
     days: Option<Bounded<1, 36_500>>,
     sync: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "keys with values")]
+struct RawRollup {
+    #[serde(deserialize_with = "scalar")]
+    window_seconds: Option<Bounded<0, 86_400>>,
+    #[serde(deserialize_with = "scalar")]
+    rule_alerts: Option<Bounded<1, 10_000_000>>,
+    #[serde(deserialize_with = "scalar")]
+    bytes: Option<Bounded<65_536, 1_073_741_824>>,
+    ignored_fields: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -285,6 +322,7 @@ impl RawAlerts {
         Alerts {
             stdout: self.stdout.unwrap_or_default(),
             log: self.log.into_log(),
+            rollup: self.rollup.into_rollup(),
             file: self.file,
             file_format: self.file_format.unwrap_or_default(),
             queue_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
@@ -301,6 +339,24 @@ impl RawLog {
             bytes: self.bytes.map_or(DEFAULT_LOG_BYTES, |bounded| bounded.0),
             days: self.days.map_or(DEFAULT_LOG_DAYS, |bounded| bounded.0),
             sync: self.sync,
+        }
+    }
+}
+
+impl RawRollup {
+    fn into_rollup(self) -> Rollup {
+        let seconds = self
+            .window_seconds
+            .map_or(DEFAULT_WINDOW, |bounded| bounded.0);
+        let bytes = self.bytes.map_or(DEFAULT_ROLLUP_BYTES, |bounded| bounded.0);
+        let usual = || DEFAULT_IGNORED.map(str::to_owned).into();
+        Rollup {
+            window: Duration::from_secs(seconds),
+            rule_alerts: self
+                .rule_alerts
+                .map_or(DEFAULT_RULE_ALERTS, |bounded| bounded.0),
+            bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            ignored_fields: self.ignored_fields.unwrap_or_else(usual),
         }
     }
 }

@@ -128,7 +128,10 @@ pub fn commented() -> String {
 /// A value on one line.
 fn inline(value: &Value) -> String {
     match value {
-        Value::Sequence(_) => "[]".to_owned(),
+        Value::Sequence(items) => {
+            let items: Vec<String> = items.iter().map(inline).collect();
+            format!("[{}]", items.join(", "))
+        }
         value => serde_yaml::to_string(value)
             .unwrap_or_default()
             .trim_end()

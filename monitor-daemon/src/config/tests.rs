@@ -69,6 +69,7 @@ static_fields: { site: west }
 alerts:
   stdout: json
   log: { path: /run/alerts.db, bytes: 1048576, days: 3, sync: true }
+  rollup: { window_seconds: 5, rule_alerts: 7, bytes: 65536, ignored_fields: [fd.sport] }
   file: /var/log/alerts.jsonl
   file_format: ecs
   queue_bytes: 65536
@@ -128,6 +129,10 @@ fn every_key_is_taken() {
         Some(Path::new("/var/log/alerts.jsonl"))
     );
     assert_eq!(config.alerts.queue_bytes, 65536);
+    let rollup = &config.alerts.rollup;
+    assert_eq!(rollup.window, Duration::from_secs(5));
+    assert_eq!((rollup.rule_alerts, rollup.bytes), (7, 65536));
+    assert_eq!(rollup.ignored_fields, ["fd.sport"]);
     let syslog = config.alerts.syslog.as_ref().unwrap();
     assert_eq!(syslog.address, "log:514");
     assert_eq!(syslog.protocol, SyslogProtocol::Tcp);

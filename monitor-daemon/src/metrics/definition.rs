@@ -97,7 +97,12 @@ pub fn markdown() -> String {
          configured otherwise. Labels are bounded: no pid, path or container is one. Loads of \
          containers are in `monitor-daemon top`. Alert on `monitor_records_lost_total`, \
          `monitor_alerts_lost_total`, `monitor_alert_write_errors_total`, \
-         `monitor_policy_load_successful == 0`, `monitor_provider == 0` and `monitor_provider_delivers == 0`.\n\n\
+         `monitor_policy_load_successful == 0`, `monitor_provider == 0`, \
+         `monitor_provider_delivers == 0` and on `time() - monitor_canary_timestamp_seconds > 30`.\n\n\
+         `/healthz` beside it answers 200 while all is well, and 503 while the daemon starts or \
+         something is wrong, with JSON that says what: the loop turns, programs are attached and \
+         deliver, the canary (the daemon's own event, every 5 s) is at most 30 s old, no output \
+         leaves alerts waiting for 60 s, alerts are kept. Details are for this host only.\n\n\
          | Metric | Type | Labels | Unit | Meaning |\n|---|---|---|---|---|\n",
     );
     for definition in all() {
@@ -129,6 +134,8 @@ pub(super) fn all() -> impl Iterator<Item = &'static Definition> {
         super::DEFINITIONS,
         super::output::DEFINITIONS,
         super::log::DEFINITIONS,
+        super::canary::DEFINITIONS,
+        super::rollup::DEFINITIONS,
         super::policy::DEFINITIONS,
         super::snapshot::DEFINITIONS,
     ]

@@ -5,10 +5,13 @@
 //! [`Snapshot`] about once a second and turned into metrics when scraped. Labels are bounded:
 //! kinds, reasons, CPUs, providers, rules and outputs, never a pid or a path.
 
+mod canary;
 mod definition;
+mod health;
 mod log;
 mod output;
 mod policy;
+mod rollup;
 mod server;
 mod snapshot;
 mod top;
@@ -22,16 +25,22 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+pub use canary::CanaryMetrics;
 pub use definition::markdown;
 use definition::{Definition, counter, gauge, histogram};
+use health::Health;
+pub use health::Stall;
 pub use log::LogMetrics;
 use output::OutputFamilies;
 pub use output::OutputMetrics;
 pub use policy::PolicyMetrics;
+pub use rollup::RollupMetrics;
 pub use server::{ServeError, Server};
 use snapshot::SnapshotCollector;
 pub use snapshot::{Cache, ContainerCache, Snapshot, Waiting};
 pub use top::{ContainerLoad, OutputLoad, RecordLoss, RuleLoad, Top};
+
+use crate::clock;
 
 const BUILD_INFO: &Definition = &gauge(
     "monitor_build_info",
@@ -117,6 +126,10 @@ pub struct Metrics {
     pub policy: PolicyMetrics,
     /// The alert log.
     pub log: LogMetrics,
+    /// The daemon's own event.
+    pub canary: CanaryMetrics,
+    /// Alerts that were only counted.
+    pub rollup: RollupMetrics,
     /// Seconds before this start in which nothing was watched.
     pub gap_seconds: Gauge,
     rule_matches: IntCounterVec,
@@ -150,6 +163,8 @@ impl Metrics {
             rule_seconds: register(&registry, seconds)?,
             policy: PolicyMetrics::new(&registry)?,
             log: LogMetrics::new(&registry)?,
+            canary: CanaryMetrics::new(&registry)?,
+            rollup: RollupMetrics::new(&registry)?,
             outputs: OutputFamilies::new(&registry)?,
             snapshot,
             registry,
@@ -170,6 +185,7 @@ impl Metrics {
     /// Forgets a rule that is not loaded any more.
     pub fn forget_rule(&self, name: &str, priority: Priority) {
         self.forget_matches(name, priority);
+        self.rollup.forget(name);
         // It fails only for what is not there, which is what is wanted.
         drop(self.rule_seconds.remove_label_values(&[name]));
     }
@@ -199,6 +215,12 @@ impl Metrics {
             containers: figures.loads,
             ..top::gather(&self.registry.gather())
         }
+    }
+
+    /// Whether the daemon does its work, now.
+    fn health(&self) -> Health {
+        let log_fails = self.log.failing.get() != 0;
+        Health::of(&self.snapshot(), log_fails, clock::boot_ns() / 1_000_000)
     }
 
     /// Everything in Prometheus' text format.
@@ -233,5 +255,7 @@ where
     Ok(collector)
 }
 
+#[cfg(test)]
+mod packaged;
 #[cfg(test)]
 mod tests;

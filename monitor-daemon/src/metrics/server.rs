@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -172,20 +173,34 @@ fn answer<B>(request: &Request<B>, from: Caller, metrics: &Metrics) -> Response<
                 format!("{error}\n").into(),
             ),
         },
-        "/healthz" => text(StatusCode::OK, "ok\n".into()),
+        "/healthz" => healthz(from, metrics),
         // Names of containers are nobody's business elsewhere.
         "/top" if from == Caller::Elsewhere => {
             text(StatusCode::FORBIDDEN, "only from this host\n".into())
         }
-        "/top" => top(metrics),
+        "/top" => json(StatusCode::OK, &metrics.top()),
         _ => text(StatusCode::NOT_FOUND, "see /metrics and /healthz\n".into()),
     }
 }
 
-fn top(metrics: &Metrics) -> Response<Full<Bytes>> {
-    match serde_json::to_vec(&metrics.top()) {
+/// 200 when all is well, 503 when not.
+fn healthz(from: Caller, metrics: &Metrics) -> Response<Full<Bytes>> {
+    let health = metrics.health();
+    let status = if health.is_ok() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    match from {
+        Caller::ThisHost => json(status, &health),
+        Caller::Elsewhere => json(status, &health.without_details()),
+    }
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
+    match serde_json::to_vec(value) {
         Ok(body) => {
-            let mut response = text(StatusCode::OK, body.into());
+            let mut response = text(status, body.into());
             let format = HeaderValue::from_static("application/json");
             response.headers_mut().insert(CONTENT_TYPE, format);
             response
@@ -242,7 +257,11 @@ mod tests {
                 "HTTP/1.1 200 OK",
                 "text/plain; version=0.0.4",
             ),
-            ("GET /healthz", "HTTP/1.1 200 OK", "\r\n\r\nok\n"),
+            (
+                "GET /healthz",
+                "HTTP/1.1 503 Service Unavailable",
+                "\r\n\r\n{\"status\":\"starting\",",
+            ),
             ("GET /top", "HTTP/1.1 200 OK", "{\"version\":\""),
             ("GET /", "HTTP/1.1 404 Not Found", "see /metrics"),
             (
@@ -265,7 +284,7 @@ mod tests {
         let idle: Vec<TcpStream> = (1..CONNECTIONS)
             .map(|_| TcpStream::connect(server.address()).unwrap())
             .collect();
-        assert!(ask(&server, "GET /healthz").ends_with("ok\n"));
+        assert!(ask(&server, "GET /healthz").contains("\"starting\""));
         drop(idle);
     }
 

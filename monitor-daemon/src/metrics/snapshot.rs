@@ -11,7 +11,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::definition::{Definition, counter, gauge};
-use super::{ContainerLoad, lock};
+use super::{ContainerLoad, Stall, lock};
 use crate::probe::{Coverage, Loss, Tier};
 use crate::selfcheck::Delivery;
 
@@ -46,6 +46,10 @@ pub struct Snapshot {
     pub unknown_processes: u64,
     /// When these figures were made, ms since boot.
     pub made_ms: u64,
+    /// When the last canary came, ms since boot.
+    pub canary_ms: Option<u64>,
+    /// Outputs that do not get on.
+    pub stalls: Vec<Stall>,
     /// Events by container; shown by `top`, not scraped.
     pub loads: Vec<ContainerLoad>,
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use monitor_common::Kind;
 use monitor_common::loss::LossReason;
@@ -14,6 +15,7 @@ use super::{
     Waiting,
 };
 use crate::probe::{Coverage, Loss, Tier};
+use crate::rollup::{Figures, Reason};
 use crate::selfcheck::Delivery;
 
 fn covered(kind: Kind, by: Option<(&str, Tier)>) -> Coverage {
@@ -46,6 +48,16 @@ fn filled() -> Metrics {
     metrics
         .rule_seconds("Terminal shell in container")
         .inc_by(0.25);
+    metrics.canary.came(12.5, 2e-4);
+    metrics.canary.missing.inc();
+    let told = Figures {
+        windows: 3,
+        bytes: 4000,
+        closed_early: 1,
+        summaries: 2,
+    };
+    let rule = Arc::from("Terminal shell in container");
+    metrics.rollup.publish(&[(rule, Reason::Same, 40)], told);
     metrics.policy.loaded("e3b0", 5);
     let output = metrics.output("stdout");
     output.written.inc();
@@ -60,6 +72,8 @@ fn figures() -> Snapshot {
         missed: vec![("open", 2)],
         unknown_processes: 3,
         made_ms: 1_234,
+        canary_ms: Some(1_000),
+        stalls: Vec::new(),
         loads: vec![load("", "host", 90), load("e2", "web", 7)],
         kept: vec![(Kind::Exec, 7), (Kind::Open, 90)],
         filtered: vec![(Kind::Open, 4000)],
@@ -129,6 +143,15 @@ fn a_scrape_shows_every_figure() {
         "monitor_rules_loaded 3",
         "monitor_rule_matches_total{priority=\"Notice\",rule=\"Terminal shell in container\"} 2",
         "monitor_rule_evaluation_seconds_total{rule=\"Terminal shell in container\"} 0.25",
+        "monitor_alerts_rolled_up_total{reason=\"same\",rule=\"Terminal shell in container\"} 40",
+        "monitor_canaries_total 1",
+        "monitor_canaries_missing_total 1",
+        "monitor_canary_timestamp_seconds 12.5",
+        "monitor_canary_latency_seconds_bucket{le=\"0.00025\"} 1",
+        "monitor_rollup_summaries_total 2",
+        "monitor_rollup_closed_early_total 1",
+        "monitor_rollup_windows 3",
+        "monitor_rollup_bytes 4000",
         "monitor_alerts_total{output=\"stdout\"} 1",
         "monitor_alerts_lost_total{output=\"stdout\",reason=\"queue_full\"} 4",
         "monitor_alert_latency_seconds_bucket{output=\"stdout\",le=\"0.0005\"} 0",

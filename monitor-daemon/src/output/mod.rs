@@ -60,7 +60,7 @@ use self::queue::{Item, Queue, Refused};
 use self::syslog::{Link, SyslogWriter};
 use self::syslog_message::SyslogMessage;
 use self::terminal::{Form, Levels, Screen, TerminalWriter};
-use crate::alert_log::{self, AlertLog, Entry, LogError, LogId};
+use crate::alert_log::{self, AlertLog, Entry, LogError, LogId, Uuid};
 use crate::config::{Config, Http, JsonProperties, StdoutFormat, Syslog};
 use crate::metrics::Metrics;
 
@@ -142,6 +142,17 @@ pub enum OutputError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("an alert queue is full")]
 pub struct Full;
+
+/// How far an output is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Progress {
+    /// What it is and where it goes.
+    pub output: String,
+    /// Number of the last alert that it has, with all before.
+    pub has: u64,
+    /// Number of the newest alert.
+    pub newest: u64,
+}
 
 /// The running outputs. Dropping them delivers what is queued, for a few seconds at most.
 #[derive(Debug)]
@@ -394,13 +405,14 @@ impl Drop for Outputs {
 
 impl Intake {
     /// Gives the alert its number and queues it, if there is room.
-    fn push(&self, alert: Alert, outputs: &[Arc<Output>]) -> Result<(), Full> {
+    fn push(&self, alert: Alert, outputs: &[Arc<Output>]) -> Result<Uuid, Full> {
         let push = |item: Item| match self.queue.push(item.clone()) {
             Ok(()) => None,
             Err(refused) => item.alert().map(|entry| (entry, refused)),
         };
-        let Some((entry, refused)) = self.number(alert, push) else {
-            return Ok(());
+        let (refused, uuid) = self.number(alert, push);
+        let Some((entry, refused)) = refused else {
+            return Ok(uuid);
         };
         let wants = |output: &&Arc<Output>| output.wants(&entry.alert);
         for output in outputs.iter().filter(wants) {
@@ -418,25 +430,27 @@ impl Intake {
         let _ended = self.number(alert, |item| self.queue.push_over(item));
     }
 
-    fn number<T>(&self, alert: Alert, queue: impl FnOnce(Item) -> T) -> T {
+    fn number<T>(&self, alert: Alert, queue: impl FnOnce(Item) -> T) -> (T, Uuid) {
         // Held while it is queued, so that numbers are in order there.
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         *given += 1;
-        queue(Item::Alert(Arc::new(Entry {
+        let entry = Entry {
             sequence: *given,
             log: self.log,
             alert,
-        })))
+        };
+        let uuid = entry.uuid();
+        (queue(Item::Alert(Arc::new(entry))), uuid)
     }
 }
 
 impl AlertQueue {
-    /// Queues an alert for the log and every output.
+    /// Queues an alert for the log and every output; its name for all time.
     ///
     /// # Errors
     ///
     /// There is no room for it.
-    pub fn push(&self, alert: Alert) -> Result<(), Full> {
+    pub fn push(&self, alert: Alert) -> Result<Uuid, Full> {
         self.intake.push(alert, &self.outputs)
     }
 
@@ -451,6 +465,18 @@ impl AlertQueue {
     /// Replaces the status line, if standard error is a terminal.
     pub fn status(&self, status: Status) {
         self.terminal.queue.set_status(status);
+    }
+
+    /// How far each output is.
+    pub fn progress(&self) -> Vec<Progress> {
+        let given = self.intake.given.lock();
+        let newest = *given.unwrap_or_else(PoisonError::into_inner);
+        let outputs = self.outputs.iter().map(|output| Progress {
+            output: output.name.clone(),
+            has: output.acknowledged(),
+            newest,
+        });
+        outputs.collect()
     }
 
     fn give_up(&self) -> u64 {

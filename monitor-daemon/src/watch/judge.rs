@@ -143,6 +143,11 @@ impl Judge {
         }
     }
 
+    /// Tries the rules on an event that is nobody's: no match counts.
+    pub(super) fn try_out(&mut self, event: &Event<'_>) {
+        let _matches = self.policy.evaluate(event, &mut self.scratch);
+    }
+
     /// Publishes what was measured since the last call.
     pub(super) fn flush(&mut self) {
         self.evaluation.flush();

@@ -5,6 +5,7 @@
 //! the [`Judge`]. It never waits for anybody: Docker, name resolution, outputs and scrapes run in
 //! other threads behind bounded queues.
 
+mod canary;
 mod guard;
 mod host;
 mod judge;
@@ -14,6 +15,7 @@ mod losses;
 mod pace;
 mod reload;
 mod services;
+mod stalls;
 mod state;
 mod supervisor;
 mod tampering;
@@ -147,6 +149,7 @@ async fn watch(settings: Settings, types: KernelTypes) -> Result<(), WatchError>
     state.say_ready();
     let mut supervisor = Supervisor::ready();
     with(&probes, |probes| state.guard(probes));
+    state.send_canary();
     std::thread::Builder::new()
         .name("policy".to_owned())
         .spawn(move || reloader.run())?;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use monitor_common::Kind;
 use monitor_policy::{Event as _, Policy};
 
+use super::canary::Canary;
 use super::guard::{Guard, KIND};
 use super::host::Host;
 use super::judge::Judge;
@@ -13,6 +14,7 @@ use super::loads::Loads;
 use super::losses::Losses;
 use super::reload::Swap;
 use super::services::Services;
+use super::stalls::Stalls;
 use super::waiting::{Deferred, Waiting};
 use super::{Input, with};
 use crate::clock;
@@ -27,8 +29,10 @@ use crate::output::AlertQueue;
 use crate::probe::{Probes, Rings};
 use crate::process::{Limits, Process, Table};
 use crate::record::Record;
+use crate::rollup::Rollup;
 use crate::users::{Accounts, Place, Users};
 
+mod canary;
 mod housekeeping;
 mod swap;
 
@@ -51,12 +55,16 @@ pub(super) struct State {
     waiting: Waiting,
     loads: Loads,
     guard: Guard,
+    canary: Canary,
+    canary_ms: Option<u64>,
+    stalls: Stalls,
     /// Refused attempts not told, by the last look at the counter.
     refusals_lost: u64,
     losses: Losses,
     life: Life,
     services: Services,
     docker_up: bool,
+    rollup: Rollup,
     alerts: AlertQueue,
     metrics: Arc<Metrics>,
     hostname: Arc<str>,
@@ -105,11 +113,15 @@ impl State {
             waiting: Waiting::new(WAITING_BYTES),
             loads: Loads::default(),
             guard: Guard::default(),
+            canary: Canary::default(),
+            canary_ms: None,
+            stalls: Stalls::default(),
             refusals_lost: 0,
             losses: Losses::default(),
             life: Life::begin(&config.state_file),
             services,
             docker_up: false,
+            rollup: Rollup::new(config.alerts.rollup.settings()),
             alerts,
             metrics,
             hostname,
@@ -189,6 +201,8 @@ impl State {
         self.release_overdue(now);
         self.judges.expire(now);
         self.life.alive(now);
+        self.send_canary();
+        self.rollup.tick(now, |alert| self.alerts.push(alert).ok());
         with(probes, |probes| self.housekeep(probes, now));
     }
 
@@ -202,6 +216,7 @@ impl State {
             }
         }
         self.release_overdue(u64::MAX);
+        self.rollup.finish(|alert| self.alerts.push(alert).ok());
         let lost = probes.and_then(lost);
         if let Some((probes, lost)) = probes.zip(lost.as_ref()) {
             self.look_for_losses(probes, lost, until);
@@ -229,7 +244,7 @@ impl State {
             _ => None,
         };
         let process = self.host.apply(&record);
-        if self.guard.saw(&record) {
+        if self.guard.saw(&record) || self.is_canary(&record, &process) {
             if record.kind() == Kind::Exit {
                 self.host.table.exited(record.task(), time);
             }
@@ -330,11 +345,14 @@ impl State {
         };
         let mut next = Event::join(*record, actor, container, world, number);
         let judge = self.judges.of(number);
+        let id = container.map(Container::short_id);
+        let now = record.header().time;
         while let Some(event) = next {
             if judge.wants(event.event_type()) {
                 judge.judge(&event, |alert| {
                     // A full queue has counted the loss.
-                    let _lost = self.alerts.push(alert);
+                    self.rollup
+                        .offer(alert, id, now, |alert| self.alerts.push(alert).ok());
                 });
             }
             next = event.following();

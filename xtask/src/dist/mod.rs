@@ -6,6 +6,7 @@
 //! unpacking changes none of their modes. The same sources give the same bytes: names are sorted,
 //! owner, times and modes fixed, paths of the building machine cut off.
 
+mod deb;
 mod licences;
 mod stage;
 
@@ -25,7 +26,8 @@ use stage::Stage;
 const SHARE: &str = "usr/share/monitor-daemon";
 const DOCUMENTS: &str = "usr/share/doc/monitor-daemon";
 
-/// Leaves `target/dist/monitor-daemon-VERSION-x86_64.tar.gz` and its checksum.
+/// Leaves `target/dist/monitor-daemon-VERSION-x86_64.tar.gz` and its checksum, and where there is
+/// `dpkg-deb` the same as a Debian package.
 pub(crate) fn dist() -> Result<()> {
     setup::setup(Level::Build)?;
     build::build(Profile::Release)?;
@@ -38,11 +40,24 @@ pub(crate) fn dist() -> Result<()> {
     fill(&stage, &program)?;
     let name = format!("monitor-daemon-{}-x86_64.tar.gz", env!("CARGO_PKG_VERSION"));
     pack(&stage, &folder.join(&name))?;
-    let sum = shell::query(Command::new("sha256sum").arg(&name).current_dir(&folder))?;
+    checksum(&folder, &name)?;
+    if shell::query(Command::new("dpkg-deb").arg("--version")).is_ok_and(|said| said.is_some()) {
+        let package = deb::pack(&stage, &folder)?;
+        let name = package.file_name().unwrap_or_default().to_string_lossy();
+        checksum(&folder, &name)?;
+    } else {
+        println!("no Debian package: `dpkg-deb` is missing");
+    }
+    fs::remove_dir_all(folder.join("root"))?;
+    Ok(())
+}
+
+/// Writes the checksum of a file beside it.
+fn checksum(folder: &Path, name: &str) -> Result<()> {
+    let sum = shell::query(Command::new("sha256sum").arg(name).current_dir(folder))?;
     let sum = sum.context("`sha256sum` failed")?;
     fs::write(folder.join(format!("{name}.sha256")), &sum)?;
-    fs::remove_dir_all(folder.join("root"))?;
-    println!("{}\n{}", folder.join(&name).display(), sum.trim_end());
+    println!("{}\n{}", folder.join(name).display(), sum.trim_end());
     Ok(())
 }
 
@@ -67,6 +82,17 @@ fn fill(stage: &Stage, program: &Path) -> Result<()> {
             &packaging.join("INSTALL.md"),
         )?
         .copy(&format!("{DOCUMENTS}/LICENSE"), &root.join("LICENSE"))?;
+    for name in [
+        "monitor-daemon.rules.yaml",
+        "monitor-daemon.rules.test.yaml",
+    ] {
+        let source = packaging.join("prometheus").join(name);
+        stage.copy(&format!("{SHARE}/prometheus/{name}"), &source)?;
+    }
+    stage.copy(
+        &format!("{SHARE}/grafana/monitor-daemon.json"),
+        &packaging.join("grafana/monitor-daemon.json"),
+    )?;
     for name in ["LICENSE-MIT", "LICENSE-GPL"] {
         let source = root.join("monitor-ebpf").join(name);
         stage.copy(&format!("{DOCUMENTS}/kernel-programs/{name}"), &source)?;

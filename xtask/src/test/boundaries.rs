@@ -52,6 +52,7 @@ const PURE: &[&str] = &[
     "monitor-daemon/src/process/mod.rs",
     "monitor-daemon/src/process/table.rs",
     "monitor-daemon/src/record.rs",
+    "monitor-daemon/src/rollup",
     "monitor-policy/src",
 ];
 

@@ -67,7 +67,7 @@ pub(super) fn newer(address: SocketAddr, before: &Top) -> Result<Top, FetchError
 pub(super) fn top(address: SocketAddr) -> Result<Top, FetchError> {
     let address = reachable(address);
     let absent = |source| FetchError::Absent { address, source };
-    let answer = ask(address).map_err(absent)?;
+    let answer = ask(address, "/top").map_err(absent)?;
     let stranger = |said: &str| FetchError::Stranger {
         address,
         said: crate::output::visible(&said.chars().take(60).collect::<String>()),
@@ -80,13 +80,15 @@ pub(super) fn top(address: SocketAddr) -> Result<Top, FetchError> {
     serde_json::from_str(body).map_err(|error| stranger(&error.to_string()))
 }
 
-/// Version 1.0: the answer ends with the connection and comes in one piece.
-fn ask(address: SocketAddr) -> io::Result<String> {
+/// What is at a path, with the answer's head. Version 1.0: the answer ends with the connection and
+/// comes in one piece.
+pub(in super::super) fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
+    let address = reachable(address);
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     // In one piece: who answers without reading on would reset the connection.
-    stream.write_all(format!("GET /top HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())

@@ -23,7 +23,7 @@ use super::print::print;
 use crate::config::{Config, DEFAULT_PATH};
 use crate::metrics::Top;
 use crate::output::Colour;
-pub(super) use fetch::FetchError;
+pub(super) use fetch::{FetchError, ask};
 use rates::Rates;
 use screen::Size;
 use terminal::{Key, Terminal};

@@ -169,12 +169,37 @@ impl State {
         }
     }
 
+    /// Publishes what rules cost, and what was raised and not told one by one.
+    fn publish_judgements(&mut self) {
+        self.judges.flush();
+        let counts = self.rollup.take_counts();
+        self.metrics.rollup.publish(&counts, self.rollup.figures());
+        self.metrics.policy.aged(clock::epoch_seconds());
+    }
+
+    fn accounts_cache(&self) -> metrics::Cache {
+        metrics::Cache {
+            entries: self.users.len() as u64,
+            bytes: self.users.bytes() as u64,
+            evictions: self.users.evicted(),
+        }
+    }
+
+    fn process_cache(&self) -> metrics::Cache {
+        metrics::Cache {
+            entries: self.host.table.len() as u64,
+            bytes: self.host.table.bytes() as u64,
+            evictions: self.host.table.evicted(),
+        }
+    }
+
     /// Publishes figures for scrapes and the status line.
     pub(super) fn publish(&mut self, probes: &Probes, lost: Option<Vec<Loss>>) {
-        self.judges.flush();
-        self.metrics.policy.aged(clock::epoch_seconds());
+        self.publish_judgements();
         let stats = self.host.index.stats();
         let loads = self.loads.publish(&mut self.host.index);
+        let now = clock::boot_ns();
+        let stalls = self.stalls.look(self.alerts.progress(), now / 1_000_000);
         let mut figures = self.metrics.snapshot();
         if let Some(lost) = lost {
             figures.lost = lost;
@@ -190,7 +215,6 @@ impl State {
             }
         }
         figures.lost_places = self.losses.places();
-        let now = clock::boot_ns();
         if now.saturating_sub(self.asked_missed) >= MISSED_NS {
             self.asked_missed = now;
             figures.missed = probes.missed();
@@ -201,6 +225,8 @@ impl State {
         figures.docker_up = self.docker_up;
         figures.loads = loads;
         figures.made_ms = now / 1_000_000;
+        figures.canary_ms = self.canary_ms;
+        figures.stalls = stalls;
         figures.containers = metrics::ContainerCache {
             cache: metrics::Cache {
                 entries: stats.containers as u64,
@@ -211,17 +237,9 @@ impl State {
             cgroups: stats.cgroups as u64,
             cgroups_dropped: stats.cgroups_dropped,
         };
-        figures.accounts = metrics::Cache {
-            entries: self.users.len() as u64,
-            bytes: self.users.bytes() as u64,
-            evictions: self.users.evicted(),
-        };
+        figures.accounts = self.accounts_cache();
         figures.waiting = self.waiting.figures();
-        figures.processes = metrics::Cache {
-            entries: self.host.table.len() as u64,
-            bytes: self.host.table.bytes() as u64,
-            evictions: self.host.table.evicted(),
-        };
+        figures.processes = self.process_cache();
         let status = Status {
             at: std::time::Instant::now(),
             kept: figures.kept_total(),

@@ -5,7 +5,7 @@ use monitor_common::call::Held;
 
 use crate::file;
 use crate::layout::*;
-use crate::network::{clear, is_socket, of_socket};
+use crate::network::{Within, clear, is_socket, of_socket};
 use crate::read::{Pointer, Probed, Read};
 use crate::record::Record;
 use crate::scratch::COMMON;
@@ -74,7 +74,7 @@ pub unsafe fn held(
         (*held).dev = dev;
         (*held).inode_mode = Probed::get::<u16>(inode, &INODE_MODE).into();
         if is_socket(file) {
-            of_socket(&raw mut (*held).socket, file, true);
+            of_socket(record, Within::Held, file, true);
             if wanted {
                 serve::own_name(record, Slot::Resolved, file);
             }

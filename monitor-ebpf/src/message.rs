@@ -8,8 +8,8 @@ use crate::address;
 use crate::emit::{Outcome, settle_code};
 use crate::layout::*;
 use crate::network::{
-    AF_INET, AF_INET6, AF_UNIX, Passed, clear, family_of, is_socket, of_socket, passed_address,
-    socket_of, unix_name,
+    AF_INET, AF_INET6, AF_UNIX, Passed, Within, clear, family_of, is_socket, of_socket,
+    passed_address, socket_of, unix_name,
 };
 use crate::numbers;
 use crate::read::{Pointer, Probed, Read};
@@ -90,7 +90,7 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
         if family == AF_INET6 && passed == AF_INET {
             map_remote(socket);
         }
-        of_socket(socket, file, false);
+        of_socket(record, Within::Body, file, false);
         if numbers::leaves_out(record, Kind::Send, call) {
             address::forget();
             return Ok(());
@@ -120,7 +120,7 @@ pub fn receive(record: &Record<COMMON>, call: &Call) -> Outcome {
         sender = address::take(socket, call.number).unwrap_or(sender);
         let connected = Probed::get::<u16>(socket_of(file), &SK_PORT) != 0;
         (*socket).passed_family = if connected { 0 } else { sender };
-        of_socket(socket, file, true);
+        of_socket(record, Within::Body, file, true);
         if numbers::leaves_out(record, Kind::Receive, call) {
             return Ok(());
         }

@@ -1,10 +1,13 @@
 //! Sockets: `socket`, `connect`, second descriptors of them, and what all calls on them share.
 
+use core::mem::offset_of;
+
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str,
 };
+use monitor_common::call::{Held, Registers};
 use monitor_common::network::{Connect, Dup, Socket};
-use monitor_common::{Flags, Kind, Slot};
+use monitor_common::{Flags, Header, Kind, PATH_MAX, Slot};
 
 use crate::address;
 use crate::emit::Outcome;
@@ -14,7 +17,7 @@ use crate::layout::*;
 use crate::numbers;
 use crate::read::{Pointer, Probed, Read, masked};
 use crate::record::{Origin, Record, in_record};
-use crate::scratch::COMMON;
+use crate::scratch::{COMMON, RECORD};
 use crate::syscall::{Call, own};
 use crate::walk;
 
@@ -86,7 +89,7 @@ pub fn connect(
             let under_way = matches!(call.ret, 0 | EINTR | EINPROGRESS);
             // A socket to another machine keeps where it was to go.
             let tried = family == AF_VSOCK && !matches!(call.ret, EISCONN | EALREADY);
-            of_socket(body, file, under_way || tried);
+            of_socket(record, Within::Body, file, under_way || tried);
         }
         if numbers::leaves_out(record, Kind::Connect, call) {
             return Ok(());
@@ -119,8 +122,9 @@ pub fn dup(record: &Record<COMMON>, call: &Call) -> Outcome {
         (*socket).fd = call.ret as i32;
         (*socket).passed_family = 0;
         clear(socket);
-        of_socket(socket, file::of_descriptor(call.ret as i32), true);
     }
+    let file = file::of_descriptor(call.ret as i32);
+    of_socket(record, Within::Body, file, true);
     if numbers::leaves_out(record, Kind::Dup, call) {
         return Ok(());
     }
@@ -186,12 +190,56 @@ pub unsafe fn clear(body: *mut Connect) {
     }
 }
 
+/// Where in a record a socket is told of.
+#[derive(Clone, Copy)]
+pub enum Within {
+    /// At the beginning of the body.
+    Body,
+    /// In what the descriptor of a call stands for.
+    Held,
+}
+
+impl Within {
+    /// Offset in the record.
+    const fn offset(self) -> u32 {
+        let held = offset_of!(Registers, held) + offset_of!(Held, socket);
+        let body = match self {
+            Self::Body => 0,
+            Self::Held => held,
+        };
+        (size_of::<Header>() + body) as u32
+    }
+}
+
+/// Leaves only offsets that a socket has.
+const OFFSETS: i32 = 0x1ff;
+const _: () = assert!(Within::Held.offset() as i32 <= OFFSETS && OFFSETS as usize <= PATH_MAX);
+
 /// What the socket itself says, which no program can change behind our back.
-///
-/// # Safety
-/// `body` is in a record.
 #[inline(always)]
-pub unsafe fn of_socket(body: *mut Connect, file: Pointer, under_way: bool) {
+pub fn of_socket(record: &Record<COMMON>, within: Within, file: Pointer, under_way: bool) {
+    let file = record.as_number(file);
+    socket_says(record.number(), within.offset(), file, under_way.into());
+}
+
+/// [`of_socket`] in the record of a slot. A function of its own, which the verifier looks at once: the
+/// programs have it in many places.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn socket_says(slot: u32, within: u32, file: u64, under_way: u32) -> u32 {
+    in_record(slot, |record| {
+        // SAFETY: in bounds of the slot, by the mask; probed.
+        unsafe {
+            let body = record
+                .in_slot(RECORD)
+                .add(masked::<OFFSETS>(within) as usize);
+            tell_socket(body.cast_mut().cast(), file as Pointer, under_way != 0);
+        }
+    })
+}
+
+#[inline(always)]
+unsafe fn tell_socket(body: *mut Connect, file: Pointer, under_way: bool) {
     // SAFETY: probed.
     unsafe {
         if !is_socket(file) {

@@ -4,6 +4,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::BtfTracePointContext;
+use monitor_common::filter::host_key;
 use monitor_common::process::{ExeFlags, Exec, Exit, Fork, Ptrace};
 use monitor_common::syscall::Operation;
 use monitor_common::{ARGS_MAX, ENV_MAX, Flags, Kind, Slot};
@@ -23,7 +24,7 @@ use crate::scope;
 use crate::scratch::{self, COMMON, Turn};
 use crate::serve;
 use crate::syscall::{self, Call, current_call};
-use crate::task;
+use crate::task::{self, Whose};
 use crate::walk;
 
 const SYS_EXECVE: u32 = 59;
@@ -243,11 +244,20 @@ fn is_thread(task: Pointer) -> bool {
 fn fork_record(caller: Pointer, child: Pointer) -> Outcome {
     // SAFETY: arguments of the hook are typed.
     unsafe {
-        scope::forked(caller, child);
+        let caller_pid: u32 = Typed::get(caller, &TASK_TGID);
+        let caller_start = task::process_start::<Typed>(caller);
+        let cgroup = task::cgroup::<Typed>(child);
+        // The first of its process is its leader.
+        let key = host_key(
+            Typed::get(child, &TASK_TGID),
+            Typed::get(child, &TASK_START),
+        );
+        scope::forked(host_key(caller_pid, caller_start), key, cgroup);
+        let child = (child, Whose::Other { cgroup });
         record::fixed(Kind::Fork, child, |body: *mut Fork| {
-            (*body).caller_pid = Typed::get(caller, &TASK_TGID);
+            (*body).caller_pid = caller_pid;
             (*body).caller_tid = Typed::get(caller, &TASK_PID);
-            (*body).caller_start = task::process_start::<Typed>(caller);
+            (*body).caller_start = caller_start;
         })
     }
 }
@@ -338,9 +348,9 @@ fn is_alive(ctx: &BtfTracePointContext) -> bool {
 
 #[inline(always)]
 fn exit_record(task: Pointer) -> Outcome {
-    // SAFETY: the argument of the hook is typed.
+    // SAFETY: the argument of the hook is typed, and the task that ends itself.
     unsafe {
-        record::fixed(Kind::Exit, task, |body: *mut Exit| {
+        record::fixed(Kind::Exit, (task, Whose::Current), |body: *mut Exit| {
             // As `wait_task_zombie` of `kernel/exit.c` reports it.
             let signal: Pointer = Typed::get(task, &TASK_SIGNAL);
             (*body).status = if Typed::get::<u32>(signal, &SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0 {

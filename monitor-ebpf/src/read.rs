@@ -87,6 +87,22 @@ pub fn masked<const MASK: i32>(value: u32) -> u32 {
     value as u32
 }
 
+/// Goes on until there is no more to do, `rounds` times at most; whether it came to the end.
+///
+/// A loop whose body is the call of a function: the count goes through `masked` for the compiler not
+/// to write the calls out one by one.
+#[inline(always)]
+pub fn until_done(rounds: u32, go_on: impl Fn() -> u32) -> u32 {
+    let mut round = 0;
+    while round < rounds {
+        if go_on() != 0 {
+            return 1;
+        }
+        round = masked::<0xffff>(round + 1);
+    }
+    0
+}
+
 /// The running task; typed, where the kernel can tell its type.
 #[inline(always)]
 pub fn current() -> Pointer {

@@ -17,7 +17,7 @@ use crate::emit::{self, Lane, Outcome};
 use crate::read::{Pointer, Probed, Read, Typed, current, masked};
 use crate::scratch::{self, ASIDE, COMMON, Scratch};
 use crate::syscall::Call;
-use crate::task;
+use crate::task::{self, Whose};
 use crate::walk::{self, End, Place, Walk};
 
 /// Whose memory a string lies in.
@@ -35,16 +35,17 @@ pub struct Record<const SIZE: usize> {
 }
 
 impl<const SIZE: usize> Record<SIZE> {
-    /// Starts a record about `task`.
+    /// Starts a record about the current task.
     ///
     /// # Safety
-    /// `slot` is a map value that no other program uses; `task` as for [`Read::at`].
+    /// `slot` is a map value that no other program uses; `task` is the current one, and as for
+    /// [`Read::at`].
     #[inline(always)]
     pub unsafe fn new<R: Read>(slot: *mut Scratch<SIZE>, kind: u32, task: Pointer) -> Self {
         let record = Self { slot };
         // SAFETY: the caller's.
         unsafe {
-            let home = begin::<R>(record.header(), kind, task);
+            let home = begin::<R>(record.header(), kind, task, Whose::Current);
             walk::set_home(&raw mut (*slot).walk, home);
         }
         record
@@ -431,13 +432,17 @@ pub struct Fixed<T> {
 /// Reports a record without strings: `fill` must set all bytes of the body.
 ///
 /// # Safety
-/// `task` is typed.
+/// `task` is typed, and the current one if `whose` says so.
 #[inline(always)]
-pub unsafe fn fixed<T: 'static>(kind: Kind, task: Pointer, fill: impl FnOnce(*mut T)) -> Outcome {
+pub unsafe fn fixed<T: 'static>(
+    kind: Kind,
+    (task, whose): (Pointer, Whose),
+    fill: impl FnOnce(*mut T),
+) -> Outcome {
     emit::write(kind, |record: *mut Fixed<T>| {
         // SAFETY: memory of the ring, as large as the record.
         unsafe {
-            begin::<Typed>(&raw mut (*record).header, kind as u32, task);
+            begin::<Typed>(&raw mut (*record).header, kind as u32, task, whose);
             (*record).header.len = size_of::<Fixed<T>>() as u32;
             fill(&raw mut (*record).body);
         }
@@ -540,7 +545,7 @@ fn start_in<R: Read>(number: u32, kind: u32) -> u32 {
 
 /// Sets the header of a record; returns the task's mount namespace.
 #[inline(always)]
-unsafe fn begin<R: Read>(header: *mut Header, kind: u32, task: Pointer) -> u64 {
+unsafe fn begin<R: Read>(header: *mut Header, kind: u32, task: Pointer, whose: Whose) -> u64 {
     // SAFETY: the caller gives memory for a header.
     unsafe {
         (&raw mut (*header).len).write(size_of::<Header>() as u32);
@@ -552,7 +557,7 @@ unsafe fn begin<R: Read>(header: *mut Header, kind: u32, task: Pointer) -> u64 {
             strings.add(word).write_volatile(0);
             word += 1;
         }
-        let (flags, home) = task::describe::<R>(&raw mut (*header).task, task);
+        let (flags, home) = task::describe::<R>(&raw mut (*header).task, task, whose);
         (&raw mut (*header).flags).write(flags);
         home
     }

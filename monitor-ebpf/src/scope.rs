@@ -37,7 +37,7 @@ pub fn scope() -> Scope {
     let task = current();
     // SAFETY: the current task is typed.
     unsafe {
-        let cgroup = task::cgroup::<Typed>(task);
+        let cgroup = task::own_cgroup::<Typed>(task);
         let found = of_cgroup(cgroup);
         if !matches!(found, Scope::Host) {
             return found;
@@ -60,32 +60,26 @@ pub fn scope() -> Scope {
     }
 }
 
-/// Hands on, to a new process, that its maker is the host's.
-///
-/// # Safety
-/// Both are typed.
+/// Hands on, to a new process in a cgroup, that its maker is the host's; both by their [`host_key`].
 #[inline(always)]
-pub unsafe fn forked(maker: Pointer, child: Pointer) {
-    // SAFETY: the caller's; entries are checked map values.
+pub fn forked(maker: u64, child: u64, cgroup: u64) {
+    // SAFETY: entries are checked map values.
     unsafe {
-        let key_of_maker = key::<Typed>(maker);
-        let Some(known) = HOST_PROCESSES.get_ptr(host_place(key_of_maker as u32)) else {
+        let Some(known) = HOST_PROCESSES.get_ptr(host_place(maker as u32)) else {
             return;
         };
         let known = known.cast::<u64>();
-        let cgroup = task::cgroup::<Typed>(child);
-        if known.read_volatile() != key_of_maker || known.add(1).read_volatile() != cgroup {
+        if known.read_volatile() != maker || known.add(1).read_volatile() != cgroup {
             return;
         }
-        let key = key::<Typed>(child);
-        let Some(entry) = HOST_PROCESSES.get_ptr_mut(host_place(key as u32)) else {
+        let Some(entry) = HOST_PROCESSES.get_ptr_mut(host_place(child as u32)) else {
             return;
         };
         let entry = entry.cast::<u64>();
         // Whoever reads meanwhile finds nobody here.
         entry.write_volatile(0);
         entry.add(1).write_volatile(cgroup);
-        entry.write_volatile(key);
+        entry.write_volatile(child);
     }
 }
 

@@ -11,8 +11,8 @@ use crate::address;
 use crate::emit::{Outcome, settle};
 use crate::layout::*;
 use crate::network::{
-    AF_INET, AF_INET6, AF_UNIX, Passed, clear, family_of, is_socket, of_socket, passed_address,
-    socket_of, unix_name,
+    AF_INET, AF_INET6, AF_UNIX, Passed, Within, clear, family_of, is_socket, of_socket,
+    passed_address, socket_of, unix_name,
 };
 use crate::numbers;
 use crate::read::{Pointer, Probed, Read};
@@ -70,7 +70,7 @@ pub fn accept(record: &Record<COMMON>, call: &Call) -> Outcome {
     let body = serve(record, call, call.ret as i32, flags);
     // SAFETY: memory of the record; probed.
     unsafe {
-        of_socket(&raw mut (*body).socket, file, call.ret >= 0);
+        of_socket(record, Within::Body, file, call.ret >= 0);
         if numbers::leaves_out(record, Kind::Accept, call) {
             return Ok(());
         }
@@ -87,7 +87,7 @@ pub fn listen(record: &Record<COMMON>, call: &Call) -> Outcome {
     let body = serve(record, call, call.args[0] as i32, call.args[1] as u32);
     // SAFETY: memory of the record; probed.
     unsafe {
-        of_socket(&raw mut (*body).socket, file, false);
+        of_socket(record, Within::Body, file, false);
         if numbers::leaves_out(record, Kind::Listen, call) {
             return Ok(());
         }
@@ -124,7 +124,7 @@ pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
             (*socket).local = address;
             (*socket).local_port = port;
         }
-        of_socket(socket, file, false);
+        of_socket(record, Within::Body, file, false);
         if call.ret < 0 {
             (*socket).local = address;
             (*socket).local_port = port;

@@ -1,6 +1,6 @@
 //! Facts about a task.
 
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_probe_read_kernel_str};
 use monitor_common::{Flags, Task};
 
 use crate::layout::*;
@@ -10,35 +10,84 @@ use crate::scratch::cpu;
 /// `PF_IO_WORKER` of `include/linux/sched.h`.
 const PF_IO_WORKER: u32 = 0x10;
 /// `enum pid_type`
+const PIDTYPE_TGID: u32 = 1;
 const PIDTYPE_PGID: u32 = 2;
 const PIDTYPE_SID: u32 = 3;
 const POINTER: u32 = 8;
 
-/// Fills all of `out`; returns the [`Flags`] that hold for the task, and its mount namespace.
-///
-/// Typed reads cost a tenth at run time; but each takes the verifier up to half a millisecond at
-/// load, as it searches the kernel's types, so programs that seldom run use probed ones.
+/// Whose facts are told.
+#[derive(Clone, Copy)]
+pub enum Whose {
+    /// The current task's.
+    Current,
+    /// Those of another one, which is in this cgroup.
+    Other { cgroup: u64 },
+}
+
+/// What facts about a task are read from.
+struct Sources {
+    leader: Pointer,
+    parent: Pointer,
+    parent_leader: Pointer,
+    parent_signal: Pointer,
+    signal: Pointer,
+    pid: Pointer,
+    cred: Pointer,
+    proxy: Pointer,
+}
+
+/// Typed reads cost a tenth at run time. But where one gives a pointer, and is from a task itself,
+/// the verifier of kernels from 6.2 on searches all of the kernel's types by name, for a quarter of a
+/// millisecond, three times at most. It does so each time that a way through the program leads
+/// there: so each is read once, and all before the first branch. What is behind another structure
+/// than a task costs nothing, and programs that seldom run use probed reads.
 ///
 /// # Safety
-/// `task` is a `struct task_struct *`, as for [`Read::at`]; `out` is memory for a `Task`.
+/// As for [`describe`].
 #[inline(always)]
-pub unsafe fn describe<R: Read>(out: *mut Task, task: Pointer) -> (u16, u64) {
+unsafe fn sources<R: Read>(task: Pointer) -> Sources {
+    // SAFETY: the caller's.
+    unsafe {
+        let parent: Pointer = R::get(task, &TASK_PARENT);
+        Sources {
+            leader: R::get(task, &TASK_LEADER),
+            parent,
+            parent_leader: R::get(parent, &TASK_LEADER),
+            parent_signal: R::get(parent, &TASK_SIGNAL),
+            signal: R::get(task, &TASK_SIGNAL),
+            pid: R::get(task, &TASK_THREAD_PID),
+            cred: R::get(task, &TASK_CRED),
+            proxy: R::get(task, &TASK_NSPROXY),
+        }
+    }
+}
+
+/// Fills all of `out`; returns the [`Flags`] that hold for the task, and its mount namespace.
+///
+/// # Safety
+/// `task` is a `struct task_struct *`, as for [`Read::at`], and the current one if `whose` says so;
+/// `out` is memory for a `Task`.
+#[inline(always)]
+pub unsafe fn describe<R: Read>(out: *mut Task, task: Pointer, whose: Whose) -> (u16, u64) {
     // SAFETY: the caller's; all pointers below come from `task` by typed loads.
     unsafe {
-        let leader: Pointer = R::get(task, &TASK_LEADER);
+        let from = sources::<R>(task);
         let worker = R::get::<u32>(task, &TASK_FLAGS) & PF_IO_WORKER != 0;
-        (*out).start = R::get(leader, &TASK_START);
+        (*out).start = R::get(from.leader, &TASK_START);
         (*out).pid = R::get(task, &TASK_TGID);
         (*out).tid = R::get(task, &TASK_PID);
-        (*out).cgroup = cgroup::<R>(task);
         (*out).cpu = cpu();
-        credentials::<R>(out, task);
-        family::<R>(out, task, leader);
-        let home = namespaces::<R>(out, task);
-        session::<R>(out, task);
+        (*out).cgroup = match whose {
+            Whose::Current => own_cgroup::<R>(task),
+            Whose::Other { cgroup } => cgroup,
+        };
+        credentials::<R>(out, from.cred);
+        let home = namespaces::<R>(out, from.proxy);
         audit::<R>(out, task);
+        family::<R>(out, &from);
+        session::<R>(out, from.signal);
         // A worker's own name says nothing about the program it works for.
-        comm(out, if worker { leader } else { task });
+        comm(out, if worker { from.leader } else { task });
         (if worker { Flags::IO_WORKER } else { 0 }, home)
     }
 }
@@ -88,11 +137,26 @@ pub unsafe fn cgroup<R: Read>(task: Pointer) -> u64 {
     }
 }
 
+/// [`cgroup`] of the current task, which has to be `task`.
+///
+/// # Safety
+/// As for [`Read::at`].
 #[inline(always)]
-unsafe fn credentials<R: Read>(out: *mut Task, task: Pointer) {
+pub unsafe fn own_cgroup<R: Read>(task: Pointer) -> u64 {
+    // SAFETY: the caller's; the helper has no precondition.
+    unsafe {
+        // Programs of all kinds that read with types have the helper, on all kernels.
+        if R::TYPED && !present(&CGROUP_STATE) {
+            return bpf_get_current_cgroup_id();
+        }
+        cgroup::<R>(task)
+    }
+}
+
+#[inline(always)]
+unsafe fn credentials<R: Read>(out: *mut Task, cred: Pointer) {
     // SAFETY: as for `describe`.
     unsafe {
-        let cred: Pointer = R::get(task, &TASK_CRED);
         (*out).uid = R::get(cred, &CRED_UID);
         (*out).gid = R::get(cred, &CRED_GID);
         (*out).euid = R::get(cred, &CRED_EUID);
@@ -106,35 +170,39 @@ unsafe fn credentials<R: Read>(out: *mut Task, task: Pointer) {
 
 /// Ids of the task's relations, in the initial pid namespace and in its own.
 #[inline(always)]
-unsafe fn family<R: Read>(out: *mut Task, task: Pointer, leader: Pointer) {
+unsafe fn family<R: Read>(out: *mut Task, from: &Sources) {
     // SAFETY: as for `describe`.
     unsafe {
-        let parent: Pointer = R::get(task, &TASK_PARENT);
-        let parent_leader: Pointer = R::get(parent, &TASK_LEADER);
-        (*out).ppid = R::get(parent, &TASK_TGID);
-        (*out).parent_start = R::get(parent_leader, &TASK_START);
+        (*out).ppid = R::get(from.parent, &TASK_TGID);
+        (*out).parent_start = R::get(from.parent_leader, &TASK_START);
 
-        let signal: Pointer = R::get(task, &TASK_SIGNAL);
-        let pids = SIGNAL_PIDS.load();
-        let group: Pointer = R::at(signal, pids + PIDTYPE_PGID * POINTER);
-        let session: Pointer = R::at(signal, pids + PIDTYPE_SID * POINTER);
+        // That of the leader, by way of what all threads share.
+        let process = pid_of::<R>(from.signal, PIDTYPE_TGID);
+        let parent = pid_of::<R>(from.parent_signal, PIDTYPE_TGID);
+        let group = pid_of::<R>(from.signal, PIDTYPE_PGID);
+        let session = pid_of::<R>(from.signal, PIDTYPE_SID);
         (*out).pgid = R::get(group, &PID_NUMBERS);
         (*out).sid = R::get(session, &PID_NUMBERS);
 
-        let own: Pointer = R::get(task, &TASK_THREAD_PID);
-        let level: u32 = R::get(own, &PID_LEVEL);
-        (*out).vtid = number::<R>(own, level);
-        (*out).vpid = number::<R>(R::get(leader, &TASK_THREAD_PID), level);
+        let level: u32 = R::get(from.pid, &PID_LEVEL);
+        (*out).vtid = number::<R>(from.pid, level);
+        (*out).vpid = number::<R>(process, level);
         (*out).vpgid = number::<R>(group, level);
         (*out).vsid = number::<R>(session, level);
-        let parent_pid: Pointer = R::get(parent_leader, &TASK_THREAD_PID);
-        (*out).vppid = number::<R>(parent_pid, R::get(parent_pid, &PID_LEVEL));
+        (*out).vppid = number::<R>(parent, R::get(parent, &PID_LEVEL));
 
-        let ns: Pointer = Probed::at(own, upid(level) + UPID_NS.load());
+        let ns: Pointer = Probed::at(from.pid, upid(level) + UPID_NS.load());
         (*out).pid_ns = Probed::get(ns, &PID_NS_INUM);
         let reaper: Pointer = Probed::get(ns, &PID_NS_REAPER);
         (*out).pid_ns_start = Probed::get(reaper, &TASK_START);
     }
+}
+
+/// The `struct pid` of a process, by its `signal_struct`, for one of its roles.
+#[inline(always)]
+unsafe fn pid_of<R: Read>(signal: Pointer, role: u32) -> Pointer {
+    // SAFETY: as for `describe`.
+    unsafe { R::at(signal, SIGNAL_PIDS.load() + role * POINTER) }
 }
 
 /// Id of a `struct pid` at a level of nesting; 0 where it is not visible.
@@ -160,10 +228,9 @@ fn upid(level: u32) -> u32 {
 }
 
 #[inline(always)]
-unsafe fn namespaces<R: Read>(out: *mut Task, task: Pointer) -> u64 {
+unsafe fn namespaces<R: Read>(out: *mut Task, proxy: Pointer) -> u64 {
     // SAFETY: as for `describe`; of an exiting task the proxy may be null, and all read 0.
     unsafe {
-        let proxy: Pointer = R::get(task, &TASK_NSPROXY);
         let home: Pointer = R::get(proxy, &NSPROXY_MNT);
         (*out).mnt_ns = Probed::get(home, &MNT_NS_INUM);
         (*out).net_ns = R::get(R::get(proxy, &NSPROXY_NET), &NET_NS_INUM);
@@ -173,14 +240,14 @@ unsafe fn namespaces<R: Read>(out: *mut Task, task: Pointer) -> u64 {
 
 /// The controlling terminal, encoded as in `/proc/pid/stat` (`new_encode_dev`).
 #[inline(always)]
-unsafe fn session<R: Read>(out: *mut Task, task: Pointer) {
+unsafe fn session<R: Read>(out: *mut Task, signal: Pointer) {
     // SAFETY: as for `describe`; without a terminal all read 0.
     unsafe {
         (*out).tty = 0;
         if !present(&TTY_DRIVER_MINOR) || !present(&TTY_DRIVER) {
             return;
         }
-        let tty: Pointer = R::get(R::get(task, &TASK_SIGNAL), &SIGNAL_TTY);
+        let tty: Pointer = R::get(signal, &SIGNAL_TTY);
         if tty.is_null() {
             return;
         }

@@ -4,7 +4,7 @@
 //! writing from the end of a buffer. It keeps its state in map memory and goes on in two nested
 //! functions of their own, which take and give plain numbers: the verifier looks at such a function
 //! once in each program, for any numbers, and never into it from a call. So a walk of thousands of
-//! steps costs it a few rounds of the inner function and a few hundred calls. (`bpf_loop`, from
+//! steps costs it a few steps of the inner function and some dozen calls of either. (`bpf_loop`, from
 //! 5.17, is no cure: kernels since 6.8 verify its callback a hundred times over.)
 
 use core::arch::asm;
@@ -13,16 +13,17 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use monitor_common::PATH_MAX;
 
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read, current, masked};
+use crate::read::{Pointer, Probed, Read, current, masked, until_done};
 use crate::scratch;
 
 /// Longest text: `PATH_MAX` less the NUL that is not written.
 pub const TEXT_MAX: u32 = PATH_MAX as u32 - 1;
 const NAME_MAX: u32 = 255;
-/// Steps in one call of the inner function, and calls of it: longest paths have 2047 components of
-/// one byte; the rest is for mounts.
-const STEPS: u32 = 8;
-const ROUNDS: u32 = 512;
+/// Steps in one call of the inner function, calls of it by the outer one, and of that in a walk:
+/// longest paths have 2047 components of one byte; the rest is for mounts.
+const STEPS: u32 = 4;
+const INNER_ROUNDS: u32 = 64;
+const ROUNDS: u32 = 16;
 
 /// A file's place: a `struct path`, as numbers.
 #[derive(Clone, Copy)]
@@ -260,15 +261,17 @@ pub unsafe fn walk_original(walk: *mut Walk) -> u32 {
     }
 }
 
-/// Goes on with a walk until it ends.
+/// Goes on with a walk until it ends. No function of its own: some programs call as deep as can be.
+#[inline(always)]
+fn walk_far(number: u32) {
+    until_done(ROUNDS, || walk_further(number));
+}
+
+/// Goes on with a walk for a longer while; 1 when it has ended.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn walk_far(number: u32) -> u32 {
-    let mut round = 0;
-    while round < ROUNDS && walk_on(number) == 0 {
-        round += 1;
-    }
-    round
+pub extern "C" fn walk_further(number: u32) -> u32 {
+    until_done(INNER_ROUNDS, || walk_on(number))
 }
 
 /// Goes on with a walk for a while; 1 when it has ended.

@@ -104,6 +104,11 @@ fn workload(cgroup: &Path) -> Result<Child, Failed> {
     Ok(child)
 }
 
+/// Whether a cgroup is one of the two.
+fn is_ours(path: &[u8]) -> bool {
+    path.ends_with(b"recorded") || path.ends_with(b"f1f1")
+}
+
 impl Kept {
     /// Keeps what the workload does until it ends.
     fn watch(&mut self, mut child: Child, rings: &mut Rings) {
@@ -129,13 +134,7 @@ impl Kept {
                 self.processes.insert(pid);
             }
             // Without these nobody knows whose the others are.
-            Body::CgroupMkdir(_) => {
-                if !record.string(Slot::Resolved).ends_with(b"recorded")
-                    && !record.string(Slot::Resolved).ends_with(b"f1f1")
-                {
-                    return;
-                }
-            }
+            Body::CgroupMkdir(_) if is_ours(record.string(Slot::Resolved)) => {}
             _ if !self.processes.contains(&pid) => return,
             _ => {}
         }

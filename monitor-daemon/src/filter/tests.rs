@@ -373,7 +373,7 @@ fn rules_that_need_all_opens_have_no_filter() {
 }
 
 /// Upstream's three files; `None` with a printed reason when they are not there.
-fn upstream(options: Options) -> Option<Policy> {
+fn upstream(options: &Options) -> Option<Policy> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/falco/rules");
     let names = [
         "falco_rules.yaml",
@@ -393,12 +393,12 @@ fn upstream(options: Options) -> Option<Policy> {
             }
         }
     }
-    load(&files, &options).policy
+    load(&files, options).policy
 }
 
 #[test]
 fn upstreams_rules_leave_out_most_opens() {
-    let Some(policy) = upstream(Options::default()) else {
+    let Some(policy) = upstream(&Options::default()) else {
         return;
     };
     let filter = Filter::of_opens(&policy).unwrap();

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use monitor_policy::{Matching, Selected, Switch};
 
 use super::*;
-use crate::container::index::{Index, Lookup};
+use crate::container::index::{Index, Lookup, Settings};
 use crate::container::{Image as Tagged, Metadata, State};
 use crate::filter::numbers::KINDS;
 use crate::process::{Process, ProcessKey};
@@ -39,7 +39,7 @@ impl Known {
     fn new() -> Self {
         Self {
             table: Table::new(Limits::default()),
-            index: Index::new(Default::default()),
+            index: Index::new(Settings::default()),
         }
     }
 
@@ -163,7 +163,7 @@ fn keeps(filters: &Filters, event: &Judged<'_>) -> bool {
 
 /// All rules that match an event, not the first one alone.
 fn all_rules(switches: &[Switch]) -> Option<Policy> {
-    upstream(Options {
+    upstream(&Options {
         matching: Matching::All,
         switches: switches.to_vec(),
         ..Options::default()

@@ -415,7 +415,7 @@ fn what_one_rule_needs_of_a_connection_is_kept_and_nothing_else() {
 
 #[test]
 fn what_upstreams_rules_match_of_sockets_is_kept() {
-    let Some(policy) = upstream(Options::default()) else {
+    let Some(policy) = upstream(&Options::default()) else {
         return;
     };
     let filter = Numbers::new(&policy).unwrap();
@@ -441,7 +441,7 @@ fn what_upstreams_rules_match_of_sockets_is_kept() {
 
 #[test]
 fn upstreams_rules_leave_out_what_a_host_does_with_itself() {
-    let Some(policy) = upstream(Options::default()) else {
+    let Some(policy) = upstream(&Options::default()) else {
         return;
     };
     let filter = Numbers::new(&policy).unwrap();

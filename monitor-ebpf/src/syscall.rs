@@ -88,7 +88,8 @@ pub fn result_at(ctx: &BtfTracePointContext) -> i64 {
     let task = current();
     // SAFETY: the current task and its registers are typed.
     let result: i64 = unsafe { Typed::get(registers_of(task), &CALL_RESULT) };
-    if is_compat(task) {
+    // Where 32-bit programs share the functions (aarch64), they share what leaves the upper half 0.
+    if COMPAT_SHARES_FUNCTIONS.load() != 0 && is_compat(task) {
         return i64::from(result as i32);
     }
     result

@@ -6,13 +6,13 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::doer::{Done, PROGRAM, Way};
-use super::table::Expected;
+use super::table::{Expected, Objects};
 
 /// Compares what was told of a process with what it did.
 pub(super) fn compare(
     done: &Done,
     told: &[&Value],
-    (kernel, objects): ((u32, u32), &[String]),
+    (kernel, objects): ((u32, u32), &Objects),
     program: &Path,
     wrong: &mut Vec<String>,
 ) {

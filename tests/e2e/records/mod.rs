@@ -20,7 +20,7 @@ pub(crate) use doer::{PROGRAM, compile};
 use monitor_tests::daemon::{self, is_from};
 use monitor_tests::{c, http, skip_if};
 use serde_json::Value;
-use table::Group;
+use table::{Group, Objects};
 
 use crate::actions::Programs;
 use crate::world::{PATIENCE, watch};
@@ -182,13 +182,23 @@ fn all_are_written(alerts: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// The kinds that the object tier serves.
-fn objects(metrics: &str) -> Vec<String> {
+/// What the metrics say of the object tier.
+fn objects(metrics: &str) -> Objects {
     let lines = metrics
         .lines()
         .filter(|line| line.starts_with("monitor_provider{") && line.contains("tier=\"object\""));
-    let kind = |line: &str| Some(line.split_once("kind=\"")?.1.split_once('"')?.0.to_owned());
-    lines.filter_map(kind).collect()
+    let kinds = |label: &str| {
+        let kind = |line: &str| Some(line.split_once("kind=\"")?.1.split_once('"')?.0.to_owned());
+        lines
+            .clone()
+            .filter(|line| line.contains(label))
+            .filter_map(kind)
+            .collect()
+    };
+    Objects {
+        served: kinds(""),
+        made_up_for: kinds("raw_syscalls/sys_exit"),
+    }
 }
 
 /// All groups, with the names of their tables.

@@ -78,12 +78,15 @@ impl Expected {
         self.results.iter().any(allowed)
     }
 
-    /// What `evt.args` has to tell where the object tier serves these kinds; `None` when nothing is
-    /// told at all.
-    pub(super) fn arguments(&self, objects: &[String]) -> Option<&str> {
-        match &self.object {
-            Some(object) if objects.contains(&object.kind) => object.arguments.as_deref(),
-            _ => Some(&self.arguments),
+    /// What `evt.args` has to tell; `None` when nothing is told at all.
+    pub(super) fn arguments(&self, objects: &Objects) -> Option<&str> {
+        let object = self.object.as_ref();
+        match object.filter(|object| objects.served.contains(&object.kind)) {
+            Some(object) => match &object.arguments {
+                None if objects.made_up_for.contains(&object.kind) => Some(&self.arguments),
+                arguments => arguments.as_deref(),
+            },
+            None => Some(&self.arguments),
         }
     }
 
@@ -100,6 +103,13 @@ impl Expected {
 
 fn is_success(result: &str) -> bool {
     result == "+" || result.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The kinds that the object tier serves, and those of them where the ends of calls tell what it did
+/// not.
+pub(super) struct Objects {
+    pub(super) served: Vec<String>,
+    pub(super) made_up_for: Vec<String>,
 }
 
 /// Names of the calls that a table asks for.

@@ -156,6 +156,8 @@ pub(super) struct Facts {
     pub(super) next: Image,
     /// Parent first.
     pub(super) ancestors: Vec<Image>,
+    /// Whether there are further ones of which nothing is to be known here.
+    pub(super) hides_ancestors: bool,
     pub(super) session_leader: Image,
     /// `/proc/PID/status` of the thread.
     status: BTreeMap<String, String>,
@@ -181,6 +183,7 @@ impl Facts {
             image: Image::default(),
             next: Image::default(),
             ancestors: Vec::new(),
+            hides_ancestors: false,
             session_leader: Image::default(),
             status: BTreeMap::new(),
             stat: Vec::new(),
@@ -223,6 +226,11 @@ impl Facts {
         self.ancestors.clear();
         let mut above = parent(pid)?;
         while above > 0 && self.ancestors.len() < depth {
+            if fs::read_link(format!("/proc/{above}/exe")).is_err() {
+                // The first process of some machines is not to be looked at, not even by root.
+                self.hides_ancestors = true;
+                break;
+            }
             self.ancestors.push(Image::of(above)?);
             above = parent(above)?;
         }

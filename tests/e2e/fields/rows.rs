@@ -363,7 +363,7 @@ fn above(facts: &Facts, depth: usize) -> &Image {
 fn named(facts: &Facts, depth: usize) -> Expected {
     match facts.ancestors.get(depth - 1) {
         Some(ancestor) => text(&ancestor.name),
-        None if facts.place.container.is_some() => Unknown,
+        None if facts.place.container.is_some() || facts.hides_ancestors => Unknown,
         None => Missing,
     }
 }

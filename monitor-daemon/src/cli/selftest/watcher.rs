@@ -73,7 +73,7 @@ impl Watcher {
                 source,
             })?;
         let mut child = Command::new(&program)
-            .arg("run")
+            .args(["run", "--every-alert"])
             .args(["--config".into(), folder.0.join("monitor.yaml")])
             .args(["--policy".into(), folder.0.join("rules.yaml")])
             .args(["--alerts".into(), folder.0.join("alerts")])

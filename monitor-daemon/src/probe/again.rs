@@ -4,8 +4,6 @@
 //! Whether it is such a kernel is found by running a program. On others there is none of this, which
 //! would cost something at every call.
 
-use std::path::Path;
-
 use aya::maps::Array;
 use monitor_common::again::{CALLS, YES};
 
@@ -23,12 +21,6 @@ const LOOKS: u32 = 4;
 
 /// The tracepoint at the end of all calls.
 const ENDS: &str = "sys_exit";
-/// Where the kernel says by which number the older kind of programs is attached there.
-const TRACEPOINTS: [&str; 2] = [
-    "/sys/kernel/tracing/events",
-    "/sys/kernel/debug/tracing/events",
-];
-const ENDS_ID: &str = "raw_syscalls/sys_exit/id";
 /// How the sections of programs at the starts and ends of calls begin, and where in that a slash makes
 /// their programs ones of the older kind.
 const CALLS_SECTION: &[u8] = b"tp_btf/sys_";
@@ -95,21 +87,24 @@ impl Object {
         if !self.is_preempted() {
             return Ok(self);
         }
-        let mut folders = TRACEPOINTS.iter().map(Path::new);
-        let turns = if folders.any(|folder| folder.join(ENDS_ID).exists()) {
-            Turns::TwoAndBare
-        } else {
-            tracing::warn!(
-                "this kernel lets tasks be preempted amid programs, and tracefs, by which that is made \
-                 up for, is not at /sys/kernel/tracing: some calls will be missed on a busy CPU"
-            );
-            Turns::Two
-        };
-        tracing::debug!(?turns, "programs at tracepoints can be preempted here");
+        tracing::debug!("programs at tracepoints can be preempted here");
         let btf = self.take_types();
         // Its maps are as large as the next one's.
         drop(self);
-        Self::load(request, layout, btf, turns)
+        let mut bare = Self::load(request, layout, btf, Turns::TwoAndBare)?;
+        // It may take what a service is not allowed, or tracefs, which is not mounted everywhere.
+        let Err(reason) = bare.attach(PROGRAM, Hook::Tracepoint(ENDS)) else {
+            return Ok(bare);
+        };
+        tracing::warn!(
+            reason,
+            "some calls will be missed on a busy CPU: this kernel lets tasks be preempted amid programs, \
+             and the kind of program by which that is made up for cannot be attached; it takes tracefs at \
+             /sys/kernel/tracing and perf_event_open(2)"
+        );
+        let btf = bare.take_types();
+        drop(bare);
+        Self::load(request, layout, btf, Turns::Two)
     }
 
     fn is_preempted(&mut self) -> bool {

@@ -100,7 +100,8 @@ impl Object {
             reason,
             "some calls will be missed on a busy CPU: this kernel lets tasks be preempted amid programs, \
              and the kind of program by which that is made up for cannot be attached; it takes tracefs at \
-             /sys/kernel/tracing and perf_event_open(2)"
+             /sys/kernel/tracing, perf_event_open(2), and CAP_SYS_ADMIN where \
+             kernel.perf_event_paranoid is more than 2"
         );
         let btf = bare.take_types();
         drop(bare);

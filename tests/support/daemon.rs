@@ -235,8 +235,10 @@ impl Daemon {
             return Ok(());
         }
         let ended = wait::terminate(&mut self.process, STOP);
-        if let Some(reader) = self.reader.take() {
-            // Ends with the daemon's standard error, which is closed now.
+        // It ends with the daemon's standard error: not for one that may not be killed.
+        if !matches!(self.process.try_wait(), Ok(None))
+            && let Some(reader) = self.reader.take()
+        {
             let _ = reader.join();
         }
         let status = ended.with_context(|| self.log())?;

@@ -193,7 +193,7 @@ impl Chooser<'_> {
         }
         let bits = part.hook.bits();
         match part.hook {
-            Hook::Calls(kind) => object.serve(at_end(self.request, kind, working), 0),
+            Hook::Calls(kind) => object.serve(at_end(self.request, kind, working), bits),
             // Where all are served, so are those that fail.
             Hook::CallsApart(kind) | Hook::Failures(kind) | Hook::Untold(kind) => {
                 object.serve(self.request.rows(kind), bits)

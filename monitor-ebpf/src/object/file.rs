@@ -16,7 +16,7 @@ use crate::layout::*;
 use crate::network::is_socket;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin};
-use crate::syscall::{Call, current_call, is_in, open_arguments, own};
+use crate::syscall::{Call, current_call, is_in, open_arguments, own, thread};
 use crate::uring;
 
 /// `__FMODE_EXEC` of `include/linux/fs.h`: an open by exec.
@@ -77,7 +77,7 @@ unsafe fn begin(file: Pointer) {
         }
         let name: Pointer = Typed::get(lookup, &NAMEIDATA_NAME);
         let opening = Opening {
-            task: task(),
+            task: thread(),
             dentry: Typed::at(file, FILE_PATH.load() + PATH_DENTRY.load()),
             name: Typed::get(name, &FILENAME_NAME),
             flags,
@@ -128,7 +128,9 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
     let opening = match known {
         Some(opening) => {
             let _ = OPENINGS.remove(key);
-            if opening.task != task() || opening.dentry != dentry || opening.ended != again::ended()
+            if opening.task != thread()
+                || opening.dentry != dentry
+                || opening.ended != again::ended()
             {
                 return 0;
             }
@@ -221,10 +223,4 @@ pub fn open_failed(ctx: FExitContext) -> i32 {
     }
     let told = |record: &_| file::open(record, &call, &open, asked);
     settle(Kind::Open, record::unstarted(told))
-}
-
-/// The current thread, `tgid << 32 | tid`.
-#[inline(always)]
-fn task() -> u64 {
-    aya_ebpf::helpers::bpf_get_current_pid_tgid()
 }

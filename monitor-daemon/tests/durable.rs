@@ -6,8 +6,10 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -147,6 +149,50 @@ fn what_a_server_has_got_is_not_sent_again_after_a_new_start() {
     }
     let log = folder.path().join(alert_log::NAME);
     assert_eq!(alert_log::verify(&log).unwrap().alerts, 30);
+}
+
+/// How many alerts were lost, by an alert that tells of it.
+fn lost(alert: &Value) -> Option<u64> {
+    alert["output_fields"]["log.lost"].as_u64()
+}
+
+#[test]
+fn a_damaged_part_of_the_log_costs_no_alert_beside_it() {
+    const RAISED: u64 = 2000;
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    drop(listener);
+    let settings = settings(folder.path(), server);
+    let metrics = Metrics::new().unwrap();
+    let mut outputs = Outputs::start(&settings, &metrics).unwrap();
+    raise(&outputs.queue(), 0..RAISED);
+    outputs.stop(PATIENCE);
+    drop(outputs);
+    // The file has all by now; its pages in the middle are full of alerts.
+    let log = File::options()
+        .write(true)
+        .open(folder.path().join(alert_log::NAME))
+        .unwrap();
+    let page = log.metadata().unwrap().len() / 2 / 4096;
+    log.write_all_at(&[0x5a; 3 * 4096], page * 4096).unwrap();
+    drop(log);
+
+    let metrics = Metrics::new().unwrap();
+    let _outputs = Outputs::start(&settings, &metrics).unwrap();
+    let listener = TcpListener::bind(server).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let mut stream = BufReader::new(stream);
+    let (mut got, mut told) = (0, 0);
+    while got + told < RAISED {
+        let alert = message(&mut stream);
+        match lost(&alert) {
+            Some(alerts) => told += alerts,
+            None => got += 1,
+        }
+    }
+    assert!((1..RAISED / 4).contains(&told), "{told} were lost");
+    assert_eq!(metrics.output("syslog").lost_log.get(), told);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod bench;
 mod build;
+mod chaos;
 mod dist;
 mod fuzz;
 mod kernels;
@@ -76,6 +77,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Watch the daemon's memory and losses under mixed load
     Soak(soak::Options),
+    /// Kill the daemon and its log server, fill its disk and damage its log, and count alerts
+    Chaos(chaos::Options),
     /// All there is to check: every test, skipping nothing that must run, dependencies, fuzzing
     Ci {
         /// Instead of every test: suites as of `test`
@@ -108,6 +111,7 @@ fn main() -> ExitCode {
         Task::Kernels(options) => kernels::kernels(&options).map(done),
         Task::Fuzz(options) => fuzz::fuzz(&options).map(done),
         Task::Soak(options) => soak::soak(&options).map(done),
+        Task::Chaos(options) => chaos::chaos(&options).map(done),
         Task::Ci { suites } => test::ci(&suites),
     };
     match outcome {

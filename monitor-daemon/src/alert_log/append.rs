@@ -78,6 +78,24 @@ impl AlertLog {
         self.last_given
     }
 
+    /// Moves this log aside and begins a new one in which the numbers go on: this one is damaged.
+    /// Where it is then; how far outputs are has to be written anew.
+    ///
+    /// # Errors
+    ///
+    /// The files cannot be moved, or no new one be made.
+    pub fn begin_anew(&mut self) -> Result<PathBuf, LogError> {
+        let path = &self.settings.path;
+        // What is open would be written to under its new name.
+        self.connection = Connection::open_in_memory().map_err(of(path))?;
+        let moved = super::move_aside(path)?;
+        let (connection, mut meta) = schema::create(path, self.settings.synced)?;
+        (meta.log, meta.anchor, meta.chain) = (self.meta.log, self.newest.0, self.newest.1);
+        schema::set_meta(&connection, &meta).map_err(of(path))?;
+        (self.connection, self.meta) = (connection, meta);
+        Ok(moved)
+    }
+
     /// How far an output is: the number of the last alert that it has, with all before.
     ///
     /// # Errors

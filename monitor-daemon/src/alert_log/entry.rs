@@ -14,9 +14,11 @@ use crate::output::Alert;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct LogId(u64);
 
-/// The highest 60 bits are left for the number of the log, 62 for that of the alert.
+/// There are 60 bits for the number of the log, 40 for that of the alert, and 22 for when it was: a
+/// host that fails may forget the last alerts of its log, and give their numbers again.
 const ID_BITS: u64 = (1 << 60) - 1;
-const SEQUENCE_BITS: u64 = (1 << 62) - 1;
+const SEQUENCE_BITS: u64 = (1 << 40) - 1;
+const TIME_BITS: u64 = (1 << 22) - 1;
 
 impl LogId {
     /// One that no other log has, with great probability.
@@ -46,9 +48,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The alert's name for all time: a UUID (version 8) of the log's number and the alert's.
+    /// The alert's name for all time: a UUID (version 8) of the log's number, the alert's, and when
+    /// it was.
     pub fn uuid(&self) -> Uuid {
-        Uuid::of(self.log, self.sequence)
+        Uuid::of(self.log, self.sequence, self.alert.time)
     }
 }
 
@@ -60,13 +63,13 @@ pub struct Uuid {
 }
 
 impl Uuid {
-    /// Of the alert with this number in a log.
-    pub(crate) const fn of(log: LogId, sequence: u64) -> Self {
+    /// Of the alert with this number in a log, at `time`, ns.
+    pub(crate) const fn of(log: LogId, sequence: u64, time: u64) -> Self {
         let log = log.number();
-        let sequence = sequence & SEQUENCE_BITS;
+        let time = (time / 1000) & TIME_BITS;
         Self {
             high: log >> 12 << 16 | 8 << 12 | log & 0xfff,
-            low: 2 << 62 | sequence,
+            low: 2 << 62 | time << 40 | sequence & SEQUENCE_BITS,
         }
     }
 }
@@ -148,15 +151,19 @@ mod tests {
 
     #[test]
     fn a_uuid_is_of_version_8_and_ends_with_the_number() {
-        let entry = Entry {
+        let mut entry = Entry {
             sequence: 42,
             log: LogId::from_number(0x0123_4567_89ab_cdef),
             alert: sample(),
         };
+        entry.alert.time = 0x0012_3456 * 1000;
         assert_eq!(
             entry.uuid().to_string(),
-            "12345678-9abc-8def-8000-00000000002a"
+            "12345678-9abc-8def-9234-56000000002a"
         );
+        let first = entry.uuid();
+        entry.alert.time += 1000;
+        assert_ne!(entry.uuid(), first, "another alert with the same number");
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub enum LogError {
 
 impl LogError {
     /// Whether what the file holds is no log any more.
-    fn is_damage(&self) -> bool {
+    pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         let Self::Sqlite { source, .. } = self else {
             return false;
@@ -102,15 +102,10 @@ pub fn open_or_begin_anew(settings: Settings) -> (Option<AlertLog>, Option<LogEr
         Err(error) if error.is_damage() => Box::new(error),
         Err(error) => return (None, Some(error)),
     };
-    let moved = with_suffix(&path, ".damaged");
-    for part in ["", "-wal", "-shm"] {
-        let renamed = fs::rename(with_suffix(&path, part), with_suffix(&moved, part));
-        if let Err(source) = renamed
-            && source.kind() != io::ErrorKind::NotFound
-        {
-            return (None, Some(LogError::Io { path, source }));
-        }
-    }
+    let moved = match move_aside(&path) {
+        Ok(moved) => moved,
+        Err(error) => return (None, Some(error)),
+    };
     match AlertLog::open(settings) {
         Ok(log) => {
             let damaged = LogError::Damaged {
@@ -121,6 +116,29 @@ pub fn open_or_begin_anew(settings: Settings) -> (Option<AlertLog>, Option<LogEr
             (Some(log), Some(damaged))
         }
         Err(error) => (None, Some(error)),
+    }
+}
+
+/// Moves a damaged log out of the way; where it is then.
+fn move_aside(path: &Path) -> Result<PathBuf, LogError> {
+    let moved = with_suffix(path, ".damaged");
+    for part in ["", "-wal", "-shm"] {
+        let to = with_suffix(&moved, part);
+        // One that was moved before must not get parts of this one.
+        let done = absent_is_fine(fs::remove_file(&to))
+            .and_then(|()| absent_is_fine(fs::rename(with_suffix(path, part), &to)));
+        done.map_err(|source| LogError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+    }
+    Ok(moved)
+}
+
+fn absent_is_fine(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 

@@ -35,9 +35,11 @@ impl AlertLog {
             let too_much = bytes(connection)? > retention.bytes;
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            // Only the oldest are looked at: they all could be a million.
             let mut removed = take(
                 &transaction,
-                "time < ?1 AND sequence < ?2 ORDER BY sequence LIMIT ?3",
+                "time < ?1 AND sequence IN
+                 (SELECT sequence FROM alerts WHERE sequence < ?2 ORDER BY sequence LIMIT ?3)",
                 (oldest, newest, STEP),
             )?;
             if removed.is_empty() && too_much {
@@ -58,6 +60,12 @@ impl AlertLog {
         }
         let log = self.id();
         Ok(removed.into_iter().map(|row| row.entry(log)).collect())
+    }
+
+    /// Whether it takes more than it may, as far as that can be told.
+    pub fn is_over(&self) -> bool {
+        self.bytes()
+            .is_ok_and(|bytes| bytes > self.settings.retention.bytes)
     }
 
     /// Bytes that the log takes, without what was freed.

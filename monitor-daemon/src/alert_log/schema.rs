@@ -157,6 +157,13 @@ pub(super) fn meta(connection: &Connection) -> rusqlite::Result<Meta> {
     })
 }
 
+pub(super) fn set_meta(connection: &Connection, meta: &Meta) -> rusqlite::Result<()> {
+    let Meta { log, anchor, chain } = meta;
+    let set = "UPDATE meta SET log = ?1, anchor = ?2, chain = ?3";
+    connection.execute(set, (log.number(), anchor, chain))?;
+    Ok(())
+}
+
 /// Number and hash of the newest alert; those of the anchor where nothing is left.
 pub(super) fn newest(connection: &Connection, meta: &Meta) -> rusqlite::Result<(u64, Hash)> {
     let kept = connection

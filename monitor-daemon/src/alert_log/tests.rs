@@ -216,6 +216,26 @@ fn a_damaged_log_is_kept_and_a_new_one_begun() {
     assert_eq!(place.sequences(), [1]);
 }
 
+#[test]
+fn numbers_go_on_in_the_log_that_takes_the_place_of_a_damaged_one() {
+    let place = place();
+    let mut log = place.open();
+    log.append(&entries(&log, 1..=50), []).unwrap();
+    let id = log.id();
+    let moved = log.begin_anew().unwrap();
+    assert!(fs::metadata(moved).unwrap().len() > 0);
+    log.append(&entries(&log, 51..=52), [("file", 50)]).unwrap();
+    drop(log);
+    let log = place.open();
+    assert_eq!(place.sequences(), [51, 52]);
+    assert_eq!(
+        (log.id(), log.acknowledged("file").unwrap()),
+        (id, Some(50))
+    );
+    let verified = verify(place.path()).unwrap();
+    assert_eq!((verified.anchor, verified.broken), (50, None));
+}
+
 /// What a query asks for, and the numbers of the alerts that it finds.
 type Asked = (fn(&mut Query), &'static [u64]);
 

@@ -6,11 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::keeper::Lost;
 use super::queue::{BATCH, Batch, Item, Next, Queue};
 use super::selection::Selection;
 use super::{Alert, Intake};
-use crate::alert_log::Reader;
+use crate::alert_log::{Entry, LogError, Reader};
+use crate::clock;
 use crate::metrics::OutputMetrics;
+
+/// Until a log that cannot be read is tried again, and how often: it may be gone.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRIES: u32 = 10;
 
 /// An output, as those see it who hand alerts to it.
 #[derive(Debug)]
@@ -32,6 +38,8 @@ pub(super) struct Kept {
     pub(super) keeper: Arc<Intake>,
     /// The file.
     pub(super) path: PathBuf,
+    /// Name of this host, for an alert of the output's own.
+    pub(super) hostname: Arc<str>,
 }
 
 impl Output {
@@ -57,6 +65,11 @@ impl Output {
     /// Whether it is to have `alert`.
     pub(super) fn wants(&self, alert: &Alert) -> bool {
         self.selection.takes(alert)
+    }
+
+    /// Whether alerts that it has not got are in the log only.
+    pub(super) fn is_behind(&self) -> bool {
+        self.queue.is_behind(self.acknowledged() + 1)
     }
 
     /// How far it is; the keeper of the log writes it down.
@@ -92,6 +105,8 @@ pub(super) struct Feed {
     last: Option<u64>,
     /// Open for as long as the output is behind.
     reader: Option<Reader>,
+    /// How often in a row the log could not be read.
+    failures: u32,
 }
 
 impl Feed {
@@ -102,6 +117,7 @@ impl Feed {
             bytes: 0,
             last: None,
             reader: None,
+            failures: 0,
         }
     }
 
@@ -172,38 +188,68 @@ impl Feed {
                     ..Batch::default()
                 };
             }
-            let batch = self.fetch(until);
-            if !batch.items.is_empty() {
-                return batch;
+            match self.fetch(until) {
+                // Removed, or never kept; both were counted.
+                Ok(entries) if entries.is_empty() => self.wanted = until,
+                Ok(entries) => {
+                    return Batch {
+                        items: entries.into_iter().map(Arc::new).map(Item::Alert).collect(),
+                        ..Batch::default()
+                    };
+                }
+                Err(error) if self.failures < RETRIES => {
+                    if self.failures == 0 {
+                        tracing::error!(%error, "alerts that an output has missed cannot be read");
+                    }
+                    self.failures += 1;
+                    self.output.queue.pause(RETRY);
+                }
+                Err(_) => {
+                    self.lost(self.wanted, until);
+                    self.wanted = until;
+                }
             }
-            // Removed, or never kept; both were counted.
-            self.wanted = until;
         }
     }
 
-    fn fetch(&mut self, until: u64) -> Batch {
+    /// The next alerts below `until` that the log has; those that cannot be read any more are lost.
+    fn fetch(&mut self, until: u64) -> Result<Vec<Entry>, LogError> {
         let Some(kept) = &self.output.kept else {
-            return Batch::default();
+            return Ok(Vec::new());
         };
         let reader = match self.reader.take() {
-            Some(reader) => Ok(reader),
-            None => Reader::open(&kept.path),
+            Some(reader) => reader,
+            None => Reader::open(&kept.path)?,
         };
-        let entries = reader.and_then(|reader| {
-            let entries = reader.range(self.wanted, until, BATCH)?;
-            self.reader = Some(reader);
-            Ok(entries)
-        });
-        match entries {
-            Ok(entries) => Batch {
-                items: entries.into_iter().map(Arc::new).map(Item::Alert).collect(),
-                ..Batch::default()
-            },
-            Err(error) => {
-                tracing::error!(%error, "alerts that an output has missed cannot be read");
-                self.metrics().lost_log.inc_by(until - self.wanted);
-                Batch::default()
+        let (first, mut count) = (self.wanted, BATCH);
+        let entries = loop {
+            match reader.range(self.wanted, until, count) {
+                // What is before and behind the damaged part is there.
+                Err(error) if error.is_damage() && count > 1 => count = 1,
+                Err(error) if error.is_damage() && self.wanted < until => self.wanted += 1,
+                entries => break entries?,
             }
-        }
+        };
+        self.reader = Some(reader);
+        self.failures = 0;
+        self.lost(first, self.wanted);
+        Ok(entries)
+    }
+
+    /// Counts and tells that alerts with numbers from `first` to `below`, less that itself, cannot
+    /// be read.
+    fn lost(&self, first: u64, below: u64) {
+        let Some(kept) = self.output.kept.as_ref().filter(|_| first < below) else {
+            return;
+        };
+        self.metrics().lost_log.inc_by(below - first);
+        let lost = Lost {
+            alerts: below - first,
+            range: Some((first, below - 1)),
+        };
+        let why = "Alerts could not be read from the alert log for an output";
+        let alert = lost.alert(why, &self.output.name, clock::epoch_ns(), &kept.hostname);
+        tracing::error!("{}", alert.output);
+        kept.keeper.push_over(alert);
     }
 }

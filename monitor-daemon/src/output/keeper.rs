@@ -163,6 +163,11 @@ impl Keeper {
                 true
             }
             Err(error) => {
+                if error.is_damage() {
+                    // What waits is written to the new one.
+                    begin_anew(log, &error);
+                    self.state.progress.clear();
+                }
                 self.failed(&error);
                 false
             }
@@ -208,6 +213,7 @@ impl Keeper {
         let Some(log) = &mut self.log else { return };
         let now = clock::epoch_ns();
         let mut lost = vec![Lost::default(); self.outputs.len()];
+        let mut moved = false;
         loop {
             match log.retain(now) {
                 Ok(removed) if removed.is_empty() => break,
@@ -216,6 +222,19 @@ impl Keeper {
                     for (output, lost) in self.outputs.iter().zip(&mut lost) {
                         lost.add(&removed, output);
                     }
+                }
+                Err(error) if error.is_damage() && log.is_over() => {
+                    let last = log.newest();
+                    moved = begin_anew(log, &error);
+                    for (output, lost) in self.outputs.iter().zip(&mut lost) {
+                        if moved && output.is_behind() {
+                            let first = output.acknowledged() + 1;
+                            lost.alerts += last.saturating_sub(first) + 1;
+                            lost.range = Some((first, last));
+                        }
+                    }
+                    self.state.progress.clear();
+                    break;
                 }
                 Err(error) => {
                     self.metrics.errors.inc();
@@ -230,7 +249,12 @@ impl Keeper {
         for (output, lost) in self.outputs.iter().zip(lost) {
             if lost.alerts > 0 {
                 output.metrics.lost_log.inc_by(lost.alerts);
-                let alert = lost.alert(&output.name, now, &self.hostname);
+                let why = if moved {
+                    "The damaged alert log was moved aside before an output got all of it"
+                } else {
+                    "Alerts were removed from the full alert log before an output got them"
+                };
+                let alert = lost.alert(why, &output.name, now, &self.hostname);
                 tracing::error!("{}", alert.output);
                 self.intake.push_over(alert);
             }
@@ -243,12 +267,27 @@ impl Keeper {
     }
 }
 
-/// Alerts that an output did not get before they were removed.
+/// Puts a new log in the place of one that is damaged; whether it did.
+fn begin_anew(log: &mut AlertLog, damage: &LogError) -> bool {
+    match log.begin_anew() {
+        Ok(moved) => {
+            let moved = moved.display();
+            tracing::error!(error = %damage, %moved, "the alert log is damaged, and a new one begun");
+            true
+        }
+        Err(error) => {
+            tracing::error!(%error, "no new alert log can be begun");
+            false
+        }
+    }
+}
+
+/// Alerts that an output did not get.
 #[derive(Clone, Debug, Default)]
-struct Lost {
-    alerts: u64,
+pub(super) struct Lost {
+    pub(super) alerts: u64,
     /// The lowest and the highest of their numbers.
-    range: Option<(u64, u64)>,
+    pub(super) range: Option<(u64, u64)>,
 }
 
 impl Lost {
@@ -263,7 +302,8 @@ impl Lost {
         }
     }
 
-    fn alert(&self, output: &str, time: u64, hostname: &Arc<str>) -> Alert {
+    /// Tells `why`, which is the alert's text up to its figures.
+    pub(super) fn alert(&self, why: &str, output: &str, time: u64, hostname: &Arc<str>) -> Alert {
         let (first, last) = self.range.unwrap_or_default();
         let fields = [
             ("log.output", output.into()),
@@ -279,8 +319,7 @@ impl Lost {
             time,
             hostname: Arc::clone(hostname),
             output: format!(
-                "Alerts were removed from the full alert log before an output got them | \
-                 output={output} lost={} first={first} last={last}",
+                "{why} | output={output} lost={} first={first} last={last}",
                 self.alerts
             ),
             fields: fields.map(|(name, value)| (name.to_owned(), value)).into(),

@@ -378,6 +378,7 @@ impl Starting<'_> {
         let kept = self.log.map(|log| Kept {
             keeper: Arc::clone(self.intake),
             path: log.path().to_owned(),
+            hostname: Arc::clone(&self.settings.hostname),
         });
         let metrics = self.metrics.output(label);
         Arc::new(Output::new(name, queue, metrics, selection, from, kept))

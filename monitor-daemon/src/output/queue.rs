@@ -215,6 +215,11 @@ impl Queue {
         Next::Batch(state.take(count))
     }
 
+    /// Whether somebody who wants `wanted` next has to look elsewhere for it.
+    pub(super) fn is_behind(&self, wanted: u64) -> bool {
+        self.lock().behind(wanted).is_some()
+    }
+
     /// Waits for something to write, the end, somebody who asks for attention, or for `time`.
     pub(super) fn next_or_roused(&self, time: Duration) -> Batch {
         let idle = |state: &mut State| state.items.is_empty() && !state.roused && !state.closed;

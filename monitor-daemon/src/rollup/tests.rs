@@ -60,7 +60,7 @@ impl Bench {
         self.rollup
             .offer(alert, container, second * SECOND, |alert| {
                 out.push(alert);
-                (!full).then(|| Uuid::of(crate::alert_log::LogId::default(), out.len() as u64))
+                (!full).then(|| Uuid::of(crate::alert_log::LogId::default(), out.len() as u64, 0))
             });
         self.out.extend(out.iter().cloned());
         out

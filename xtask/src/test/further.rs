@@ -6,7 +6,7 @@ use std::process::Command;
 use super::tally::Tally;
 use super::tidy::succeeds;
 use crate::setup::{self, CARGO_DENY};
-use crate::{build, fuzz, shell, workspace};
+use crate::{build, chaos, fuzz, shell, workspace};
 
 /// How long each fuzz target runs, in seconds.
 const FUZZING: u64 = 60;
@@ -29,6 +29,7 @@ pub(super) fn check(tally: &mut Tally) {
         .args(["--", "-D", "warnings"]);
     tally.check("lints of the fuzz targets", succeeds(&mut lints));
     dependencies(tally);
+    tally.check("no alert is lost in chaos", succeeds(&mut chaos::rounds()));
     match fuzz::run(&[], FUZZING) {
         Ok(all) => {
             for ran in all {

@@ -1,0 +1,270 @@
+//! `cargo xtask chaos`: numbered alerts all the while, and each round something goes wrong: the
+//! daemon is killed, its log server, both; the disk of the alert log is full; the log's last pages
+//! are damaged; and, if asked for, the host's clock jumps.
+//!
+//! Arguments: how many rounds, and `clock` for jumps of the clock. Prints what was raised and what
+//! came. Ends with status 1 when an alert is lost, or came as two.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "indexing a JSON value gives null, it never panics"
+)]
+
+mod counter;
+mod disk;
+mod sink;
+mod verdict;
+
+use std::fs;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use monitor_tests::daemon::{self, Daemon};
+use monitor_tests::{http, paths, wait};
+use tempfile::TempDir;
+
+use counter::Counter;
+use disk::Disk;
+use sink::Sink;
+use verdict::Watched;
+
+/// Longest for a state to come about.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// From the end of one fault to the next, and how long a fault lasts.
+const PAUSE: Duration = Duration::from_millis(400);
+const JUMP_SECONDS: i64 = 3600;
+const FAILING: &str = "monitor_alert_log_failing";
+/// Bytes at the end of the log's file that are damaged: some pages.
+const DAMAGED: u64 = 16 * 4096;
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    KillDaemon,
+    KillSink,
+    KillBoth,
+    FillDisk,
+    DamageLog,
+    Clock,
+}
+
+/// One after the other; the most telling ones more often.
+const FAULTS: [Fault; 10] = [
+    Fault::KillDaemon,
+    Fault::KillSink,
+    Fault::KillBoth,
+    Fault::FillDisk,
+    Fault::KillBoth,
+    Fault::KillDaemon,
+    Fault::DamageLog,
+    Fault::KillSink,
+    Fault::KillBoth,
+    Fault::Clock,
+];
+
+struct World {
+    folder: TempDir,
+    disk: Disk,
+    port: u16,
+    sink: Option<Sink>,
+    daemon: Option<(Daemon, Instant)>,
+    watched: Vec<Watched>,
+    counter: Counter,
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (rounds, clock) = match arguments[..] {
+        ["sink", address, file] => {
+            sink::serve(address, Path::new(file))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        [rounds] => (rounds.parse()?, false),
+        [rounds, "clock"] => (rounds.parse()?, true),
+        _ => bail!("usage: chaos ROUNDS [clock]"),
+    };
+    if let Some(reason) = daemon::obstacle() {
+        bail!("cannot run here: {reason}");
+    }
+    let mut world = World::start()?;
+    let faults = FAULTS
+        .iter()
+        .filter(|fault| clock || !matches!(fault, Fault::Clock));
+    for (round, fault) in faults.cycle().take(rounds).enumerate() {
+        thread::sleep(PAUSE);
+        let done = world.suffer(*fault);
+        done.with_context(|| format!("round {round}, {fault:?}"))?;
+    }
+    world.judge(rounds)
+}
+
+impl World {
+    fn start() -> Result<Self> {
+        let folder = TempDir::with_prefix("chaos-")?;
+        let disk = Disk::new(&folder.path().join("disk"))?;
+        let received = folder.path().join("received");
+        let sink = Sink::start(None, &received)?;
+        let port = http::free_port()?;
+        let config = format!(
+            "rule_matching: all\nalerts:\n  stdout: off\n  log: {{path: {}}}\n  \
+             http:\n    siem: {{url: 'http://{}/', body: ndjson}}\n\
+             metrics: {{listen: '127.0.0.1:{port}'}}\n",
+            disk.folder().join("alerts.db").display(),
+            sink.address(),
+        );
+        fs::write(folder.path().join("monitor.yaml"), config)?;
+        daemon::policy(folder.path(), counter::RULE)?;
+        let mut world = Self {
+            disk,
+            port,
+            sink: Some(sink),
+            daemon: None,
+            watched: Vec::new(),
+            counter: Counter::start(),
+            folder,
+        };
+        world.start_daemon()?;
+        Ok(world)
+    }
+
+    fn received(&self) -> PathBuf {
+        self.folder.path().join("received")
+    }
+
+    fn start_daemon(&mut self) -> Result<()> {
+        let mut command = Command::new(paths::daemon()?);
+        command.arg("run").arg("--config");
+        command.arg(self.folder.path().join("monitor.yaml"));
+        command
+            .arg("--policy")
+            .arg(self.folder.path().join("policy.yaml"))
+            .env(daemon::STATE, self.folder.path());
+        let daemon = Daemon::start_command(&mut command)?;
+        self.daemon = Some((daemon, Instant::now()));
+        Ok(())
+    }
+
+    fn kill_daemon(&mut self) -> Result<()> {
+        let (daemon, from) = self.daemon.take().context("no daemon runs")?;
+        let until = Instant::now();
+        self.watched.push(Watched { from, until });
+        daemon.kill()
+    }
+
+    fn kill_sink(&mut self) -> Result<()> {
+        self.sink.as_mut().context("no server runs")?.kill()
+    }
+
+    fn start_sink(&mut self) -> Result<()> {
+        let address = self.sink.take().context("no server ran")?.address();
+        self.sink = Some(Sink::start(Some(address), &self.received())?);
+        Ok(())
+    }
+
+    fn suffer(&mut self, fault: Fault) -> Result<()> {
+        match fault {
+            Fault::KillDaemon => {
+                self.kill_daemon()?;
+                self.start_daemon()
+            }
+            Fault::KillSink => {
+                self.kill_sink()?;
+                thread::sleep(PAUSE);
+                self.start_sink()
+            }
+            // What was raised meanwhile goes out by the next daemon.
+            Fault::KillBoth => {
+                self.kill_sink()?;
+                thread::sleep(PAUSE);
+                self.kill_daemon()?;
+                self.start_daemon()?;
+                thread::sleep(PAUSE);
+                self.start_sink()
+            }
+            Fault::FillDisk => {
+                self.disk.fill()?;
+                thread::sleep(PAUSE);
+                self.disk.empty()?;
+                wait::until("a log that is written again", PATIENCE, || {
+                    let metrics = http::fetch(self.port, "/metrics")?;
+                    let well = format!("{FAILING} 0");
+                    Ok(metrics.lines().any(|line| line == well).then_some(()))
+                })
+            }
+            Fault::DamageLog => {
+                // Of what only those pages hold nobody could know.
+                self.counter.pause()?;
+                self.wait_for_all()?;
+                self.kill_daemon()?;
+                for suffix in ["", "-wal"] {
+                    damage(&self.disk.folder().join(format!("alerts.db{suffix}")))?;
+                }
+                self.start_daemon()?;
+                self.counter.go_on()
+            }
+            Fault::Clock => {
+                jump(JUMP_SECONDS)?;
+                thread::sleep(PAUSE);
+                jump(-JUMP_SECONDS)
+            }
+        }
+    }
+
+    /// Waits until the server has all that it must get.
+    fn wait_for_all(&self) -> Result<()> {
+        let mut watched = self.watched.clone();
+        if let Some((_, from)) = self.daemon {
+            let until = Instant::now();
+            watched.push(Watched { from, until });
+        }
+        let due = verdict::due(&self.counter.needles()?, &watched);
+        let mut missing = usize::MAX;
+        wait::until("all alerts at the server", PATIENCE, || {
+            let came = verdict::read(&self.received())?;
+            missing = due
+                .iter()
+                .filter(|needle| !came.contains_key(needle))
+                .count();
+            Ok((missing == 0).then_some(()))
+        })
+        .with_context(|| format!("{missing} of {} did not come", due.len()))
+    }
+
+    fn judge(mut self, rounds: usize) -> Result<ExitCode> {
+        thread::sleep(PAUSE);
+        self.counter.pause()?;
+        let all = self.wait_for_all();
+        let (daemon, from) = self.daemon.take().context("no daemon runs")?;
+        let until = Instant::now();
+        self.watched.push(Watched { from, until });
+        daemon.stop()?;
+        let came = verdict::read(&self.received())?;
+        let verdict = verdict::judge(&self.counter.needles()?, &self.watched, &came);
+        println!("{rounds} rounds, {} daemons: {verdict}", self.watched.len());
+        all?;
+        Ok(ExitCode::from(u8::from(!verdict.holds())))
+    }
+}
+
+/// Overwrites the end of a file, if there is one.
+fn damage(path: &Path) -> Result<()> {
+    let Ok(file) = fs::File::options().write(true).open(path) else {
+        return Ok(());
+    };
+    let length = file.metadata()?.len();
+    let start = length.saturating_sub(DAMAGED);
+    let pages: Vec<u8> = (start..length).map(|_| 0xa5).collect();
+    Ok(file.write_all_at(&pages, start)?)
+}
+
+fn jump(seconds: i64) -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let then = format!("@{}", now.cast_signed() + seconds);
+    let set = Command::new("date").args(["-s", &then]).output()?;
+    ensure!(set.status.success(), "cannot set the clock");
+    Ok(())
+}

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use monitor_daemon::alert_log::{self, Query, Reader, Retention};
 use monitor_daemon::config::{Config, StdoutFormat, Syslog};
 use monitor_daemon::metrics::Metrics;
-use monitor_daemon::output::{Alert, AlertQueue, OutputSettings, Outputs, Selection};
+use monitor_daemon::output::{Alert, AlertQueue, OutputSettings, Outputs, Selection, TlsFiles};
 use monitor_policy::Priority;
 use serde_json::Value;
 
@@ -41,6 +41,7 @@ fn settings(folder: &Path, server: SocketAddr) -> OutputSettings {
             protocol: "tcp".parse().unwrap(),
             facility: "daemon".parse().unwrap(),
             format: "json".parse().unwrap(),
+            tls: TlsFiles::default(),
             selection: Selection::default(),
         }),
         queue_bytes: QUEUE,

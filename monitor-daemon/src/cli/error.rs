@@ -147,7 +147,9 @@ impl Error {
             | Self::Event { .. } => POLICY,
             Self::Privileges { .. }
             | Self::Unfit
-            | Self::Output(OutputError::Open { .. } | OutputError::Http { .. })
+            | Self::Output(
+                OutputError::Open { .. } | OutputError::Tls { .. } | OutputError::Http { .. },
+            )
             | Self::Serve(ServeError::Listen { .. })
             | Self::Watch(_)
             | Self::Top(_)

@@ -1,14 +1,15 @@
 //! A configuration written down again: all keys with the values in effect.
 
-use monitor_policy::{Matching, Priority, SuggestedOutput};
+use monitor_policy::{Matching, SuggestedOutput};
 use serde_yaml::{Mapping, Value};
 
 use super::append;
 use super::http;
 use super::limits;
 use super::switches;
-use super::value::{StateFile, StdoutFormat, SyslogProtocol};
-use super::{Alerts, Config, Docker, JsonProperties, KEYS, Rollup, Syslog};
+use super::syslog;
+use super::value::{StateFile, StdoutFormat};
+use super::{Alerts, Config, Docker, JsonProperties, KEYS, Rollup};
 
 impl Config {
     /// YAML that gives this configuration when read: every key, in the order of [`KEYS`].
@@ -111,31 +112,6 @@ fn insert(section: &mut Mapping, key: &str, value: Value) {
     }
 }
 
-fn syslog(syslog: Option<&Syslog>, name: &str) -> Value {
-    let format = syslog.map(|syslog| syslog.format).unwrap_or_default();
-    let protocol = syslog.map(|syslog| syslog.protocol).unwrap_or_default();
-    let selection = syslog.map(|syslog| &syslog.selection);
-    match name {
-        "address" => syslog.map_or(Value::Null, |syslog| (&*syslog.address).into()),
-        "protocol" => match protocol {
-            SyslogProtocol::Udp => "udp".into(),
-            SyslogProtocol::Tcp => "tcp".into(),
-        },
-        "facility" => {
-            let facility = syslog.map(|syslog| syslog.facility).unwrap_or_default();
-            facility.name().into()
-        }
-        "format" => format.name().into(),
-        "priority" => {
-            let priority = selection.map_or(Priority::Debug, |selection| selection.priority);
-            priority.to_string().to_lowercase().into()
-        }
-        "tags" => texts(selection.map(|selection| &selection.tags)),
-        "rules" => texts(selection.map(|selection| &selection.rules)),
-        _ => Value::Null,
-    }
-}
-
 fn alerts(alerts: &Alerts, name: &str) -> Value {
     match name {
         "stdout" => match alerts.stdout {
@@ -153,7 +129,8 @@ fn alerts(alerts: &Alerts, name: &str) -> Value {
         "log.sync" => alerts.log.sync.into(),
         _ => match name.split_once('.') {
             Some(("rollup", name)) => rollup(&alerts.rollup, name),
-            Some(("syslog", name)) => syslog(alerts.syslog.as_ref(), name),
+            Some(("syslog", "servers")) => syslog::to_yaml(&alerts.syslog_servers),
+            Some(("syslog", name)) => syslog::value(alerts.syslog.as_ref(), name),
             _ => Value::Null,
         },
     }
@@ -196,11 +173,6 @@ fn docker(docker: &Docker, name: &str) -> Value {
             .into(),
         _ => Value::Null,
     }
-}
-
-fn texts(texts: Option<&Vec<String>>) -> Value {
-    let texts = texts.into_iter().flatten();
-    texts.map(|text| Value::from(text.as_str())).collect()
 }
 
 fn text(path: &std::path::Path) -> Value {

@@ -19,7 +19,7 @@ const DEFAULT_REQUEST_BYTES: u64 = 1 << 20;
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 const DEFAULT_RETRY_HOURS: u64 = 24;
 const DEFAULT_SCHEME: &str = "Bearer";
-/// Longest name of an output: it becomes a label of metrics.
+/// Longest name of an output.
 const NAME_MAX: usize = 32;
 
 /// A server that gets alerts by HTTP.
@@ -263,8 +263,7 @@ impl TryFrom<String> for HeaderText {
 /// The outputs, or what is wrong with one of them.
 pub(super) fn check(raw: BTreeMap<String, RawHttp>) -> Result<BTreeMap<String, Http>, String> {
     let checked = raw.into_iter().map(|(name, raw)| {
-        let valid = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_');
-        if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(valid) {
+        if !is_output_name(&name) {
             return Err(format!(
                 "`alerts.http` has the name `{name}`: give one of small letters, digits, `-` and \
                  `_`, {NAME_MAX} at most"
@@ -276,6 +275,12 @@ pub(super) fn check(raw: BTreeMap<String, RawHttp>) -> Result<BTreeMap<String, H
         }
     });
     checked.collect()
+}
+
+/// Whether an output can be called so: it becomes a label of metrics.
+pub(super) fn is_output_name(name: &str) -> bool {
+    let valid = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_');
+    !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(valid)
 }
 
 impl RawHttp {
@@ -472,7 +477,7 @@ fn login_value(login: &Login, key: &str) -> Value {
     }
 }
 
-fn path(path: Option<&PathBuf>) -> Value {
+pub(super) fn path(path: Option<&PathBuf>) -> Value {
     path.map_or(Value::Null, |path| path.to_string_lossy().into())
 }
 

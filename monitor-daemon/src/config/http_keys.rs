@@ -81,17 +81,21 @@ pub(super) const HTTP_KEYS: &[Key] = &[
     ),
     key(
         "tls_ca",
-        "path",
+        "path, `credential:NAME`",
         "PEM file of authorities, of which one must have signed the server's certificate. Without \
          it, those that the system trusts.",
     ),
     key(
         "tls_certificate",
-        "path",
+        "path, `credential:NAME`",
         "PEM file of our own certificate and those between it and its authority, for servers that \
          ask for one.",
     ),
-    key("tls_key", "path", "PEM file of the key for it."),
+    key(
+        "tls_key",
+        "path, `credential:NAME`",
+        "PEM file of the key for it.",
+    ),
     key(
         "priority",
         "`emergency` to `debug`",

@@ -144,10 +144,10 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "alerts.syslog.protocol",
-        "`udp`, `tcp`",
+        "`udp`, `tcp`, `tls`",
         "How messages travel. Over TCP they have their length in front (octet counting), and \
-         wait in the queue while the server is away. Datagrams may be lost, and long alerts do \
-         not fit one.",
+         wait while the server is away; over TLS (RFC 5425) the same, and the server has to prove \
+         that it is the host of `address`. Datagrams may be lost, and long alerts do not fit one.",
     ),
     key(
         "alerts.syslog.facility",
@@ -159,6 +159,23 @@ pub const KEYS: &[Key] = &[
         "`json`, `structured`, `ecs`, `ocsf`, `cef`",
         "Whether the text of a message is the alert as Falco's JSON, its text line with the fields \
          as structured data, or the alert in another shape (docs/reference/formats.md).",
+    ),
+    key(
+        "alerts.syslog.tls_ca",
+        "path, `credential:NAME`",
+        "For `tls`: PEM file of authorities, of which one must have signed the server's \
+         certificate. Without it, those that the system trusts.",
+    ),
+    key(
+        "alerts.syslog.tls_certificate",
+        "path, `credential:NAME`",
+        "PEM file of our own certificate and those between it and its authority, for servers that \
+         ask for one.",
+    ),
+    key(
+        "alerts.syslog.tls_key",
+        "path, `credential:NAME`",
+        "PEM file of the key for it.",
     ),
     key(
         "alerts.syslog.priority",
@@ -174,6 +191,12 @@ pub const KEYS: &[Key] = &[
         "alerts.syslog.rules",
         "list of texts",
         "Only alerts of these rules are sent there; `*` stands for anything. Empty: all.",
+    ),
+    key(
+        "alerts.syslog.servers",
+        "names with sections",
+        "More syslog servers, each under a name of your choice, with the keys above, such as \
+         `address`.",
     ),
     key(
         "alerts.http",

@@ -16,6 +16,7 @@ mod raw;
 pub mod reference;
 mod sources;
 mod switches;
+mod syslog;
 mod value;
 
 use std::collections::BTreeMap;
@@ -26,13 +27,14 @@ use std::time::Duration;
 use monitor_policy::Options;
 
 use crate::alert_log::{self, Retention};
-use crate::output::{Format, Selection};
+use crate::output::Format;
 use crate::rollup;
 pub use error::ConfigError;
 pub use http::{Api, Http, HttpBody, Login};
 pub use keys::{KEYS, Key};
 pub use sources::FOLDER as ADDITIONS;
 use sources::{Named, Source};
+pub use syslog::Syslog;
 pub use value::{RingBytes, StateFile, StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol};
 
 /// Where the configuration is when nobody says otherwise.
@@ -104,6 +106,8 @@ pub struct Alerts {
     pub queue_bytes: usize,
     /// `alerts.syslog`: a syslog server that gets them too; off without `address`.
     pub syslog: Option<Syslog>,
+    /// `alerts.syslog.servers`: more of them, by name.
+    pub syslog_servers: BTreeMap<String, Syslog>,
     /// `alerts.http`: servers that get them by HTTP, by name.
     pub http: BTreeMap<String, Http>,
 }
@@ -161,21 +165,6 @@ impl Rollup {
             ignored_fields: self.ignored_fields.clone(),
         }
     }
-}
-
-/// A syslog server.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Syslog {
-    /// `alerts.syslog.address`: host and port.
-    pub address: String,
-    /// `alerts.syslog.protocol`: `udp` (default) or `tcp`.
-    pub protocol: SyslogProtocol,
-    /// `alerts.syslog.facility`: its name; default `daemon`.
-    pub facility: SyslogFacility,
-    /// `alerts.syslog.format`: `json` (default), `structured`, `ecs`, `ocsf` or `cef`.
-    pub format: SyslogFormat,
-    /// `alerts.syslog.priority`, `.tags` and `.rules`: which alerts it gets.
-    pub selection: Selection,
 }
 
 /// Optional properties of a JSON alert; the names and defaults are Falco's.
@@ -267,7 +256,7 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
-        raw::RawConfig::default().into_config(Some(raw::DEFAULT_METRICS), BTreeMap::new())
+        raw::RawConfig::default().into_config(Some(raw::DEFAULT_METRICS), raw::Outputs::default())
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use monitor_policy::{Options, Priority, SuggestedOutput};
+use monitor_policy::{Options, SuggestedOutput};
 use serde::Deserialize;
 
 use super::append::RawAppend;
@@ -13,12 +13,13 @@ use super::error::ConfigError;
 use super::http::{self, RawHttp};
 use super::limits::RawLimits;
 use super::switches::RawSwitch;
+use super::syslog::{self, RawSyslog, Servers};
 use super::value::{
-    Bounded, ControlSocket, HostPort, Listen, MatchingName, PriorityName, RingBytes, StateFile,
-    StdoutFormat, SyslogFacility, SyslogFormat, SyslogProtocol, optional, scalar,
+    Bounded, ControlSocket, Listen, MatchingName, PriorityName, RingBytes, StateFile, StdoutFormat,
+    optional, scalar,
 };
-use super::{AlertLog, Alerts, Config, Docker, Http, JsonProperties, Rings, Rollup, Syslog};
-use crate::output::{Format, Selection};
+use super::{AlertLog, Alerts, Config, Docker, Http, JsonProperties, Rings, Rollup};
+use crate::output::Format;
 
 /// Where metrics are served by default; the port is OpenTelemetry's for a Prometheus exporter.
 pub(super) const DEFAULT_METRICS: SocketAddr =
@@ -88,6 +89,13 @@ pub(super) struct RawConfig {
     limits: RawLimits,
 }
 
+/// Outputs that were checked as a whole.
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    http: BTreeMap<String, Http>,
+    syslog: Servers,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "keys with values")]
 struct RawAlerts {
@@ -126,23 +134,6 @@ struct RawRollup {
     #[serde(deserialize_with = "scalar")]
     bytes: Option<Bounded<65_536, 1_073_741_824>>,
     ignored_fields: Option<Vec<String>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "keys with values")]
-struct RawSyslog {
-    #[serde(deserialize_with = "optional")]
-    address: Option<HostPort>,
-    #[serde(deserialize_with = "scalar")]
-    protocol: Option<SyslogProtocol>,
-    #[serde(deserialize_with = "scalar")]
-    facility: Option<SyslogFacility>,
-    #[serde(deserialize_with = "scalar")]
-    format: Option<SyslogFormat>,
-    #[serde(deserialize_with = "scalar")]
-    priority: Option<PriorityName>,
-    tags: Vec<String>,
-    rules: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -225,14 +216,15 @@ impl RawConfig {
             file: origin("alerts.http"),
             problem,
         })?;
-        Ok(self.into_config(metrics, http))
+        let syslog = syslog::check(std::mem::take(&mut self.alerts.syslog));
+        let syslog = syslog.map_err(|problem| ConfigError::Output {
+            file: origin("alerts.syslog"),
+            problem,
+        })?;
+        Ok(self.into_config(metrics, Outputs { http, syslog }))
     }
 
-    pub(super) fn into_config(
-        self,
-        metrics: Option<SocketAddr>,
-        http: BTreeMap<String, Http>,
-    ) -> Config {
+    pub(super) fn into_config(self, metrics: Option<SocketAddr>, outputs: Outputs) -> Config {
         let Self {
             policies,
             rule_matching,
@@ -277,7 +269,7 @@ impl RawConfig {
         Config {
             policies,
             rules,
-            alerts: alerts.into_alerts(http),
+            alerts: alerts.into_alerts(outputs),
             json: json.into_properties(),
             time_format_iso_8601,
             hostname,
@@ -315,7 +307,7 @@ impl RawControl {
 }
 
 impl RawAlerts {
-    fn into_alerts(self, http: BTreeMap<String, Http>) -> Alerts {
+    fn into_alerts(self, outputs: Outputs) -> Alerts {
         let bytes = self
             .queue_bytes
             .map_or(DEFAULT_QUEUE_BYTES, |bounded| bounded.0);
@@ -326,8 +318,9 @@ impl RawAlerts {
             file: self.file,
             file_format: self.file_format.unwrap_or_default(),
             queue_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
-            syslog: self.syslog.into_syslog(),
-            http,
+            syslog: outputs.syslog.main,
+            syslog_servers: outputs.syslog.named,
+            http: outputs.http,
         }
     }
 }
@@ -358,22 +351,6 @@ impl RawRollup {
             bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             ignored_fields: self.ignored_fields.unwrap_or_else(usual),
         }
-    }
-}
-
-impl RawSyslog {
-    fn into_syslog(self) -> Option<Syslog> {
-        Some(Syslog {
-            address: self.address?.0,
-            protocol: self.protocol.unwrap_or_default(),
-            facility: self.facility.unwrap_or_default(),
-            format: self.format.unwrap_or_default(),
-            selection: Selection {
-                priority: self.priority.map_or(Priority::Debug, |name| name.0),
-                tags: self.tags,
-                rules: self.rules,
-            },
-        })
     }
 }
 

@@ -24,6 +24,7 @@ pub fn markdown() -> String {
     for key in KEYS {
         row(&mut text, key, &default.value(key.name));
     }
+    text.push_str(SYSLOG);
     text.push_str(
         "\nKeys of a section of `alerts.http`:\n\n\
          | Key | Values | Default | Meaning |\n|---|---|---|---|\n",
@@ -38,6 +39,16 @@ pub fn markdown() -> String {
     );
     text
 }
+
+/// What the keys do not say of syslog.
+const SYSLOG: &str = "
+Syslog has no receipts. Over TCP and TLS an alert counts as delivered when it is on its way over a \
+connection that stands; what a server had not read when it died may be lost, and so may any datagram. \
+Over TLS the server is given 0.5 s after each handshake to refuse us before anything is sent, as some \
+look at our certificate only then. A server that is away, whose certificate is not of an authority \
+of `tls_ca` or not for the host of `address`, or that refuses us, is tried again every 0.1 s to 10 s, and \
+alerts wait in the alert log. Certificates and keys are read again for each connection.
+";
 
 /// What the keys do not say of outputs by HTTP.
 const HTTP: &str = "

@@ -13,7 +13,7 @@ use super::{
     Api, Config, HttpBody, KEYS, Login, StateFile, StdoutFormat, SyslogFormat, SyslogProtocol,
     reference,
 };
-use crate::output::{Format, Secret, Selection};
+use crate::output::{Format, Secret, Selection, TlsFiles};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(Path::new("m.yaml"), text).map_err(|error| error.to_string())
@@ -73,8 +73,19 @@ alerts:
   file: /var/log/alerts.jsonl
   file_format: ecs
   queue_bytes: 65536
-  syslog: { address: 'log:514', protocol: tcp, facility: local3, format: structured,
-    priority: error, tags: [a], rules: ['b*'] }
+  syslog:
+    address: 'log:6514'
+    protocol: tls
+    facility: local3
+    format: structured
+    tls_ca: /ca.pem
+    tls_certificate: /own.pem
+    tls_key: credential:syslog-key
+    priority: error
+    tags: [a]
+    rules: ['b*']
+    servers:
+      second: { address: '[::1]:514', format: cef, priority: alert }
   http:
     one:
       url: https://siem.example.org/in?x=1
@@ -134,8 +145,8 @@ fn every_key_is_taken() {
     assert_eq!((rollup.rule_alerts, rollup.bytes), (7, 65536));
     assert_eq!(rollup.ignored_fields, ["fd.sport"]);
     let syslog = config.alerts.syslog.as_ref().unwrap();
-    assert_eq!(syslog.address, "log:514");
-    assert_eq!(syslog.protocol, SyslogProtocol::Tcp);
+    assert_eq!(syslog.address, "log:6514");
+    assert_eq!(syslog.protocol, SyslogProtocol::Tls);
     assert_eq!(syslog.facility.number(), 19);
     assert_eq!(syslog.format, SyslogFormat::Structured);
     let json = config.json;
@@ -177,7 +188,19 @@ fn every_key_about_outputs_is_taken() {
         tags: vec!["a".into()],
         rules: vec!["b*".into()],
     };
-    assert_eq!(alerts.syslog.unwrap().selection, selection);
+    let syslog = alerts.syslog.unwrap();
+    assert_eq!(syslog.selection, selection);
+    let tls = TlsFiles {
+        ca: Some("/ca.pem".into()),
+        identity: Some(("/own.pem".into(), "credential:syslog-key".into())),
+    };
+    assert_eq!(syslog.tls, tls);
+    let second = &alerts.syslog_servers["second"];
+    assert_eq!(
+        (&*second.address, second.format),
+        ("[::1]:514", SyslogFormat::Cef)
+    );
+    assert_eq!(second.selection.priority, Priority::Alert);
     let http = &alerts.http["one"];
     assert_eq!(http.url.to_string(), "https://siem.example.org/in?x=1");
     assert_eq!(
@@ -369,6 +392,31 @@ const WRONG_VALUES: &[(&str, &str)] = &[
         "alerts: {syslog: {address: log}}\n",
         "m.yaml:1:28: alerts.syslog.address: expected a host with a port, such as \
              `log.example.org:514`, not `log`",
+    ),
+    (
+        "alerts: {syslog: {protocol: tcp, tls_ca: /ca.pem}}\n",
+        "m.yaml: `alerts.syslog` has keys that begin with `tls_`, which are for `protocol: tls`",
+    ),
+    (
+        "alerts: {syslog: {servers: {a: {}}}}\n",
+        "m.yaml: `alerts.syslog.servers.a` has no `address`",
+    ),
+    (
+        "alerts: {syslog: {servers: {A: {}}}}\n",
+        "m.yaml: `alerts.syslog.servers` has the name `A`: give one of small letters, digits, `-` \
+         and `_`, 32 at most",
+    ),
+    (
+        "alerts: {syslog: {servers: {a: {servers: {b: {}}}}}}\n",
+        "m.yaml: `alerts.syslog.servers.a` has `servers` of its own: put them beside it",
+    ),
+    (
+        "alerts: {syslog: {servers: {a: {adress: x}}}}\n",
+        "m.yaml:1:33: unknown key `adress` in `alerts.syslog.servers.a`; did you mean `address`?",
+    ),
+    (
+        "alerts: {syslog: {servers: {a: {protocol: ssl}}}}\n",
+        "m.yaml:1:43: alerts.syslog.servers.a.protocol: expected `udp`, `tcp` or `tls`, not `ssl`",
     ),
     (
         "alerts: {syslog: {facility: loud}}\n",

@@ -43,17 +43,29 @@ pub enum SyslogProtocol {
     Udp,
     /// A connection, messages with their length in front.
     Tcp,
+    /// The same within TLS.
+    Tls,
+}
+
+impl SyslogProtocol {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+        }
+    }
 }
 
 impl FromStr for SyslogProtocol {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "udp" => Ok(Self::Udp),
-            "tcp" => Ok(Self::Tcp),
-            _ => Err(format!("expected `udp` or `tcp`, not `{text}`")),
-        }
+        let found = [Self::Udp, Self::Tcp, Self::Tls]
+            .into_iter()
+            .find(|protocol| protocol.name() == text);
+        found.ok_or_else(|| format!("expected `udp`, `tcp` or `tls`, not `{text}`"))
     }
 }
 

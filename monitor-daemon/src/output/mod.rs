@@ -21,11 +21,13 @@ mod secret;
 mod selection;
 mod status;
 mod syslog;
+mod syslog_link;
 mod syslog_message;
 mod terminal;
 mod text;
 mod time;
 mod tls;
+mod tls_stream;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
@@ -57,11 +59,12 @@ use self::format::Encoder;
 use self::http::{Client, HttpWriter};
 use self::keeper::Keeper;
 use self::queue::{Item, Queue, Refused};
-use self::syslog::{Link, SyslogWriter};
+use self::syslog::SyslogWriter;
+use self::syslog_link::Link;
 use self::syslog_message::SyslogMessage;
 use self::terminal::{Form, Levels, Screen, TerminalWriter};
 use crate::alert_log::{self, AlertLog, Entry, LogError, LogId, Uuid};
-use crate::config::{Config, Http, JsonProperties, StdoutFormat, Syslog};
+use crate::config::{Config, Http, JsonProperties, StdoutFormat, Syslog, SyslogProtocol};
 use crate::metrics::Metrics;
 
 /// How long the end of the daemon waits for outputs unless told otherwise.
@@ -82,6 +85,8 @@ pub struct OutputSettings {
     pub file_format: Format,
     /// A syslog server gets them too.
     pub syslog: Option<Syslog>,
+    /// And these, by name.
+    pub syslog_servers: BTreeMap<String, Syslog>,
     /// So do these servers, by name.
     pub http: BTreeMap<String, Http>,
     /// Bytes each output may hold back.
@@ -102,6 +107,7 @@ impl OutputSettings {
             file: config.alerts.file.clone(),
             file_format: config.alerts.file_format,
             syslog: config.alerts.syslog.clone(),
+            syslog_servers: config.alerts.syslog_servers.clone(),
             http: config.alerts.http.clone(),
             queue_bytes: config.alerts.queue_bytes,
             json: config.json,
@@ -124,6 +130,14 @@ pub enum OutputError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// There is no talking TLS with a syslog server.
+    #[error("the output to the syslog server `{server}` cannot start: {source}")]
+    Tls {
+        /// Its address.
+        server: String,
+        /// Why.
+        source: TlsError,
     },
     /// A server that gets alerts by HTTP cannot be talked to.
     #[error("the output `alerts.http.{name}` cannot start: {source}")]
@@ -216,7 +230,12 @@ impl Outputs {
             starting.file(path, json.clone())?;
         }
         if let Some(server) = &settings.syslog {
-            starting.syslog(server, json.clone())?;
+            let name = format!("syslog {}", server.address);
+            starting.syslog("syslog", name, server, json.clone())?;
+        }
+        for (name, server) in &settings.syslog_servers {
+            let label = format!("syslog.{name}");
+            starting.syslog(&label, format!("syslog {name}"), server, json.clone())?;
         }
         for (name, server) in &settings.http {
             starting.http(name, server, json.clone())?;
@@ -324,9 +343,21 @@ impl Starting<'_> {
         spawn("alerts-file", self.finished.clone(), move || writer.run())
     }
 
-    fn syslog(&mut self, server: &Syslog, json: JsonFormat) -> Result<(), OutputError> {
-        let name = format!("syslog {}", server.address);
-        let feed = self.feed("syslog", name, server.selection.clone());
+    fn syslog(
+        &mut self,
+        label: &str,
+        name: String,
+        server: &Syslog,
+        json: JsonFormat,
+    ) -> Result<(), OutputError> {
+        if server.protocol == SyslogProtocol::Tls {
+            let loaded = server.tls.load();
+            loaded.map_err(|source| OutputError::Tls {
+                server: server.address.clone(),
+                source,
+            })?;
+        }
+        let feed = self.feed(label, name, server.selection.clone());
         let writer = SyslogWriter {
             link: Link::new(server.clone()),
             message: SyslogMessage {
@@ -335,7 +366,9 @@ impl Starting<'_> {
             },
             feed,
         };
-        spawn("alerts-syslog", self.finished.clone(), move || writer.run())
+        // Of a thread's name the kernel has 15 letters.
+        let thread = format!("alerts-{label}");
+        spawn(&thread, self.finished.clone(), move || writer.run())
     }
 
     fn http(&mut self, name: &str, server: &Http, json: JsonFormat) -> Result<(), OutputError> {

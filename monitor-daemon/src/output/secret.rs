@@ -4,7 +4,7 @@ use std::env;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Where a secret is. It is read each time it is used, so that a new one needs no restart.
@@ -28,15 +28,7 @@ impl Secret {
     pub fn read(&self) -> io::Result<String> {
         let path = match self {
             Self::File(path) => path.clone(),
-            Self::Credential(name) => {
-                let folder = env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
-                    let message = format!(
-                        "there is no credential `{name}`: systemd gives them to services only"
-                    );
-                    io::Error::new(io::ErrorKind::NotFound, message)
-                })?;
-                PathBuf::from(folder).join(name)
-            }
+            Self::Credential(name) => credential(name)?,
         };
         let text = fs::read_to_string(&path).map_err(|error| {
             io::Error::new(
@@ -46,6 +38,21 @@ impl Secret {
         })?;
         Ok(text.trim_end_matches(['\r', '\n']).to_owned())
     }
+}
+
+/// The file that `path` means: itself, or the credential of which it is the name.
+pub(super) fn file(path: &Path) -> io::Result<PathBuf> {
+    let name = path.to_str().and_then(|text| text.strip_prefix(CREDENTIAL));
+    name.map_or_else(|| Ok(path.to_owned()), credential)
+}
+
+fn credential(name: &str) -> io::Result<PathBuf> {
+    let folder = env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+        let message =
+            format!("there is no credential `{name}`: systemd gives them to services only");
+        io::Error::new(io::ErrorKind::NotFound, message)
+    })?;
+    Ok(PathBuf::from(folder).join(name))
 }
 
 impl FromStr for Secret {

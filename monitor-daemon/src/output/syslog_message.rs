@@ -122,6 +122,7 @@ mod tests {
     use super::super::time::TimeFormat;
     use super::*;
     use crate::config::{JsonProperties, SyslogFacility, SyslogProtocol};
+    use crate::output::TlsFiles;
 
     fn message(format: SyslogFormat) -> SyslogMessage {
         SyslogMessage {
@@ -130,6 +131,7 @@ mod tests {
                 protocol: SyslogProtocol::Udp,
                 facility: SyslogFacility::default(),
                 format,
+                tls: TlsFiles::default(),
                 selection: Selection::default(),
             },
             json: JsonFormat {

@@ -12,6 +12,8 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use super::secret;
+
 /// Where distributions keep the authorities that they trust.
 const SYSTEM_AUTHORITIES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -20,7 +22,7 @@ const SYSTEM_AUTHORITIES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// Whom to trust and who to be. Files are PEM.
+/// Whom to trust and who to be. Files are PEM; `credential:NAME` stands for a credential of systemd's.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TlsFiles {
     /// `tls_ca`: authorities of which one must have signed the server's certificate; without it
@@ -133,7 +135,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::Read {
+    let content = secret::file(path).and_then(fs::read);
+    content.map_err(|source| TlsError::Read {
         path: path.to_owned(),
         source,
     })

@@ -63,6 +63,9 @@ const TEST: &[Need] = &[
     Need::program("promtool", "prometheus"),
     Need::program("docker-registry", "docker-registry"),
     Need::program("rsyslogd", "rsyslog"),
+    // Two libraries for TLS, of which each has its own habits.
+    Need::package("rsyslog-gnutls"),
+    Need::package("rsyslog-openssl"),
     Need::program("ip", "iproute2"),
     Need::program("bpftool", "bpftool"),
     Need::program("logrotate", "logrotate"),

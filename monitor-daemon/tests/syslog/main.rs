@@ -1,103 +1,25 @@
-//! A real rsyslog takes what we send, over UDP and TCP, also when it was away for a while.
+//! A real rsyslog takes what we send, over UDP, TCP and TLS, also when it was away for a while.
 //! Skips with a reason where there is none, or fails when `CI=true`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod server;
+mod tls;
+
+use std::net::TcpListener;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use monitor_daemon::config::{Config, StdoutFormat, Syslog, SyslogFormat, SyslogProtocol};
 use monitor_daemon::metrics::Metrics;
-use monitor_daemon::output::{Alert, OutputSettings, Outputs, Selection};
+use monitor_daemon::output::{Alert, OutputSettings, Outputs, Selection, TlsFiles};
 use monitor_policy::Priority;
 use serde_json::Value;
 
+use self::server::Server;
+
 const PROGRAM: &str = "/usr/sbin/rsyslogd";
 const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Server {
-    folder: PathBuf,
-    port: u16,
-    child: Child,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Server {
-    fn start(folder: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let config = format!(
-            "global(workDirectory=\"{0}\" maxMessageSize=\"64k\")\n\
-             module(load=\"imudp\")\nmodule(load=\"imtcp\")\n\
-             input(type=\"imudp\" address=\"127.0.0.1\" port=\"{port}\")\n\
-             input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\")\n\
-             template(name=\"t\" type=\"string\" string=\"%syslogfacility-text%|\
-             %syslogseverity-text%|%hostname%|%app-name%|%structured-data%|%msg%\\n\")\n\
-             action(type=\"omfile\" file=\"{0}/out\" template=\"t\")\n",
-            folder.display()
-        );
-        fs::write(folder.join("rsyslog.conf"), config).unwrap();
-        let child = spawn(folder, port);
-        Self {
-            folder: folder.to_owned(),
-            port,
-            child,
-        }
-    }
-
-    fn stop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn start_again(&mut self) {
-        self.child = spawn(&self.folder, self.port);
-    }
-
-    /// What has arrived, as soon as it is `count` messages.
-    fn messages(&self, count: usize) -> Vec<String> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let text = fs::read_to_string(self.folder.join("out")).unwrap_or_default();
-            if text.lines().count() >= count && text.ends_with('\n') {
-                return text.lines().map(str::to_owned).collect();
-            }
-            assert!(
-                Instant::now() < deadline,
-                "not {count} messages in:\n{text}"
-            );
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-fn spawn(folder: &Path, port: u16) -> Child {
-    let child = Command::new(PROGRAM)
-        .args(["-n", "-f"])
-        .arg(folder.join("rsyslog.conf"))
-        .arg("-i")
-        .arg(folder.join("pid"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    until("rsyslog listens", || {
-        TcpStream::connect(("127.0.0.1", port)).is_ok()
-    });
-    child
-}
 
 fn until(what: &str, reached: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -121,13 +43,17 @@ fn has_rsyslog(test: &str) -> bool {
 }
 
 fn outputs(server: &Server, protocol: SyslogProtocol, format: SyslogFormat) -> (Outputs, Metrics) {
-    let syslog = Syslog {
+    start(Syslog {
         address: format!("127.0.0.1:{}", server.port),
         protocol,
         facility: "local3".parse().unwrap(),
         format,
+        tls: TlsFiles::default(),
         selection: Selection::default(),
-    };
+    })
+}
+
+fn start(syslog: Syslog) -> (Outputs, Metrics) {
     let settings = OutputSettings {
         stdout: StdoutFormat::Off,
         syslog: Some(syslog),
@@ -157,7 +83,7 @@ fn rsyslog_reads_json_from_datagrams() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
+    let server = Server::start(folder.path(), "");
     let (outputs, metrics) = outputs(&server, SyslogProtocol::Udp, SyslogFormat::Json);
     outputs.queue().push(alert(1)).unwrap();
     let messages = server.messages(1);
@@ -174,7 +100,7 @@ fn nothing_is_lost_while_rsyslog_is_away_and_tcp_is_used() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let mut server = Server::start(folder.path());
+    let mut server = Server::start(folder.path(), "");
     let (outputs, metrics) = outputs(&server, SyslogProtocol::Tcp, SyslogFormat::Structured);
     let counted = metrics.output("syslog");
     let send = |numbers: std::ops::Range<usize>| {
@@ -220,6 +146,7 @@ fn what_a_missing_server_costs_is_counted() {
         protocol: SyslogProtocol::Tcp,
         facility: "daemon".parse().unwrap(),
         format: SyslogFormat::Json,
+        tls: TlsFiles::default(),
         selection: Selection::default(),
     };
     let settings = OutputSettings {

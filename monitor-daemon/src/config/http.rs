@@ -67,10 +67,21 @@ pub enum Api {
     Splunk,
     /// Loki's push.
     Loki,
+    /// Logs of OTLP by HTTP, as JSON.
+    Otlp,
+    /// Logs of OTLP by gRPC.
+    OtlpGrpc,
 }
 
 impl Api {
-    const ALL: [Self; 4] = [Self::Post, Self::Elasticsearch, Self::Splunk, Self::Loki];
+    const ALL: [Self; 6] = [
+        Self::Post,
+        Self::Elasticsearch,
+        Self::Splunk,
+        Self::Loki,
+        Self::Otlp,
+        Self::OtlpGrpc,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -78,6 +89,8 @@ impl Api {
             Self::Elasticsearch => "elasticsearch",
             Self::Splunk => "splunk",
             Self::Loki => "loki",
+            Self::Otlp => "otlp",
+            Self::OtlpGrpc => "otlp_grpc",
         }
     }
 
@@ -88,12 +101,15 @@ impl Api {
             Self::Elasticsearch => "/_bulk",
             Self::Splunk => "/services/collector/event",
             Self::Loki => "/loki/api/v1/push",
+            Self::Otlp => "/v1/logs",
+            Self::OtlpGrpc => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
         }
     }
 
     fn format(self) -> Format {
         match self {
             Self::Elasticsearch => Format::Ecs,
+            Self::Otlp | Self::OtlpGrpc => Format::Otlp,
             _ => Format::Falco,
         }
     }
@@ -112,7 +128,10 @@ impl FromStr for Api {
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|api| api.name() == text);
         found.ok_or_else(|| {
-            format!("expected `post`, `elasticsearch`, `splunk` or `loki`, not `{text}`")
+            format!(
+                "expected `post`, `elasticsearch`, `splunk`, `loki`, `otlp` or `otlp_grpc`, not \
+                 `{text}`"
+            )
         })
     }
 }
@@ -346,6 +365,9 @@ impl RawHttp {
         }
         if format == Format::Cef && api == Api::Elasticsearch {
             return Err("has `format: cef`, which is no JSON, as Elasticsearch wants it");
+        }
+        if matches!(api, Api::Otlp | Api::OtlpGrpc) && format != Format::Otlp {
+            return Err("has a `format`, which OTLP leaves no choice of");
         }
         if api == Api::Elasticsearch && self.index.is_none() {
             return Err("has no `index`, which Elasticsearch needs");

@@ -8,13 +8,14 @@ pub(super) const HTTP_KEYS: &[Key] = &[
         "url",
         "`http://` or `https://` URL",
         "Where requests (`POST`) go. Has to be given. Without a path, that of `api`: `/_bulk`, \
-         `/services/collector/event`, `/loki/api/v1/push`. Redirections are not followed.",
+         `/services/collector/event`, `/loki/api/v1/push`, `/v1/logs`, and \
+         that of the method. Redirections are not followed.",
     ),
     key(
         "api",
-        "`post`, `elasticsearch`, `splunk`, `loki`",
+        "`post`, `elasticsearch`, `splunk`, `loki`, `otlp`, `otlp_grpc`",
         "What the server understands: alerts as they are; `_bulk` of Elasticsearch and OpenSearch; \
-         Splunk's HTTP Event Collector; Loki's push.",
+         Splunk's HTTP Event Collector; Loki's push; logs of OTLP by HTTP (as JSON) or by gRPC.",
     ),
     key(
         "index",
@@ -30,9 +31,9 @@ pub(super) const HTTP_KEYS: &[Key] = &[
     ),
     key(
         "format",
-        "`falco`, `ecs`, `ocsf`, `cef`",
+        "`falco`, `ecs`, `ocsf`, `cef`, `otlp`",
         "The shape of alerts; docs/reference/formats.md has all of them. For Elasticsearch `ecs`, \
-         if nothing else is said.",
+         if nothing else is said; for OTLP always `otlp`.",
     ),
     key(
         "body",

@@ -128,7 +128,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "alerts.file_format",
-        "`falco`, `ecs`, `ocsf`, `cef`",
+        "`falco`, `ecs`, `ocsf`, `cef`, `otlp`",
         "The shape of alerts there; docs/reference/formats.md has all of them.",
     ),
     key(

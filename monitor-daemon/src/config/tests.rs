@@ -108,6 +108,8 @@ alerts:
     two: { url: 'http://[::1]:8080/', body: ndjson, user: me, password: /run/secret }
     three: { url: 'http://loki:3100', api: loki, labels: { site: west } }
     four: { url: 'http://es:9200', api: elasticsearch, index: alerts }
+    five: { url: 'http://otel:4318', api: otlp }
+    six: { url: 'https://otel:4317', api: otlp_grpc, tls_key: credential:otel, tls_certificate: /c }
 json:
   include_output_property: false
   include_output_fields_property: false
@@ -371,7 +373,7 @@ const WRONG_OUTPUTS: &[(&str, &str)] = &[
     ),
     (
         "alerts: {file_format: xml}",
-        "m.yaml:1:23: alerts.file_format: expected `falco`, `ecs`, `ocsf` or `cef`, not `xml`",
+        "m.yaml:1:23: alerts.file_format: expected `falco`, `ecs`, `ocsf`, `cef` or `otlp`, not `xml`",
     ),
     (
         "alerts: {http: {a: {body: xml}}}",
@@ -392,6 +394,15 @@ const WRONG_VALUES: &[(&str, &str)] = &[
         "alerts: {syslog: {address: log}}\n",
         "m.yaml:1:28: alerts.syslog.address: expected a host with a port, such as \
              `log.example.org:514`, not `log`",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://b', api: otlp_grpc, format: ecs}}}\n",
+        "m.yaml: `alerts.http.a` has a `format`, which OTLP leaves no choice of",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://b', api: otel}}}\n",
+        "m.yaml:1:43: alerts.http.a.api: expected `post`, `elasticsearch`, `splunk`, `loki`, `otlp` \
+         or `otlp_grpc`, not `otel`",
     ),
     (
         "alerts: {syslog: {protocol: tcp, tls_ca: /ca.pem}}\n",

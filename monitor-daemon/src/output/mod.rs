@@ -16,6 +16,7 @@ mod json;
 mod keeper;
 mod log;
 mod pretty;
+mod protobuf;
 mod queue;
 mod secret;
 mod selection;
@@ -229,14 +230,7 @@ impl Outputs {
         if let Some(path) = &settings.file {
             starting.file(path, json.clone())?;
         }
-        if let Some(server) = &settings.syslog {
-            let name = format!("syslog {}", server.address);
-            starting.syslog("syslog", name, server, json.clone())?;
-        }
-        for (name, server) in &settings.syslog_servers {
-            let label = format!("syslog.{name}");
-            starting.syslog(&label, format!("syslog {name}"), server, json.clone())?;
-        }
+        starting.syslogs(&json)?;
         for (name, server) in &settings.http {
             starting.http(name, server, json.clone())?;
         }
@@ -341,6 +335,19 @@ impl Starting<'_> {
             feed,
         };
         spawn("alerts-file", self.finished.clone(), move || writer.run())
+    }
+
+    fn syslogs(&mut self, json: &JsonFormat) -> Result<(), OutputError> {
+        let settings = self.settings;
+        if let Some(server) = &settings.syslog {
+            let name = format!("syslog {}", server.address);
+            self.syslog("syslog", name, server, json.clone())?;
+        }
+        for (name, server) in &settings.syslog_servers {
+            let label = format!("syslog.{name}");
+            self.syslog(&label, format!("syslog {name}"), server, json.clone())?;
+        }
+        Ok(())
     }
 
     fn syslog(

@@ -5,6 +5,7 @@ mod cef;
 mod ecs;
 mod mapping;
 mod ocsf;
+pub(super) mod otlp;
 pub(crate) mod reference;
 mod severity;
 #[cfg(test)]
@@ -28,6 +29,8 @@ pub enum Format {
     Ocsf,
     /// Common Event Format, which is text.
     Cef,
+    /// A request of OTLP with one log record.
+    Otlp,
 }
 
 impl Format {
@@ -38,6 +41,7 @@ impl Format {
             Self::Ecs => "ecs",
             Self::Ocsf => "ocsf",
             Self::Cef => "cef",
+            Self::Otlp => "otlp",
         }
     }
 }
@@ -46,9 +50,11 @@ impl FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let all = [Self::Falco, Self::Ecs, Self::Ocsf, Self::Cef];
+        let all = [Self::Falco, Self::Ecs, Self::Ocsf, Self::Cef, Self::Otlp];
         let found = all.into_iter().find(|format| format.name() == text);
-        found.ok_or_else(|| format!("expected `falco`, `ecs`, `ocsf` or `cef`, not `{text}`"))
+        found.ok_or_else(|| {
+            format!("expected `falco`, `ecs`, `ocsf`, `cef` or `otlp`, not `{text}`")
+        })
     }
 }
 
@@ -77,6 +83,10 @@ impl Encoder {
             Format::Ecs => serde_json::to_writer(&mut *buffer, &ecs::value(entry))?,
             Format::Ocsf => serde_json::to_writer(&mut *buffer, &ocsf::value(entry))?,
             Format::Cef => buffer.extend_from_slice(cef::line(entry).as_bytes()),
+            Format::Otlp => {
+                let record = otlp::json_record(entry).to_string().into_bytes();
+                buffer.extend(otlp::json_request(&[entry], &[record]));
+            }
         }
         buffer.push(b'\n');
         Ok(())

@@ -6,7 +6,7 @@ use monitor_policy::Priority;
 
 use super::mapping::Mapping;
 use super::severity::Severity;
-use super::{cef, ecs, ocsf};
+use super::{cef, ecs, ocsf, otlp};
 
 const ABOUT: &str = "\
 # Formats
@@ -22,19 +22,24 @@ falcosidekick takes, with `uuid` and `sequence` on top; `append_output` with `ex
 
 `syslog` and `log.syslog.severity.code` have the number.
 
-| Priority | Number | `event.severity` of ECS | `severity_id` of OCSF | Severity of CEF |
-|---|---|---|---|---|
+| Priority | Number | `event.severity` of ECS | `severity_id` of OCSF | Severity of CEF | `severity_number` of OTLP |
+|---|---|---|---|---|---|
 ";
 
 /// The reference, as Markdown.
 pub(crate) fn markdown() -> String {
     let mut text = ABOUT.to_owned();
     for priority in Priority::ALL {
-        let Severity { ecs, ocsf, cef } = Severity::of(priority);
+        let Severity {
+            ecs,
+            ocsf,
+            cef,
+            otlp,
+        } = Severity::of(priority);
         let (number, name) = ocsf;
         _ = writeln!(
             text,
-            "| {priority} | {} | {ecs} | {number} ({name}) | {cef} |",
+            "| {priority} | {} | {ecs} | {number} ({name}) | {cef} | {otlp} |",
             priority as u8
         );
     }
@@ -66,6 +71,16 @@ pub(crate) fn markdown() -> String {
     for (v4, v6, ours) in cef::ADDRESSES {
         _ = writeln!(text, "| `{v4}`, or `{v6}` for IPv6 | `{ours}` |");
     }
+    _ = write!(
+        text,
+        "\n## otlp\n\nLog records of OTLP, with names of OpenTelemetry's semantic conventions {}. As \
+         `format` it is a request with one record, in JSON; `api: otlp` and `otlp_grpc` send \
+         requests of many. The resource is the host with the daemon; what the alert is about are \
+         attributes of its record. Fields that the conventions have no name for are attributes \
+         under their own. Fields of containers are left out for processes of the host.\n\n",
+        otlp::VERSION
+    );
+    table(&mut text, "", otlp::ALWAYS, otlp::FIELDS);
     text
 }
 

@@ -6,8 +6,9 @@ use hyper::StatusCode;
 use serde_json::Value;
 
 use super::Answer;
+use super::grpc::Status;
 use crate::config::Api;
-use crate::output::visible;
+use crate::output::{protobuf, visible};
 
 /// Letters of an answer that are logged.
 const SAID: usize = 200;
@@ -33,14 +34,28 @@ pub(super) enum Verdict {
     },
     /// Something else for each of several alerts.
     Each(Vec<Self>),
+    /// It has taken several, but for so many of them, and does not say which.
+    Partly(u64, String),
 }
 
 /// What `answer` means for `count` alerts.
 pub(super) fn verdict(answer: &Answer, api: Api, count: usize) -> Verdict {
     let status = answer.status;
+    if let Some(grpc) = answer.grpc.as_ref().filter(|grpc| grpc.code != 0) {
+        return call(grpc);
+    }
+    if api == Api::OtlpGrpc && status.is_success() && answer.grpc.is_none() {
+        return Verdict::Later {
+            why: "that is no answer of gRPC".to_owned(),
+            asked: None,
+            perhaps_never: true,
+        };
+    }
     if status.is_success() {
         return match api {
             Api::Elasticsearch => bulk(answer, count),
+            Api::Otlp => json_partly(&answer.body, count),
+            Api::OtlpGrpc => partly(&answer.body, count),
             Api::Post | Api::Splunk | Api::Loki => Verdict::Taken,
         };
     }
@@ -48,6 +63,60 @@ pub(super) fn verdict(answer: &Answer, api: Api, count: usize) -> Verdict {
     let why = format!("the server answered {status}: {}", shortened(&text));
     let is_set_up = api == Api::Splunk && is_splunk_set_up(&answer.body);
     judge(status.as_u16(), why, answer.retry_after, is_set_up)
+}
+
+/// What a code of gRPC means, by the same rules as those of HTTP: what OTLP says to be worth another
+/// try, and what says that the output is not set up right.
+fn call(status: &Status) -> Verdict {
+    let Status { code, message, .. } = status;
+    let why = format!(
+        "the server answered with gRPC status {code}: {}",
+        shortened(message)
+    );
+    let http = match code {
+        // Cancelled, deadline exceeded, aborted, out of range, unavailable, data loss.
+        1 | 4 | 10 | 11 | 14 | 15 => 503,
+        // Resources exhausted: for the time being only if it says for how long.
+        8 if status.retry_after.is_some() => 429,
+        // Invalid argument, exists, precondition.
+        3 | 6 | 9 => 400,
+        // Not found, not permitted, not implemented, nobody it knows.
+        5 | 7 | 12 | 16 => 404,
+        _ => 500,
+    };
+    judge(http, why, status.retry_after, false)
+}
+
+/// OTLP takes a request and says how many of its records it does not take.
+fn json_partly(body: &[u8], count: usize) -> Verdict {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let said = body.get("partialSuccess").unwrap_or(&Value::Null);
+    let refused = match said.get("rejectedLogRecords") {
+        Some(Value::String(number)) => number.parse().unwrap_or_default(),
+        number => number.and_then(Value::as_u64).unwrap_or_default(),
+    };
+    let message = said.get("errorMessage").and_then(Value::as_str);
+    refused_of(refused, message.unwrap_or_default(), count)
+}
+
+fn partly(body: &[u8], count: usize) -> Verdict {
+    let said = protobuf::bytes(body, 1).unwrap_or_default();
+    let message = protobuf::bytes(said, 2).unwrap_or_default();
+    let refused = protobuf::number(said, 1);
+    refused_of(refused, &String::from_utf8_lossy(message), count)
+}
+
+fn refused_of(refused: u64, message: &str, count: usize) -> Verdict {
+    let refused = refused.min(count as u64);
+    let why = format!(
+        "the server took all but {refused} of {count}: {}",
+        shortened(message)
+    );
+    match refused {
+        0 => Verdict::Taken,
+        1 if count == 1 => Verdict::Refused(why),
+        _ => Verdict::Partly(refused, why),
+    }
 }
 
 fn judge(status: u16, why: String, asked: Option<Duration>, is_set_up: bool) -> Verdict {

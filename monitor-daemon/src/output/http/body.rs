@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::grpc;
 use crate::alert_log::Entry;
 use crate::config::{Api, Http, HttpBody};
-use crate::output::format::{Encoder, Format};
+use crate::output::format::{Encoder, Format, otlp};
 
 /// How bodies look.
 #[derive(Clone, Debug)]
@@ -47,6 +48,7 @@ impl BodyFormat {
             content_type: match (api, body) {
                 (Api::Post, _) if self.encoder.format == Format::Cef => "text/plain; charset=utf-8",
                 (Api::Elasticsearch, _) | (Api::Post, HttpBody::Ndjson) => "application/x-ndjson",
+                (Api::OtlpGrpc, _) => "application/grpc",
                 _ => "application/json",
             },
             count,
@@ -56,10 +58,15 @@ impl BodyFormat {
 
     /// What a body holds of an alert.
     fn part(&self, entry: &Entry) -> Vec<u8> {
+        match self.settings.api {
+            Api::Otlp => return otlp::json_record(entry).to_string().into_bytes(),
+            Api::OtlpGrpc => return otlp::record(entry),
+            Api::Post | Api::Elasticsearch | Api::Splunk | Api::Loki => {}
+        }
         let mut line = Vec::new();
         self.encoder.line(entry, &mut line);
         match self.settings.api {
-            Api::Post | Api::Loki => line,
+            Api::Post | Api::Loki | Api::Otlp | Api::OtlpGrpc => line,
             Api::Elasticsearch => {
                 // `create`, so that what comes twice is refused the second time; data streams take
                 // nothing else anyway.
@@ -98,6 +105,8 @@ impl BodyFormat {
 
     fn body(&self, alerts: &[Arc<Entry>], parts: &[Vec<u8>]) -> Vec<u8> {
         match (self.settings.api, self.settings.body) {
+            (Api::Otlp, _) => otlp::json_request(alerts, parts),
+            (Api::OtlpGrpc, _) => grpc::framed(&otlp::request(alerts, parts)),
             (Api::Loki, _) => self.streams(alerts, parts).to_string().into_bytes(),
             // The line ends stay: an array with one alert a line.
             (Api::Post, HttpBody::Array) => [b"[".as_slice(), &parts.join(&b','), b"]"].concat(),

@@ -9,19 +9,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, TE, USER_AGENT};
 use hyper::http::uri::Scheme;
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::task::yield_now;
 use tokio_rustls::TlsConnector;
 
-use super::backoff;
-use crate::config::{Http, Login};
+use super::{backoff, grpc};
+use crate::config::{Api, Http, Login};
 use crate::output::TlsError;
 
 /// Bytes of an answer's body: enough for what servers say about each alert of a request.
@@ -68,6 +69,8 @@ pub(in crate::output) struct Answer {
     pub(in crate::output) status: StatusCode,
     pub(in crate::output) retry_after: Option<Duration>,
     pub(in crate::output) body: Bytes,
+    /// How the call ended, where it is one of gRPC.
+    pub(in crate::output) grpc: Option<grpc::Status>,
 }
 
 /// Sends requests to one server.
@@ -75,7 +78,15 @@ pub(in crate::output) struct Answer {
 pub(in crate::output) struct Client {
     settings: Http,
     runtime: Runtime,
-    open: Option<SendRequest<Full<Bytes>>>,
+    open: Option<Sender>,
+}
+
+/// An open connection.
+#[derive(Debug)]
+enum Sender {
+    One(http1::SendRequest<Full<Bytes>>),
+    /// HTTP/2, which gRPC wants.
+    Two(http2::SendRequest<Full<Bytes>>),
 }
 
 impl Client {
@@ -143,8 +154,12 @@ impl Client {
         let path = url.path_and_query().map_or("/", |path| path.as_str());
         let host = url.authority().map_or("", |authority| authority.as_str());
         let agent = concat!("monitor-daemon/", env!("CARGO_PKG_VERSION"));
-        let mut request = Request::post(path)
-            .header(HOST, host)
+        let request = if wants_http2(&self.settings) {
+            Request::post(url.clone()).header(TE, "trailers")
+        } else {
+            Request::post(path).header(HOST, host)
+        };
+        let mut request = request
             .header(USER_AGENT, agent)
             .header(CONTENT_TYPE, content_type)
             .body(Full::new(body.clone()))?;
@@ -177,7 +192,11 @@ fn authorization(login: &Login) -> Result<Option<HeaderValue>, HttpError> {
     Ok(Some(value))
 }
 
-async fn connect(settings: &Http, is_secure: bool) -> Result<SendRequest<Full<Bytes>>, HttpError> {
+fn wants_http2(settings: &Http) -> bool {
+    settings.api == Api::OtlpGrpc
+}
+
+async fn connect(settings: &Http, is_secure: bool) -> Result<Sender, HttpError> {
     let host = settings.url.host().unwrap_or_default();
     // An IPv6 address stands in brackets in a URL only.
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -187,39 +206,72 @@ async fn connect(settings: &Http, is_secure: bool) -> Result<SendRequest<Full<By
     let stream = stream.map_err(HttpError::Connect)?;
     // A request is one write; waiting for more would only delay it.
     stream.set_nodelay(true).map_err(HttpError::Connect)?;
+    let is_two = wants_http2(settings);
     if !is_secure {
-        return speak(TokioIo::new(stream)).await;
+        return speak(TokioIo::new(stream), is_two).await;
     }
-    let connector = TlsConnector::from(Arc::clone(&settings.tls.load()?));
+    let mut tls = settings.tls.load()?;
+    if is_two {
+        Arc::make_mut(&mut tls).alpn_protocols = vec![b"h2".to_vec()];
+    }
+    let connector = TlsConnector::from(tls);
     let name = ServerName::try_from(host.to_owned())?;
     let stream = connector.connect(name, stream).await;
-    speak(TokioIo::new(stream.map_err(HttpError::Connect)?)).await
+    speak(TokioIo::new(stream.map_err(HttpError::Connect)?), is_two).await
 }
 
-async fn speak<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, HttpError>
+async fn speak<S>(stream: S, is_two: bool) -> Result<Sender, HttpError>
 where
     S: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
 {
-    let (sender, connection) = handshake(stream).await.map_err(HttpError::Exchange)?;
-    // Who sends is told how it ended.
+    // Who sends is told how a connection ended.
+    if is_two {
+        let opened = http2::handshake(TokioExecutor::new(), stream).await;
+        let (sender, connection) = opened.map_err(HttpError::Exchange)?;
+        tokio::spawn(connection);
+        return Ok(Sender::Two(sender));
+    }
+    let opened = http1::handshake(stream).await;
+    let (sender, connection) = opened.map_err(HttpError::Exchange)?;
     tokio::spawn(connection);
-    Ok(sender)
+    Ok(Sender::One(sender))
 }
 
-async fn exchange(
-    sender: &mut SendRequest<Full<Bytes>>,
-    request: Request<Full<Bytes>>,
-) -> Result<Answer, HttpError> {
+impl Sender {
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
+        match self {
+            Self::One(sender) => {
+                sender.ready().await?;
+                sender.send_request(request).await
+            }
+            Self::Two(sender) => {
+                sender.ready().await?;
+                sender.send_request(request).await
+            }
+        }
+    }
+}
+
+async fn exchange(sender: &mut Sender, request: Request<Full<Bytes>>) -> Result<Answer, HttpError> {
     // So that the connection sees what came since the last request: its end, mostly.
     yield_now().await;
-    sender.ready().await.map_err(HttpError::Exchange)?;
-    let answer = sender.send_request(request).await;
+    let answer = sender.send(request).await;
     let (head, body) = answer.map_err(HttpError::Exchange)?.into_parts();
     let body = Limited::new(body, ANSWER_BYTES).collect().await;
+    let body = body.map_err(HttpError::Answer)?;
     let retry_after = head.headers.get(RETRY_AFTER);
+    let trailers = body.trailers().unwrap_or(&head.headers);
+    let grpc = match sender {
+        Sender::One(_) => None,
+        Sender::Two(_) => grpc::status(trailers),
+    };
+    let body = body.to_bytes();
     Ok(Answer {
         status: head.status,
         retry_after: retry_after.and_then(|value| backoff::asked(value, SystemTime::now())),
-        body: body.map_err(HttpError::Answer)?.to_bytes(),
+        body: grpc
+            .as_ref()
+            .map_or(body.clone(), |_| grpc::unframed(&body)),
+        grpc,
     })
 }

@@ -7,6 +7,7 @@ mod answer;
 mod backoff;
 mod body;
 mod client;
+mod grpc;
 #[cfg(test)]
 mod tests;
 
@@ -48,6 +49,8 @@ enum Outcome {
     Refused(String),
     /// Something else for each alert.
     Each(Vec<Verdict>),
+    /// All but so many, and nobody knows which.
+    Partly(u64, String),
     /// For too long the server said that it would take them later.
     Expired(String),
     /// The end of the daemon came before.
@@ -106,6 +109,10 @@ impl HttpWriter {
                     self.taken(now);
                     parts.push(later);
                 }
+                Outcome::Partly(refused, why) => {
+                    self.partly(now, refused, &why);
+                    parts.push(later);
+                }
                 Outcome::Each(verdicts) => {
                     parts.push(later);
                     self.sort(now, &verdicts, &mut parts);
@@ -141,6 +148,7 @@ impl HttpWriter {
                 Verdict::Taken => return Outcome::Taken,
                 Verdict::Refused(why) => return Outcome::Refused(why),
                 Verdict::Each(verdicts) => return Outcome::Each(verdicts),
+                Verdict::Partly(refused, why) => return Outcome::Partly(refused, why),
                 Verdict::Later {
                     why,
                     asked,
@@ -220,6 +228,7 @@ impl HttpWriter {
                 Verdict::Taken => self.count(alert),
                 // Of one alert there is but one verdict.
                 Verdict::Each(_)
+                | Verdict::Partly(..)
                 | Verdict::Later {
                     perhaps_never: false,
                     ..
@@ -244,8 +253,10 @@ impl HttpWriter {
                 Verdict::Refused(why) if again.is_empty() => self.lose(alert, why),
                 Verdict::Refused(why) => self.tell_lost(alert, why),
                 Verdict::Later { .. } => again.push(alert),
-                Verdict::Taken | Verdict::Each(_) if again.is_empty() => self.taken(alert),
-                Verdict::Taken | Verdict::Each(_) => self.count(alert),
+                Verdict::Taken | Verdict::Each(_) | Verdict::Partly(..) if again.is_empty() => {
+                    self.taken(alert);
+                }
+                Verdict::Taken | Verdict::Each(_) | Verdict::Partly(..) => self.count(alert),
             }
         }
         if verdicts.iter().any(|verdict| is_for_later(&verdict)) {
@@ -268,6 +279,20 @@ impl HttpWriter {
         for entry in alerts {
             metrics.latency.observe(latency(entry.alert.time));
         }
+    }
+
+    /// The server has all of `alerts` but `refused`, does not say which, and is not to be sent them
+    /// again.
+    fn partly(&self, alerts: &[Arc<Entry>], refused: u64, why: &str) {
+        let (Some(first), Some(last)) = (alerts.first(), alerts.last()) else {
+            return;
+        };
+        let metrics = self.feed.metrics();
+        metrics.lost_refused.inc_by(refused);
+        metrics.written.inc_by(alerts.len() as u64 - refused);
+        let (output, first, last) = (&self.name, first.sequence, last.sequence);
+        tracing::error!(output, refused, first, last, why, "alerts are refused");
+        self.feed.reached(last);
     }
 
     fn lose(&self, alerts: &[Arc<Entry>], why: &str) {

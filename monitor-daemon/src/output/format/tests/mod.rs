@@ -2,6 +2,7 @@
 
 mod ecs;
 mod ocsf;
+mod otlp;
 mod samples;
 
 use serde_json::Value;
@@ -47,7 +48,12 @@ fn at<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
 
 #[test]
 fn rows_name_fields_that_there_are() {
-    let all = [ecs_fields(), ocsf_fields(), cef::FIELDS];
+    let all = [
+        ecs_fields(),
+        ocsf_fields(),
+        cef::FIELDS,
+        super::otlp::FIELDS,
+    ];
     for mapping in all.concat() {
         let known = monitor_policy::Field::all().any(|field| field.name() == mapping.ours);
         assert!(known, "{mapping:?}");

@@ -43,6 +43,7 @@ fn full() -> Fields {
         ("proc.exepath", json!("/usr/bin/cat")),
         ("proc.cmdline", json!("cat /etc/shadow a=b|c\\d\n")),
         ("proc.cwd", json!("/root/")),
+        ("proc.pgid", json!(75)),
         ("proc.sid", json!(70)),
         ("proc.ppid", json!(76)),
         ("proc.pname", json!("bash")),

@@ -1,6 +1,7 @@
 //! Whole outputs against a server that can do what servers do.
 
 mod apis;
+mod otlp;
 mod server;
 mod tls;
 

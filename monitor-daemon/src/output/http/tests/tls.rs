@@ -15,7 +15,7 @@ use super::server::{Server, answer};
 use super::{numbers, settings, start};
 
 /// An authority of our own.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 struct Identity {
     certificate: CertificateDer<'static>,
@@ -23,7 +23,7 @@ struct Identity {
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut about = CertificateParams::new(Vec::new()).unwrap();
         about.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(about, KeyPair::generate().unwrap()).unwrap())
@@ -39,7 +39,7 @@ impl Authority {
         }
     }
 
-    fn file(&self, folder: &Path) -> PathBuf {
+    pub(super) fn file(&self, folder: &Path) -> PathBuf {
         write(folder, "ca.pem", "CERTIFICATE", self.0.der())
     }
 }
@@ -54,7 +54,11 @@ fn write(folder: &Path, name: &str, label: &str, der: &[u8]) -> PathBuf {
     path
 }
 
-fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> Server {
+pub(super) fn config(
+    authority: &Authority,
+    name: &str,
+    clients: Option<&Authority>,
+) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -70,9 +74,12 @@ fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> Ser
     };
     let own = authority.sign(name);
     let key = PrivateKeyDer::try_from(own.key).unwrap();
-    let config = builder
-        .with_single_cert(vec![own.certificate], key)
-        .unwrap();
+    let config = builder.with_single_cert(vec![own.certificate], key);
+    config.unwrap()
+}
+
+fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> Server {
+    let config = config(authority, name, clients);
     Server::judging(Some(Arc::new(config)), |_| answer(200))
 }
 

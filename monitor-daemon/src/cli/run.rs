@@ -14,7 +14,7 @@ use super::{doctor, policies};
 use crate::config::{ADDITIONS, Config, DEFAULT_PATH, StdoutFormat};
 use crate::metrics::{Metrics, Server};
 use crate::output::{AlertQueue, Colour, LogLines, OutputSettings, Outputs};
-use crate::probe::KernelTypes;
+use crate::probe::Loader;
 use crate::reload::{Candidate, Cause, Refusal, Reload, Source, Triggers, Watched};
 use crate::watch::{self, Settings};
 
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let watched = Watched::default();
     let config = configure(arguments)?;
     // That takes as long as loading the rules does.
-    let types = KernelTypes::read();
+    let loader = Loader::begin();
     watched.reading_these(files(arguments, &config));
     let texts = policies::texts(&config.policies)?;
     let policy = policies::finish(policies::load_texts(&texts, &config.rules))?;
@@ -97,7 +97,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         metrics,
         alerts: outputs.queue(),
     };
-    let result = watch::run(settings, types);
+    let result = watch::run(settings, loader);
     let lost = outputs.stop(DRAIN_TIME);
     if lost > 0 {
         tracing::warn!(lost, "alerts could not be written before the end");

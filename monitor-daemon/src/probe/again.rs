@@ -9,7 +9,7 @@ use monitor_common::again::{CALLS, YES};
 
 use super::dispatch::array;
 use super::layout::Layout;
-use super::object::Object;
+use super::object::{Loader, Object};
 use super::provider::{Hook, Part};
 use super::{ProbeError, Request};
 
@@ -88,10 +88,12 @@ impl Object {
             return Ok(self);
         }
         tracing::debug!("programs at tracepoints can be preempted here");
-        let btf = self.take_types();
+        let Some(btf) = self.take_types() else {
+            return Ok(self);
+        };
         // Its maps are as large as the next one's.
         drop(self);
-        let mut bare = Self::load(request, layout, btf, Turns::TwoAndBare)?;
+        let mut bare = Self::load(request, layout, (Loader::later(), btf), Turns::TwoAndBare)?;
         // It may take what a service is not allowed, or tracefs, which is not mounted everywhere.
         let Err(reason) = bare.attach(PROGRAM, Hook::Tracepoint(ENDS)) else {
             return Ok(bare);
@@ -103,9 +105,11 @@ impl Object {
              /sys/kernel/tracing, perf_event_open(2), and CAP_SYS_ADMIN where \
              kernel.perf_event_paranoid is more than 2"
         );
-        let btf = bare.take_types();
+        let Some(btf) = bare.take_types() else {
+            return Ok(bare);
+        };
         drop(bare);
-        Self::load(request, layout, btf, Turns::Two)
+        Self::load(request, layout, (Loader::later(), btf), Turns::Two)
     }
 
     fn is_preempted(&mut self) -> bool {

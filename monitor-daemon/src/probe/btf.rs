@@ -4,12 +4,19 @@
 //! Pure: takes bytes, and no bytes make it panic or loop. It knows what the format of
 //! `Documentation/bpf/btf.rst` has up to kernel 7.2; a kind it does not know ends the parse.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::RandomState;
 
 /// Where the kernel keeps the BTF of its core.
 pub(super) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xeb9f;
+const VERSION: u8 = 1;
+const HEADER_LEN: u32 = 24;
+/// What the names of the types of tracepoints begin with.
+const TRACEPOINT: &[u8] = b"btf_trace_";
 /// Anonymous structs and typedefs nest a few deep; more is garbage.
 const DEPTH_MAX: u32 = 32;
 
@@ -58,8 +65,8 @@ pub(super) struct Btf<'a> {
     strings: &'a [u8],
     /// Where each type begins in `types`; type 0 is `void` and not there.
     starts: Vec<u32>,
-    structs: HashMap<&'a [u8], u32>,
-    functions: HashMap<&'a [u8], u32>,
+    structs: HashMap<&'a [u8], u32, RandomState>,
+    functions: HashMap<&'a [u8], u32, RandomState>,
 }
 
 /// The fixed part of a type.
@@ -98,8 +105,8 @@ impl<'a> Btf<'a> {
             types: section(word(8)?, word(12)?, "types")?,
             strings: section(word(16)?, word(20)?, "strings")?,
             starts: Vec::new(),
-            structs: HashMap::new(),
-            functions: HashMap::new(),
+            structs: HashMap::default(),
+            functions: HashMap::default(),
         };
         btf.index()?;
         Ok(btf)
@@ -150,21 +157,45 @@ impl<'a> Btf<'a> {
             .collect()
     }
 
+    /// BTF in which these functions and all tracepoints have the numbers that they have here, and
+    /// all else is without a name and as short as can be: for who reads all of it and asks for those.
+    pub(super) fn attachable(&self, functions: impl Iterator<Item = Cow<'static, str>>) -> Vec<u8> {
+        let numbers: HashSet<u32> = functions
+            .filter_map(|name| self.functions.get(name.as_bytes()).copied())
+            .collect();
+        let (mut types, mut strings) = (Vec::new(), vec![0]);
+        for (number, at) in (1..).zip(&self.starts) {
+            let known = self.type_at(*at as usize);
+            let known = known.filter(|known| match known.kind {
+                KIND_FUNCTION => numbers.contains(&number),
+                KIND_TYPEDEF => self.string_from(known.name).starts_with(TRACEPOINT),
+                _ => false,
+            });
+            let words = known.map_or([0, KIND_FORWARD << 24, 0], |known| {
+                let name = strings.len() as u32;
+                strings.extend_from_slice(self.string(known.name));
+                strings.push(0);
+                [name, known.kind << 24, 0]
+            });
+            types.extend(words.into_iter().flat_map(u32::to_le_bytes));
+        }
+        assemble(&types, &strings)
+    }
+
     fn index(&mut self) -> Result<(), BtfError> {
         let mut at = 0;
         while at < self.types.len() {
             let id = self.starts.len() + 1;
             let found = self.type_at(at).ok_or(BtfError::Short("types"))?;
             self.starts.push(at as u32);
-            let name = self.string(found.name);
-            match found.kind {
-                KIND_STRUCT if found.count > 0 && !name.is_empty() => {
-                    self.structs.entry(name).or_insert(id as u32);
-                }
-                KIND_FUNCTION => {
-                    self.functions.entry(name).or_insert(id as u32);
-                }
-                _ => {}
+            let named = match found.kind {
+                KIND_STRUCT if found.count > 0 && found.name != 0 => Some(&mut self.structs),
+                KIND_FUNCTION => Some(&mut self.functions),
+                _ => None,
+            };
+            if let Some(named) = named {
+                let name = string(self.strings, found.name);
+                named.entry(name).or_insert(id as u32);
             }
             let kind = found.kind;
             at += 12 + tail_len(&found).ok_or(BtfError::UnknownKind { id, kind })?;
@@ -258,9 +289,31 @@ impl<'a> Btf<'a> {
     }
 
     fn string(&self, at: u32) -> &'a [u8] {
-        let rest = self.strings.get(at as usize..).unwrap_or_default();
-        rest.split(|byte| *byte == 0).next().unwrap_or_default()
+        string(self.strings, at)
     }
+
+    /// A string and all that follow it.
+    fn string_from(&self, at: u32) -> &'a [u8] {
+        self.strings.get(at as usize..).unwrap_or_default()
+    }
+}
+
+fn string(strings: &[u8], at: u32) -> &[u8] {
+    let rest = strings.get(at as usize..).unwrap_or_default();
+    rest.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// BTF of types and strings.
+fn assemble(types: &[u8], strings: &[u8]) -> Vec<u8> {
+    let (types_len, strings_len) = (types.len() as u32, strings.len() as u32);
+    let header = [HEADER_LEN, 0, types_len, types_len, strings_len];
+    let mut bytes = Vec::with_capacity(HEADER_LEN as usize + types.len() + strings.len());
+    bytes.extend(MAGIC.to_le_bytes());
+    bytes.extend([VERSION, 0]);
+    bytes.extend(header.into_iter().flat_map(u32::to_le_bytes));
+    bytes.extend_from_slice(types);
+    bytes.extend_from_slice(strings);
+    bytes
 }
 
 /// Bytes behind the fixed part of a type.
@@ -299,9 +352,9 @@ mod tests {
 
     /// Type 1 `struct s { int a; struct { int b; }; struct t in; }`, 2 anonymous, 3 `struct t
     /// { int c : 4; int d : 4; }`, 4 `int f(x, y)` by prototype 5, 6 `struct u { struct t e[4]; }`
-    /// with array 7.
+    /// with array 7, 8 `typedef s btf_trace_sys_exit`, 9 `typedef s other`.
     fn sample() -> Vec<u8> {
-        let strings = b"\0s\0a\0b\0t\0in\0c\0d\0f\0x\0y\0u\0e\0";
+        let strings = b"\0s\0a\0b\0t\0in\0c\0d\0f\0x\0y\0u\0e\0btf_trace_sys_exit\0other\0";
         let name = |text: &str| {
             let pattern = format!("\0{text}\0").into_bytes();
             let found = strings
@@ -329,20 +382,11 @@ mod tests {
         .chain([name("x"), 0, name("y"), 0])
         .chain([head("u", KIND_STRUCT, 1, 16), member("e", 7, 0)].concat())
         .chain([0, KIND_ARRAY << 24, 0, 3, 3, 4])
+        .chain(head("btf_trace_sys_exit", KIND_TYPEDEF, 0, 1))
+        .chain(head("other", KIND_TYPEDEF, 0, 1))
         .collect();
         let types: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
-        let header = [
-            24,
-            0,
-            types.len() as u32,
-            types.len() as u32,
-            strings.len() as u32,
-        ];
-        let mut bytes = vec![0x9f, 0xeb, 1, 0];
-        bytes.extend(header.into_iter().flat_map(u32::to_le_bytes));
-        bytes.extend(types);
-        bytes.extend(strings);
-        bytes
+        assemble(&types, strings)
     }
 
     #[test]
@@ -386,6 +430,26 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(Btf::parse(&bytes).err(), Some(expected));
         }
+    }
+
+    #[test]
+    fn attachable_types_keep_their_numbers() {
+        let bytes = sample();
+        let btf = Btf::parse(&bytes).unwrap();
+        let names = ["f", "no such"].map(Cow::Borrowed);
+        let short = btf.attachable(names.into_iter());
+        assert!(aya::Btf::parse(&short, aya::Endianness::Little).is_ok());
+        let known = Btf::parse(&short).unwrap();
+        let named = (1..).zip(&known.starts).filter_map(|(number, at)| {
+            let found = known.type_at(*at as usize)?;
+            (found.name != 0).then(|| (number, found.kind, known.string(found.name)))
+        });
+        let expected = [
+            (4, KIND_FUNCTION, &b"f"[..]),
+            (8, KIND_TYPEDEF, b"btf_trace_sys_exit"),
+        ];
+        assert_eq!(named.collect::<Vec<_>>(), expected);
+        assert_eq!(known.starts.len(), btf.starts.len());
     }
 
     proptest! {

@@ -10,7 +10,9 @@ use super::cover::Chooser;
 use super::guard::Guard;
 use super::layout::Layout;
 use super::served::{Needs, Served};
-use super::{Coverage, ProbeError, Probes, Request, parse_types, read_types, table, take_seal};
+use super::{
+    Coverage, ProbeError, Probes, Request, attachable, parse_types, read_types, table, take_seal,
+};
 
 /// The call by which kernel objects are changed, `bpf`, and the kind of its records. Whatever rules are
 /// about, it is recorded where the ends of calls are looked at anyway: a program at every call's end
@@ -199,7 +201,7 @@ impl Probes {
         let bytes = read_types()?;
         let types = parse_types(&bytes)?;
         let layout = Layout::new(&types, self.request.hierarchy.controller());
-        self.object.resume()?;
+        self.object.resume(attachable(&types)?);
         let mut failed = Ok(());
         let mut wanted = kinds.to_vec();
         wanted.retain(|kind| self.request.has(*kind));

@@ -1,5 +1,6 @@
 //! Keeping others off the daemon, where BPF programs are a security module (`protect`).
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use aya::maps::{MapData, RingBuf};
@@ -46,6 +47,13 @@ impl Refused {
             What::Link => format!("a descriptor of the daemon's link {number} was refused"),
         }
     }
+}
+
+/// The kernel's functions that stand for its hooks.
+pub(super) fn functions() -> impl Iterator<Item = Cow<'static, str>> {
+    PROGRAMS
+        .iter()
+        .map(|(_, hook)| format!("bpf_lsm_{hook}").into())
 }
 
 /// The attached guard.

@@ -26,7 +26,7 @@ mod table;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aya::EbpfError;
+use aya::{EbpfError, Endianness};
 use monitor_common::Kind;
 use monitor_common::filter::Scope;
 use monitor_common::loss::{KINDS_MAX, LOSS_STRIDE, LossReason};
@@ -36,7 +36,7 @@ pub use btf::BtfError;
 pub use change::{WATCHED, Wish};
 pub use guard::Refused;
 pub use map::{MapCost, costs as map_costs};
-pub use object::{Cost, KernelTypes};
+pub use object::{Cost, Loader};
 pub use provider::Tier;
 pub use ring::Rings;
 pub use standby::SWITCHED_OFF;
@@ -304,19 +304,20 @@ impl Probes {
     /// # Errors
     /// Only where nothing can work; a kind that cannot be served shows in [`Probes::coverage`].
     pub fn load(request: &Request) -> Result<Self, ProbeError> {
-        Self::load_with(request, KernelTypes::read())
+        Self::load_with(request, Loader::begin())
     }
 
-    /// [`Probes::load`] with types that were begun to be read before.
+    /// [`Probes::load`] with a loader that was begun before.
     ///
     /// # Errors
     /// As that has.
-    pub fn load_with(request: &Request, btf: KernelTypes) -> Result<Self, ProbeError> {
+    pub fn load_with(request: &Request, loader: Loader) -> Result<Self, ProbeError> {
         let bytes = read_types()?;
         let types = parse_types(&bytes)?;
         let layout = Layout::new(&types, request.hierarchy.controller());
         raise_memlock();
-        let object = Object::load(request, &layout, btf, Turns::One)?;
+        let kernel = (loader, attachable(&types)?);
+        let object = Object::load(request, &layout, kernel, Turns::One)?;
         let mut object = object.with_turns(request, &layout)?;
         let rings = Rings::new([
             object.ring("LIFECYCLE")?,
@@ -560,6 +561,13 @@ fn read_types() -> Result<Vec<u8>, ProbeError> {
 fn parse_types(bytes: &[u8]) -> Result<Btf<'_>, ProbeError> {
     let path = btf::VMLINUX;
     Btf::parse(bytes).map_err(|source| ProbeError::BadBtf { path, source })
+}
+
+/// The types that programs are attached to, with their numbers.
+fn attachable(types: &Btf<'_>) -> Result<aya::Btf, ProbeError> {
+    let bytes = types.attachable(table::functions().chain(guard::functions()));
+    let parsed = aya::Btf::parse(&bytes, Endianness::default());
+    parsed.map_err(|source| ProbeError::Object(Box::new(source.into())))
 }
 
 /// Old kernels count maps against this limit. Where it cannot be raised the maps may still fit.

@@ -64,44 +64,37 @@ pub struct Cost {
     pub time: Duration,
 }
 
-/// The running kernel's types, as attaching needs them, on their way: reading takes long.
+/// The loader of the object, on its way: making one has it read all of the kernel's types, which takes
+/// long and is of no use, since the object has no relocations against them.
 #[derive(Debug)]
-pub struct KernelTypes(Types);
+pub struct Loader(Option<JoinHandle<EbpfLoader<'static>>>);
 
-#[derive(Debug)]
-enum Types {
-    /// A thread reads them.
-    Coming(JoinHandle<Result<Btf, BtfError>>),
-    /// They are here.
-    Read(Box<Btf>),
-    /// They are to be read when they are needed.
-    Unread,
-}
-
-impl KernelTypes {
-    /// Begins to read.
-    pub fn read() -> Self {
-        let thread = thread::Builder::new().name("types".to_owned());
-        let thread = thread.spawn(Btf::from_sys_fs);
-        // Where there is no thread to be had, they are read later.
-        Self(thread.map_or(Types::Unread, Types::Coming))
+impl Loader {
+    /// Begins to make it.
+    pub fn begin() -> Self {
+        let thread = thread::Builder::new().name("loader".to_owned());
+        // Where there is no thread to be had, it is made when it is needed.
+        Self(thread.spawn(EbpfLoader::new).ok())
     }
 
-    fn join(self) -> Result<Btf, ProbeError> {
-        let read = match self.0 {
-            Types::Read(types) => return Ok(*types),
-            Types::Coming(thread) => thread.join().ok(),
-            Types::Unread => None,
-        };
-        let types = read.unwrap_or_else(Btf::from_sys_fs);
-        types.map_err(|source| ProbeError::Object(Box::new(source.into())))
+    /// One that is made when it is needed.
+    pub(super) fn later() -> Self {
+        Self(None)
+    }
+
+    fn join(self) -> EbpfLoader<'static> {
+        let made = self.0.and_then(|thread| thread.join().ok());
+        let mut loader = made.unwrap_or_else(EbpfLoader::new);
+        loader.btf(None);
+        loader
     }
 }
 
 /// The object with its maps in the kernel; programs are loaded one by one.
 pub(super) struct Object {
     pub(super) ebpf: Ebpf,
-    /// The running kernel's types, for as long as programs are attached: megabytes.
+    /// The types of the running kernel that programs are attached to, for as long as some are:
+    /// megabytes.
     btf: Option<Btf>,
     attached: Vec<&'static str>,
     /// Root of the unified hierarchy of cgroups.
@@ -124,11 +117,11 @@ pub(super) struct Object {
 impl Object {
     /// Makes the maps, with the layout of the running kernel.
     ///
-    /// `btf` are the running kernel's types, which are read on another thread meanwhile.
+    /// `btf` has the numbers of what programs are attached to.
     pub(super) fn load(
         request: &Request,
         layout: &Layout,
-        btf: KernelTypes,
+        (loader, btf): (Loader, Btf),
         turns: Turns,
     ) -> Result<Self, ProbeError> {
         let cpus =
@@ -140,9 +133,7 @@ impl Object {
             ("AGAIN", u32::from(turns != Turns::One)),
             ("BARE_CALLS", u32::from(turns == Turns::TwoAndBare)),
         ];
-        let mut loader = EbpfLoader::new();
-        // The object has no relocations against the kernel's types.
-        loader.btf(None);
+        let mut loader: EbpfLoader<'_> = loader.join();
         for (name, value) in globals
             .iter()
             .chain(&layout.offsets)
@@ -170,7 +161,7 @@ impl Object {
         let parts = Parts::new(&mut ebpf)?;
         let mut object = Self {
             ebpf,
-            btf: None,
+            btf: Some(btf),
             attached: Vec::new(),
             cgroups: request.cgroups.clone(),
             times: Vec::new(),
@@ -186,20 +177,17 @@ impl Object {
         };
         object.freeze();
         object.switch_environment(request)?;
-        object.btf = Some(btf.join()?);
         Ok(object)
     }
 
-    /// Gets what attaching needs, at first or after [`Object::finish`].
-    pub(super) fn resume(&mut self) -> Result<(), ProbeError> {
-        self.btf = Some(KernelTypes(Types::Unread).join()?);
-        Ok(())
+    /// Takes what attaching needs, again after [`Object::finish`].
+    pub(super) fn resume(&mut self, btf: Btf) {
+        self.btf = Some(btf);
     }
 
     /// Gives away what attaching needs.
-    pub(super) fn take_types(&mut self) -> KernelTypes {
-        let types = self.btf.take().map(Box::new);
-        KernelTypes(types.map_or(Types::Unread, Types::Read))
+    pub(super) fn take_types(&mut self) -> Option<Btf> {
+        self.btf.take()
     }
 
     /// Whether a program is in the kernel.

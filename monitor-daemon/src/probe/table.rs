@@ -2,11 +2,13 @@
 //!
 //! Pure data: the loader tries one provider after the other until the kernel takes one.
 
+use std::borrow::Cow;
+
 use monitor_common::Kind;
 use monitor_common::layout::Need;
 use monitor_common::syscall::Operation;
 
-use super::provider::{Hook, PREEMPTED, Part, Provider, Tier};
+use super::provider::{Hook, PREEMPTED, Part, Provider, Tier, own_function};
 
 mod names;
 
@@ -107,6 +109,22 @@ pub(super) fn failures(kind: Kind) -> Option<(&'static [Provider], &'static str)
         Kind::Clone => Some((FAILED_CLONES, "clones that fail")),
         _ => None,
     }
+}
+
+/// The kernel's functions that programs may be attached to, by their names here.
+pub(super) fn functions() -> impl Iterator<Item = Cow<'static, str>> {
+    let all = Kind::ALL.into_iter().flat_map(|kind| {
+        let failures = failures(kind).map_or(&[][..], |(providers, _)| providers);
+        providers(kind).iter().chain(failures)
+    });
+    let hooks = all
+        .flat_map(|provider| provider.parts)
+        .map(|part| part.hook);
+    hooks.filter_map(|hook| match hook {
+        Hook::Entry(function, _) => Some(function.into()),
+        Hook::Exit(function, _) | Hook::ExitAnywhere(function) => Some(own_function(function)),
+        _ => None,
+    })
 }
 
 const EXECS: &[Provider] = &[Provider {

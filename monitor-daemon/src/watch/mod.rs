@@ -39,7 +39,7 @@ use crate::filter::may_fail;
 use crate::metrics::Metrics;
 use crate::names::NamesUpdate;
 use crate::output::AlertQueue;
-use crate::probe::{Hierarchy, KernelTypes, ProbeError, Probes, Request, Rings, Wish};
+use crate::probe::{Hierarchy, Loader, ProbeError, Probes, Request, Rings, Wish};
 use crate::reload::Reload;
 use reload::{Reloader, Step};
 use state::State;
@@ -101,16 +101,16 @@ pub struct Settings {
 
 /// Watches until SIGTERM or SIGINT, then drains what the kernel has already recorded.
 ///
-/// `types` are the running kernel's, which may be on their way since before the rules were loaded.
-pub fn run(settings: Settings, types: KernelTypes) -> Result<(), WatchError> {
+/// `loader` may be on its way since before the rules were loaded.
+pub fn run(settings: Settings, loader: Loader) -> Result<(), WatchError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(watch(settings, types))
+    runtime.block_on(watch(settings, loader))
 }
 
-async fn watch(settings: Settings, types: KernelTypes) -> Result<(), WatchError> {
-    let mut probes = Probes::load_with(&request(&settings), types)?;
+async fn watch(settings: Settings, loader: Loader) -> Result<(), WatchError> {
+    let mut probes = Probes::load_with(&request(&settings), loader)?;
     let mut rings = probes.rings()?;
     refuse_blindness(&settings, &probes)?;
     if let Some(reason) = probes.unprotected() {

@@ -46,7 +46,7 @@ fn own<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
                 .map(<[u8]>::len)
                 .sum::<usize>() as u64,
         ),
-        Field::ProcExeline => Value::Text(join(process.image.arguments()).into()),
+        Field::ProcExeline => Value::Text(line(&process.image.args).into()),
         Field::ProcEnv => match &field.arg {
             None => Value::Text(environment(process).into()),
             Some(FieldArg::Key(name)) => {
@@ -240,14 +240,26 @@ pub(super) fn directory(event: &Event<'_>) -> Vec<u8> {
 
 /// Arguments from `argv[1]`, joined by blanks.
 pub(super) fn arguments(process: &Process) -> Vec<u8> {
-    let mut line = Vec::with_capacity(process.image.args.len());
-    append(&mut line, process.image.arguments().skip(1));
-    line
+    let args = &process.image.args;
+    let behind_first = args.iter().position(|byte| *byte == 0).map(|end| end + 1);
+    line(
+        behind_first
+            .and_then(|start| args.get(start..))
+            .unwrap_or_default(),
+    )
 }
 
 /// The environment kept, joined by blanks.
 pub(super) fn environment(process: &Process) -> Vec<u8> {
-    join(process.image.variables())
+    line(&process.image.environment)
+}
+
+/// Texts that each end at a NUL, joined by blanks.
+fn line(block: &[u8]) -> Vec<u8> {
+    let block = block.strip_suffix(b"\0").unwrap_or(block);
+    // All at once, and not text by text: an environment is long.
+    let blank = |byte: &u8| if *byte == 0 { b' ' } else { *byte };
+    block.iter().map(blank).collect()
 }
 
 fn join<'p>(parts: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {

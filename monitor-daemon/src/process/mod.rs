@@ -54,7 +54,7 @@ pub struct Image {
     /// Argument vector, each argument ended by a NUL.
     pub args: Box<[u8]>,
     /// Environment, each entry ended by a NUL: only what the loaded policies name.
-    pub environment: Box<[u8]>,
+    pub environment: Arc<[u8]>,
     /// Bits of [`monitor_common::process::ExeFlags`].
     pub exe_flags: u32,
     /// Inode of the executable, 0 when unknown.
@@ -81,13 +81,8 @@ impl Image {
         terminated(&self.environment).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
     }
 
-    /// The environment's entries.
-    pub fn variables(&self) -> impl Iterator<Item = &[u8]> {
-        terminated(&self.environment)
-    }
-
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.exe.len() + self.args.len() + self.environment.len()
+        size_of::<Self>() + self.exe.len() + self.args.len()
     }
 }
 
@@ -172,10 +167,12 @@ impl Process {
     }
 
     /// What it may share with others: an address, the same only for the same memory, and bytes.
-    fn shared(&self) -> [(usize, usize); 3] {
+    fn shared(&self) -> [(usize, usize); 4] {
         let line = size_of::<OnceLock<Box<[u8]>>>() + self.comm.len() + self.image.args.len();
+        let environment = &self.image.environment;
         [
             (Arc::as_ptr(&self.image).addr(), self.image.bytes()),
+            (Arc::as_ptr(environment).addr(), environment.len()),
             (Arc::as_ptr(&self.cwd).addr(), self.cwd.len()),
             (Arc::as_ptr(&self.command_line).addr(), line),
         ]

@@ -132,8 +132,11 @@ impl Table {
     pub fn executed(&mut self, task: &Task, image: Image, cwd: &[u8]) -> Arc<Process> {
         let key = ProcessKey::of(task);
         let parent = ProcessKey::parent_of(task);
-        let mut process = Process::new(*task, Arc::new(image), Arc::from(cwd), Some(parent));
-        if let Some(before) = self.get(key) {
+        let before = self.get(key);
+        let same = before.filter(|before| *before.cwd == *cwd);
+        let cwd = same.map_or_else(|| Arc::from(cwd), |before| Arc::clone(&before.cwd));
+        let mut process = Process::new(*task, Arc::new(image), cwd, Some(parent));
+        if let Some(before) = before {
             process.parent = before.parent.or(process.parent);
             process.origin_cgroup = before.origin_cgroup;
             process.cgroup = before.cgroup;

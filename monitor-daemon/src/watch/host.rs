@@ -4,6 +4,7 @@
 //! for a process that no record told of, or when records were lost, and at the cgroup tree for a
 //! cgroup that none told of.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -289,7 +290,7 @@ impl Host {
         let image = Image {
             exe: found.exe.unwrap_or_default().into_boxed_slice(),
             args: found.args.into_boxed_slice(),
-            environment: keep(&self.environment, &found.env),
+            environment: keep(&self.environment, &found.env).into(),
             exe_flags: found.exe_flags,
             inode: found.exe_inode,
             ctime: found.exe_ctime,
@@ -336,16 +337,22 @@ impl Host {
 
     fn executed(&mut self, record: &Record<'_>, exec: &Exec) -> Arc<Process> {
         let task = record.task();
+        let before = self.table.get(ProcessKey::of(task));
+        let environment = keep(&self.environment, record.string(Slot::Env));
+        // Most programs start with the environment of the one before.
+        let inherited = before
+            .map(|before| &before.image.environment)
+            .filter(|inherited| are_same(inherited, &environment));
         let image = Image {
             exe: record.string(Slot::Resolved).into(),
             args: record.string(Slot::Args).into(),
-            environment: keep(&self.environment, record.string(Slot::Env)),
+            environment: inherited.map_or_else(|| environment.into(), Arc::clone),
             exe_flags: exec.exe_flags,
             inode: exec.inode,
             ctime: exec.ctime,
             mtime: exec.mtime,
         };
-        let known = self.table.get(ProcessKey::of(task)).is_some();
+        let known = before.is_some();
         let process = self.table.executed(task, image, record.string(Slot::Cwd));
         let process = if known { process } else { self.born(process) };
         self.settle(process, task.cgroup)
@@ -382,8 +389,8 @@ impl Host {
 }
 
 /// The entries of an environment block that policies read.
-fn keep(wanted: &EnvironmentNames, block: &[u8]) -> Box<[u8]> {
-    if wanted.whole {
+fn keep<'b>(wanted: &EnvironmentNames, block: &'b [u8]) -> Cow<'b, [u8]> {
+    if wanted.whole || block.is_empty() {
         return block.into();
     }
     let named = |entry: &&[u8]| {
@@ -395,5 +402,11 @@ fn keep(wanted: &EnvironmentNames, block: &[u8]) -> Box<[u8]> {
         kept.extend_from_slice(entry);
         kept.push(0);
     }
-    kept.into_boxed_slice()
+    kept.into()
+}
+
+/// Whether long texts are equal, word by word: `memcmp` of musl goes byte by byte.
+fn are_same(one: &[u8], other: &[u8]) -> bool {
+    let ((one, end), (other, other_end)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    end == other_end && one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a == b)
 }

@@ -55,6 +55,15 @@ fn task(number: u32, parent: u32, cgroup: u64) -> Task {
 }
 
 fn bytes<B: IntoBytes + Immutable>(kind: Kind, task: Task, body: &B, cwd: &str) -> Vec<u8> {
+    with_environment(kind, task, body, (cwd, b""))
+}
+
+fn with_environment<B: IntoBytes + Immutable>(
+    kind: Kind,
+    task: Task,
+    body: &B,
+    (cwd, environment): (&str, &[u8]),
+) -> Vec<u8> {
     let mut header = Header {
         kind: kind as u16,
         time: 100 * SECOND,
@@ -62,8 +71,10 @@ fn bytes<B: IntoBytes + Immutable>(kind: Kind, task: Task, body: &B, cwd: &str) 
         ..Header::new_zeroed()
     };
     header.strings[Slot::Cwd as usize] = cwd.len() as u32;
-    header.len = (size_of::<Header>() + size_of_val(body) + cwd.len()) as u32;
-    [header.as_bytes(), body.as_bytes(), cwd.as_bytes()].concat()
+    header.strings[Slot::Env as usize] = environment.len() as u32;
+    let strings = [cwd.as_bytes(), environment].concat();
+    header.len = (size_of::<Header>() + size_of_val(body) + strings.len()) as u32;
+    [header.as_bytes(), body.as_bytes(), &strings].concat()
 }
 
 fn record(step: Step) -> Vec<u8> {
@@ -303,4 +314,38 @@ fn a_cgroup_that_no_record_told_of_is_found_by_its_process_at_once() {
     host.scanned = 100 * SECOND;
     let process = apply(&mut host, Forks(1, 3, id));
     assert_eq!(belongs(&mut host, &process), "c");
+}
+
+/// Runs a program with this environment.
+fn execute(host: &mut Host, (process, parent): (u32, u32), environment: &[u8]) -> Arc<Process> {
+    let body = monitor_common::process::Exec::new_zeroed();
+    let task = task(process, parent, HOST_CGROUP);
+    let bytes = with_environment(Kind::Exec, task, &body, ("/", environment));
+    host.apply(&Record::parse(&bytes).expect("a record"))
+}
+
+#[test]
+fn programs_share_the_environment_that_they_inherit() {
+    let mut host = host();
+    host.keep_environment(EnvironmentNames {
+        whole: true,
+        ..EnvironmentNames::default()
+    });
+    let inherited = [&b"PATH=/bin\0LONG="[..], &[b'x'; 10_000], b"\0"].concat();
+    execute(&mut host, (1, 0), &inherited);
+    let before = host.table.bytes();
+    for child in 10..110 {
+        apply(&mut host, Forks(1, child, HOST_CGROUP));
+        let process = execute(&mut host, (child, 1), &inherited);
+        assert_eq!(*process.image.environment, *inherited);
+    }
+    let each = (host.table.bytes() - before) / 100;
+    assert!(each < 2_000, "{each} bytes for a process");
+    let mut changed = inherited.clone();
+    for at in [0, 5_000, inherited.len() - 2] {
+        changed[at] = b'y';
+        apply(&mut host, Forks(1, 200, HOST_CGROUP));
+        let process = execute(&mut host, (200, 1), &changed);
+        assert_eq!(*process.image.environment, *changed);
+    }
 }

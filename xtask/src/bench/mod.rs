@@ -12,6 +12,7 @@ mod growth;
 mod latency;
 mod loops;
 mod machine;
+mod memory;
 mod needle;
 mod part;
 mod plot;
@@ -66,6 +67,8 @@ enum What {
     Cost,
     /// Time of each program in the kernel
     Programs,
+    /// Where the memory goes
+    Memory,
     /// Time to an alert, idle and under each loop
     Latency,
     /// Time from start to watching
@@ -117,8 +120,11 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         report.add(&cost::cost(&loops, &subjects, extent)?)?;
     }
     if asked(What::Programs) {
-        let ours = Subject::Ours(Rules::Stable);
+        let ours = [Rules::Stable, Rules::All].map(Subject::Ours);
         report.add(&programs::programs(&loops, &ours, extent.length)?)?;
+    }
+    if asked(What::Memory) {
+        report.add(&memory::memory(&loops)?)?;
     }
     if asked(What::Latency) {
         report.add(&latency::latency(&loops, &subjects, extent.needles)?)?;
@@ -141,7 +147,7 @@ impl Options {
         let (rounds, slices, slice_ms, idle, needles) = if self.quick {
             (1, 3, 100, 1, 5)
         } else {
-            (self.rounds, 20, 100, 10, 100)
+            (self.rounds, 20, 100, 6, 100)
         };
         Extent {
             rounds,

@@ -39,39 +39,43 @@ impl Drop for Switched {
 /// Runs and their time, by program.
 type Runs = BTreeMap<String, (u64, u64)>;
 
-/// Each loop once, with our daemon.
-pub(super) fn programs(loops: &Program, subject: &Subject, length: Length) -> Result<Part> {
+/// Each loop once, with each of our daemons.
+pub(super) fn programs(loops: &Program, subjects: &[Subject], length: Length) -> Result<Part> {
     let _switched = Switched::on()?;
-    let mut monitor = subject.start()?.context("there is nobody to measure")?;
-    needle::watching(loops, &mut monitor)?;
     let (mut rows, mut values) = (Vec::new(), Vec::new());
-    for work in LOOPS {
-        let before = runs()?;
-        let timing = loops.time(work.name, length, None)?;
-        let after = runs()?;
-        for (program, runs, ns) in per_operation(&before, &after, timing.operations) {
-            let cells = [
-                work.title.to_owned(),
-                format!("`{program}`"),
-                number(runs),
-                number(ns),
-            ];
-            rows.push(cells.to_vec());
-            values.push(json!({"loop": work.name, "program": program, "runs": runs, "ns": ns}));
+    for subject in subjects {
+        let mut monitor = subject.start()?.context("there is nobody to measure")?;
+        needle::watching(loops, &mut monitor)?;
+        for work in LOOPS {
+            let before = runs()?;
+            let timing = loops.time(work.name, length, None)?;
+            let after = runs()?;
+            for (program, runs, ns) in per_operation(&before, &after, timing.operations) {
+                let name = subject.name();
+                rows.push(vec![
+                    work.title.to_owned(),
+                    name.clone(),
+                    format!("`{program}`"),
+                    number(runs),
+                    number(ns),
+                ]);
+                values.push(json!({
+                    "loop": work.name, "monitor": name, "program": program, "runs": runs, "ns": ns,
+                }));
+            }
         }
     }
+    let head = [
+        "Loop",
+        "Monitor",
+        "Program",
+        "runs for an operation",
+        "ns for an operation",
+    ];
     Ok(Part {
         name: "programs",
         title: "Programs in the kernel",
-        text: table(
-            &[
-                "Loop",
-                "Program",
-                "runs for an operation",
-                "ns for an operation",
-            ],
-            &rows,
-        ),
+        text: table(&head, &rows),
         json: Value::Array(values),
     })
 }

@@ -1,6 +1,7 @@
 //! Who is measured: nobody, our daemon with rules of so many, and other monitors by their command
 //! lines; and each while it runs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::TcpStream;
@@ -15,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::rules::Rules;
-use super::usage::Usage;
+use super::usage::{self, Mapped, Usage};
 use crate::{shell, workspace};
 
 /// Where our daemon serves its figures.
@@ -82,12 +83,18 @@ impl Subject {
     }
 }
 
-/// Our daemon with nothing but its rules: no state, no reload, alerts as JSON lines.
+/// Our daemon with nothing but its rules: no state, no reload, alerts as JSON lines and in a new
+/// log. Alerts that say the same are rolled up, as they are by default; needles do not.
 fn ours(rules: Rules) -> Result<Command> {
     let config = workspace::target().join("bench/monitor.yaml");
+    let log = workspace::target().join("bench/alerts.db");
+    for ending in ["db", "db-wal", "db-shm"] {
+        let _absent = fs::remove_file(log.with_extension(ending));
+    }
     let text = format!(
         "metrics: {{listen: '{ADDRESS}'}}\ncontrol: {{socket: off}}\nstate_file: off\n\
-         reload_on_change: false\n"
+         reload_on_change: false\nalerts: {{log: {{path: '{}'}}}}\n",
+        log.display()
     );
     fs::write(&config, text)?;
     let mut command = shell::without_outer_cargo(workspace::daemon());
@@ -153,6 +160,16 @@ impl Running {
 
     pub(super) fn usage(&self) -> Usage {
         Usage::of(self.child.id())
+    }
+
+    /// Its memory, by what is mapped.
+    pub(super) fn mappings(&self) -> BTreeMap<&'static str, Mapped> {
+        usage::mappings(self.child.id())
+    }
+
+    /// Its memory, each page once.
+    pub(super) fn own_bytes(&self) -> u64 {
+        usage::own_bytes(self.child.id())
     }
 
     /// What it has taken when it has worked off all there was: when it idles for a while.

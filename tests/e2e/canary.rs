@@ -20,8 +20,8 @@ const RULES: &str = "
   output: started %proc.cmdline
   priority: NOTICE
 ";
-/// One that is missing is told after 15 s, and the next is sent then.
-const MISSING: Duration = Duration::from_secs(40);
+/// One that cannot be started is told 2 s later, and tried again.
+const MISSING: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_missing_canary_is_told_and_health_is_by_it() -> Result<()> {

@@ -53,9 +53,9 @@ fn evasions_on_this_host() -> Result<()> {
         daemon: daemon.to_str().context("a path")?,
         load: Load {
             rounds: 100_000,
-            needles: 1000,
+            needles: 500,
             spawns: 200_000,
-            short: 20_000,
+            short: 6000,
         },
     };
     let script = root.join("script");

@@ -1,6 +1,6 @@
 //! Running other programs: each command line is printed before it runs, and a failure names it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -42,8 +42,21 @@ pub(crate) fn announce(command: &Command) {
 
 /// The cargo that runs this task, for crates of the workspace.
 pub(crate) fn cargo() -> Command {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = without_outer_cargo(program);
+    in_workspace(without_outer_cargo(cargo_program()))
+}
+
+/// The same, for what makes room for others: that much nicer, as `nice` has it.
+pub(crate) fn nice_cargo(niceness: &str) -> Command {
+    let mut command = without_outer_cargo("nice");
+    command.args(["-n", niceness]).arg(cargo_program());
+    in_workspace(command)
+}
+
+fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn in_workspace(mut command: Command) -> Command {
     command.current_dir(workspace::root());
     command.env("CARGO_TARGET_DIR", workspace::target());
     command

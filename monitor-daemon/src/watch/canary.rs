@@ -26,6 +26,8 @@ pub(super) const PRIORITY: Priority = Priority::Critical;
 const EVERY_NS: u64 = 5_000_000_000;
 /// Time after which one that has not come is missing, ns.
 const LATE_NS: u64 = 15_000_000_000;
+/// The same for one that could not be started, ns: nothing is on its way.
+const UNSENT_NS: u64 = 2_000_000_000;
 
 /// What a record is to the canary.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,6 +72,7 @@ impl Canary {
             }
             Err(error) => self.failed = Some(error.to_string()),
         }
+        self.course.unsent = self.failed.is_some();
         missing
     }
 
@@ -192,6 +195,8 @@ enum Step {
 #[derive(Debug, Default)]
 struct Course {
     sent: Option<u64>,
+    /// That one could not be started.
+    unsent: bool,
     came: bool,
     /// It was told that none comes.
     told: bool,
@@ -204,11 +209,17 @@ impl Course {
                 .is_none_or(|sent| now.saturating_sub(sent) >= time)
         };
         let first = self.sent.is_none();
-        if !passed(if self.came { EVERY_NS } else { LATE_NS }) {
+        let pause = match (self.came, self.unsent) {
+            (true, _) => EVERY_NS,
+            (false, true) => UNSENT_NS,
+            (false, false) => LATE_NS,
+        };
+        if !passed(pause) {
             return Step::Wait;
         }
         let missing = !first && !self.came;
         self.sent = Some(now);
+        self.unsent = false;
         self.came = false;
         if missing && !std::mem::replace(&mut self.told, true) {
             return Step::Tell;
@@ -254,6 +265,33 @@ mod tests {
             (60, Step::Send),
             (60, Step::Wait),
             (65, Step::Send),
+        ];
+        assert_eq!(steps, expected);
+    }
+
+    #[test]
+    fn one_that_cannot_be_started_is_told_at_once_and_tried_again() {
+        let mut course = Course::default();
+        let mut steps = Vec::new();
+        for second in 0..20 {
+            let step = course.step(second * SECOND);
+            if step == Step::Wait {
+                continue;
+            }
+            steps.push((second, step));
+            course.unsent = (5..10).contains(&second);
+            if !course.unsent && course.came() {
+                steps.push((second, Step::Wait));
+            }
+        }
+        let expected = [
+            (0, Step::Send),
+            (5, Step::Send),
+            (7, Step::Tell),
+            (9, Step::Send),
+            (11, Step::Send),
+            (11, Step::Wait),
+            (16, Step::Send),
         ];
         assert_eq!(steps, expected);
     }

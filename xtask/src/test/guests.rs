@@ -1,86 +1,234 @@
-//! Cases that only boot guests. They share nothing with the host, so that two run at once, after
-//! those that need the host for themselves: some of these are about time.
+//! Cases that only boot guests. They share nothing with the host and are about no time, so that two
+//! run at once, one of them already beside what the host itself is tried on.
 
-/// Parts of their names, by suite; a suite that is not named here has none.
-const GUESTS: [(&str, &[&str]); 2] = [
-    ("evasions", &["evasions_in_a_guest"]),
+use std::collections::VecDeque;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::tally::Tally;
+use crate::shell;
+
+/// Suite and name of each, those that take longest first: what is begun last ends soon.
+const GUESTS: [(&str, &str); 16] = [
+    ("e2e", "kernels::passes_on_linux_6_12"),
+    ("e2e", "kernels::passes_on_linux_6_1"),
+    ("e2e", "kernels::passes_on_linux_5_10"),
+    ("evasions", "evasions_in_a_guest"),
     (
         "e2e",
-        &[
-            "calls::the_object_tier_sees_calls",
-            "cgroups::cgroups_of_all_runtimes_are_containers_where_only_v2_or_v1_is",
-            "dns::names_in_a_guest",
-            "guard::a_protected_daemon_is_killed_by_the_first_process_only",
-            "guest::",
-            KERNELS,
-            "mappings::mappings_in_a_guest",
-            "namespaces::namespaces_and_ids_on_the_object_tier",
-            "reuse::processes_with_the_ids_of_others_are_themselves",
-            "service::it_runs_hardened_under_systemd",
-            "sockets::sockets_on_the_object_tier",
-            "uring::io_uring_beside_the_object_tier",
-        ],
+        "cgroups::cgroups_of_all_runtimes_are_containers_where_only_v2_or_v1_is",
     ),
+    (
+        "e2e",
+        "service::it_runs_hardened_under_systemd_on_the_newest_linux",
+    ),
+    ("e2e", "service::it_runs_hardened_under_systemd"),
+    (
+        "e2e",
+        "reuse::processes_with_the_ids_of_others_are_themselves",
+    ),
+    ("e2e", "uring::io_uring_beside_the_object_tier"),
+    ("e2e", "sockets::sockets_on_the_object_tier"),
+    ("e2e", "calls::the_object_tier_sees_calls"),
+    (
+        "e2e",
+        "guard::a_protected_daemon_is_killed_by_the_first_process_only",
+    ),
+    ("e2e", "guest::the_object_tier_sees_exec_open_and_connect"),
+    ("e2e", "namespaces::namespaces_and_ids_on_the_object_tier"),
+    ("e2e", "mappings::mappings_in_a_guest"),
+    ("e2e", "dns::names_in_a_guest"),
 ];
-/// The suite itself on other kernels.
-const KERNELS: &str = "kernels::passes_on_";
-/// Of these, the ones for which `test` has the time.
-const SHORT: [&str; 2] = [
-    "kernels::passes_on_linux_5_10",
-    "kernels::passes_on_linux_6_12",
+/// What only `ci` runs: a kernel on which emulation makes calls go unseen (ADR 18), and those that
+/// need the daemon for another machine.
+const FURTHER: [(&str, &str); 3] = [
+    ("e2e", "kernels::passes_on_the_newest_linux"),
+    ("e2e", "kernels::passes_on_linux_6_12_on_aarch64"),
+    ("e2e", "kernels::passes_on_linux_6_1_on_aarch64"),
 ];
-/// Those that need the daemon for that machine.
-const ARM: &str = "_on_aarch64";
-/// Guests at once: each has 2 GiB.
-const AT_ONCE: &str = "--test-threads=2";
+/// Guests make room for what the host is tried on.
+const NICENESS: &str = "10";
 
 /// Which of them run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// Without those that take long.
-    Short,
+    /// Without what only `ci` runs.
+    Native,
     Whole,
 }
 
 /// Options for a run of a suite without them.
 pub(super) fn left_out(suite: &str) -> Vec<&'static str> {
-    of(suite).flat_map(|name| ["--skip", name]).collect()
+    let all = GUESTS.iter().chain(&FURTHER);
+    let of_suite = all.filter(|(name, _)| *name == suite);
+    of_suite.flat_map(|(_, case)| ["--skip", case]).collect()
 }
 
-/// Options for a run of them alone; `None` if the suite has none.
-pub(super) fn alone(suite: &str, extent: Extent) -> Option<Vec<&'static str>> {
-    let mut options = vec![AT_ONCE];
-    for name in of(suite) {
-        match (name, extent) {
-            (KERNELS, Extent::Short) => {
-                options.extend(SHORT);
-                options.extend(["--skip", ARM]);
-            }
-            _ => options.push(name),
+/// What is still to run, and what became of the rest.
+#[derive(Debug)]
+pub(super) struct Pool {
+    waiting: Mutex<VecDeque<(&'static str, &'static str)>>,
+    ended: Mutex<Vec<Ran>>,
+}
+
+/// A case that ran.
+#[derive(Debug)]
+struct Ran {
+    case: &'static str,
+    lines: Vec<String>,
+    succeeded: bool,
+}
+
+impl Pool {
+    /// Those of the suites `selected`.
+    pub(super) fn new(selected: impl Fn(&str) -> bool, extent: Extent) -> Self {
+        let further = match extent {
+            Extent::Native => &FURTHER[..0],
+            Extent::Whole => &FURTHER[..],
+        };
+        let all = GUESTS.iter().chain(further).copied();
+        Self {
+            waiting: Mutex::new(all.filter(|(suite, _)| selected(suite)).collect()),
+            ended: Mutex::default(),
         }
     }
-    (options.len() > 1).then_some(options)
+
+    /// Runs one after the other until none waits.
+    pub(super) fn work(&self) {
+        loop {
+            let next = locked(&self.waiting).pop_front();
+            let Some((suite, case)) = next else { return };
+            let started = Instant::now();
+            let ran = run(suite, case);
+            let mut out = std::io::stdout().lock();
+            for line in &ran.lines {
+                let _ = writeln!(out, "{line}");
+            }
+            let seconds = started.elapsed().as_secs();
+            let _ = writeln!(out, "guest of {case}: {seconds} s");
+            drop(out);
+            locked(&self.ended).push(ran);
+        }
+    }
+
+    /// Adds up what the cases came to.
+    pub(super) fn count(self, tally: &mut Tally) {
+        let ended = self.ended.into_inner();
+        for ran in ended.unwrap_or_else(PoisonError::into_inner) {
+            ran.count(tally);
+        }
+    }
 }
 
-fn of(suite: &str) -> impl Iterator<Item = &'static str> {
-    let names = GUESTS.iter().filter(move |(name, _)| *name == suite);
-    names.flat_map(|(_, names)| names.iter().copied())
+impl Ran {
+    fn count(self, tally: &mut Tally) {
+        let (before, failed) = (tally.cases(), tally.failed);
+        for line in &self.lines {
+            tally.read(line);
+        }
+        // Did not compile, died in the middle, or has another name by now.
+        if tally.cases() == before || (!self.succeeded && tally.failed == failed) {
+            tally.fail(self.case);
+        }
+    }
+}
+
+/// Runs one case, in a process of its own.
+fn run(suite: &str, case: &'static str) -> Ran {
+    let mut command = shell::nice_cargo(NICENESS);
+    command
+        .args([
+            "test",
+            "--locked",
+            "--package=monitor-tests",
+            "--test",
+            suite,
+        ])
+        .args(["--", "--show-output", "--exact", case]);
+    shell::announce(&command);
+    let output = command.stdin(Stdio::null()).output();
+    let (text, succeeded) = match output {
+        Ok(output) => {
+            let _ = std::io::stderr().write_all(&output.stderr);
+            (output.stdout, output.status.success())
+        }
+        Err(error) => (error.to_string().into_bytes(), false),
+    };
+    let text = String::from_utf8_lossy(&text);
+    Ran {
+        case,
+        lines: text.lines().map(str::to_owned).collect(),
+        succeeded,
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn names(pool: &Pool) -> Vec<&'static str> {
+        locked(&pool.waiting)
+            .iter()
+            .map(|(_, case)| *case)
+            .collect()
+    }
+
     #[test]
     fn a_case_runs_in_one_of_both() {
-        let alone = alone("e2e", Extent::Whole).unwrap();
-        let out = left_out("e2e");
-        assert!(out.len() > 2);
-        for pair in out.chunks(2) {
-            assert_eq!(pair[0], "--skip");
-            assert!(alone.contains(&pair[1]), "{alone:?}");
-        }
+        let pool = Pool::new(|_| true, Extent::Whole);
+        let out = [left_out("e2e"), left_out("evasions")].concat();
+        let mut skipped: Vec<&str> = out.into_iter().filter(|word| *word != "--skip").collect();
+        let mut run = names(&pool);
+        skipped.sort_unstable();
+        run.sort_unstable();
+        assert_eq!(skipped, run);
         assert!(left_out("harness").is_empty());
-        assert_eq!(super::alone("harness", Extent::Whole), None);
+    }
+
+    #[test]
+    fn only_all_there_is_has_the_newest_and_another_machine() {
+        let pool = Pool::new(|suite| suite == "e2e", Extent::Native);
+        let names = names(&pool);
+        assert!(names.contains(&"kernels::passes_on_linux_6_1"));
+        assert!(FURTHER.iter().all(|(_, case)| !names.contains(case)));
+        assert!(!names.contains(&"evasions_in_a_guest"));
+    }
+
+    #[test]
+    fn a_case_that_did_not_run_or_end_well_failed() {
+        for (line, succeeded, sums) in [
+            (
+                "test result: ok. 1 passed; 0 failed; 0 ignored",
+                true,
+                "1 passed, 0 failed",
+            ),
+            (
+                "test result: ok. 0 passed; 0 failed; 0 ignored",
+                true,
+                "0 passed, 1 failed",
+            ),
+            (
+                "test result: FAILED. 0 passed; 1 failed; 0 ignored",
+                false,
+                "0 passed, 1 failed",
+            ),
+            ("error: could not compile", false, "0 passed, 1 failed"),
+        ] {
+            let mut tally = Tally::default();
+            let lines = vec![line.to_owned()];
+            Ran {
+                case: "a",
+                lines,
+                succeeded,
+            }
+            .count(&mut tally);
+            assert!(tally.to_string().starts_with(sums), "{line}: {tally}");
+        }
     }
 }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::build::{self, Profile};
 use crate::setup::{self, Level};
 use crate::{dist, kernels, shell};
-use guests::Extent;
+use guests::{Extent, Pool};
 use pace::Pace;
 use tally::Tally;
 
@@ -31,6 +31,21 @@ const PARALLEL: [&str; 1] = ["conformance"];
 const ALONE: &str = "--test-threads=1";
 /// The suite that runs on other kernels too, and says what was found there.
 const ON_KERNELS: &str = "e2e";
+/// Suites that load all of the machine.
+const LOUD: [&str; 1] = ["evasions"];
+/// Of [`ON_KERNELS`], parts of names: what is about time, or about all that goes on here.
+const TIMED: [&str; 10] = [
+    "crowd::",
+    "defaults::",
+    "first::",
+    "flood::",
+    "hung::",
+    "idle::",
+    "loss::",
+    "reload::reloads_under_load",
+    "robust::",
+    "short::",
+];
 /// Suites that install what is delivered.
 const INSTALLING: [&str; 1] = ["e2e"];
 
@@ -38,7 +53,7 @@ const INSTALLING: [&str; 1] = ["e2e"];
 pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
     setup::setup(Level::Test)?;
     let mut tally = Tally::default();
-    run_suites(suites, Extent::Short, &mut tally)?;
+    run_suites(suites, Extent::Native, &mut tally)?;
     Ok(conclude(&tally))
 }
 
@@ -90,33 +105,58 @@ fn run_suites(suites: &[String], extent: Extent, tally: &mut Tally) -> Result<()
         cargo_test(&ours, &[], tally)?;
         cargo_test(&["--package=monitor-tests", "--lib", "--bins"], &[], tally)?;
     }
-    for suite in outside.iter().filter(|suite| selected(suite)) {
-        let alone: &[&str] = if PARALLEL.contains(&suite.as_str()) {
-            &[]
-        } else {
-            &[ALONE]
-        };
-        let options = [alone, &guests::left_out(suite)].concat();
-        let before = (tally.passed, tally.failed, tally.skipped);
-        cargo_test(&package(suite), &options, tally)?;
-        if suite == ON_KERNELS {
-            kernels::keep_native(
-                tally.passed.wrapping_sub(before.0),
-                tally.failed - before.1,
-                tally.skipped - before.2,
-            )?;
-        }
-    }
-    for suite in outside.iter().filter(|suite| selected(suite)) {
-        if let Some(options) = guests::alone(suite, extent) {
-            cargo_test(&package(suite), &options, tally)?;
-        }
-    }
+    let suites = outside.iter().map(String::as_str);
+    let suites: Vec<&str> = suites.filter(|suite| selected(suite)).collect();
+    from_outside(&suites, extent, tally)?;
     if selected(ON_KERNELS) {
         let compared = kernels::check().inspect_err(|error| eprintln!("error: {error:#}"));
         tally.check("tables of kernels and programs", compared.is_ok());
     }
     Ok(())
+}
+
+/// Runs the suites from outside: first what needs this machine for itself, then the rest beside one
+/// guest, then the other guests.
+fn from_outside(suites: &[&str], extent: Extent, tally: &mut Tally) -> Result<()> {
+    let mut native = Tally::default();
+    for suite in suites {
+        if LOUD.contains(suite) {
+            natively(suite, &[], tally)?;
+        } else if *suite == ON_KERNELS {
+            natively(suite, &TIMED, &mut native)?;
+        }
+    }
+    let pool = Pool::new(|suite| suites.contains(&suite), extent);
+    std::thread::scope(|scope| -> Result<()> {
+        scope.spawn(|| pool.work());
+        for suite in suites {
+            if *suite == ON_KERNELS {
+                let skips = TIMED.iter().flat_map(|name| ["--skip", name]);
+                natively(suite, &skips.collect::<Vec<_>>(), &mut native)?;
+            } else if !LOUD.contains(suite) {
+                natively(suite, &[], tally)?;
+            }
+        }
+        pool.work();
+        Ok(())
+    })?;
+    if suites.contains(&ON_KERNELS) {
+        kernels::keep_native(native.passed, native.failed, native.skipped)?;
+        tally.add(native);
+    }
+    pool.count(tally);
+    Ok(())
+}
+
+/// Runs a suite without what boots guests.
+fn natively(suite: &str, selection: &[&str], tally: &mut Tally) -> Result<()> {
+    let alone: &[&str] = if PARALLEL.contains(&suite) {
+        &[]
+    } else {
+        &[ALONE]
+    };
+    let options = [alone, selection, &guests::left_out(suite)].concat();
+    cargo_test(&package(suite), &options, tally)
 }
 
 fn package(suite: &str) -> [&str; 3] {

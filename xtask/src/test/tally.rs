@@ -92,6 +92,21 @@ impl Tally {
         }
     }
 
+    /// Adds what others came to.
+    pub(super) fn add(&mut self, other: Self) {
+        self.passed = self.passed.wrapping_add(other.passed);
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.failures.extend(other.failures);
+        self.skips.extend(other.skips);
+    }
+
+    /// How many there were, whatever became of them.
+    pub(super) fn cases(&self) -> u64 {
+        let failed = self.passed.wrapping_add(self.failed);
+        failed.wrapping_add(self.skipped)
+    }
+
     /// Counts one check that is no libtest test.
     pub(super) fn check(&mut self, name: &str, succeeded: bool) {
         println!(

@@ -48,25 +48,31 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let now = clock::epoch_ns();
-    let parts = parts::gather(arguments.config.as_deref());
-    let readme = readme(&parts, now);
     let name = name(now);
+    let gather = || {
+        let parts = parts::gather(arguments.config.as_deref());
+        (readme(&parts, now), parts)
+    };
     if arguments.output.as_deref() == Some(Path::new("-")) {
+        let (readme, parts) = gather();
         let mut out = io::stdout().lock();
         return write(&mut out, &name, &readme, &parts, now).map_err(Error::Print);
     }
     let usual = || PathBuf::from(format!("{name}.tar"));
     let path = arguments.output.clone().unwrap_or_else(usual);
-    let written = File::options()
+    let failed = |source| Error::WriteReport {
+        path: path.clone(),
+        source,
+    };
+    // First, as it takes a while to gather all.
+    let mut file = File::options()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&path)
-        .and_then(|mut file| write(&mut file, &name, &readme, &parts, now));
-    written.map_err(|source| Error::WriteReport {
-        path: path.clone(),
-        source,
-    })?;
+        .map_err(failed)?;
+    let (readme, parts) = gather();
+    write(&mut file, &name, &readme, &parts, now).map_err(failed)?;
     print(&format!("{readme}\n{}\n", path.display()))
 }
 

@@ -64,12 +64,16 @@ pub enum Quantity {
     LocalAddress = 7,
     /// Local port, of what has an address of IP.
     LocalPort = 8,
-    /// An argument: the domain of `socket`, the request of `ptrace`.
+    /// An argument: the domain of `socket`, the request of `ptrace`, the first of others.
     First = 9,
-    /// The type of `socket`, with its flags.
+    /// The type of `socket`, with its flags; the second of others.
     Second = 10,
-    /// The protocol of `socket`.
+    /// The protocol of `socket`; the third of others.
     Third = 11,
+    /// The fourth argument.
+    Fourth = 12,
+    /// The fifth argument.
+    Fifth = 13,
 }
 
 /// What is asked of events of one kind.
@@ -97,7 +101,7 @@ pub struct Pieces {
 
 impl Quantity {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Result,
         Self::Call,
         Self::User,
@@ -110,6 +114,18 @@ impl Quantity {
         Self::First,
         Self::Second,
         Self::Third,
+        Self::Fourth,
+        Self::Fifth,
+    ];
+
+    /// The arguments of calls that their registers tell, in order. The sixth is not the program's own
+    /// in all records.
+    pub const ARGUMENTS: [Self; 5] = [
+        Self::First,
+        Self::Second,
+        Self::Third,
+        Self::Fourth,
+        Self::Fifth,
     ];
 }
 

@@ -9,6 +9,7 @@ use crate::file::{self, AT_FDCWD};
 use crate::held::{self, Naming};
 use crate::message;
 use crate::name::{self, Which};
+use crate::numbers;
 use crate::read::Pointer;
 use crate::record::Record;
 use crate::scratch::COMMON;
@@ -51,8 +52,12 @@ pub fn report_on(
         }
         (*body).syscall = call.number;
         (*body).reserved = 0;
-        held::none(held);
     }
+    if numbers::leaves_out_registers(record, kind, call) {
+        return Ok(());
+    }
+    // SAFETY: memory of the record.
+    unsafe { held::none(held) };
     let value = |role| {
         let index = argument(strings(), role)?;
         // SAFETY: the mask leaves at most 8 bytes behind the body, which the record has. From map

@@ -6,7 +6,8 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
-use monitor_common::filter::SLOTS;
+use monitor_common::call::Registers;
+use monitor_common::filter::{SLOTS, Scope};
 use monitor_common::network::{Connect, Socket};
 use monitor_common::numbers::{
     Head, KINDS, MISSING, PIECES, Pieces, Quantity, TABLES, end, family, number, piece, protocol,
@@ -67,6 +68,17 @@ pub fn leaves_out(record: &Record<COMMON>, kind: Kind, call: &Call) -> bool {
     true
 }
 
+/// [`leaves_out`] for a call that its registers tell.
+#[inline(always)]
+pub fn leaves_out_registers(record: &Record<COMMON>, kind: u32, call: &Call) -> bool {
+    let left = numbers_of_registers(record.number(), kind, call.ret as u64, call.number);
+    if left != 0 || is_self_check() {
+        return false;
+    }
+    bump(&FILTERED, kind);
+    true
+}
+
 /// The clauses that result and number of a call leave, and whose it is.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -104,14 +116,53 @@ pub extern "C" fn numbers_after(slot: u32, kind: u32, ret: u64, call: u32) -> u6
     in_scope(head, asked.left)
 }
 
+/// The same for a record of which the arguments are set.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn numbers_of_registers(slot: u32, kind: u32, ret: u64, call: u32) -> u64 {
+    let (Some(head), Some(record)) = (head(kind), Record::of_slot(slot)) else {
+        return u64::MAX;
+    };
+    let mut asked = Asked {
+        head,
+        left: of_call(head, ret, call),
+    };
+    // SAFETY: the record's header and what is read of its body are complete.
+    unsafe {
+        let task = record.task();
+        asked.about(Quantity::User, || number((*task).euid.into()));
+        let body = record.header().add(1).cast::<Registers>();
+        asked.about(Quantity::First, || number((*body).args[0]));
+        asked.about(Quantity::Second, || number((*body).args[1]));
+        asked.about(Quantity::Third, || number((*body).args[2]));
+        asked.about(Quantity::Fourth, || number((*body).args[3]));
+        asked.about(Quantity::Fifth, || number((*body).args[4]));
+    }
+    in_scope(head, asked.left)
+}
+
 /// Of these clauses, those that are left by whose the event is.
 #[inline(always)]
 fn in_scope(head: &Head, left: u64) -> u64 {
     if head.asks_scope(left) {
-        left & head.within(scope::scope())
+        left & head.within(match whose() {
+            HOST => Scope::Host,
+            CONTAINER => Scope::Container,
+            _ => Scope::Either,
+        })
     } else {
         left
     }
+}
+
+const HOST: u32 = Scope::Host as u32;
+const CONTAINER: u32 = Scope::Container as u32;
+
+/// Whose the current task is, by the number of the [`Scope`]. Verified once for all who ask.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn whose() -> u32 {
+    scope::scope() as u32
 }
 
 #[inline(always)]

@@ -253,6 +253,9 @@ fn receives<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
 
 #[inline(always)]
 fn links<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
+    if refuses(&entry, call, || ()) {
+        return 0;
+    }
     record::<R>(&entry, call, |number| {
         tell::link(number, entry() as u8 as u32)
     })
@@ -283,16 +286,22 @@ fn registers<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     // It reads its counters and looks after its maps by hundreds of calls.
     let nothing =
         call.number == BPF && own() || kind() == Kind::Memory as u32 && !memory::matters(call);
-    if nothing {
+    if nothing || refuses(&entry, call, || forget_names(&entry)) {
         return 0;
     }
     let done = record::<R>(&entry, call, |number| {
         tell::registers(number, kind(), (entry() >> 32) as u32, thread())
     });
+    forget_names(entry);
+    done
+}
+
+/// Forgets the names that were noted for a call, if it is one for which some may have been.
+#[inline(always)]
+fn forget_names(entry: impl Fn() -> u64) {
     if entry() as u8 == REGISTERS {
         name::forget(thread());
     }
-    done
 }
 
 /// Whether no rule can match a call, by what it tells itself; `forget` is done then.

@@ -14,6 +14,7 @@ use crate::file::{self, AT_FDCWD, LinkArguments, OpenArguments};
 use crate::layout::*;
 use crate::memory;
 use crate::name::NOBODY;
+use crate::numbers;
 use crate::part;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin, Record};
@@ -140,6 +141,9 @@ pub fn close_begin(ctx: BtfTracePointContext) -> i32 {
     }
     if call.file().is_null() {
         call.ret = EBADF;
+    }
+    if numbers::refuses(kind, &call) {
+        return 0;
     }
     let report = |record: &Record<COMMON>| {
         call::report(record, &call, kind, || (entry() >> 32) as u32, NOBODY)

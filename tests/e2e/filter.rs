@@ -76,6 +76,56 @@ const RULES: &str = "
   condition: evt.type = bind and fd.sip = 203.0.113.1
   output: bound
   priority: NOTICE
+- rule: removed
+  desc: a file that a container removes
+  condition: evt.type in (unlink, unlinkat) and container.id != host and evt.res = SUCCESS
+  output: removed | file=%fs.path.name
+  priority: NOTICE
+- rule: kept
+  desc: one that the host cannot remove
+  condition: evt.type = unlink and evt.rawres = -2 and evt.arg.path endswith .e2e-none
+  output: kept | file=%evt.arg.path
+  priority: NOTICE
+- rule: renamed
+  desc: a file that a container renames
+  condition: evt.type in (rename, renameat2) and container.id != host
+  output: renamed | file=%fs.path.target
+  priority: NOTICE
+- rule: linked
+  desc: a link that a container makes
+  condition: evt.type in (link, symlink) and container.id != host and evt.failed = false
+  output: linked | file=%fs.path.name
+  priority: NOTICE
+- rule: made
+  desc: a directory that a container makes
+  condition: evt.type = mkdir and container.id != host
+  output: made | file=%fs.path.name
+  priority: NOTICE
+- rule: privileged
+  desc: a file that will run as its owner
+  condition: evt.type in (chmod, fchmodat) and evt.arg.mode contains S_ISUID
+  output: privileged | file=%fs.path.name
+  priority: NOTICE
+- rule: owned
+  desc: a file that a container gives away
+  condition: evt.type in (chown, fchownat) and container.id != host
+  output: owned | file=%fs.path.name
+  priority: NOTICE
+- rule: mapped
+  desc: code that is mapped by somebody in a container
+  condition: evt.type = mmap and evt.arg.prot contains PROT_EXEC and fd.name endswith .e2e-code
+  output: mapped | file=%fd.name
+  priority: NOTICE
+- rule: signalled
+  desc: a signal that nobody sends by accident
+  condition: evt.type = kill and evt.arg.sig = SIGWINCH and container.id != host
+  output: signalled
+  priority: NOTICE
+- rule: became
+  desc: a user that somebody in a container becomes
+  condition: evt.type = setuid and container.id != host and evt.res = SUCCESS
+  output: became
+  priority: NOTICE
 - rule: needle
   desc: tells that the daemon watches
   condition: evt.type = execve and proc.exepath endswith /true
@@ -92,10 +142,25 @@ const NETWORK: &str = "
     socket(D, 2, 2, 0) and send(D, 'x', 0, address(3)) or exit 5;
     socket(U, 1, 1, 0) or exit 6";
 
+/// What is done with files, signals and ids, all of this number.
+const CALLS: &str = "
+    my $n = $ARGV[0];
+    for my $name (qw(gone old code)) { open(F, '>', \"$n.e2e-$name\") or exit 1; close(F) }
+    mkdir(\"$n.e2e-made\") and symlink('x', \"$n.e2e-link\") or exit 2;
+    chmod(0755, \"$n.e2e-code\"); chmod(04755, \"$n.e2e-code\"); chown(0, 0, \"$n.e2e-code\");
+    open(F, '<', \"$n.e2e-code\") or exit 3;
+    for my $protection (1, 4) { syscall(9, 0, 4096, $protection, 2, fileno(F), 0) }
+    rename(\"$n.e2e-old\", \"$n.e2e-new\") and unlink(\"$n.e2e-gone\") or exit 4;
+    # What is not there, perl itself does not try to remove.
+    syscall(87, \"$n.e2e-none\") == -1 or exit 5;
+    kill(0, $$); kill('WINCH', $$); syscall(105, 0);
+    unlink(\"$n.e2e-link\", \"$n.e2e-new\", \"$n.e2e-code\"); rmdir(\"$n.e2e-made\")";
+
 /// A shell that goes into a container's cgroup ($1) and out again ($2), and what it opens there.
 const WORK: &str = r#"
-network() { perl -e "$code" "$1"; }
+network() { perl -e "$code" "$1"; perl -e "$calls" "$1"; }
 code=$3
+calls=$4
 network 1
 : < 1.e2e-secret
 : < 1.e2e-inside
@@ -126,7 +191,7 @@ network 4
 "#;
 
 /// Rule and file of each alert.
-const EXPECTED: [(&str, &str); 39] = [
+const EXPECTED: &[(&str, &str)] = &[
     ("written", "00000000000000.e2e-file"),
     ("written", "000000000000000.e2e-file"),
     ("written", "0000000000000000000000.e2e-file"),
@@ -166,10 +231,54 @@ const EXPECTED: [(&str, &str); 39] = [
     ("serves", "127.1.0.2"),
     ("serves", "127.1.0.3"),
     ("serves", "127.1.0.4"),
+    ("removed", "2.e2e-gone"),
+    ("removed", "2.e2e-link"),
+    ("removed", "2.e2e-new"),
+    ("removed", "2.e2e-code"),
+    ("renamed", "2.e2e-new"),
+    ("linked", "2.e2e-link"),
+    ("made", "2.e2e-made"),
+    ("owned", "2.e2e-code"),
+    ("removed", "3.e2e-gone"),
+    ("removed", "3.e2e-link"),
+    ("removed", "3.e2e-new"),
+    ("removed", "3.e2e-code"),
+    ("renamed", "3.e2e-new"),
+    ("linked", "3.e2e-link"),
+    ("made", "3.e2e-made"),
+    ("owned", "3.e2e-code"),
+    ("removed", "4.e2e-gone"),
+    ("removed", "4.e2e-link"),
+    ("removed", "4.e2e-new"),
+    ("removed", "4.e2e-code"),
+    ("renamed", "4.e2e-new"),
+    ("linked", "4.e2e-link"),
+    ("made", "4.e2e-made"),
+    ("owned", "4.e2e-code"),
+    ("kept", "1.e2e-none"),
+    ("privileged", "1.e2e-code"),
+    ("mapped", "1.e2e-code"),
+    ("kept", "2.e2e-none"),
+    ("privileged", "2.e2e-code"),
+    ("mapped", "2.e2e-code"),
+    ("kept", "3.e2e-none"),
+    ("privileged", "3.e2e-code"),
+    ("mapped", "3.e2e-code"),
+    ("kept", "4.e2e-none"),
+    ("privileged", "4.e2e-code"),
+    ("mapped", "4.e2e-code"),
+    ("kept", "9.e2e-none"),
+    ("privileged", "9.e2e-code"),
+    ("mapped", "9.e2e-code"),
+    ("signalled", ""),
+    ("became", ""),
 ];
-/// What is left out on the host of the server and its client: listening only if the kernel knows for
-/// sure whose it is.
-const KINDS: [&str; 6] = ["open", "connect", "socket", "send", "listen", "bind"];
+/// What is left out of what is done on the host: of the server and its client, listening only if the
+/// kernel knows for sure whose it is.
+const KINDS: [&str; 15] = [
+    "open", "connect", "socket", "send", "listen", "bind", "remove", "rename", "symlink", "mkdir",
+    "mode", "call", "memory", "control", "identity",
+];
 
 #[test]
 fn the_kernels_filter_changes_no_alert() -> Result<()> {
@@ -200,6 +309,7 @@ fn the_kernels_filter_changes_no_alert() -> Result<()> {
     wait::until("events of all kinds being left out", PATIENCE, || {
         shell(": < 1.e2e-file", &[])?;
         succeed(perl(NETWORK).arg("9"))?;
+        succeed(perl(CALLS).arg("9").current_dir(&folder))?;
         Ok(all_left_out(port)?.then_some(()))
     })?;
 
@@ -207,7 +317,11 @@ fn the_kernels_filter_changes_no_alert() -> Result<()> {
     let own = own.lines().find_map(|line| line.strip_prefix("0::/"));
     let own = cgroup::unified()?.join(own.context("no unified cgroup")?);
     let (inside, outside) = (container.processes(), own.join("cgroup.procs"));
-    shell(WORK, &[inside.as_ref(), outside.as_ref(), NETWORK.as_ref()])?;
+    let texts = [NETWORK, CALLS].map(OsStr::new);
+    shell(
+        WORK,
+        &[inside.as_ref(), outside.as_ref(), texts[0], texts[1]],
+    )?;
     let expected: BTreeSet<(String, String)> = EXPECTED
         .iter()
         .map(|(rule, file)| ((*rule).to_owned(), (*file).to_owned()))
@@ -220,8 +334,8 @@ fn the_kernels_filter_changes_no_alert() -> Result<()> {
         ensure!(
             found == expected,
             "with {filter}: missing {:?}, too many {:?}",
-            expected.difference(&found),
-            found.difference(&expected)
+            expected.difference(&found).collect::<Vec<_>>(),
+            found.difference(&expected).collect::<Vec<_>>()
         );
     }
     Ok(())
@@ -232,7 +346,15 @@ fn told(daemon: Daemon) -> Result<BTreeSet<(String, String)>> {
     let alerts = daemon.stop()?;
     let name = |alert: &Value| {
         let fields = &alert["output_fields"];
-        let path = ["fd.name", "fd.sip", "fd.rip"].map(|name| text(fields, name).to_owned());
+        let path = [
+            "fd.name",
+            "fd.sip",
+            "fd.rip",
+            "fs.path.name",
+            "fs.path.target",
+            "evt.arg.path",
+        ]
+        .map(|name| text(fields, name).to_owned());
         let path = path.concat();
         path.rsplit('/').next().unwrap_or_default().to_owned()
     };

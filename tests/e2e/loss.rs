@@ -37,7 +37,7 @@ const OPENS: Noise = Noise {
 const SIGNALS: Noise = Noise {
     act: "kill(0, $$)",
     kind: "control",
-    condition: "evt.type = kill and evt.arg.sig = SIGUSR2",
+    condition: "evt.type = kill and proc.name = nobody",
 };
 const FAILED_EXECS: Noise = Noise {
     act: "syscall(59, $none, $none, 0)",

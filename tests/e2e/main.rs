@@ -12,6 +12,7 @@
 
 mod actions;
 mod arm;
+mod blocked;
 mod bugreport;
 mod calls;
 mod canary;

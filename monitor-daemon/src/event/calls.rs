@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use monitor_common::Slot;
 use monitor_common::call::{ENDS, Registers};
 use monitor_common::syscall::{self, Machine};
-use monitor_policy::{Value, View, text};
+use monitor_policy::{EventType, Value, View, text};
 
 use super::Event;
 use super::arguments::{Parameter, capabilities, descriptor, directory_descriptor, flags};
@@ -37,21 +37,19 @@ pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Opt
             directory_descriptor(word(index) as i32, slot(Slot::TargetBase))
         }
         Shape::Descriptor(index) => held(event, word(index) as i32, view),
-        Shape::Mode(index) => Parameter::named(word(index).into(), text::mode(word(index))),
         Shape::User(index) => id(word(index), |id| super::user::name_or_na(event, id)),
         Shape::Group(index) => id(word(index), |id| super::user::group_or_na(event, id)),
-        Shape::Number(index) => Parameter::unsigned(argument(index)),
-        Shape::Signed(index) => Parameter::signed((word(index) as i32).into()),
+        Shape::Number(index)
+        | Shape::Signed(index)
+        | Shape::Mode(index)
+        | Shape::Signal(index)
+        | Shape::Flags(index, _)
+        | Shape::OneOf(index, _)
+        | Shape::Domain(index) => number(*shape, argument(index))?,
         Shape::Address(index) => {
             Parameter::named(argument(index), format!("{:X}", argument(index)))
         }
         Shape::Process(index) => process(event, word(index)),
-        Shape::Signal(index) => {
-            let name = text::signal(word(index) as i32);
-            Parameter::named(word(index).into(), name)
-        }
-        Shape::Flags(index, names) => flags(argument(index), names),
-        Shape::OneOf(index, names) => one_of(word(index), names),
         Shape::Part(index, shift, bits, names) => {
             one_of(word(index) >> shift & (u32::MAX >> (32 - bits)), names)
         }
@@ -60,9 +58,6 @@ pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Opt
         Shape::Pair(place) => end(body, place, "")?,
         Shape::Content if body.ret > 0 => {
             Parameter::Text(text::printable(slot(Slot::Args)).into_bytes().into())
-        }
-        Shape::Domain(index) => {
-            Parameter::named(word(index).into(), text::socket_domain(word(index)))
         }
         Shape::TaskName if word(0) == PR_SET_NAME && body.ret >= 0 => {
             Parameter::Text(event.task_name().into())
@@ -74,6 +69,80 @@ pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Opt
         Shape::Call => Parameter::named(body.syscall.into(), event.kind.name()),
         Shape::CallNumber => Parameter::unsigned(own_number(body.syscall).into()),
     })
+}
+
+/// A parameter that is one argument of the call and nothing else.
+fn number(shape: Shape, argument: u64) -> Option<Parameter<'static>> {
+    // The kernel looks at the lower half of all of these but numbers and flags.
+    let word = argument as u32;
+    Some(match shape {
+        Shape::Number(_) => Parameter::unsigned(argument),
+        Shape::Signed(_) => Parameter::signed((word as i32).into()),
+        Shape::Mode(_) => Parameter::named(word.into(), text::mode(word)),
+        Shape::Signal(_) => Parameter::named(word.into(), text::signal(word as i32)),
+        Shape::Flags(_, names) => flags(argument, names),
+        Shape::OneOf(_, names) => one_of(word, names),
+        Shape::Domain(_) => Parameter::named(word.into(), text::socket_domain(word)),
+        _ => return None,
+    })
+}
+
+/// A parameter that is one argument of the call and nothing else, for the kernel's filter.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) struct NumberArgument {
+    /// Which argument.
+    pub(crate) index: usize,
+    shape: Shape,
+}
+
+impl NumberArgument {
+    /// The parameter of this name, if it is one.
+    pub(crate) fn of(event: EventType, name: &str) -> Option<Self> {
+        let (names, shapes) = parameters(event.name());
+        let (_, shape) = names
+            .iter()
+            .zip(shapes)
+            .find(|(known, _)| **known == name)?;
+        let (Shape::Number(index)
+        | Shape::Signed(index)
+        | Shape::Mode(index)
+        | Shape::Signal(index)
+        | Shape::Flags(index, _)
+        | Shape::OneOf(index, _)
+        | Shape::Domain(index)) = *shape
+        else {
+            return None;
+        };
+        Some(Self {
+            index,
+            shape: *shape,
+        })
+    }
+
+    /// How a value reads.
+    pub(crate) fn text(self, value: u64) -> Vec<u8> {
+        match number(self.shape, value) {
+            Some(Parameter::Text(text) | Parameter::Named(_, text)) => text.into_owned(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether it reads as the names of its bits.
+    pub(crate) const fn has_bits(self) -> bool {
+        matches!(self.shape, Shape::Mode(_) | Shape::Flags(..))
+    }
+
+    /// The values that have names of their own, and others; of bits, one name each.
+    pub(crate) fn named(self) -> Vec<u64> {
+        match self.shape {
+            Shape::Flags(_, names) | Shape::OneOf(_, names) => {
+                names.iter().map(|(value, _)| *value).collect()
+            }
+            Shape::Mode(_) => (0..32).map(|bit| 1 << bit).collect(),
+            Shape::Signal(_) | Shape::Domain(_) => (0..=64).collect(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The number that a call has in this machine's own ABI; that of x86-64 where there is none.

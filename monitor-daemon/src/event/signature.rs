@@ -7,7 +7,7 @@
 type Names = &'static [(u64, &'static str)];
 
 /// What a parameter is, and which argument of the call it comes from.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Shape {
     /// Result of the call.
     Result,

@@ -12,7 +12,7 @@ use monitor_policy::{
 };
 
 use super::is_of_container;
-use crate::event::{l4proto, of_family};
+use crate::event::{NumberArgument, event_types, l4proto, of_family};
 
 const EINPROGRESS: i64 = -115;
 const AF_INET: u16 = 2;
@@ -36,20 +36,24 @@ pub(super) enum Told {
     Scope,
 }
 
-/// By what the kernel can tell a field of events of a kind; `None` where it cannot.
-pub(super) fn told(kind: Kind, field: &FieldRef) -> Option<Told> {
+/// By what the kernel can tell a field of events of a kind, which are of one of these types; `None`
+/// where it cannot.
+pub(super) fn told(kind: Kind, types: &[EventType], field: &FieldRef) -> Option<Told> {
     if let (Field::EvtArg, Some(FieldArg::Key(name))) = (field.field, &field.arg) {
-        return argument(kind, name).map(Told::By);
+        return argument(kind, types, name).map(Told::By);
     }
     if field.arg.is_some() {
         return None;
     }
     match field.field {
         Field::EvtRes | Field::EvtRawres | Field::EvtFailed => Some(Told::By(Quantity::Result)),
+        // Of links by `io_uring`, and of some clones, the call is not known.
+        Field::EvtType | Field::UserUid if is_link(kind) => None,
+        Field::EvtType if kind == Kind::Clone => None,
         Field::EvtType => Some(Told::By(Quantity::Call)),
         Field::UserUid => Some(Told::By(Quantity::User)),
         one if is_of_container(one) => Some(Told::Scope),
-        _ if kind == Kind::Ptrace => None,
+        _ if kind == Kind::Ptrace || is_link(kind) || is_registers(kind) => None,
         Field::FdTypechar | Field::FdType | Field::FdSockfamily => Some(Told::By(Quantity::Family)),
         Field::FdL4proto => Some(Told::By(Quantity::Protocol)),
         _ if kind == Kind::Socket => None,
@@ -59,13 +63,47 @@ pub(super) fn told(kind: Kind, field: &FieldRef) -> Option<Told> {
     }
 }
 
-fn argument(kind: Kind, name: &str) -> Option<Quantity> {
+fn argument(kind: Kind, types: &[EventType], name: &str) -> Option<Quantity> {
     match (kind, name) {
         (Kind::Socket, "domain") | (Kind::Ptrace, "request") => Some(Quantity::First),
         (Kind::Socket, "type") => Some(Quantity::Second),
         (Kind::Socket, "proto") => Some(Quantity::Third),
+        _ if is_registers(kind) => {
+            let argument = argument_of(types, name)?;
+            Quantity::ARGUMENTS.get(argument.index).copied()
+        }
         _ => None,
     }
+}
+
+/// The argument that a parameter is, if it is the same for all these types.
+pub(super) fn argument_of(types: &[EventType], name: &str) -> Option<NumberArgument> {
+    let mut each = types.iter().map(|event| NumberArgument::of(*event, name));
+    let first = each.next()??;
+    each.all(|other| other == Some(first)).then_some(first)
+}
+
+/// Kinds of calls that their registers tell.
+const fn is_registers(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Module
+            | Kind::Identity
+            | Kind::Namespace
+            | Kind::Memfd
+            | Kind::Remove
+            | Kind::Rename
+            | Kind::Mode
+            | Kind::Mkdir
+            | Kind::Clone
+            | Kind::Call
+            | Kind::Control
+            | Kind::Memory
+    )
+}
+
+const fn is_link(kind: Kind) -> bool {
+    matches!(kind, Kind::Symlink | Kind::Link)
 }
 
 /// A flag that all events of a kind have or have not.
@@ -125,10 +163,12 @@ impl Keys {
             each: Vec::new(),
         };
         for (at, clause) in clauses.iter().enumerate() {
+            let types = types_of(kind, clause);
             for (field, allowed) in &clause.fields {
-                if matches!(told(kind, field), Some(Told::By(own)) if own == quantity) {
+                if matches!(told(kind, &types, field), Some(Told::By(own)) if own == quantity) {
                     keys.asked |= 1 << at;
-                    keys.each.push((1 << at, spans(kind, field, allowed)));
+                    let spans = spans(kind, &types, field, allowed);
+                    keys.each.push((1 << at, spans));
                 }
             }
         }
@@ -153,8 +193,19 @@ impl Keys {
     }
 }
 
+/// The types of the events that a clause is about.
+pub(super) fn types_of(kind: Kind, clause: &Clause) -> Vec<EventType> {
+    let names = event_types(kind).iter();
+    let is_meant = |event: &EventType| {
+        let types = clause.of(Field::EvtType);
+        types.is_none_or(|types| types.set.contains(&text_of(event.name().into())))
+    };
+    let types = names.filter_map(|name| EventType::from_name(name));
+    types.filter(is_meant).collect()
+}
+
 /// The keys at which a field may be as allowed.
-fn spans(kind: Kind, field: &FieldRef, allowed: &Allowed) -> Vec<Span> {
+fn spans(kind: Kind, types: &[EventType], field: &FieldRef, allowed: &Allowed) -> Vec<Span> {
     let is = |value: Option<Value<'_>>| match value {
         Some(value) => allowed.set.contains(&value),
         None => allowed.or_missing,
@@ -176,7 +227,7 @@ fn spans(kind: Kind, field: &FieldRef, allowed: &Allowed) -> Vec<Span> {
             (0..=FAMILIES).map(|family| (u64::from(family), is(of_family(field.field, family)))),
         ),
         Field::FdL4proto => protocols(|name| is(Some(text_of(name.into())))),
-        Field::EvtArg => arguments(kind, field, set),
+        Field::EvtArg => arguments(kind, types, field, set),
         _ => match set {
             ValueSet::Numbers(_) => numbers(set, |at| {
                 number(u64::try_from(at.max(0)).unwrap_or(u64::MAX))
@@ -271,27 +322,84 @@ fn protocols(holds: impl Fn(&'static str) -> bool) -> Vec<Span> {
     spans
 }
 
-/// How an argument reads.
-type ReadsAs = fn(u64) -> Cow<'static, str>;
-
-/// The arguments of which the text is in a set. All but those with names read as their number.
-fn arguments(kind: Kind, field: &FieldRef, set: &ValueSet) -> Vec<Span> {
-    let (Some(FieldArg::Key(name)), ValueSet::Having(keys) | ValueSet::Lacking(keys)) =
-        (&field.arg, set)
-    else {
+/// The arguments of which the text is in a set.
+fn arguments(kind: Kind, types: &[EventType], field: &FieldRef, set: &ValueSet) -> Vec<Span> {
+    let Some(FieldArg::Key(name)) = &field.arg else {
         return vec![(0, LARGEST)];
     };
-    let (named, text): (&[Span], ReadsAs) = match (kind, &**name) {
-        (Kind::Ptrace, _) => (&[(0, 64), (0x4200, 0x4220)], text::ptrace_request),
-        (_, "domain") => (&[(0, 64)], |domain| text::socket_domain(domain as u32)),
-        _ => (&[], |number| number.to_string().into()),
+    match (kind, &**name) {
+        (Kind::Ptrace, _) => values((0..=64).chain(0x4200..=0x4220), set, text::ptrace_request),
+        (Kind::Socket, "domain") => {
+            values(0..=64, set, |domain| text::socket_domain(domain as u32))
+        }
+        (Kind::Socket, _) => values(0..0, set, |number| number.to_string().into()),
+        _ => match argument_of(types, name) {
+            Some(argument) if argument.has_bits() => bits(argument, set),
+            Some(argument) => {
+                let text = |value| String::from_utf8_lossy(&argument.text(value)).into_owned();
+                let mut spans = values(argument.named().into_iter(), set, |value| {
+                    text(value).into()
+                });
+                // Most are words of 32 bits: others are read by their lower half, and some have a sign.
+                spans.push((1 << 31, LARGEST));
+                spans
+            }
+            None => vec![(0, LARGEST)],
+        },
+    }
+}
+
+/// Arguments that read as the names of the bits that they have: those that are large enough for one
+/// that has to be there.
+fn bits(argument: NumberArgument, set: &ValueSet) -> Vec<Span> {
+    let ValueSet::Having(keys) = set else {
+        return vec![(0, LARGEST)];
+    };
+    let names: Vec<(u64, Vec<u8>)> = argument
+        .named()
+        .into_iter()
+        .map(|bit| (bit, argument.text(bit)))
+        .collect();
+    let least = |key: &TextKey| {
+        let (TextKey::Exact(text)
+        | TextKey::Prefix(text)
+        | TextKey::Suffix(text)
+        | TextKey::Inside(text)) = key
+        else {
+            return 0;
+        };
+        // What has no bit with a name reads as a number.
+        if may_be_number(key) || text.iter().all(u8::is_ascii_digit) {
+            return 0;
+        }
+        let of_part = |part: &[u8]| {
+            let has =
+                |name: &[u8]| part.is_empty() || name.windows(part.len()).any(|at| at == part);
+            let bits = names.iter().filter(|(_, name)| has(name));
+            bits.map(|(bit, _)| *bit).min().unwrap_or(LARGEST)
+        };
+        text.split(|byte| *byte == b'|')
+            .map(of_part)
+            .max()
+            .unwrap_or(0)
+    };
+    vec![(keys.iter().map(least).min().unwrap_or(LARGEST), LARGEST)]
+}
+
+/// The arguments of which the text is in a set, where all but some with names read as their number.
+fn values(
+    named: impl Iterator<Item = u64>,
+    set: &ValueSet,
+    text: impl Fn(u64) -> Cow<'static, str>,
+) -> Vec<Span> {
+    let (ValueSet::Having(keys) | ValueSet::Lacking(keys)) = set else {
+        return vec![(0, LARGEST)];
     };
     let written = keys.iter().filter_map(|key| match key {
         TextKey::Exact(text) => std::str::from_utf8(text).ok()?.parse::<u64>().ok(),
         _ => None,
     });
-    let ranges = named.iter().flat_map(|(first, last)| *first..=*last);
-    let points: BTreeSet<u64> = ranges.chain(written).map(number).collect();
+    let points: BTreeSet<u64> = named.chain(written).map(number).collect();
     let others = match set {
         ValueSet::Lacking(_) => true,
         _ => keys.iter().any(may_be_number),

@@ -1,4 +1,4 @@
-//! From the rules to what the kernel may leave out by the numbers of an event: sockets and `ptrace`.
+//! From the rules to what the kernel may leave out by the numbers of an event: all but opens.
 //!
 //! The same promise as for opens: what is not decided as [`event`](crate::event) does it is not
 //! decided, and where there is no room more is kept.
@@ -19,7 +19,7 @@ use super::keys::{self, Keys, Told};
 use crate::event::event_types;
 
 /// The kinds that are filtered so.
-pub(super) const KINDS: [Kind; 9] = [
+pub(super) const KINDS: [Kind; 23] = [
     Kind::Connect,
     Kind::Socket,
     Kind::Ptrace,
@@ -29,7 +29,24 @@ pub(super) const KINDS: [Kind; 9] = [
     Kind::Listen,
     Kind::Bind,
     Kind::Receive,
+    Kind::Symlink,
+    Kind::Link,
+    Kind::Module,
+    Kind::Identity,
+    Kind::Namespace,
+    Kind::Memfd,
+    Kind::Remove,
+    Kind::Rename,
+    Kind::Mode,
+    Kind::Mkdir,
+    Kind::Clone,
+    Kind::Call,
+    Kind::Control,
+    Kind::Memory,
 ];
+
+/// The call by which the daemon notices that somebody changes its kernel objects: it is always told.
+const WATCHED: &str = "bpf";
 
 /// Filters of all kinds by their numbers, ready for the kernel.
 #[derive(Clone, Debug, Default)]
@@ -123,27 +140,47 @@ fn clauses(policy: &Policy, kind: Kind) -> Vec<Clause> {
         .iter()
         .filter_map(|name| EventType::from_name(name))
         .collect();
-    let answer = |field: &_, _| keys::told(kind, field).is_some();
-    let of = |types: &EventSet, budget| policy.necessary(types, &answer, budget);
-    if types.len() < 2 {
-        return of(&types.into_iter().collect(), CLAUSES);
+    let of = |types: &[EventType], budget| {
+        let answer = |field: &_, _| keys::told(kind, types, field).is_some();
+        policy.necessary(&types.iter().copied().collect(), &answer, budget)
+    };
+    let is_asked = |event: &EventType| {
+        let one: EventSet = std::iter::once(*event).collect();
+        !policy.necessary(&one, &|_, _| false, 1).is_empty()
+    };
+    let mut asked: Vec<EventType> = types.iter().copied().filter(is_asked).collect();
+    let watched = types.iter().find(|event| event.name() == WATCHED);
+    if let Some(event) = watched.filter(|event| !asked.is_empty() && !asked.contains(event)) {
+        asked.push(*event);
     }
-    let mut all: Vec<(Clause, BTreeSet<TextKey>)> = Vec::new();
-    for event in &types {
-        for clause in of(&std::iter::once(*event).collect(), CLAUSES / types.len()) {
-            let name = TextKey::Exact(event.name().as_bytes().into());
-            match all.iter_mut().find(|(one, _)| one.fields == clause.fields) {
+    if types.len() < 2 || asked.len() > CLAUSES / 2 {
+        return of(&types, CLAUSES);
+    }
+    let mut all: Vec<(Clause, Vec<EventType>)> = Vec::new();
+    for event in &asked {
+        let clauses = if event.name() == WATCHED {
+            vec![Clause::default()]
+        } else {
+            of(&[*event], CLAUSES / (asked.len() + 1))
+        };
+        for clause in clauses {
+            match all
+                .iter_mut()
+                .find(|(one, of)| are_same(kind, (one, of), (&clause, *event)))
+            {
                 // What several need is told once.
-                Some((same, names)) => {
+                Some((same, events)) => {
                     same.rules.extend(&clause.rules);
-                    names.insert(name);
+                    events.push(*event);
                 }
-                None => all.push((clause, [name].into())),
+                None => all.push((clause, vec![*event])),
             }
         }
     }
-    let with_types = |(mut clause, names): (Clause, BTreeSet<TextKey>)| {
-        if names.len() < types.len() {
+    let with_types = |(mut clause, events): (Clause, Vec<EventType>)| {
+        if events.len() < types.len() {
+            let names = events.iter().map(|event| event.name().as_bytes());
+            let names = names.map(|name| TextKey::Exact(name.into())).collect();
             let allowed = Allowed {
                 set: Arc::new(ValueSet::Having(names)),
                 or_missing: false,
@@ -155,12 +192,20 @@ fn clauses(policy: &Policy, kind: Kind) -> Vec<Clause> {
     all.into_iter().map(with_types).collect()
 }
 
+/// Whether a clause of some types says the same as one of another: parameters of the same name need not
+/// be the same argument.
+fn are_same(kind: Kind, one: (&Clause, &[EventType]), other: (&Clause, EventType)) -> bool {
+    let all = [one.1, &[other.1]].concat();
+    let is_told = |field| keys::told(kind, &all, field).is_some();
+    one.0.fields == other.0.fields && one.0.fields.keys().all(is_told)
+}
+
 /// Whether what all events of a kind have in common leaves a clause.
 fn is_possible(kind: Kind, clause: &Clause) -> bool {
     clause
         .fields
         .iter()
-        .all(|(field, allowed)| match keys::told(kind, field) {
+        .all(|(field, allowed)| match keys::told(kind, &[], field) {
             Some(Told::Always(value)) => allowed.set.contains(&value),
             _ => true,
         })

@@ -17,6 +17,7 @@ use crate::again;
 use crate::emit::settle;
 use crate::file::{self, AT_FDCWD, LinkArguments};
 use crate::layout::*;
+use crate::numbers;
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin, Record};
 use crate::scratch::COMMON;
@@ -139,6 +140,9 @@ fn load<const OFFSET: i32>(ctx: &FExitContext) -> u64 {
 fn report(kind: Kind, place: Place, target: impl FnOnce(&Record<COMMON>)) -> i32 {
     again::tells_call();
     let (call, link) = asked();
+    if numbers::refuses(kind as u32, &call) {
+        return 0;
+    }
     let outcome = record::with::<Probed>(kind as u32, call.flags, |record| {
         file::link_body(record, &call, &link);
         record.place(Slot::Resolved, place);

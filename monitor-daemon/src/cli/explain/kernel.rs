@@ -71,7 +71,7 @@ pub(super) fn json(policy: &Policy) -> Value {
         let decided = Decided::of(&filters, kind);
         let clauses = decided.as_ref().map(|decided| {
             let each = decided.clauses.iter();
-            each.map(|clause| json!({"clause": told(clause), "rules": rules(policy, clause)}))
+            each.map(|clause| json!({"clause": told(kind, clause), "rules": rules(policy, clause)}))
                 .collect::<Value>()
         });
         let widest = decided.as_ref().and_then(widest);
@@ -103,7 +103,7 @@ pub(super) fn of_rule(policy: &Policy, rule: usize) -> String {
         );
         let own = decided.clauses.iter();
         for clause in own.filter(|clause| clause.rules.contains(&rule)) {
-            let _ = writeln!(text, "    {}", shown(clause));
+            let _ = writeln!(text, "    {}", shown(kind, clause));
         }
     }
     text
@@ -138,7 +138,7 @@ fn of_kind(policy: &Policy, decided: &Decided<'_>) -> String {
             text,
             "    most is recorded for clause {}: {}",
             number + 1,
-            rules(policy, clause).join(", ")
+            whose(policy, clause)
         );
     }
     for (number, clause) in decided.clauses.iter().enumerate() {
@@ -151,8 +151,8 @@ fn of_kind(policy: &Policy, decided: &Decided<'_>) -> String {
             text,
             "  {:>2}. {}{widened}\n      {}",
             number + 1,
-            shown(clause),
-            rules(policy, clause).join(", ")
+            shown(decided.kind, clause),
+            whose(policy, clause)
         );
     }
     text
@@ -204,17 +204,25 @@ fn rules<'p>(policy: &'p Policy, clause: &Clause) -> Vec<&'p str> {
         .collect()
 }
 
+/// The rules that a clause is for.
+fn whose(policy: &Policy, clause: &Clause) -> String {
+    if clause.rules.is_empty() {
+        return "the daemon itself, which looks after its kernel programs".to_owned();
+    }
+    rules(policy, clause).join(", ")
+}
+
 /// A clause; of opens by name, which is nearly all, it is not said that they are.
-fn told(clause: &Clause) -> String {
+fn told(kind: Kind, clause: &Clause) -> String {
     let mut told = clause.clone();
-    if !Filter::is_by_handle(clause) {
+    if kind == Kind::Open && !Filter::is_by_handle(clause) {
         told.fields.remove(&Field::EvtType.into());
     }
     told.to_string()
 }
 
-fn shown(clause: &Clause) -> String {
-    let text = told(clause);
+fn shown(kind: Kind, clause: &Clause) -> String {
+    let text = told(kind, clause);
     let mut shown: String = text.chars().take(MAX_SHOWN).collect();
     if shown.len() < text.len() {
         shown.push('…');

@@ -1,5 +1,7 @@
-//! The same for sockets and `ptrace`: what the kernel does with their numbers, done here.
+//! The same for all other kinds: what the kernel does with their numbers, done here.
 
+use monitor_common::call::Registers;
+use monitor_common::file::Link;
 use monitor_common::network::{Connect, Dup, Send, Serve, Socket};
 use monitor_common::numbers::{
     Head, MISSING, Quantity, end, family, number, piece, protocol, result,
@@ -24,6 +26,21 @@ const SYSCALLS: &[(Kind, &[u32])] = &[
     (Kind::Listen, &[50]),
     (Kind::Bind, &[49]),
     (Kind::Receive, &[45, 47, 299]),
+];
+/// Calls that their registers tell, so that parameters of one name are not always the same argument.
+const REGISTERS: &[(Kind, &[u32])] = &[
+    (Kind::Module, &[175, 313]),
+    (Kind::Identity, &[105, 114, 117, 126]),
+    (Kind::Namespace, &[308, 272]),
+    (Kind::Memfd, &[319]),
+    (Kind::Remove, &[87, 263, 84]),
+    (Kind::Rename, &[82, 316]),
+    (Kind::Mode, &[90, 91, 268, 452]),
+    (Kind::Mkdir, &[83, 258]),
+    (Kind::Clone, &[0, 56, 435]),
+    (Kind::Call, &[92, 260, 188, 8, 53, 48, 0, 3, 133, 259]),
+    (Kind::Control, &[165, 62, 234, 200, 321, 157, 250, 431, 429]),
+    (Kind::Memory, &[9, 10, 329]),
 ];
 
 impl OfKind {
@@ -61,7 +78,13 @@ fn keys_of(record: &Record<'_>) -> Vec<(Quantity, u64)> {
                 (Quantity::First, number(body.request)),
             ];
         }
-        other => panic!("{other:?}"),
+        Body::Symlink(body) | Body::Link(body) => {
+            return vec![(Quantity::Result, result(body.ret))];
+        }
+        other => match record.registers() {
+            Some(body) => return of_registers(user, body),
+            None => panic!("{other:?}"),
+        },
     };
     let Connect {
         family: own,
@@ -99,6 +122,17 @@ fn keys_of(record: &Record<'_>) -> Vec<(Quantity, u64)> {
         (Quantity::LocalAddress, local_end.0),
         (Quantity::LocalPort, local_end.1),
     ]
+}
+
+fn of_registers(user: (Quantity, u64), body: &Registers) -> Vec<(Quantity, u64)> {
+    let call = [
+        user,
+        (Quantity::Result, result(body.ret)),
+        (Quantity::Call, number(body.syscall.into())),
+    ];
+    let arguments = Quantity::ARGUMENTS.into_iter().zip(body.args);
+    let arguments = arguments.map(|(quantity, argument)| (quantity, number(argument)));
+    call.into_iter().chain(arguments).collect()
 }
 
 fn of_socket(user: (Quantity, u64), body: &Socket) -> Vec<(Quantity, u64)> {
@@ -202,6 +236,40 @@ const FACTS: &[&str] = &[
     "evt.arg.request in (PTRACE_TRACEME, 70000)",
     "not evt.arg.request endswith E",
     "not evt.arg.request contains 7",
+    "evt.type in (fchmodat, unlink, kill, mmap, symlink, chown)",
+    "not evt.type in (chmod, rename, setuid, mount, linkat, lseek, bpf)",
+    "evt.arg.mode contains S_ISUID",
+    "evt.arg.mode contains \"S_IWOTH|S_\"",
+    "evt.arg.mode = S_IXOTH",
+    "evt.arg.mode in (0, 4294967296)",
+    "not evt.arg.mode contains S_IWUSR",
+    "evt.arg.mode startswith S_I",
+    "evt.arg.flags contains CLONE_NEWUSER",
+    "evt.arg.flags contains AT_REMOVEDIR",
+    "evt.arg.flags contains NEW",
+    "evt.arg.flags != 0",
+    "evt.arg.flags = MAP_PRIVATE",
+    "not evt.arg.flags contains MS_BIND",
+    "evt.arg.flags endswith 2",
+    "evt.arg.prot contains PROT_EXEC",
+    "evt.arg.prot contains \"PROT_WRITE|PROT_EXEC\"",
+    "not evt.arg.prot = PROT_READ",
+    "evt.arg.sig in (SIGKILL, SIGTERM, 0, 70)",
+    "not evt.arg.sig = SIGCHLD",
+    "evt.arg.sig startswith \"-\"",
+    "evt.arg.cmd in (BPF_PROG_LOAD, FSCONFIG_CMD_CREATE)",
+    "evt.arg.option = PR_SET_NAME",
+    "not evt.arg.option startswith PR_",
+    "evt.arg.whence != SEEK_SET",
+    "evt.arg.how = SHUT_WR",
+    "evt.arg.length = 4",
+    "evt.arg.length contains 9",
+    "evt.arg.aux = \"-1\"",
+    "evt.arg.key = 4",
+    "evt.arg.uid = root",
+    "evt.arg.ID = setuid",
+    "evt.arg.domain = AF_UNIX",
+    "evt.arg.dev != 4",
     "user.uid = 0",
     "user.uid != 0",
     "user.uid in (0, 4294967295)",
@@ -276,6 +344,59 @@ fn socket() -> impl Strategy<Value = Connect> {
 }
 
 fn event() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![of_sockets(), of_all_others()]
+}
+
+/// Calls that their registers tell, and links.
+fn of_all_others() -> impl Strategy<Value = Vec<u8>> {
+    let users = prop::sample::select(vec![0_u32, 1000, u32::MAX]);
+    let results = prop::sample::select(vec![0_i64, 3, -1, -2, -4095, 0xf7f0_0000, i64::MIN]);
+    let arguments = prop::sample::select(vec![
+        0_u64,
+        1,
+        2,
+        4,
+        5,
+        7,
+        9,
+        15,
+        17,
+        70,
+        0x200,
+        0o777,
+        0o4755,
+        0x1000,
+        0x1000_0000,
+        u32::MAX.into(),
+        1 << 32,
+        1 << 32 | 9,
+        u64::MAX,
+    ]);
+    let calls = prop::sample::select(REGISTERS.to_vec());
+    let arguments = prop::array::uniform6(arguments);
+    (calls, 0..60_usize, users, results, arguments).prop_map(
+        |((kind, calls), which, user, ret, args)| {
+            let link = Link {
+                ret,
+                syscall: [0, 86, 88, 265, 266][which % 5],
+                ..Link::new_zeroed()
+            };
+            let body = Registers {
+                ret,
+                args,
+                syscall: calls[which % calls.len()],
+                ..Registers::new_zeroed()
+            };
+            match which {
+                0..5 => bytes(Kind::Symlink, user, &link),
+                5..10 => bytes(Kind::Link, user, &link),
+                _ => bytes(kind, user, &body),
+            }
+        },
+    )
+}
+
+fn of_sockets() -> impl Strategy<Value = Vec<u8>> {
     let users = prop::sample::select(vec![0_u32, 1000, u32::MAX]);
     let domains = prop::sample::select(vec![1_u32, 2, 10, 16, 17, 61, 64, 1 << 16 | 2, u32::MAX]);
     let kinds = prop::sample::select(vec![1_u32, 3, 2051, 524_289, u32::MAX]);
@@ -328,7 +449,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
 
     #[test]
-    fn what_random_rules_match_of_sockets_is_kept(
+    fn what_random_rules_match_by_numbers_is_kept(
         conditions in prop::collection::vec(condition(), 1..5),
         events in prop::collection::vec(event(), 1..16),
     ) {
@@ -408,6 +529,67 @@ fn what_one_rule_needs_of_a_connection_is_kept_and_nothing_else() {
         let filter = Numbers::new(&policy(&[rule])).unwrap();
         let filter = filter.of(Kind::Connect).unwrap();
         let keeps = |bytes: &Vec<u8>| filter.keeps(&Record::parse(bytes).unwrap(), Scope::Host);
+        assert!(kept.iter().all(keeps), "{condition}");
+        assert!(!left_out.iter().any(keeps), "{condition}");
+    }
+}
+
+#[test]
+fn what_one_rule_needs_of_other_calls_is_kept_and_nothing_else() {
+    let call = |kind, syscall, ret, args| {
+        let body = Registers {
+            ret,
+            args,
+            syscall,
+            ..Registers::new_zeroed()
+        };
+        bytes(kind, 1000, &body)
+    };
+    let chmod = |mode| call(Kind::Mode, 90, 0, [0, mode, 0, 0, 0, 0]);
+    let fchmodat = |mode| call(Kind::Mode, 268, 0, [0, 0, mode, 0, 0, 0]);
+    let kill = |signal, ret| call(Kind::Control, 62, ret, [7, signal, 0, 0, 0, 0]);
+    let mmap = |protection| call(Kind::Memory, 9, 0, [0, 1, protection, 0, 0, 0]);
+    let bpf = |command| call(Kind::Control, 321, 0, [command, 0, 0, 0, 0, 0]);
+    for (condition, kept, left_out) in [
+        (
+            "evt.type in (chmod, fchmodat) and evt.arg.mode contains S_ISUID and proc.name = cat",
+            vec![chmod(0o4755), fchmodat(0o4755)],
+            vec![
+                chmod(0o755),
+                fchmodat(0o777),
+                call(Kind::Mode, 91, 0, [0, 0o4755, 0, 0, 0, 0]),
+            ],
+        ),
+        (
+            "evt.type = kill and evt.arg.sig in (SIGKILL, SIGTERM) and evt.res = SUCCESS",
+            vec![kill(9, 0), kill(15, 0), bpf(5)],
+            vec![kill(9, -1), kill(0, 0), kill(17, 0)],
+        ),
+        (
+            "evt.type in (mmap, mprotect) and evt.arg.prot contains PROT_EXEC",
+            vec![mmap(4), mmap(7)],
+            vec![mmap(3), mmap(1)],
+        ),
+        (
+            "evt.type in (unlink, rmdir) and not evt.res startswith E and user.uid != 0",
+            vec![
+                call(Kind::Remove, 87, 0, [0; 6]),
+                call(Kind::Remove, 84, 0, [0; 6]),
+            ],
+            vec![
+                call(Kind::Remove, 87, -2, [0; 6]),
+                call(Kind::Remove, 263, 0, [0; 6]),
+            ],
+        ),
+    ] {
+        let filter = Numbers::new(&policy(&[condition.to_owned()])).unwrap();
+        let keeps = |bytes: &Vec<u8>| {
+            let record = Record::parse(bytes).unwrap();
+            filter
+                .of(record.kind())
+                .unwrap()
+                .keeps(&record, Scope::Host)
+        };
         assert!(kept.iter().all(keeps), "{condition}");
         assert!(!left_out.iter().any(keeps), "{condition}");
     }

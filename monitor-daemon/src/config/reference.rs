@@ -151,14 +151,15 @@ alerts:
 
 Kafka 0.11 or later. An output has an alert when all replicas in sync have it (`acks=all`). Until \
 then it is sent again, in order, after pauses of 0.5 s to 60 s, whatever the broker says, and to \
-whichever broker leads the partition by then. Only an alert longer than the broker or the topic \
-takes is lost for this output, which is logged and counted with the reason `refused`.
+whichever broker leads the partition by then. Only an alert that the topic takes in no case, too long or \
+with a time that it does not accept, is lost for this output, which is logged and counted with the \
+reason `refused`.
 
 The producer is idempotent: what is sent twice is there once. An alert can come twice only after \
 an end of the daemon, or when the broker has forgotten the producer; it has the same `uuid` then, \
 which is a header of the message too. Alerts with the same key are in one partition, in order. The \
 partition of a key is the one that Kafka's own clients choose. The user needs the right to write to \
-the topic.
+the topic, and before Kafka 3.0 the cluster's `IdempotentWrite`.
 ";
 
 fn row(text: &mut String, key: &Key, default: &Value) {

@@ -76,7 +76,7 @@ impl Stream {
         matches!(self, Self::Secure(_))
     }
 
-    /// Appends what comes to `buffer`, until `deadline`.
+    /// Appends what comes to `buffer`, which may be nothing, until `deadline`; how much that is.
     pub(super) fn read_more(
         &mut self,
         buffer: &mut Vec<u8>,
@@ -86,19 +86,20 @@ impl Stream {
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
+        self.set_read_timeout(left)?;
         let mut chunk = [0; CHUNK];
-        let count = self
-            .set_read_timeout(left)
-            .and_then(|()| match self.read(&mut chunk) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    Err(io::ErrorKind::TimedOut.into())
-                }
-                other => other,
-            })?;
-        buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        let count = match self.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            // A signal; who called asks again.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(0),
+            other => other?,
+        };
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
         Ok(count)
     }
 

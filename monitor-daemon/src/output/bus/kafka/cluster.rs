@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::connection::{BrokerError, Connection, INIT_PRODUCER_ID, METADATA, PRODUCE};
+use super::connection::{Api, BrokerError, Connection, INIT_PRODUCER_ID, METADATA, PRODUCE};
 use super::errors::Code;
-use super::wire::{self, Reader};
+use super::wire::{self, NotKafka, Reader};
 use crate::config::{Broker, Kafka};
 
 /// All replicas in sync have to have what is sent.
 const ALL: i16 = -1;
+/// The leader of a partition that has none.
+const NOBODY: i32 = -1;
 
 /// A way to the leaders of a topic's partitions.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(super) struct Producer {
 pub(super) enum ClusterError {
     #[error("{0}: {1}")]
     Broker(Broker, #[source] BrokerError),
+    #[error("{0}")]
+    Protocol(#[from] NotKafka),
     #[error("topic `{0}`: {1}")]
     Topic(String, Code),
     #[error("the broker says: {0}")]
@@ -73,15 +77,15 @@ impl Cluster {
         // No transactions, and no time for them.
         body.extend_from_slice(&(-1_i16).to_be_bytes());
         body.extend_from_slice(&i32::MAX.to_be_bytes());
-        let answer = self.ask(leader.unwrap_or(-1), 0, INIT_PRODUCER_ID, &body)?;
-        let (code, producer) = self.read(leader.unwrap_or(-1), &answer, |answer| {
-            // How long the broker holds back, which it does by itself.
-            answer.skip(4)?;
-            let code = Code(answer.i16()?);
-            let id = answer.i64()?;
-            let epoch = answer.i16()?;
-            Ok((code, Producer { id, epoch }))
-        })?;
+        let answer = self.ask(leader.unwrap_or(NOBODY), 0, INIT_PRODUCER_ID, &body)?;
+        let mut answer = Reader(&answer);
+        // How long the broker holds back, which it does by itself.
+        answer.skip(4)?;
+        let code = Code(answer.i16()?);
+        let producer = Producer {
+            id: answer.i64()?,
+            epoch: answer.i16()?,
+        };
         if code != Code(0) {
             return Err(ClusterError::Producer(code));
         }
@@ -101,41 +105,20 @@ impl Cluster {
         body.extend_from_slice(&1_i32.to_be_bytes());
         body.extend_from_slice(&partition.to_be_bytes());
         wire::bytes(batch, &mut body);
-        let leader = leader.unwrap_or(-1);
+        let leader = leader.unwrap_or(NOBODY);
         let answer = self.ask(leader, partition, PRODUCE, &body)?;
-        self.read(leader, &answer, |answer| {
-            let codes = answer.several(|topic| {
-                topic.text()?;
-                topic.several(|partition| {
-                    partition.i32()?;
-                    let code = Code(partition.i16()?);
-                    // Where in the partition, and when.
-                    partition.skip(16)?;
-                    Ok(code)
-                })
-            })?;
-            codes.into_iter().flatten().next().ok_or(wire::NotKafka)
-        })
-    }
-
-    fn read<T>(
-        &self,
-        node: i32,
-        answer: &[u8],
-        read: impl FnOnce(&mut Reader<'_>) -> Result<T, wire::NotKafka>,
-    ) -> Result<T, ClusterError> {
-        let broker = self
-            .known
-            .as_ref()
-            .and_then(|known| known.brokers.get(&node));
-        read(&mut Reader(answer)).map_err(|error| {
-            let broker = broker.or(self.settings.brokers.first()).cloned();
-            let unknown = Broker {
-                host: "?".to_owned(),
-                port: 0,
-            };
-            ClusterError::Broker(broker.unwrap_or(unknown), error.into())
-        })
+        let codes = Reader(&answer).several(|topic| {
+            topic.text()?;
+            topic.several(|partition| {
+                partition.i32()?;
+                let code = Code(partition.i16()?);
+                // Where in the partition, and when.
+                partition.skip(16)?;
+                Ok(code)
+            })
+        })?;
+        let code = codes.into_iter().flatten().next();
+        Ok(code.ok_or(NotKafka)?)
     }
 
     /// Asks the broker `node`, which leads `partition`.
@@ -143,7 +126,7 @@ impl Cluster {
         &mut self,
         node: i32,
         partition: i32,
-        api: super::connection::Api,
+        api: Api,
         body: &[u8],
     ) -> Result<Vec<u8>, ClusterError> {
         let topic = &self.settings.topic;
@@ -231,7 +214,7 @@ fn ask_about(broker: &Broker, settings: &Kafka) -> Result<(Known, Code), BrokerE
         })?;
         Ok((code, partitions))
     })?;
-    let (code, partitions) = topics.into_iter().next().ok_or(wire::NotKafka)?;
+    let (code, partitions) = topics.into_iter().next().ok_or(NotKafka)?;
     let known = Known {
         brokers: brokers.into_iter().collect(),
         leaders: partitions.into_iter().collect(),

@@ -295,7 +295,7 @@ impl Connection {
     /// A server that closes says why before.
     fn last_words(&mut self, error: io::Error) -> NatsError {
         let deadline = Instant::now() + GLANCE;
-        while let Ok(Some(_)) = self.stream.read_more(&mut self.read, deadline).map(Some) {}
+        while self.stream.read_more(&mut self.read, deadline).is_ok() {}
         while let Ok(Some(word)) = protocol::take(&mut self.read) {
             if let Word::Error(why) = word {
                 return NatsError::Server(why);

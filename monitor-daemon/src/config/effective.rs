@@ -5,7 +5,9 @@ use serde_yaml::{Mapping, Value};
 
 use super::append;
 use super::http;
+use super::kafka;
 use super::limits;
+use super::nats;
 use super::switches;
 use super::syslog;
 use super::value::{StateFile, StdoutFormat};
@@ -123,6 +125,8 @@ fn alerts(alerts: &Alerts, name: &str) -> Value {
         "file_format" => alerts.file_format.name().into(),
         "queue_bytes" => alerts.queue_bytes.into(),
         "http" => http::to_yaml(&alerts.http),
+        "nats" => nats::to_yaml(&alerts.nats),
+        "kafka" => kafka::to_yaml(&alerts.kafka),
         "log.path" => state_file(&alerts.log.path),
         "log.bytes" => alerts.log.bytes.into(),
         "log.days" => alerts.log.days.into(),

@@ -454,12 +454,6 @@ pub(super) fn to_yaml(outputs: &BTreeMap<String, Http>) -> Value {
 }
 
 fn value(http: &Http, key: &str) -> Value {
-    let texts = |texts: &[String]| {
-        texts
-            .iter()
-            .map(|text| Value::from(text.as_str()))
-            .collect()
-    };
     let identity = http.tls.identity.as_ref();
     match key {
         "url" => http.url.to_string().into(),
@@ -497,6 +491,11 @@ fn login_value(login: &Login, key: &str) -> Value {
         (Login::Basic { password, .. }, "password") => password.to_string().into(),
         _ => Value::Null,
     }
+}
+
+pub(super) fn texts(texts: &[String]) -> Value {
+    let texts = texts.iter();
+    texts.map(|text| Value::from(text.as_str())).collect()
 }
 
 pub(super) fn path(path: Option<&PathBuf>) -> Value {

@@ -206,6 +206,16 @@ pub const KEYS: &[Key] = &[
          docs/reference/configuration.md.",
     ),
     key(
+        "alerts.nats",
+        "names with sections",
+        "Streams of NATS JetStream that get alerts, in the same way.",
+    ),
+    key(
+        "alerts.kafka",
+        "names with sections",
+        "Topics of Kafka that get alerts, in the same way.",
+    ),
+    key(
         "json.include_output_property",
         "`true`, `false`",
         "Whether JSON alerts have `output`: the text with time and priority.",

@@ -6,12 +6,17 @@
 //! tell (a missing file, a port in use). Policies themselves are read elsewhere ([`crate::cli`]).
 
 mod append;
+mod broker;
 mod effective;
 mod error;
 mod http;
 mod http_keys;
+mod kafka;
+mod kafka_keys;
 mod keys;
 mod limits;
+mod nats;
+mod nats_keys;
 mod raw;
 pub mod reference;
 mod sources;
@@ -29,9 +34,12 @@ use monitor_policy::Options;
 use crate::alert_log::{self, Retention};
 use crate::output::Format;
 use crate::rollup;
+pub use broker::Broker;
 pub use error::ConfigError;
 pub use http::{Api, Http, HttpBody, Login};
+pub use kafka::{Kafka, KafkaKey, KafkaLogin, Mechanism};
 pub use keys::{KEYS, Key};
+pub use nats::{Nats, NatsLogin, NatsServer, Subject};
 pub use sources::FOLDER as ADDITIONS;
 use sources::{Named, Source};
 pub use syslog::Syslog;
@@ -110,6 +118,10 @@ pub struct Alerts {
     pub syslog_servers: BTreeMap<String, Syslog>,
     /// `alerts.http`: servers that get them by HTTP, by name.
     pub http: BTreeMap<String, Http>,
+    /// `alerts.nats`: streams of NATS that get them, by name.
+    pub nats: BTreeMap<String, Nats>,
+    /// `alerts.kafka`: topics of Kafka that get them, by name.
+    pub kafka: BTreeMap<String, Kafka>,
 }
 
 /// The alert log.

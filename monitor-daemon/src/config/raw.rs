@@ -11,14 +11,16 @@ use serde::Deserialize;
 use super::append::RawAppend;
 use super::error::ConfigError;
 use super::http::{self, RawHttp};
+use super::kafka::{self, RawKafka};
 use super::limits::RawLimits;
+use super::nats::{self, RawNats};
 use super::switches::RawSwitch;
 use super::syslog::{self, RawSyslog, Servers};
 use super::value::{
     Bounded, ControlSocket, Listen, MatchingName, PriorityName, RingBytes, StateFile, StdoutFormat,
     optional, scalar,
 };
-use super::{AlertLog, Alerts, Config, Docker, Http, JsonProperties, Rings, Rollup};
+use super::{AlertLog, Alerts, Config, Docker, Http, JsonProperties, Kafka, Nats, Rings, Rollup};
 use crate::output::Format;
 
 /// Where metrics are served by default; the port is OpenTelemetry's for a Prometheus exporter.
@@ -94,6 +96,8 @@ pub(super) struct RawConfig {
 pub(super) struct Outputs {
     http: BTreeMap<String, Http>,
     syslog: Servers,
+    nats: BTreeMap<String, Nats>,
+    kafka: BTreeMap<String, Kafka>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -110,6 +114,8 @@ struct RawAlerts {
     queue_bytes: Option<Bounded<65_536, 1_073_741_824>>,
     syslog: RawSyslog,
     http: BTreeMap<String, RawHttp>,
+    nats: BTreeMap<String, RawNats>,
+    kafka: BTreeMap<String, RawKafka>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -221,7 +227,23 @@ impl RawConfig {
             file: origin("alerts.syslog"),
             problem,
         })?;
-        Ok(self.into_config(metrics, Outputs { http, syslog }))
+        let nats = nats::check(std::mem::take(&mut self.alerts.nats));
+        let nats = nats.map_err(|problem| ConfigError::Output {
+            file: origin("alerts.nats"),
+            problem,
+        })?;
+        let kafka = kafka::check(std::mem::take(&mut self.alerts.kafka));
+        let kafka = kafka.map_err(|problem| ConfigError::Output {
+            file: origin("alerts.kafka"),
+            problem,
+        })?;
+        let outputs = Outputs {
+            http,
+            syslog,
+            nats,
+            kafka,
+        };
+        Ok(self.into_config(metrics, outputs))
     }
 
     pub(super) fn into_config(self, metrics: Option<SocketAddr>, outputs: Outputs) -> Config {
@@ -321,6 +343,8 @@ impl RawAlerts {
             syslog: outputs.syslog.main,
             syslog_servers: outputs.syslog.named,
             http: outputs.http,
+            nats: outputs.nats,
+            kafka: outputs.kafka,
         }
     }
 }

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use serde_yaml::Value;
 
 use super::http_keys::HTTP_KEYS;
-use super::{Config, DEFAULT_PATH, KEYS, Key, http};
+use super::kafka_keys::KAFKA_KEYS;
+use super::nats_keys::NATS_KEYS;
+use super::{Config, DEFAULT_PATH, KEYS, Key, http, kafka, nats};
 
 /// The reference, as Markdown.
 pub fn markdown() -> String {
@@ -33,6 +35,22 @@ pub fn markdown() -> String {
         row(&mut text, key, &http::default(key.name));
     }
     text.push_str(HTTP);
+    text.push_str(
+        "\nKeys of a section of `alerts.nats`:\n\n\
+         | Key | Values | Default | Meaning |\n|---|---|---|---|\n",
+    );
+    for key in NATS_KEYS {
+        row(&mut text, key, &nats::default(key.name));
+    }
+    text.push_str(NATS);
+    text.push_str(
+        "\nKeys of a section of `alerts.kafka`:\n\n\
+         | Key | Values | Default | Meaning |\n|---|---|---|---|\n",
+    );
+    for key in KAFKA_KEYS {
+        row(&mut text, key, &kafka::default(key.name));
+    }
+    text.push_str(KAFKA);
     text.push_str(
         "\nA dotted name is a key in a section:\n\n\
          ```yaml\nalerts:\n  file: /var/log/monitor/alerts.jsonl\n```\n",
@@ -89,6 +107,59 @@ waited for again. Where there is only one alert to send, that is lost.
 An alert can come twice, after an answer that got lost or an end of the daemon; it has the same \
 `uuid` then. Files and secrets are read again while the daemon runs: certificates for each \
 connection, tokens and passwords for each request.
+";
+
+/// What the keys do not say of NATS.
+const NATS: &str = "
+```yaml
+alerts:
+  nats:
+    bus:
+      servers: [tls://nats-1.example.org, tls://nats-2.example.org]
+      stream: ALERTS
+      credentials: credential:nats
+```
+
+NATS 2.2 or later, with a JetStream stream that has the subjects; the daemon makes none. An output \
+has an alert when the stream has acknowledged it. Until then it is published again, in order, after \
+pauses of 0.5 s to 60 s: when the connection fails, when an acknowledgement does not come, when no \
+stream has the subject, when the stream is full, when the server does not know the user. Only an \
+alert longer than the server or the stream takes is lost for this output, which is logged and \
+counted with the reason `refused`.
+
+An alert is named by its `uuid` (`Nats-Msg-Id`). One that comes twice within the stream's \
+`duplicate_window` (2 minutes, unless it says otherwise) is there once. Alerts are in order, also \
+where a server ends; only when the leader of a stream changes may one be behind up to `in_flight` \
+later ones. With `in_flight: 1` never.
+
+The user needs the right to publish to the subjects and to subscribe to `_INBOX.>`.
+";
+
+/// What the keys do not say of Kafka.
+const KAFKA: &str = "
+```yaml
+alerts:
+  kafka:
+    bus:
+      brokers: ['kafka-1.example.org:9093', 'kafka-2.example.org:9093']
+      topic: alerts
+      tls: true
+      mechanism: scram-sha-512
+      user: monitor
+      password: credential:kafka
+```
+
+Kafka 0.11 or later. An output has an alert when all replicas in sync have it (`acks=all`). Until \
+then it is sent again, in order, after pauses of 0.5 s to 60 s, whatever the broker says, and to \
+whichever broker leads the partition by then. Only an alert that the topic takes in no case, too long or \
+with a time that it does not accept, is lost for this output, which is logged and counted with the \
+reason `refused`.
+
+The producer is idempotent: what is sent twice is there once. An alert can come twice only after \
+an end of the daemon, or when the broker has forgotten the producer; it has the same `uuid` then, \
+which is a header of the message too. Alerts with the same key are in one partition, in order. The \
+partition of a key is the one that Kafka's own clients choose. The user needs the right to write to \
+the topic, and before Kafka 3.0 the cluster's `IdempotentWrite`.
 ";
 
 fn row(text: &mut String, key: &Key, default: &Value) {

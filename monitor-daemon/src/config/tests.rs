@@ -9,6 +9,8 @@ use monitor_policy::{
 };
 
 use super::http_keys::HTTP_KEYS;
+use super::kafka_keys::KAFKA_KEYS;
+use super::nats_keys::NATS_KEYS;
 use super::{
     Api, Config, HttpBody, KEYS, Login, StateFile, StdoutFormat, SyslogFormat, SyslogProtocol,
     reference,
@@ -110,6 +112,43 @@ alerts:
     four: { url: 'http://es:9200', api: elasticsearch, index: alerts }
     five: { url: 'http://otel:4318', api: otlp }
     six: { url: 'https://otel:4317', api: otlp_grpc, tls_key: credential:otel, tls_certificate: /c }
+  nats:
+    one:
+      servers: ['tls://nats.example.org', 'nats://[::1]:4223']
+      subject: 'a.{rule}.{source}-x'
+      stream: ALERTS
+      format: cef
+      in_flight: 1
+      credentials: credential:nats
+      timeout_ms: 100
+      tls_ca: /ca.pem
+      tls_certificate: /own.pem
+      tls_key: /own.key
+      priority: error
+      tags: [a]
+      rules: ['b*']
+    two: { servers: ['nats://a'], user: me, password: /run/secret }
+    three: { servers: ['nats://a'], token: /run/secret }
+    four: { servers: ['nats://a'], nkey: /run/secret }
+  kafka:
+    one:
+      brokers: ['a:9092', '[::1]:9093']
+      topic: alerts
+      key: container
+      format: ocsf
+      batch_bytes: 2048
+      tls: true
+      mechanism: scram-sha-512
+      user: me
+      password: credential:kafka
+      timeout_ms: 100
+      tls_ca: /ca.pem
+      tls_certificate: /own.pem
+      tls_key: /own.key
+      priority: error
+      tags: [a]
+      rules: ['b*']
+    two: { brokers: ['a:1'], topic: b }
 json:
   include_output_property: false
   include_output_fields_property: false
@@ -372,6 +411,71 @@ const WRONG_OUTPUTS: &[(&str, &str)] = &[
         "m.yaml: `alerts.http.a` has `format: cef`, which is no JSON: use another `body` than `array`",
     ),
     (
+        "alerts: {nats: {a: {}}}",
+        "m.yaml: `alerts.nats.a` has no `servers`",
+    ),
+    (
+        "alerts: {nats: {A: {servers: ['nats://x']}}}",
+        "m.yaml: `alerts.nats` has the name `A`: give one of small letters, digits, `-` and `_`, 32 \
+         at most",
+    ),
+    (
+        "alerts: {nats: {a: {servers: ['http://x']}}}",
+        "m.yaml:1:30: alerts.nats.a.servers: expected a server such as \
+         `tls://nats.example.org:4222`, not `http://x`",
+    ),
+    (
+        "alerts: {nats: {a: {servers: ['nats://me:it@x']}}}",
+        "m.yaml:1:30: alerts.nats.a.servers: expected a server without user: give `user` and \
+         `password`",
+    ),
+    (
+        "alerts: {nats: {a: {servers: ['nats://x'], token: /a, nkey: /b}}}",
+        "m.yaml: `alerts.nats.a` has more than one of `user`, `token`, `nkey` and `credentials`: \
+         give one",
+    ),
+    (
+        "alerts: {nats: {a: {subject: 'alerts.{pid}'}}}",
+        "m.yaml:1:30: alerts.nats.a.subject: expected a subject, not `alerts.{pid}`: in braces may \
+         stand `host`, `priority`, `rule`, `source`",
+    ),
+    (
+        "alerts: {nats: {a: {subject: 'alerts.>'}}}",
+        "m.yaml:1:30: alerts.nats.a.subject: expected a subject, not `alerts.>`: it has to be one \
+         subject, without `*`, `>` and single braces",
+    ),
+    (
+        "alerts: {nats: {a: {subject: 'alerts..x'}}}",
+        "m.yaml:1:30: alerts.nats.a.subject: expected a subject, not `alerts..x`: it has words with \
+         `.` between them, without spaces",
+    ),
+    (
+        "alerts: {nats: {a: {subject: '$JS.API.x'}}}",
+        "m.yaml:1:30: alerts.nats.a.subject: expected a subject, not `$JS.API.x`: such subjects are \
+         the server's own",
+    ),
+    (
+        "alerts: {kafka: {a: {topic: b}}}",
+        "m.yaml: `alerts.kafka.a` has no `brokers`",
+    ),
+    (
+        "alerts: {kafka: {a: {brokers: ['x:1'], topic: 'a b'}}}",
+        "m.yaml: `alerts.kafka.a` has a `topic` that cannot be the name of one",
+    ),
+    (
+        "alerts: {kafka: {a: {brokers: [x]}}}",
+        "m.yaml:1:31: alerts.kafka.a.brokers: expected a host with port such as `kafka-1:9092`, not \
+         `x`",
+    ),
+    (
+        "alerts: {kafka: {a: {brokers: ['x:1'], topic: b, tls_ca: /a}}}",
+        "m.yaml: `alerts.kafka.a` has files for TLS, but no `tls: true`",
+    ),
+    (
+        "alerts: {kafka: {a: {brokers: ['x:1'], topic: b, mechanism: plain}}}",
+        "m.yaml: `alerts.kafka.a` has a `mechanism`, but no `user`",
+    ),
+    (
         "alerts: {file_format: xml}",
         "m.yaml:1:23: alerts.file_format: expected `falco`, `ecs`, `ocsf`, `cef` or `otlp`, not `xml`",
     ),
@@ -548,6 +652,10 @@ fn the_reference_has_the_keys_that_are_read() {
     assert_eq!(read, written);
     let http: Vec<&str> = HTTP_KEYS.iter().map(|key| key.name).collect();
     assert_eq!(valid("alerts: {http: {a: {qqqq: 1}}}"), http);
+    let nats: Vec<&str> = NATS_KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(valid("alerts: {nats: {a: {qqqq: 1}}}"), nats);
+    let kafka: Vec<&str> = KAFKA_KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(valid("alerts: {kafka: {a: {qqqq: 1}}}"), kafka);
 }
 
 /// As the user would: without the comment signs in front of keys.

@@ -141,6 +141,11 @@ impl Feed {
         batch
     }
 
+    /// Waits for what [`Feed::next`] waits for, or for `time`; whether there is something.
+    pub(super) fn ready_within(&self, time: Duration) -> bool {
+        self.output.queue.ready_within(self.wanted, time)
+    }
+
     /// The output has the alerts of the batch up to this number.
     pub(super) fn reached(&self, sequence: u64) {
         self.output.acknowledge(sequence);

@@ -1,12 +1,13 @@
 //! Where alerts go: into the alert log, and from there to standard output, a file, a syslog server
-//! and servers that take HTTP, each behind its own bounded queue and thread, so that a slow reader or a full disk stops
-//! neither the daemon nor the other outputs. What has no room in an output's queue it takes from the
+//! servers that take HTTP, NATS and Kafka, each behind its own bounded queue and thread, so that a
+//! slow reader or a full disk stops neither the daemon nor the other outputs. What has no room in an output's queue it takes from the
 //! log later, also after a new start.
 //!
 //! [`Outputs`] owns the threads; [`AlertQueue`] is what the rest of the daemon holds. Standard
 //! error (log lines, `ready`, the status line) goes through the same thread as standard output.
 
 mod alert;
+mod bus;
 mod feed;
 mod file;
 mod format;
@@ -54,6 +55,7 @@ pub use text::{line, prefixed, visible};
 pub use time::{TimeFormat, rfc3339};
 pub use tls::{TlsError, TlsFiles};
 
+use self::bus::{Bus, BusWriter};
 use self::feed::{Feed, Kept, Output};
 use self::file::{AlertFile, FileWriter};
 use self::format::Encoder;
@@ -65,7 +67,9 @@ use self::syslog_link::Link;
 use self::syslog_message::SyslogMessage;
 use self::terminal::{Form, Levels, Screen, TerminalWriter};
 use crate::alert_log::{self, AlertLog, Entry, LogError, LogId, Uuid};
-use crate::config::{Config, Http, JsonProperties, StdoutFormat, Syslog, SyslogProtocol};
+use crate::config::{
+    Config, Http, JsonProperties, Kafka, Nats, StdoutFormat, Syslog, SyslogProtocol,
+};
 use crate::metrics::Metrics;
 
 /// How long the end of the daemon waits for outputs unless told otherwise.
@@ -90,6 +94,10 @@ pub struct OutputSettings {
     pub syslog_servers: BTreeMap<String, Syslog>,
     /// So do these servers, by name.
     pub http: BTreeMap<String, Http>,
+    /// These streams of NATS.
+    pub nats: BTreeMap<String, Nats>,
+    /// These topics of Kafka.
+    pub kafka: BTreeMap<String, Kafka>,
     /// Bytes each output may hold back.
     pub queue_bytes: usize,
     /// Optional properties of JSON alerts.
@@ -110,6 +118,8 @@ impl OutputSettings {
             syslog: config.alerts.syslog.clone(),
             syslog_servers: config.alerts.syslog_servers.clone(),
             http: config.alerts.http.clone(),
+            nats: config.alerts.nats.clone(),
+            kafka: config.alerts.kafka.clone(),
             queue_bytes: config.alerts.queue_bytes,
             json: config.json,
             time: if config.time_format_iso_8601 {
@@ -234,6 +244,7 @@ impl Outputs {
         for (name, server) in &settings.http {
             starting.http(name, server, json.clone())?;
         }
+        starting.buses(&json)?;
         let terminal = starting.terminal(json)?;
         let outputs: Arc<[Arc<Output>]> = starting.outputs.into();
         let progress = outputs.iter().map(|output| output.acknowledged());
@@ -391,6 +402,43 @@ impl Starting<'_> {
         };
         let writer = HttpWriter::new(name, server, client, encoder, feed);
         let thread = format!("http-{name}");
+        spawn(&thread, self.finished.clone(), move || writer.run())
+    }
+
+    /// The outputs to message brokers.
+    fn buses(&mut self, json: &JsonFormat) -> Result<(), OutputError> {
+        let encoder = |format| Encoder {
+            format,
+            json: json.clone(),
+        };
+        let settings = self.settings;
+        for (name, server) in &settings.nats {
+            let nats = bus::Nats::new(server.clone(), encoder(server.format));
+            self.bus("nats", name, &server.selection, nats)?;
+        }
+        for (name, server) in &settings.kafka {
+            let kafka = bus::Kafka::new(server.clone(), encoder(server.format));
+            self.bus("kafka", name, &server.selection, kafka)?;
+        }
+        Ok(())
+    }
+
+    /// An output to a message broker of this `kind`.
+    fn bus(
+        &mut self,
+        kind: &str,
+        name: &str,
+        selection: &Selection,
+        bus: impl Bus + Send + 'static,
+    ) -> Result<(), OutputError> {
+        let label = format!("{kind}.{name}");
+        let writer = BusWriter {
+            name: label.clone(),
+            bus,
+            feed: self.feed(&label, format!("{kind} {name}"), selection.clone()),
+            trouble: None,
+        };
+        let thread = format!("{kind}-{name}");
         spawn(&thread, self.finished.clone(), move || writer.run())
     }
 

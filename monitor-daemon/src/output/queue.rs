@@ -112,6 +112,14 @@ impl State {
         }
     }
 
+    /// Whether there is nothing to do for somebody who wants `wanted` next.
+    fn is_idle(&self, wanted: u64) -> bool {
+        self.items.is_empty()
+            && self.status.is_none()
+            && self.behind(wanted).is_none()
+            && !self.closed
+    }
+
     /// Where the alerts end that are not here, for somebody who wants `wanted` next.
     fn behind(&self, wanted: u64) -> Option<u64> {
         match self.items.front() {
@@ -197,12 +205,7 @@ impl Queue {
 
     /// Waits for something to write, or for the end; alerts begin with `wanted` if that is there.
     pub(super) fn next(&self, wanted: u64) -> Next {
-        let idle = |state: &mut State| {
-            state.items.is_empty()
-                && state.status.is_none()
-                && state.behind(wanted).is_none()
-                && !state.closed
-        };
+        let idle = |state: &mut State| state.is_idle(wanted);
         let state = self.lock();
         let mut state = self
             .changed
@@ -218,6 +221,16 @@ impl Queue {
     /// Whether somebody who wants `wanted` next has to look elsewhere for it.
     pub(super) fn is_behind(&self, wanted: u64) -> bool {
         self.lock().behind(wanted).is_some()
+    }
+
+    /// Waits for what [`Queue::next`] waits for, or for `time`; whether there is something.
+    pub(super) fn ready_within(&self, wanted: u64, time: Duration) -> bool {
+        let state = self.lock();
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(state, time, |state| state.is_idle(wanted))
+            .unwrap_or_else(PoisonError::into_inner);
+        !state.is_idle(wanted)
     }
 
     /// Waits for something to write, the end, somebody who asks for attention, or for `time`.

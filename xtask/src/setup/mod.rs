@@ -66,6 +66,8 @@ const TEST: &[Need] = &[
     // Two libraries for TLS, of which each has its own habits.
     Need::package("rsyslog-gnutls"),
     Need::package("rsyslog-openssl"),
+    Need::program("nats-server", "nats-server"),
+    Need::package("librdkafka-dev"),
     Need::program("ip", "iproute2"),
     Need::program("bpftool", "bpftool"),
     Need::program("logrotate", "logrotate"),

@@ -14,17 +14,17 @@ const LONGEST_ASKED: Duration = Duration::from_mins(15);
 /// Growing pauses, of which chance takes up to half, so that many hosts do not all come at once
 /// when a server is back.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Backoff {
+pub(in crate::output) struct Backoff {
     next: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new() -> Self {
+    pub(in crate::output) fn new() -> Self {
         Self { next: FIRST }
     }
 
     /// The pause before the next attempt; `asked` is what the server wants.
-    pub(super) fn pause(&mut self, asked: Option<Duration>) -> Duration {
+    pub(in crate::output) fn pause(&mut self, asked: Option<Duration>) -> Duration {
         let full = self.next;
         self.next = (full * 2).min(LONGEST);
         let ours = full.mul_f64(1.0 - chance() / 2.0);

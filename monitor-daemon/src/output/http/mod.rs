@@ -4,12 +4,12 @@
 //! (`config/reference.rs`); [`answer::verdict`] is the table.
 
 mod answer;
-mod backoff;
+pub(super) mod backoff;
 mod body;
 mod client;
 mod grpc;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 mod apis;
 mod otlp;
 mod server;
-mod tls;
+pub(in crate::output) mod tls;
 
 use std::fs;
 use std::path::Path;

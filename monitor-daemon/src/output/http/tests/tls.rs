@@ -15,21 +15,21 @@ use super::server::{Server, answer};
 use super::{numbers, settings, start};
 
 /// An authority of our own.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(in crate::output) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-struct Identity {
-    certificate: CertificateDer<'static>,
-    key: Vec<u8>,
+pub(in crate::output) struct Identity {
+    pub(in crate::output) certificate: CertificateDer<'static>,
+    pub(in crate::output) key: Vec<u8>,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(in crate::output) fn new() -> Self {
         let mut about = CertificateParams::new(Vec::new()).unwrap();
         about.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(about, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn sign(&self, name: &str) -> Identity {
+    pub(in crate::output) fn sign(&self, name: &str) -> Identity {
         let key = KeyPair::generate().unwrap();
         let about = CertificateParams::new([name.to_owned()]).unwrap();
         let certificate = about.signed_by(&key, &self.0).unwrap();
@@ -39,12 +39,12 @@ impl Authority {
         }
     }
 
-    pub(super) fn file(&self, folder: &Path) -> PathBuf {
+    pub(in crate::output) fn file(&self, folder: &Path) -> PathBuf {
         write(folder, "ca.pem", "CERTIFICATE", self.0.der())
     }
 }
 
-fn write(folder: &Path, name: &str, label: &str, der: &[u8]) -> PathBuf {
+pub(in crate::output) fn write(folder: &Path, name: &str, label: &str, der: &[u8]) -> PathBuf {
     let path = folder.join(name);
     let text = format!(
         "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",

@@ -1,0 +1,84 @@
+//! Every key of a section of `alerts.kafka`, as [`super::KEYS`] has the others.
+
+use super::keys::{Key, key};
+
+/// Keys of an output, in the order in which they are shown.
+pub(super) const KAFKA_KEYS: &[Key] = &[
+    key(
+        "brokers",
+        "list of hosts with ports",
+        "Brokers that are asked for the others, in this order. Has to be given.",
+    ),
+    key("topic", "text", "The topic. Has to be given."),
+    key(
+        "key",
+        "`host`, `container`",
+        "The key of a message, by which its partition is chosen: the host's name, or the id of the \
+         container, and for alerts without one the host's name.",
+    ),
+    key(
+        "format",
+        "`falco`, `ecs`, `ocsf`, `cef`",
+        "The shape of alerts; docs/reference/formats.md has all of them.",
+    ),
+    key(
+        "batch_bytes",
+        "1024 to 104857600",
+        "Bytes that are sent at once; 256 alerts at most. A longer alert goes alone. Brokers take 1 \
+         MiB in one batch unless they are told otherwise (`message.max.bytes`).",
+    ),
+    key(
+        "tls",
+        "`true`, `false`",
+        "Whether brokers are spoken to by TLS.",
+    ),
+    key(
+        "mechanism",
+        "`plain`, `scram-sha-256`, `scram-sha-512`",
+        "How the password is proved to brokers (SASL). With `plain` it is sent: use `tls` then.",
+    ),
+    key(
+        "user",
+        "text",
+        "Name of the user. Without, there is no SASL.",
+    ),
+    key(
+        "password",
+        "absolute path, `credential:NAME`",
+        "Where the password for it is: a file, or a systemd credential (`LoadCredential=`). Read \
+         for every connection.",
+    ),
+    key(
+        "timeout_ms",
+        "100 to 600000",
+        "How long a connection and each answer may take, in ms.",
+    ),
+    key(
+        "tls_ca",
+        "path",
+        "PEM file of authorities, of which one must have signed the brokers' certificates. Without \
+         it, those that the system trusts.",
+    ),
+    key(
+        "tls_certificate",
+        "path",
+        "PEM file of our own certificate and those between it and its authority, for brokers that \
+         ask for one.",
+    ),
+    key("tls_key", "path", "PEM file of the key for it."),
+    key(
+        "priority",
+        "`emergency` to `debug`",
+        "Less severe alerts are not for this output.",
+    ),
+    key(
+        "tags",
+        "list of texts",
+        "Only alerts with one of these tags are for this output. Empty: all.",
+    ),
+    key(
+        "rules",
+        "list of texts",
+        "Only alerts of these rules are for this output; `*` stands for anything. Empty: all.",
+    ),
+];

@@ -1,0 +1,89 @@
+//! Every key of a section of `alerts.nats`, as [`super::KEYS`] has the others.
+
+use super::keys::{Key, key};
+
+/// Keys of an output, in the order in which they are shown.
+pub(super) const NATS_KEYS: &[Key] = &[
+    key(
+        "servers",
+        "list of `nats://` or `tls://` URLs",
+        "Servers of one cluster, tried in this order. Has to be given. With `tls://` there is TLS \
+         or no connection; with `nats://` there is if the server wants it. Without a port, 4222.",
+    ),
+    key(
+        "subject",
+        "text",
+        "What alerts are published to. `{host}`, `{priority}`, `{rule}` and `{source}` stand for \
+         the alert's, with `_` for every character but letters, digits, `-` and `_`.",
+    ),
+    key(
+        "stream",
+        "text",
+        "Name of the stream: alerts that another one would take are not given to it.",
+    ),
+    key(
+        "format",
+        "`falco`, `ecs`, `ocsf`, `cef`",
+        "The shape of alerts; docs/reference/formats.md has all of them.",
+    ),
+    key(
+        "in_flight",
+        "1 to 256",
+        "How many alerts are published before the first is acknowledged.",
+    ),
+    key("user", "text", "Name of the user."),
+    key(
+        "password",
+        "absolute path, `credential:NAME`",
+        "Where the password for it is: a file, or a systemd credential (`LoadCredential=`). Read \
+         for every connection, as are the others.",
+    ),
+    key(
+        "token",
+        "absolute path, `credential:NAME`",
+        "Where the token is, where servers want one.",
+    ),
+    key(
+        "nkey",
+        "absolute path, `credential:NAME`",
+        "Where the seed of the user's nkey is.",
+    ),
+    key(
+        "credentials",
+        "absolute path, `credential:NAME`",
+        "Where the user's JWT and seed are, as `nsc generate creds` writes them.",
+    ),
+    key(
+        "timeout_ms",
+        "100 to 600000",
+        "How long a connection may take, and how long is waited for acknowledgements, in ms.",
+    ),
+    key(
+        "tls_ca",
+        "path",
+        "PEM file of authorities, of which one must have signed the server's certificate. Without \
+         it, those that the system trusts.",
+    ),
+    key(
+        "tls_certificate",
+        "path",
+        "PEM file of our own certificate and those between it and its authority, for servers that \
+         ask for one.",
+    ),
+    key("tls_key", "path", "PEM file of the key for it."),
+    key(
+        "priority",
+        "`emergency` to `debug`",
+        "Less severe alerts are not for this output.",
+    ),
+    key(
+        "tags",
+        "list of texts",
+        "Only alerts with one of these tags are for this output. Empty: all.",
+    ),
+    key(
+        "rules",
+        "list of texts",
+        "Only alerts of these rules are for this output; `*` stands for anything. Empty: all.",
+    ),
+];

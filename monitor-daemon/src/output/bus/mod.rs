@@ -1,0 +1,150 @@
+//! Alerts to message brokers, NATS and Kafka: in order, each until the broker says that it is kept.
+
+mod kafka;
+mod nats;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) use self::kafka::Kafka;
+pub(super) use self::nats::Nats;
+use super::feed::Feed;
+use super::http::backoff::Backoff;
+use super::latency;
+use super::queue::Item;
+use crate::alert_log::Entry;
+
+/// How often a connection without alerts is looked after: brokers ask whether somebody is there.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// A broker, as the writer sees it.
+pub(super) trait Bus: Debug {
+    /// Sends the first of `alerts`, as many as may be under way at once, and waits for what the
+    /// broker says of them.
+    fn send(&mut self, alerts: &[Arc<Entry>]) -> Sent;
+
+    /// Answers what the broker asked meanwhile; called while there is nothing to send.
+    fn tend(&mut self);
+}
+
+/// What became of alerts.
+#[derive(Debug)]
+pub(super) struct Sent {
+    /// So many from the first on are kept by the broker.
+    pub(super) taken: usize,
+    /// Why the next is not.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// Why an alert is not kept.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Trouble {
+    /// This may pass.
+    Later(String),
+    /// The broker will never have this alert.
+    Refused(String),
+}
+
+/// Sends batches from a queue until the queue is closed and drained.
+#[derive(Debug)]
+pub(super) struct BusWriter<B> {
+    /// Names it in log lines.
+    pub(super) name: String,
+    pub(super) bus: B,
+    pub(super) feed: Feed,
+    /// What was logged last; nothing when all is well.
+    pub(super) trouble: Option<String>,
+}
+
+impl<B: Bus> BusWriter<B> {
+    pub(super) fn run(mut self) {
+        loop {
+            while !self.feed.ready_within(IDLE) {
+                self.bus.tend();
+            }
+            let batch = self.feed.next();
+            let closed = batch.closed;
+            let alerts: Vec<Arc<Entry>> = batch.items.into_iter().filter_map(Item::alert).collect();
+            let left = self.deliver(&alerts);
+            if left > 0 {
+                return self.feed.give_up(left as u64);
+            }
+            self.feed.done();
+            if closed {
+                return;
+            }
+        }
+    }
+
+    /// Sends `alerts` until all are kept; how many are left at the end of the daemon.
+    fn deliver(&mut self, alerts: &[Arc<Entry>]) -> usize {
+        let mut rest = alerts;
+        let mut backoff = Backoff::new();
+        let mut last = false;
+        while !rest.is_empty() {
+            let Sent { taken, trouble } = self.bus.send(rest);
+            let (done, left) = rest.split_at(taken.min(rest.len()));
+            self.taken(done);
+            rest = left;
+            if taken > 0 {
+                backoff = Backoff::new();
+            }
+            match (trouble, rest) {
+                (Some(Trouble::Later(why)), [_, ..]) => {
+                    self.feed.metrics().write_errors.inc();
+                    if last {
+                        return rest.len();
+                    }
+                    self.log(why);
+                    // When the end has come there is one more try: what was wrong may be over.
+                    last = self.feed.pause(backoff.pause(None));
+                }
+                (Some(Trouble::Refused(why)), [first, left @ ..]) => {
+                    self.lose(first, &why);
+                    rest = left;
+                }
+                _ => (),
+            }
+        }
+        0
+    }
+
+    fn taken(&mut self, alerts: &[Arc<Entry>]) {
+        let Some(last) = alerts.last() else {
+            return;
+        };
+        if self.trouble.take().is_some() {
+            tracing::info!(output = self.name, "alerts are taken again");
+        }
+        let metrics = self.feed.metrics();
+        metrics.written.inc_by(alerts.len() as u64);
+        for entry in alerts {
+            metrics.latency.observe(latency(entry.alert.time));
+        }
+        self.feed.reached(last.sequence);
+    }
+
+    fn lose(&self, entry: &Entry, why: &str) {
+        self.feed.metrics().write_errors.inc();
+        self.feed.metrics().lost_refused.inc();
+        let (output, uuid) = (&self.name, entry.uuid());
+        tracing::error!(output, %uuid, rule = %entry.alert.rule, why, "an alert is refused");
+        self.feed.reached(entry.sequence);
+    }
+
+    /// Says what is wrong, when it is something else than before.
+    fn log(&mut self, why: String) {
+        if self.trouble.as_ref() != Some(&why) {
+            tracing::warn!(
+                output = self.name,
+                why,
+                "alerts are not taken, trying again"
+            );
+            self.trouble = Some(why);
+        }
+    }
+}

@@ -4,6 +4,7 @@ pub mod alert_log;
 pub mod cli;
 mod clock;
 pub mod config;
+mod confine;
 pub mod container;
 pub mod default_policies;
 pub mod event;

@@ -5,11 +5,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use monitor_tests::daemon::{self, Daemon, field, is_from};
+use monitor_tests::daemon::{self, field, is_from};
 use monitor_tests::{http, skip, skip_if, wait};
 use serde_json::Value;
 
 use crate::actions::{Programs, succeed};
+use crate::confined::helper;
 use crate::world::{PATIENCE, watch};
 
 /// Matches the canary itself, which is nobody's event.
@@ -41,13 +42,14 @@ fn a_missing_canary_is_told_and_health_is_by_it() -> Result<()> {
     ensure!(count(port, "monitor_canaries_missing_total")? < 0.5);
 
     // No child can be started without a descriptor.
-    limit_files(&daemon, "3:4096")?;
+    let helper = helper(&daemon)?;
+    limit_files(&helper, "3:4096")?;
     let missing = |alert: &Value| is_from(alert, "Monitor internal: canary missing");
     let alert = daemon.wait_for("the alert", MISSING, missing)?;
     println!("{}", alert["output"]);
     let why = field(&alert, "canary.why").unwrap_or_default();
     ensure!(why.starts_with("not sent: "), "{alert}");
-    limit_files(&daemon, "4096:4096")?;
+    limit_files(&helper, "4096:4096")?;
     let again = || {
         Ok(daemon
             .log()
@@ -64,9 +66,9 @@ fn a_missing_canary_is_told_and_health_is_by_it() -> Result<()> {
     Ok(())
 }
 
-fn limit_files(daemon: &Daemon, limits: &str) -> Result<()> {
-    let (pid, files) = (daemon.pid().to_string(), format!("--nofile={limits}"));
-    succeed(Command::new("prlimit").args(["--pid", &pid, &files])).map(drop)
+fn limit_files(pid: &str, limits: &str) -> Result<()> {
+    let files = format!("--nofile={limits}");
+    succeed(Command::new("prlimit").args(["--pid", pid, &files])).map(drop)
 }
 
 /// A figure without labels.

@@ -18,6 +18,10 @@ use crate::{http, paths, skip, wait};
 /// out of the container, where plain runc gives up. It changes nothing where the capability is.
 pub const LEAN_RUNTIME: &str = "lean";
 
+/// A runtime for containers with `CAP_BPF` and `CAP_PERFMON`, which a dockerd of before 2022 does not
+/// know: who asks for `CAP_NET_ADMIN` gets them too, and may do the calls that go with them.
+pub const MODERN_RUNTIME: &str = "modern";
+
 const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_mins(1);
 
@@ -48,6 +52,21 @@ for word; do
     last=$word
 done
 drop 24 CAP_SYS_RESOURCE
+exec runc "$@"
+"#;
+
+const MODERN: &str = r#"#!/bin/sh
+bundle=. last=
+for word; do
+    case $last in --bundle|-b) bundle=$word;; esac
+    last=$word
+done
+file=$bundle/config.json
+case " $* " in *" create "*)
+    grep -q '"CAP_BPF"' "$file" || sed -i \
+        's/"CAP_NET_ADMIN"/"CAP_NET_ADMIN","CAP_BPF","CAP_PERFMON"/g
+         s/"accept4"/"accept4","bpf","perf_event_open"/g' "$file";;
+esac
 exec runc "$@"
 "#;
 
@@ -354,12 +373,16 @@ fn socket(folder: &Path) -> PathBuf {
 }
 
 fn configuration(folder: &Path, restart: Restart) -> Result<PathBuf> {
-    let lean = folder.join("lean-runc");
-    fs::write(&lean, LEAN)?;
-    fs::set_permissions(&lean, Permissions::from_mode(0o755))?;
+    let script = |name: &str, text: &str| -> Result<PathBuf> {
+        let path = folder.join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        Ok(path)
+    };
+    let (lean, modern) = (script("lean-runc", LEAN)?, script("modern-runc", MODERN)?);
     let path = folder.join("daemon.json");
     let settings = serde_json::json!({
-        "runtimes": { LEAN_RUNTIME: { "path": lean } },
+        "runtimes": { LEAN_RUNTIME: { "path": lean }, MODERN_RUNTIME: { "path": modern } },
         "live-restore": restart == Restart::KeepsContainers,
     });
     fs::write(&path, settings.to_string())?;

@@ -51,6 +51,20 @@ pub fn debian_package() -> Result<PathBuf> {
     Ok(package)
 }
 
+/// The same as a package of RPM's.
+///
+/// # Errors
+///
+/// When it has not been built.
+pub fn rpm_package() -> Result<PathBuf> {
+    let name = format!("monitor-daemon-{}-1.x86_64.rpm", env!("CARGO_PKG_VERSION"));
+    let package = root().join("target/dist").join(name);
+    if !package.is_file() {
+        bail!("`{}` is missing; run `cargo xtask dist`", package.display());
+    }
+    Ok(package)
+}
+
 /// The kernel image of `series` (such as `6.1`) for virtual machines.
 ///
 /// # Errors

@@ -22,6 +22,8 @@ pub(super) struct Arguments {
 enum Topic {
     /// docs/reference/configuration.md.
     Configuration,
+    /// docs/reference/confinement.md.
+    Confinement,
     /// A configuration file with every key commented out.
     DefaultConfiguration,
     /// docs/reference/diagnostics.md.
@@ -43,6 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
 fn text(topic: Topic) -> String {
     match topic {
         Topic::Configuration => configuration::markdown(),
+        Topic::Confinement => crate::confine::markdown(),
         Topic::DefaultConfiguration => configuration::commented(),
         Topic::Diagnostics => diagnostics(),
         Topic::ExitCodes => exit_codes(),
@@ -172,6 +175,7 @@ mod tests {
     fn the_files_in_docs_are_fresh() {
         let files = [
             (Topic::Configuration, "configuration"),
+            (Topic::Confinement, "confinement"),
             (Topic::Diagnostics, "diagnostics"),
             (Topic::ExitCodes, "exit-codes"),
             (Topic::Fields, "fields"),

@@ -12,10 +12,12 @@ use tracing_subscriber::EnvFilter;
 use super::error::Error;
 use super::{doctor, policies};
 use crate::config::{ADDITIONS, Config, DEFAULT_PATH, StdoutFormat};
+use crate::confine;
 use crate::metrics::{Metrics, Server};
 use crate::output::{AlertQueue, Colour, LogLines, OutputSettings, Outputs};
-use crate::probe::Loader;
+use crate::probe::{self, Loader};
 use crate::reload::{Candidate, Cause, Refusal, Reload, Source, Triggers, Watched};
+use crate::selfcheck::Starter;
 use crate::watch::{self, Settings};
 
 /// How long the end waits for alerts to be written.
@@ -67,6 +69,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let checksum = policies::checksum(&texts);
     drop(texts);
     doctor::check_privileges()?;
+    // By what it may do itself, soon less.
+    let starter = Starter::helper().unwrap_or_else(|error| {
+        tracing::error!(%error, "cannot start the self-check's helper");
+        Starter::default()
+    });
+    probe::raise_memlock();
+    confine::capabilities();
     let metrics = Arc::new(Metrics::new()?);
     let hostname: Arc<str> = config.hostname.clone().unwrap_or_else(node_name).into();
     let settings = OutputSettings::new(&config, Arc::clone(&hostname));
@@ -96,6 +105,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         hostname,
         metrics,
         alerts: outputs.queue(),
+        starter,
     };
     let result = watch::run(settings, loader);
     let lost = outputs.stop(DRAIN_TIME);

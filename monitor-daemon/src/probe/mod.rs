@@ -571,7 +571,7 @@ fn attachable(types: &Btf<'_>) -> Result<aya::Btf, ProbeError> {
 }
 
 /// Old kernels count maps against this limit. Where it cannot be raised the maps may still fit.
-fn raise_memlock() {
+pub fn raise_memlock() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let unlimited = Rlimit {
         current: None,

@@ -11,6 +11,9 @@ pub const COMMAND: &str = "self-check";
 /// How an act went: its name, and why it could not be done, if so.
 pub type Outcome = (String, Option<String>);
 
+/// The line behind all outcomes.
+pub const DONE: &str = ".";
+
 /// This very program, also where its file has been replaced.
 pub const SELF: &str = "/proc/self/exe";
 
@@ -52,12 +55,13 @@ pub fn perform<'a>(
             Err(error) => writeln!(out, "{name}: {error}")?,
         }
     }
-    Ok(())
+    writeln!(out, "{DONE}")
 }
 
 /// What [`perform`] said.
 pub fn outcomes(text: &str) -> impl Iterator<Item = Outcome> {
-    text.lines().map(|line| match line.split_once(": ") {
+    let lines = text.lines().filter(|line| *line != DONE);
+    lines.map(|line| match line.split_once(": ") {
         Some((name, reason)) => (name.to_owned(), Some(reason.to_owned())),
         None => (line.to_owned(), None),
     })
@@ -72,6 +76,7 @@ mod tests {
         let mut told = Vec::new();
         perform(["mkdir", "nonsense", "open"], &mut told).unwrap();
         let told = String::from_utf8(told).unwrap();
+        assert_eq!(told.lines().last(), Some(DONE));
         let outcomes: Vec<Outcome> = outcomes(&told).collect();
         let expected = [
             ("mkdir".to_owned(), None),

@@ -8,6 +8,8 @@ pub mod acts;
 mod check;
 pub mod child;
 mod round;
+pub mod starter;
 
 pub use check::{Check, Delivery, Lost, plan};
 pub use round::Round;
+pub use starter::{Started, Starter};

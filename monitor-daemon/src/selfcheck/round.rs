@@ -1,7 +1,6 @@
 //! A round of the self-check under way: the child, and what its records say.
 
-use std::io::{self, Read as _};
-use std::process::Child;
+use std::io;
 use std::time::{Duration, Instant};
 
 use monitor_common::Kind;
@@ -9,6 +8,7 @@ use monitor_common::Kind;
 use super::acts::Act;
 use super::check::{Check, Delivery, Lost, Reading};
 use super::child;
+use super::starter::{Started, Starter};
 use crate::clock;
 use crate::record::Record;
 
@@ -18,7 +18,7 @@ const CHILD_TIME: Duration = Duration::from_secs(10);
 /// The child and what is waited for. Nothing here blocks.
 #[derive(Debug)]
 pub struct Round {
-    child: Child,
+    child: Option<Started>,
     pid: u32,
     started: Instant,
     /// When its end was seen, `CLOCK_BOOTTIME` ns.
@@ -27,18 +27,17 @@ pub struct Round {
 }
 
 impl Round {
-    /// Starts `program`, the daemon's, as the child, to judge `kinds` by `acts`; `lost` is what
-    /// was lost before.
+    /// Has a child started, to judge `kinds` by `acts`; `lost` is what was lost before.
     pub fn start(
-        program: &str,
+        starter: &Starter,
         kinds: Vec<Kind>,
         acts: Vec<&'static Act>,
         lost: Lost,
     ) -> io::Result<Self> {
-        let child = child::start(program, acts.iter().copied())?;
+        let child = starter.start(acts.iter().copied())?;
         Ok(Self {
             pid: child.id(),
-            child,
+            child: Some(child),
             started: Instant::now(),
             ended: None,
             check: Check::new(kinds, acts, lost),
@@ -73,37 +72,19 @@ impl Round {
     }
 
     fn reap(&mut self) {
-        let overdue = self.started.elapsed() >= CHILD_TIME;
-        if overdue {
-            // It fails only for a child that has ended, which is what is wanted.
-            let _ended = self.child.kill();
-        }
-        match self.child.try_wait() {
-            Ok(None) => return,
-            Ok(Some(_)) if !overdue => self.read(),
-            Ok(Some(_)) => {}
-            Err(error) => tracing::warn!(%error, "cannot wait for the self-check's child"),
+        let Some(child) = &mut self.child else {
+            return;
+        };
+        if self.started.elapsed() >= CHILD_TIME {
+            // It is killed by that.
+            self.child = None;
+        } else {
+            match child.outcome() {
+                Ok(None) => return,
+                Ok(Some(text)) => self.check.done(child::outcomes(&text)),
+                Err(error) => tracing::warn!(%error, "cannot read the self-check's outcome"),
+            }
         }
         self.ended = Some(clock::boot_ns());
-    }
-
-    /// What the child said: less than a pipe holds, and nobody writes to it any more.
-    fn read(&mut self) {
-        let mut text = String::new();
-        let told = self.child.stdout.take();
-        match told.map(|mut pipe| pipe.read_to_string(&mut text)) {
-            Some(Ok(_)) => self.check.done(child::outcomes(&text)),
-            Some(Err(error)) => tracing::warn!(%error, "cannot read the self-check's outcome"),
-            None => {}
-        }
-    }
-}
-
-impl Drop for Round {
-    fn drop(&mut self) {
-        if self.ended.is_none() {
-            let _ended = self.child.kill();
-            let _reaped = self.child.wait();
-        }
     }
 }

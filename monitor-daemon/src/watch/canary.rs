@@ -5,8 +5,6 @@
 //! The self-check tells which kind of events is blind, twice a minute; this tells within seconds
 //! that nothing comes, or comes late, whatever the cause.
 
-use std::io;
-use std::process::Child;
 use std::sync::Arc;
 
 use monitor_common::Kind;
@@ -15,7 +13,7 @@ use serde_json::Value;
 
 use crate::output::Alert;
 use crate::record::Record;
-use crate::selfcheck::child::{self, SELF};
+use crate::selfcheck::{Started, Starter};
 
 /// Name of the alert, where others have the name of their rule.
 pub(super) const RULE: &str = "Monitor internal: canary missing";
@@ -44,14 +42,21 @@ pub(super) enum Sighting {
 #[derive(Debug, Default)]
 pub(super) struct Canary {
     course: Course,
-    child: Option<Child>,
-    /// Children before it that have not ended yet.
-    before: Vec<Child>,
+    child: Option<Started>,
+    starter: Starter,
     /// Why the last one could not be started.
     failed: Option<String>,
 }
 
 impl Canary {
+    /// One whose children `starter` starts.
+    pub(super) fn new(starter: Starter) -> Self {
+        Self {
+            starter,
+            ..Self::default()
+        }
+    }
+
     /// Sends the next if it is due; what there is to tell when one is missing. `reached` is the
     /// time of the newest record that was read; times are `CLOCK_BOOTTIME` ns.
     pub(super) fn tick(&mut self, now: u64, reached: u64) -> Option<Missing> {
@@ -64,8 +69,9 @@ impl Canary {
             seconds: now.saturating_sub(sent.unwrap_or(now)) / 1_000_000_000,
             why: Why::of(self.failed.take(), sent, reached),
         });
-        self.reap();
-        match start() {
+        // It had seconds to end. What has not is killed.
+        self.child = None;
+        match self.starter.start([]) {
             Ok(child) => {
                 self.child = Some(child);
                 self.failed = None;
@@ -79,7 +85,7 @@ impl Canary {
     /// Takes note of a record.
     pub(super) fn saw(&mut self, record: &Record<'_>) -> Sighting {
         // Until it is reaped, nobody else can have its number.
-        let pid = self.child.as_ref().map(Child::id);
+        let pid = self.child.as_ref().map(Started::id);
         if pid != Some(record.task().pid) {
             return Sighting::Other;
         }
@@ -95,32 +101,6 @@ impl Canary {
             tracing::info!("the canary comes again");
         }
     }
-
-    /// It had seconds to end. What has not is killed, and not waited for.
-    fn reap(&mut self) {
-        self.before.extend(self.child.take());
-        self.before.retain_mut(|child| {
-            let runs = matches!(child.try_wait(), Ok(None));
-            if runs {
-                // It fails only for a child that has ended, which is what is wanted.
-                let _ended = child.kill();
-            }
-            runs
-        });
-    }
-}
-
-impl Drop for Canary {
-    fn drop(&mut self) {
-        self.reap();
-    }
-}
-
-fn start() -> io::Result<Child> {
-    let mut child = child::start(SELF, [])?;
-    // It has nothing to say.
-    drop(child.stdout.take());
-    Ok(child)
 }
 
 /// Why a canary did not come.

@@ -9,8 +9,7 @@ use monitor_common::Kind;
 use crate::probe::{Probes, WATCHED};
 use crate::process::Process;
 use crate::record::Record;
-use crate::selfcheck::child::SELF;
-use crate::selfcheck::{Delivery, Round, plan};
+use crate::selfcheck::{Delivery, Round, Starter, plan};
 
 /// Time from the end of one round to the next: a round costs a process and some thirty calls.
 const EVERY: Duration = Duration::from_secs(30);
@@ -28,6 +27,7 @@ const LOOK_BLIND: Duration = Duration::from_secs(5);
 /// The self-check of a running daemon.
 #[derive(Debug, Default)]
 pub(super) struct Guard {
+    starter: Starter,
     round: Option<Round>,
     next: Option<Instant>,
     kinds: Vec<Watched>,
@@ -66,6 +66,14 @@ pub(super) struct Silence {
 }
 
 impl Guard {
+    /// One whose children `starter` starts.
+    pub(super) fn new(starter: Starter) -> Self {
+        Self {
+            starter,
+            ..Self::default()
+        }
+    }
+
     /// Starts the first round.
     pub(super) fn begin(&mut self, probes: &Probes) {
         self.start(probes);
@@ -154,7 +162,7 @@ impl Guard {
         let acts = plan(&kinds, |number| probes.records(number));
         self.next = None;
         self.disturbed.clear();
-        match Round::start(SELF, kinds, acts, probes.lost()) {
+        match Round::start(&self.starter, kinds, acts, probes.lost()) {
             Ok(round) => self.round = Some(round),
             Err(error) => {
                 tracing::warn!(%error, "the self-check cannot start: programs are not checked");

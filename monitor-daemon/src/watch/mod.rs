@@ -34,6 +34,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 
 use crate::config::Config;
+use crate::confine;
 use crate::container::{Update, scan};
 use crate::filter::may_fail;
 use crate::metrics::Metrics;
@@ -41,6 +42,7 @@ use crate::names::NamesUpdate;
 use crate::output::AlertQueue;
 use crate::probe::{Hierarchy, Loader, ProbeError, Probes, Request, Rings, Wish};
 use crate::reload::Reload;
+use crate::selfcheck::Starter;
 use reload::{Reloader, Step};
 use state::State;
 use supervisor::Supervisor;
@@ -97,6 +99,8 @@ pub struct Settings {
     pub metrics: Arc<Metrics>,
     /// Where alerts, lines and the status go; flushed and closed by the caller afterwards.
     pub alerts: AlertQueue,
+    /// Starts the children of the self-check.
+    pub starter: Starter,
 }
 
 /// Watches until SIGTERM or SIGINT, then drains what the kernel has already recorded.
@@ -131,6 +135,7 @@ async fn watch(settings: Settings, loader: Loader) -> Result<(), WatchError> {
         hostname,
         metrics,
         alerts,
+        starter,
     } = settings;
     let probes = Arc::new(Mutex::new(probes));
     let (reloader, steps) = Reloader::new(
@@ -144,8 +149,11 @@ async fn watch(settings: Settings, loader: Loader) -> Result<(), WatchError> {
     // From here on the state file says that the daemon runs, so that its end has to be told there.
     let signals = Signals::take()?;
     reloader.narrow();
-    let mut state = State::new(&config, policy, hostname, metrics, alerts, services);
+    let mut state = State::new(
+        &config, policy, hostname, metrics, alerts, services, starter,
+    );
     with(&probes, |probes| state.begin(probes));
+    confine::calls();
     state.say_ready();
     let mut supervisor = Supervisor::ready();
     with(&probes, |probes| state.guard(probes));

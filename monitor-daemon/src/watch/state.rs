@@ -30,6 +30,7 @@ use crate::probe::{Probes, Rings};
 use crate::process::{Limits, Process, Table};
 use crate::record::Record;
 use crate::rollup::Rollup;
+use crate::selfcheck::Starter;
 use crate::users::{Accounts, Place, Users};
 
 mod canary;
@@ -93,6 +94,7 @@ impl State {
         metrics: Arc<Metrics>,
         alerts: AlertQueue,
         services: Services,
+        starter: Starter,
     ) -> Self {
         let environment = policy.environment_names().clone();
         let rules = policy.rules().iter().filter(|rule| rule.enabled).count() as u64;
@@ -112,8 +114,8 @@ impl State {
             swap: None,
             waiting: Waiting::new(WAITING_BYTES),
             loads: Loads::default(),
-            guard: Guard::default(),
-            canary: Canary::default(),
+            guard: Guard::new(starter.clone()),
+            canary: Canary::new(starter),
             canary_ms: None,
             stalls: Stalls::default(),
             refusals_lost: 0,

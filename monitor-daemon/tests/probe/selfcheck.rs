@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use monitor_common::Kind;
 use monitor_daemon::probe::{Probes, Request, Rings, Tiers};
 use monitor_daemon::record::Record;
-use monitor_daemon::selfcheck::{Delivery, Round, plan};
+use monitor_daemon::selfcheck::{Delivery, Round, Starter, plan};
 
 use crate::support::perl;
 
@@ -23,7 +23,7 @@ fn obstacle() -> bool {
 fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
     let kinds = probes.served();
     let acts = plan(&kinds, |_| true);
-    let mut round = Round::start(DAEMON, kinds, acts, probes.lost()).unwrap();
+    let mut round = Round::start(&Starter::of(DAEMON), kinds, acts, probes.lost()).unwrap();
     let until = Instant::now() + PATIENCE;
     loop {
         while let Some(bytes) = rings.next() {

@@ -8,11 +8,12 @@
 
 mod deb;
 mod licences;
+mod rpm;
 mod stage;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -26,8 +27,11 @@ use stage::Stage;
 const SHARE: &str = "usr/share/monitor-daemon";
 const DOCUMENTS: &str = "usr/share/doc/monitor-daemon";
 
+/// Makes a package of what is staged, in a folder.
+type Pack = fn(&Stage, &Path) -> Result<PathBuf>;
+
 /// Leaves `target/dist/monitor-daemon-VERSION-x86_64.tar.gz` and its checksum, and where there is
-/// `dpkg-deb` the same as a Debian package.
+/// `dpkg-deb` or `rpmbuild` the same as a package of theirs.
 pub(crate) fn dist() -> Result<()> {
     setup::setup(Level::Build)?;
     build::build(Profile::Release)?;
@@ -41,12 +45,15 @@ pub(crate) fn dist() -> Result<()> {
     let name = format!("monitor-daemon-{}-x86_64.tar.gz", env!("CARGO_PKG_VERSION"));
     pack(&stage, &folder.join(&name))?;
     checksum(&folder, &name)?;
-    if shell::query(Command::new("dpkg-deb").arg("--version")).is_ok_and(|said| said.is_some()) {
-        let package = deb::pack(&stage, &folder)?;
-        let name = package.file_name().unwrap_or_default().to_string_lossy();
-        checksum(&folder, &name)?;
-    } else {
-        println!("no Debian package: `dpkg-deb` is missing");
+    // Debian's last, as it adds to the stage.
+    for (tool, pack) in [("rpmbuild", rpm::pack as Pack), ("dpkg-deb", deb::pack)] {
+        if shell::query(Command::new(tool).arg("--version")).is_ok_and(|said| said.is_some()) {
+            let package = pack(&stage, &folder)?;
+            let name = package.file_name().unwrap_or_default().to_string_lossy();
+            checksum(&folder, &name)?;
+        } else {
+            println!("one package less: `{tool}` is missing");
+        }
     }
     fs::remove_dir_all(folder.join("root"))?;
     Ok(())
@@ -93,6 +100,11 @@ fn fill(stage: &Stage, program: &Path) -> Result<()> {
         &format!("{SHARE}/grafana/monitor-daemon.json"),
         &packaging.join("grafana/monitor-daemon.json"),
     )?;
+    for entry in fs::read_dir(packaging.join("kubernetes"))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        stage.copy(&format!("{SHARE}/kubernetes/{name}"), &path)?;
+    }
     for name in ["LICENSE-MIT", "LICENSE-GPL"] {
         let source = root.join("monitor-ebpf").join(name);
         stage.copy(&format!("{DOCUMENTS}/kernel-programs/{name}"), &source)?;

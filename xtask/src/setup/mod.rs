@@ -71,6 +71,7 @@ const TEST: &[Need] = &[
     Need::program("ip", "iproute2"),
     Need::program("bpftool", "bpftool"),
     Need::program("logrotate", "logrotate"),
+    Need::program("rpmbuild", "rpm"),
     Need::program("systemd-analyze", "systemd"),
     Need::package("busybox-static"),
 ];

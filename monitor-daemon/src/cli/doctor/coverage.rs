@@ -8,8 +8,7 @@ use crate::clock;
 use crate::container::scan;
 use crate::probe::{Coverage, ProbeError, Probes, Request, Rings, Tier};
 use crate::record::Record;
-use crate::selfcheck::child::SELF;
-use crate::selfcheck::{Delivery, Round, plan};
+use crate::selfcheck::{Delivery, Round, Starter, plan};
 
 /// Rounds of the self-check until a kind is called silent: a record may be lost.
 const ROUNDS: u32 = 2;
@@ -74,7 +73,7 @@ pub(super) fn check() -> Result<(Vec<Served>, Option<String>), ProbeError> {
 fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
     let kinds = probes.served();
     let acts = plan(&kinds, |number| probes.records(number));
-    let mut round = match Round::start(SELF, kinds.clone(), acts, probes.lost()) {
+    let mut round = match Round::start(&Starter::default(), kinds.clone(), acts, probes.lost()) {
         Ok(round) => round,
         Err(error) => {
             let reason = Delivery::Unchecked(format!("the self-check cannot start: {error}"));

@@ -97,6 +97,7 @@ pub(super) fn gather(root: &Path, docker_socket: &Path) -> Vec<Fact> {
         lockdown(root),
         cgroups(root),
         docker(docker_socket),
+        confinement(root),
     ]
 }
 
@@ -162,6 +163,34 @@ fn privileges(root: &Path) -> Fact {
             format!("missing {}", missing.join(", ")),
             "run as root",
         )
+    }
+}
+
+/// What the daemon is confined by once it runs, and its helper.
+fn confinement(root: &Path) -> Fact {
+    let calls = root.join("proc/sys/kernel/seccomp/actions_avail").exists();
+    let modules = fs::read_to_string(root.join("sys/kernel/security/lsm"));
+    let landlock = modules
+        .as_ref()
+        .map(|all| all.trim().split(',').any(|one| one == "landlock"));
+    match (calls, landlock) {
+        (false, _) => Fact::warn(
+            "confinement",
+            "no seccomp: the daemon's own system calls are not restricted",
+            "use a kernel built with CONFIG_SECCOMP_FILTER=y, as all distributions do",
+        ),
+        (true, Ok(true)) => Fact::ok(
+            "confinement",
+            "seccomp; Landlock for the self-check's helper",
+        ),
+        (true, Ok(false)) => Fact::ok(
+            "confinement",
+            "seccomp; no Landlock for the self-check's helper",
+        ),
+        (true, Err(_)) => Fact::ok(
+            "confinement",
+            "seccomp; unknown whether Landlock is there: no /sys/kernel/security/lsm",
+        ),
     }
 }
 
@@ -261,6 +290,8 @@ mod tests {
                 "none [integrity] confidentiality\n",
             ),
             ("sys/fs/cgroup/cgroup.controllers", "cpu memory\n"),
+            ("proc/sys/kernel/seccomp/actions_avail", "errno allow\n"),
+            ("sys/kernel/security/lsm", "capability,landlock,bpf\n"),
         ]);
         let facts = gather(root.path(), Path::new("/nonexistent.sock"));
         let details: Vec<&str> = facts.iter().map(|fact| fact.detail.as_str()).collect();
@@ -274,6 +305,7 @@ mod tests {
                 "integrity",
                 "v2",
                 "/nonexistent.sock: No such file or directory (os error 2)",
+                "seccomp; Landlock for the self-check's helper",
             ]
         );
         assert!(

@@ -1,0 +1,165 @@
+//! Policies from a server, as `packaging/fleet/monitor-policies` takes them: signed, checked, and
+//! gone back from, under a daemon that runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context as _, Result, ensure};
+use monitor_tests::daemon::{self, Daemon, is_from};
+use monitor_tests::{paths, skip, skip_if};
+use tempfile::TempDir;
+
+use crate::actions::{Programs, run, succeed};
+use crate::world::{PATIENCE, configuration};
+
+/// The server's folder, its key, and the host's folder.
+struct Server {
+    folder: TempDir,
+    programs: Programs,
+}
+
+impl Server {
+    fn new() -> Result<Self> {
+        let server = Self {
+            folder: TempDir::with_prefix("bundles-")?,
+            programs: Programs::new()?,
+        };
+        for name in ["key.pem", "other.pem"] {
+            let mut make = Command::new("openssl");
+            make.args(["genpkey", "-algorithm", "ed25519", "-out"]);
+            succeed(make.arg(server.path(name)))?;
+        }
+        let mut public = Command::new("openssl");
+        public
+            .args(["pkey", "-pubout", "-in"])
+            .arg(server.path("key.pem"));
+        succeed(public.arg("-out").arg(server.path("key.pub")))?;
+        Ok(server)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Puts a bundle of these rules there, signed by a key.
+    fn offer(&self, version: &str, rules: &str, key: &str) -> Result<()> {
+        let bundle = tempfile::tempdir()?;
+        fs::write(bundle.path().join("VERSION"), version)?;
+        fs::write(bundle.path().join("own.yaml"), rules)?;
+        let mut tar = Command::new("tar");
+        tar.arg("-C")
+            .arg(bundle.path())
+            .arg("-czf")
+            .arg(self.path("b.tar.gz"));
+        succeed(tar.args(["VERSION", "own.yaml"]))?;
+        let mut sign = Command::new("openssl");
+        sign.args(["pkeyutl", "-sign", "-rawin", "-inkey"])
+            .arg(self.path(key));
+        sign.arg("-in").arg(self.path("b.tar.gz"));
+        succeed(sign.arg("-out").arg(self.path("b.tar.gz.sig"))).map(drop)
+    }
+
+    /// Runs the script on the host.
+    fn host(&self, arguments: &[&str]) -> Result<Output> {
+        let mut script = Command::new(paths::root().join("packaging/fleet/monitor-policies"));
+        script.env("MONITOR_POLICIES", self.path("host"));
+        script.env("MONITOR_DAEMON", paths::daemon()?);
+        script.env(
+            "MONITOR_CONFIG",
+            self.programs.folder().join("monitor.yaml"),
+        );
+        run(script.args(arguments))
+    }
+
+    fn fetch(&self) -> Result<Output> {
+        let (url, key) = (self.path("b.tar.gz"), self.path("key.pub"));
+        self.host(&[
+            "fetch",
+            &format!("file://{}", url.display()),
+            &key.display().to_string(),
+        ])
+    }
+
+    /// What is offered is refused for a reason, and `version` stays.
+    fn is_refused(&self, reason: &str, version: &str) -> Result<()> {
+        let output = self.fetch()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            !output.status.success() && said.contains(reason),
+            "{reason}: {output:?}"
+        );
+        let current = fs::read_link(self.path("host/current"))?;
+        ensure!(
+            current == Path::new("versions").join(version),
+            "{}",
+            current.display()
+        );
+        Ok(())
+    }
+}
+
+fn rule(name: &str) -> String {
+    format!(
+        "- rule: {name}\n  desc: d\n  priority: NOTICE\n  output: opened %fd.name\n  \
+         condition: evt.type in (open, openat, openat2) and fd.name endswith /e2e-bundle\n"
+    )
+}
+
+/// An open matches the rule of the version in force.
+fn is_in_force(daemon: &mut Daemon, programs: &Programs, rule: &str) -> Result<()> {
+    let mark = daemon.mark()?;
+    run(Command::new("cat").arg(programs.folder().join("e2e-bundle")))?;
+    let found = daemon.wait_for_since(mark, "an alert", PATIENCE, |alert| {
+        alert["output_fields"]["fd.name"].is_string()
+    })?;
+    ensure!(is_from(&found, rule), "{rule}: {found}");
+    Ok(())
+}
+
+#[test]
+fn what_is_signed_and_right_is_taken_and_gone_back_from() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(skip::without(&["openssl", "curl", "tar", "flock"]));
+    let server = Server::new()?;
+    let ok = |output: Output| -> Result<()> {
+        ensure!(output.status.success(), "{output:?}");
+        Ok(())
+    };
+    // Before there is a daemon: it takes what is there.
+    let socket = server.path("control.sock");
+    let settings = format!(
+        "control: {{socket: {}}}\nreload_on_change: false\n",
+        socket.display()
+    );
+    let config = configuration(&server.programs, &settings)?;
+    server.offer("1", &rule("first"), "key.pem")?;
+    ok(server.fetch()?)?;
+    let current = server.path("host/current");
+    let arguments = ["--config".into(), config, "--policy".into(), current];
+    let mut daemon = Daemon::start(&arguments)?;
+    is_in_force(&mut daemon, &server.programs, "first")?;
+
+    server.offer("2", &rule("second"), "key.pem")?;
+    ok(server.fetch()?)?;
+    is_in_force(&mut daemon, &server.programs, "second")?;
+
+    server.offer("3", &rule("third"), "other.pem")?;
+    server.is_refused("signature", "2")?;
+    server.offer("3", "- rule: broken\n", "key.pem")?;
+    server.is_refused("version 3 is wrong", "2")?;
+    server.offer("1", &rule("first"), "key.pem")?;
+    server.is_refused("not newer", "2")?;
+    fs::write(server.path("b.tar.gz"), "changed on the way")?;
+    server.is_refused("signature", "2")?;
+    is_in_force(&mut daemon, &server.programs, "second")?;
+
+    ok(server.host(&["back"])?)?;
+    is_in_force(&mut daemon, &server.programs, "first")?;
+    let listed = String::from_utf8(server.host(&["list"])?.stdout)?;
+    ensure!(listed == "1 in force\n2\n", "{listed}");
+    server.offer("3", &rule("third"), "key.pem")?;
+    ok(server.fetch()?)?;
+    is_in_force(&mut daemon, &server.programs, "third")?;
+    daemon.stop().map(drop).context("the daemon's end")
+}

@@ -1,0 +1,158 @@
+//! The RPM package, installed by `rpm` into a root of its own: all is there, an upgrade keeps what
+//! somebody changed, and its end leaves the alert log alone.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use monitor_tests::tree::Tree;
+use monitor_tests::{paths, skip, skip_if};
+
+use crate::actions::succeed;
+
+fn obstacle() -> Option<String> {
+    let missing = || paths::rpm_package().err().map(|error| error.to_string());
+    skip::not_root()
+        .or_else(|| skip::without(&["rpm", "rpmbuild", "busybox"]))
+        .or_else(missing)
+}
+
+fn text(command: &mut Command) -> Result<String> {
+    Ok(String::from_utf8(succeed(command)?.stdout)?)
+}
+
+/// A small host.
+struct Root(Tree);
+
+impl Root {
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.root().join(name)
+    }
+
+    fn rpm(&self, action: &str, what: &Path) -> Result<()> {
+        let mut rpm = Command::new("rpm");
+        rpm.arg("--root").arg(self.0.root());
+        // Its database is elsewhere on Debian, and no other package is there.
+        rpm.args(["--dbpath", "/var/lib/rpm", "--nodeps", action])
+            .arg(what);
+        let output = succeed(&mut rpm)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            !said.contains("error") && !said.contains("scriptlet"),
+            "rpm {action}: {said}"
+        );
+        Ok(())
+    }
+}
+
+#[test]
+fn the_package_holds_what_the_archive_does() -> Result<()> {
+    skip_if!(obstacle());
+    let package = paths::rpm_package()?;
+    let query = |format: &str| {
+        text(
+            Command::new("rpm")
+                .args(["-qp", "--queryformat", format])
+                .arg(&package),
+        )
+    };
+    let inside = query("[%{FILENAMES}\t%{FILEFLAGS:fflags}\t%{FILEUSERNAME}:%{FILEGROUPNAME}\n]")?;
+    let rows: Vec<Vec<&str>> = inside
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    let archive = text(Command::new("tar").arg("-tzf").arg(paths::archive()?))?;
+    let expected: BTreeSet<&str> = archive
+        .lines()
+        .map(|name| name.trim_end_matches('/'))
+        .collect();
+    let found: BTreeSet<&str> = rows
+        .iter()
+        .map(|row| row[0].trim_start_matches('/'))
+        .collect();
+    let difference: Vec<_> = found.symmetric_difference(&expected).collect();
+    ensure!(difference.is_empty(), "{difference:?}");
+    ensure!(rows.iter().all(|row| row[2] == "root:root"), "{inside}");
+    let kept: Vec<&str> = rows
+        .iter()
+        .filter(|row| row[1] == "cn")
+        .map(|row| row[0])
+        .collect();
+    ensure!(
+        kept == [
+            "/etc/logrotate.d/monitor-daemon",
+            "/etc/monitor/monitor.yaml"
+        ],
+        "{kept:?}"
+    );
+    ensure!(
+        query("%{VERSION} %{ARCH} %{BUILDHOST}")?
+            == concat!(env!("CARGO_PKG_VERSION"), " x86_64 localhost")
+    );
+    let checked = text(Command::new("rpm").arg("--checksig").arg(&package))?;
+    ensure!(checked.trim_end().ends_with("digests OK"), "{checked}");
+    Ok(())
+}
+
+#[test]
+fn an_upgrade_keeps_changes_and_the_end_keeps_the_alert_log() -> Result<()> {
+    skip_if!(obstacle());
+    let root = Root(Tree::busybox()?);
+    root.rpm("--install", &paths::rpm_package()?)?;
+    let mut version = Command::new("chroot");
+    version
+        .arg(root.0.root())
+        .args(["/usr/bin/monitor-daemon", "--version"]);
+    ensure!(text(&mut version)?.starts_with("monitor-daemon "));
+
+    let (changed, own) = (
+        root.path("etc/monitor/monitor.yaml"),
+        root.path("etc/monitor/conf.d/own.yaml"),
+    );
+    fs::write(&changed, "hostname: changed\n")?;
+    fs::write(&own, "protect: true\n")?;
+    fs::create_dir_all(root.path("var/lib/monitor"))?;
+    fs::write(root.path("var/lib/monitor/alerts.db"), "x")?;
+    let temporary = tempfile::tempdir()?;
+    root.rpm("--upgrade", &newer(temporary.path())?)?;
+    ensure!(fs::read_to_string(&changed)? == "hostname: changed\n");
+    ensure!(root.path("etc/monitor/monitor.yaml.rpmnew").exists());
+    ensure!(fs::read_to_string(&own)? == "protect: true\n");
+    ensure!(
+        !root.path("usr/bin/monitor-daemon").exists(),
+        "the old version's files have gone"
+    );
+
+    root.rpm("--erase", Path::new("monitor-daemon"))?;
+    ensure!(root.path("var/lib/monitor/alerts.db").exists());
+    ensure!(own.exists(), "what somebody wrote stays");
+    ensure!(root.path("etc/monitor/monitor.yaml.rpmsave").exists());
+    Ok(())
+}
+
+/// A higher version that has another configuration and nothing else.
+fn newer(folder: &Path) -> Result<PathBuf> {
+    let spec = folder.join("newer.spec");
+    fs::write(
+        &spec,
+        "Name: monitor-daemon\nVersion: 99\nRelease: 1\nSummary: x\nLicense: x\n\
+         %description\nx\n\
+         %install\nmkdir -p %{buildroot}/etc/monitor\necho >%{buildroot}/etc/monitor/monitor.yaml\n\
+         %files\n%config(noreplace) /etc/monitor/monitor.yaml\n",
+    )?;
+    let name = "newer.rpm";
+    let mut rpmbuild = Command::new("rpmbuild");
+    rpmbuild.args(["--quiet", "-bb", "--target=x86_64-linux"]);
+    let folder_text = folder.display().to_string();
+    for (key, value) in [
+        ("_topdir", folder_text.as_str()),
+        ("_rpmdir", &folder_text),
+        ("_build_name_fmt", name),
+    ] {
+        rpmbuild.arg("--define").arg(format!("{key} {value}"));
+    }
+    succeed(rpmbuild.arg(&spec))?;
+    Ok(folder.join(name))
+}

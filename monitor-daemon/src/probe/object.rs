@@ -84,7 +84,7 @@ impl Loader {
 
     fn join(self) -> EbpfLoader<'static> {
         let made = self.0.and_then(|thread| thread.join().ok());
-        let mut loader = made.unwrap_or_else(EbpfLoader::new);
+        let mut loader = made.unwrap_or_default();
         loader.btf(None);
         loader
     }

@@ -120,7 +120,7 @@ mod tests {
                 r#""proc.is_exe_upper_layer":false,"proc.pname":null,"user.uid":0},"#,
                 r#""priority":"Warning","rule":"Read shadow","sequence":42,"source":"syscall","#,
                 r#""tags":["filesystem","host"],"time":"2026-01-31T12:00:00.000000001Z","#,
-                r#""uuid":"00000000-0000-8000-8000-00000000002a"}"#,
+                r#""uuid":"00000000-0000-8000-8930-00000000002a"}"#,
                 "\n"
             )
         );

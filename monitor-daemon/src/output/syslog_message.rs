@@ -153,7 +153,7 @@ mod tests {
             format!(
                 "<28>1 2026-01-31T12:00:00.000000Z web-1 monitor-daemon {} alert \
                  [monitor@32473 \
-                 uuid=\"00000000-0000-8000-8000-00000000002a\" rule=\"Read shadow\" priority=\"Warning\" source=\"syscall\" \
+                 uuid=\"00000000-0000-8000-8930-00000000002a\" rule=\"Read shadow\" priority=\"Warning\" source=\"syscall\" \
                  tags=\"filesystem,host\" fd.name=\"/etc/shadow\" user.uid=\"0\" \
                  proc.aname[2=\"a\\\"\\]\\\\\\\\n\"] 12:00:00.000000001: Warning Shadow read | \
                  file=/etc/shadow parent=<NA> container_name=web",

@@ -113,7 +113,7 @@ fn nothing_is_lost_while_rsyslog_is_away_and_tcp_is_used() {
     let (header, fields) = messages[9].split_once("uuid=").unwrap();
     assert_eq!(header, "local3|crit|web-1|monitor-daemon|[monitor@32473 ");
     let (uuid, fields) = fields.split_once(' ').unwrap();
-    assert!(uuid.ends_with("-8000-00000000000a\""), "{uuid}");
+    assert!(uuid.ends_with("-8930-00000000000a\""), "{uuid}");
     assert!(
         fields.starts_with(
             "rule=\"Read shadow\" priority=\"Critical\" source=\"syscall\" tags=\"host\" \

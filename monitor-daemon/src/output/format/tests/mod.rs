@@ -86,7 +86,7 @@ fn cef_is_one_line_with_its_separators_escaped() {
         line(Format::Cef, &alert),
         format!(
             "CEF:0|monitor|monitor-daemon|{version}|Read\\|shadow\\\\|Read\\|shadow\\\\|5|\
-             rt=1769860800000 dvchost=web-1 externalId=00000000-0000-8000-8000-00000000002a \
+             rt=1769860800000 dvchost=web-1 externalId=00000000-0000-8000-8930-00000000002a \
              cat=filesystem,host cn1=42 cn1Label=sequence act=openat sproc=cat spid=77 spt=4000 \
              dpt=443 cs4=cat /etc/shadow a\\=b|c\\\\d\\n cs4Label=proc.cmdline c6a2=fd00::1 \
              c6a2Label=fd.cip c6a3=fd00::2 c6a3Label=fd.sip msg=a\\=b\\nc\n"

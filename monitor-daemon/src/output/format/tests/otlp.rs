@@ -115,7 +115,7 @@ fn an_alert_is_a_record_with_typed_attributes() {
     check("security_rule.name", text("Read shadow"));
     check(
         "log.record.uid",
-        text("00000000-0000-8000-8000-00000000002a"),
+        text("00000000-0000-8000-8930-00000000002a"),
     );
     check("monitor.sequence", Any::IntValue(42));
     check("process.pid", Any::IntValue(77));

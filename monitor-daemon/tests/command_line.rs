@@ -321,6 +321,7 @@ fn doctor_gives_the_same_facts_to_programs() {
             "lockdown",
             "cgroups",
             "docker",
+            "confinement",
             "protect"
         ]
     );

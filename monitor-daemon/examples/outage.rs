@@ -14,8 +14,9 @@
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs, process, thread};
 
 use monitor_daemon::config::Config;
@@ -61,17 +62,19 @@ fn main() -> Result<(), Failed> {
     let mut outputs = Outputs::start(&settings, &metrics)?;
     let queue = outputs.queue();
 
-    raise(&queue, 0..ARRIVAL);
+    // Queues are full by then.
+    let minute = 60 * ARRIVAL;
+    raise(&queue, 0..minute)?;
     let before = rss_kib()?;
     let started = Instant::now();
-    raise(&queue, ARRIVAL..count);
+    raise(&queue, minute..count)?;
     let (took, away) = (started.elapsed(), rss_kib()?);
     let log = fs::metadata(folder.path().join("alerts.db"))?.len() >> 20;
     println!(
         "away: {count} alerts in {:.1} s ({:.0} a second), {log} MiB of log, memory {} MiB after the \
-         first second and {} MiB at the end",
+         first minute and {} MiB at the end",
         took.as_secs_f64(),
-        (count - ARRIVAL) as f64 / took.as_secs_f64(),
+        (count - minute) as f64 / took.as_secs_f64(),
         before >> 10,
         away >> 10,
     );
@@ -88,7 +91,7 @@ fn main() -> Result<(), Failed> {
     let mut most = away;
     while caught_up.recv_timeout(Duration::from_millis(100)).is_err() {
         let now = count + started.elapsed().as_millis() as u64 * ARRIVAL / 1000;
-        raise(&queue, next..now);
+        raise(&queue, next..now)?;
         next = now;
         most = most.max(rss_kib()?);
     }
@@ -110,7 +113,7 @@ fn main() -> Result<(), Failed> {
 fn settings(folder: &Path, server: SocketAddr) -> Result<OutputSettings, Failed> {
     let path = folder.join("monitor.yaml");
     let text = format!(
-        "alerts:\n  stdout: off\n  log: {{path: {}, max_bytes: {LOG_BYTES}}}\n  \
+        "alerts:\n  stdout: off\n  log: {{path: {}, bytes: {LOG_BYTES}}}\n  \
          http: {{siem: {{url: 'http://{server}/', body: ndjson}}}}\n",
         folder.join("alerts.db").display()
     );
@@ -119,7 +122,9 @@ fn settings(folder: &Path, server: SocketAddr) -> Result<OutputSettings, Failed>
 }
 
 /// Raises alerts with these numbers, as fast as the log takes them.
-fn raise(queue: &AlertQueue, numbers: std::ops::Range<u64>) {
+fn raise(queue: &AlertQueue, numbers: Range<u64>) -> Result<(), Failed> {
+    // What is older than some days would be removed.
+    let time = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos())?;
     for number in numbers {
         let fields = FIELDS.map(|(name, value)| (name.to_owned(), Value::from(value)));
         let number = ("number".to_owned(), number.into());
@@ -128,7 +133,7 @@ fn raise(queue: &AlertQueue, numbers: std::ops::Range<u64>) {
             priority: Priority::Critical,
             source: "syscall".into(),
             tags: ["container".into(), "mitre_execution".into()].into(),
-            time: 1_769_860_800_000_000_001,
+            time,
             hostname: "web-1".into(),
             output: "A shell was run in a web server | parent=node command=sh -c curl".into(),
             fields: fields.into_iter().chain([number]).collect(),
@@ -137,6 +142,7 @@ fn raise(queue: &AlertQueue, numbers: std::ops::Range<u64>) {
             thread::yield_now();
         }
     }
+    Ok(())
 }
 
 /// Takes requests until alert number `count` - 1 is there; when the first came, and how many.

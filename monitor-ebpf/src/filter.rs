@@ -204,13 +204,16 @@ pub extern "C" fn filter_keeps(slot: u32, class: u32) -> u32 {
     0
 }
 
-/// Whether the daemon's child is at work, whose opens are to show that they are recorded.
+/// Whether a child of the daemon is at work, or one of the helper which starts them for it: what these do
+/// is to show that it is recorded.
 #[inline(always)]
 pub fn is_self_check() -> bool {
     // SAFETY: the current task is typed.
     unsafe {
         let parent: Pointer = Typed::get(current(), &TASK_PARENT);
-        Typed::get::<u32>(parent, &TASK_TGID) == SELF_PID.load()
+        let before: Pointer = Typed::get(parent, &TASK_PARENT);
+        let own = SELF_PID.load();
+        Typed::get::<u32>(parent, &TASK_TGID) == own || Typed::get::<u32>(before, &TASK_TGID) == own
     }
 }
 

@@ -374,3 +374,28 @@ fn all_left_out(port: u16) -> Result<bool> {
     };
     Ok(KINDS.iter().all(is_left_out))
 }
+
+/// What the self-check does is of the kinds that rules are about, and none of them matches it.
+#[test]
+fn the_self_check_is_not_left_out() -> Result<()> {
+    const DELIVERS: &str = "monitor_provider_delivers{";
+    skip_if!(daemon::obstacle());
+    let programs = Programs::new()?;
+    let port = http::free_port()?;
+    let metrics = format!("metrics:\n  listen: 127.0.0.1:{port}\n");
+    let daemon = watch(&programs, RULES, &metrics)?;
+    let lines = wait::until("a round of the self-check", PATIENCE, || {
+        let page = http::fetch(port, "/metrics")?;
+        let lines = page.lines().filter(|line| line.starts_with(DELIVERS));
+        let lines: Vec<String> = lines.map(str::to_owned).collect();
+        Ok((!lines.is_empty()).then_some(lines))
+    })?;
+    let silent: Vec<&String> = lines.iter().filter(|line| !line.ends_with(" 1")).collect();
+    ensure!(silent.is_empty(), "{silent:?}");
+    for kind in ["open", "connect", "send"] {
+        let named = |line: &String| line.contains(&format!("kind=\"{kind}\""));
+        ensure!(lines.iter().any(named), "nothing of {kind}: {lines:?}");
+    }
+    drop(daemon);
+    Ok(())
+}

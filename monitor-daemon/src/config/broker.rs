@@ -1,15 +1,7 @@
-//! What the sections of `alerts.nats` and `alerts.kafka` have in common.
+//! Host and port, as the sections of `alerts.nats` and `alerts.kafka` name servers.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-
-use serde_yaml::{Mapping, Value};
-
-use super::keys::Key;
-
-/// Longest name of an output: it becomes a label of metrics.
-const NAME_MAX: usize = 32;
 
 /// Host and port of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,42 +54,6 @@ impl FromStr for Broker {
         let wrong = || format!("expected a host with port such as `kafka-1:9092`, not `{text}`");
         Self::parse(text, None).ok_or_else(wrong)
     }
-}
-
-/// Outputs by name, or what is wrong with one of them.
-pub(super) fn check<R, T>(
-    section: &str,
-    raw: BTreeMap<String, R>,
-    into: impl Fn(R) -> Result<T, &'static str>,
-) -> Result<BTreeMap<String, T>, String> {
-    let checked = raw.into_iter().map(|(name, raw)| {
-        let valid = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_');
-        if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(valid) {
-            return Err(format!(
-                "`{section}` has the name `{name}`: give one of small letters, digits, `-` and \
-                 `_`, {NAME_MAX} at most"
-            ));
-        }
-        match into(raw) {
-            Ok(output) => Ok((name, output)),
-            Err(problem) => Err(format!("`{section}.{name}` {problem}")),
-        }
-    });
-    checked.collect()
-}
-
-/// Outputs as they are written in a configuration.
-pub(super) fn to_yaml<T>(
-    outputs: &BTreeMap<String, T>,
-    keys: &[Key],
-    value: impl Fn(&T, &str) -> Value,
-) -> Value {
-    let sections = outputs.iter().map(|(name, output)| {
-        let keys = keys.iter();
-        let keys = keys.map(|key| (key.name.into(), value(output, key.name)));
-        (name.as_str().into(), keys.collect::<Mapping>().into())
-    });
-    sections.collect::<Mapping>().into()
 }
 
 #[cfg(test)]

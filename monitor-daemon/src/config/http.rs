@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
 use super::http_keys::HTTP_KEYS;
+use super::outputs::{self, identity, selection};
 use super::value::{Bounded, PriorityName, optional, scalar};
 use crate::output::{Format, Secret, Selection, TlsFiles};
 
@@ -19,8 +20,6 @@ const DEFAULT_REQUEST_BYTES: u64 = 1 << 20;
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 const DEFAULT_RETRY_HOURS: u64 = 24;
 const DEFAULT_SCHEME: &str = "Bearer";
-/// Longest name of an output.
-const NAME_MAX: usize = 32;
 
 /// A server that gets alerts by HTTP.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -281,25 +280,7 @@ impl TryFrom<String> for HeaderText {
 
 /// The outputs, or what is wrong with one of them.
 pub(super) fn check(raw: BTreeMap<String, RawHttp>) -> Result<BTreeMap<String, Http>, String> {
-    let checked = raw.into_iter().map(|(name, raw)| {
-        if !is_output_name(&name) {
-            return Err(format!(
-                "`alerts.http` has the name `{name}`: give one of small letters, digits, `-` and \
-                 `_`, {NAME_MAX} at most"
-            ));
-        }
-        match raw.into_http() {
-            Ok(http) => Ok((name, http)),
-            Err(problem) => Err(format!("`alerts.http.{name}` {problem}")),
-        }
-    });
-    checked.collect()
-}
-
-/// Whether an output can be called so: it becomes a label of metrics.
-pub(super) fn is_output_name(name: &str) -> bool {
-    let valid = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_');
-    !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(valid)
+    outputs::check("alerts.http", raw, RawHttp::into_http)
 }
 
 impl RawHttp {
@@ -342,13 +323,7 @@ impl RawHttp {
                 ca: self.tls_ca,
                 identity,
             },
-            selection: Selection {
-                priority: self
-                    .priority
-                    .map_or(Selection::default().priority, |name| name.0),
-                tags: self.tags,
-                rules: self.rules,
-            },
+            selection: selection(self.priority, self.tags, self.rules),
         })
     }
 }
@@ -409,17 +384,6 @@ fn with_path(url: Uri, api: Api) -> Result<Uri, &'static str> {
     Uri::from_parts(parts).map_err(|_| "has a `url` that cannot be used")
 }
 
-pub(super) fn identity(
-    certificate: Option<PathBuf>,
-    key: Option<PathBuf>,
-) -> Result<Option<(PathBuf, PathBuf)>, &'static str> {
-    match (certificate, key) {
-        (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
-        _ => Err("has one of `tls_certificate` and `tls_key`: give both, or none"),
-    }
-}
-
 fn login(
     token: Option<Secret>,
     scheme: &str,
@@ -445,16 +409,10 @@ fn login(
 
 /// The outputs as they are written in a configuration.
 pub(super) fn to_yaml(outputs: &BTreeMap<String, Http>) -> Value {
-    let sections = outputs.iter().map(|(name, http)| {
-        let keys = HTTP_KEYS.iter();
-        let keys = keys.map(|key| (key.name.into(), value(http, key.name)));
-        (name.as_str().into(), keys.collect::<Mapping>().into())
-    });
-    sections.collect::<Mapping>().into()
+    outputs::to_yaml(outputs, &HTTP_KEYS.iter().map(|key| key.name), value)
 }
 
 fn value(http: &Http, key: &str) -> Value {
-    let identity = http.tls.identity.as_ref();
     match key {
         "url" => http.url.to_string().into(),
         "api" => http.api.name().into(),
@@ -467,13 +425,8 @@ fn value(http: &Http, key: &str) -> Value {
         "headers" => map(&http.headers),
         "timeout_ms" => (http.timeout.as_millis() as u64).into(),
         "retry_hours" => (http.retry.as_secs() / 3600).into(),
-        "tls_ca" => path(http.tls.ca.as_ref()),
-        "tls_certificate" => path(identity.map(|(certificate, _)| certificate)),
-        "tls_key" => path(identity.map(|(_, key)| key)),
-        "priority" => http.selection.priority.to_string().to_lowercase().into(),
-        "tags" => texts(&http.selection.tags),
-        "rules" => texts(&http.selection.rules),
-        _ => login_value(&http.login, key),
+        _ => outputs::value(&http.tls, &http.selection, key)
+            .unwrap_or_else(|| login_value(&http.login, key)),
     }
 }
 
@@ -491,15 +444,6 @@ fn login_value(login: &Login, key: &str) -> Value {
         (Login::Basic { password, .. }, "password") => password.to_string().into(),
         _ => Value::Null,
     }
-}
-
-pub(super) fn texts(texts: &[String]) -> Value {
-    let texts = texts.iter();
-    texts.map(|text| Value::from(text.as_str())).collect()
-}
-
-pub(super) fn path(path: Option<&PathBuf>) -> Value {
-    path.map_or(Value::Null, |path| path.to_string_lossy().into())
 }
 
 /// The default of a key; null where there is none.

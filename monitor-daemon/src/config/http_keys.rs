@@ -1,6 +1,6 @@
 //! Every key of a section of `alerts.http`, as [`super::KEYS`] has the others.
 
-use super::keys::{Key, key};
+use super::keys::{Key, PRIORITY, RULES, TAGS, TLS_KEY, key};
 
 /// Keys of an output, in the order in which they are shown.
 pub(super) const HTTP_KEYS: &[Key] = &[
@@ -92,24 +92,8 @@ pub(super) const HTTP_KEYS: &[Key] = &[
         "PEM file of our own certificate and those between it and its authority, for servers that \
          ask for one.",
     ),
-    key(
-        "tls_key",
-        "path, `credential:NAME`",
-        "PEM file of the key for it.",
-    ),
-    key(
-        "priority",
-        "`emergency` to `debug`",
-        "Less severe alerts are not for this output.",
-    ),
-    key(
-        "tags",
-        "list of texts",
-        "Only alerts with one of these tags are for this output. Empty: all.",
-    ),
-    key(
-        "rules",
-        "list of texts",
-        "Only alerts of these rules are for this output; `*` stands for anything. Empty: all.",
-    ),
+    TLS_KEY,
+    PRIORITY,
+    TAGS,
+    RULES,
 ];

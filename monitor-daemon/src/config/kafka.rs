@@ -8,10 +8,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_yaml::Value;
 
-use super::broker::{self, Broker};
-use super::http::{identity, path, texts};
+use super::broker::Broker;
 use super::kafka_keys::KAFKA_KEYS;
-use super::nats::user;
+use super::outputs::{self, identity, selection, user};
 use super::value::{Bounded, PriorityName, optional, scalar};
 use crate::output::{Format, Secret, Selection, TlsFiles};
 
@@ -162,7 +161,7 @@ impl TryFrom<String> for RawBroker {
 
 /// The outputs, or what is wrong with one of them.
 pub(super) fn check(raw: BTreeMap<String, RawKafka>) -> Result<BTreeMap<String, Kafka>, String> {
-    broker::check("alerts.kafka", raw, RawKafka::into_kafka)
+    outputs::check("alerts.kafka", raw, RawKafka::into_kafka)
 }
 
 impl RawKafka {
@@ -204,24 +203,17 @@ impl RawKafka {
             login,
             timeout: Duration::from_millis(milliseconds),
             tls,
-            selection: Selection {
-                priority: self
-                    .priority
-                    .map_or(Selection::default().priority, |name| name.0),
-                tags: self.tags,
-                rules: self.rules,
-            },
+            selection: selection(self.priority, self.tags, self.rules),
         })
     }
 }
 
 /// The outputs as they are written in a configuration.
 pub(super) fn to_yaml(outputs: &BTreeMap<String, Kafka>) -> Value {
-    broker::to_yaml(outputs, KAFKA_KEYS, value)
+    outputs::to_yaml(outputs, &KAFKA_KEYS.iter().map(|key| key.name), value)
 }
 
 fn value(kafka: &Kafka, key: &str) -> Value {
-    let identity = kafka.tls.identity.as_ref();
     let login = kafka.login.as_ref();
     match key {
         "brokers" => {
@@ -239,13 +231,7 @@ fn value(kafka: &Kafka, key: &str) -> Value {
         "user" => login.map_or(Value::Null, |login| login.user.as_str().into()),
         "password" => login.map_or(Value::Null, |login| login.password.to_string().into()),
         "timeout_ms" => (kafka.timeout.as_millis() as u64).into(),
-        "tls_ca" => path(kafka.tls.ca.as_ref()),
-        "tls_certificate" => path(identity.map(|(certificate, _)| certificate)),
-        "tls_key" => path(identity.map(|(_, key)| key)),
-        "priority" => kafka.selection.priority.to_string().to_lowercase().into(),
-        "tags" => texts(&kafka.selection.tags),
-        "rules" => texts(&kafka.selection.rules),
-        _ => Value::Null,
+        _ => outputs::value(&kafka.tls, &kafka.selection, key).unwrap_or_default(),
     }
 }
 

@@ -20,6 +20,28 @@ pub(super) const fn key(name: &'static str, values: &'static str, meaning: &'sta
     }
 }
 
+/// Keys that outputs have in common.
+pub(super) const TLS_KEY: Key = key(
+    "tls_key",
+    "path, `credential:NAME`",
+    "PEM file of the key for it.",
+);
+pub(super) const PRIORITY: Key = key(
+    "priority",
+    "`emergency` to `debug`",
+    "Less severe alerts are not for this output.",
+);
+pub(super) const TAGS: Key = key(
+    "tags",
+    "list of texts",
+    "Only alerts with one of these tags are for this output. Empty: all.",
+);
+pub(super) const RULES: Key = key(
+    "rules",
+    "list of texts",
+    "Only alerts of these rules are for this output; `*` stands for anything. Empty: all.",
+);
+
 /// All keys, in the order in which they are shown; those of a section stand together.
 pub const KEYS: &[Key] = &[
     key(

@@ -17,6 +17,7 @@ mod keys;
 mod limits;
 mod nats;
 mod nats_keys;
+mod outputs;
 mod raw;
 pub mod reference;
 mod sources;

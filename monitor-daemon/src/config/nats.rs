@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_yaml::Value;
 
-use super::broker::{self, Broker};
-use super::http::{identity, path, texts};
+use super::broker::Broker;
 use super::nats_keys::NATS_KEYS;
+use super::outputs::{self, identity, selection, user};
 use super::value::{Bounded, PriorityName, optional, scalar};
 use crate::output::{Alert, Format, Secret, Selection, TlsFiles};
 
@@ -229,7 +229,7 @@ impl TryFrom<String> for RawServer {
 
 /// The outputs, or what is wrong with one of them.
 pub(super) fn check(raw: BTreeMap<String, RawNats>) -> Result<BTreeMap<String, Nats>, String> {
-    broker::check("alerts.nats", raw, RawNats::into_nats)
+    outputs::check("alerts.nats", raw, RawNats::into_nats)
 }
 
 impl RawNats {
@@ -268,26 +268,8 @@ impl RawNats {
                 ca: self.tls_ca,
                 identity: identity(self.tls_certificate, self.tls_key)?,
             },
-            selection: Selection {
-                priority: self
-                    .priority
-                    .map_or(Selection::default().priority, |name| name.0),
-                tags: self.tags,
-                rules: self.rules,
-            },
+            selection: selection(self.priority, self.tags, self.rules),
         })
-    }
-}
-
-/// A user with a password, or neither.
-pub(super) fn user(
-    user: Option<String>,
-    password: Option<Secret>,
-) -> Result<Option<(String, Secret)>, &'static str> {
-    match (user, password) {
-        (None, None) => Ok(None),
-        (Some(user), Some(password)) => Ok(Some((user, password))),
-        _ => Err("has one of `user` and `password`: give both, or none"),
     }
 }
 
@@ -314,11 +296,10 @@ fn login(
 
 /// The outputs as they are written in a configuration.
 pub(super) fn to_yaml(outputs: &BTreeMap<String, Nats>) -> Value {
-    broker::to_yaml(outputs, NATS_KEYS, value)
+    outputs::to_yaml(outputs, &NATS_KEYS.iter().map(|key| key.name), value)
 }
 
 fn value(nats: &Nats, key: &str) -> Value {
-    let identity = nats.tls.identity.as_ref();
     match key {
         "servers" => {
             let servers = nats.servers.iter();
@@ -331,13 +312,8 @@ fn value(nats: &Nats, key: &str) -> Value {
         "format" => nats.format.name().into(),
         "in_flight" => nats.in_flight.into(),
         "timeout_ms" => (nats.timeout.as_millis() as u64).into(),
-        "tls_ca" => path(nats.tls.ca.as_ref()),
-        "tls_certificate" => path(identity.map(|(certificate, _)| certificate)),
-        "tls_key" => path(identity.map(|(_, key)| key)),
-        "priority" => nats.selection.priority.to_string().to_lowercase().into(),
-        "tags" => texts(&nats.selection.tags),
-        "rules" => texts(&nats.selection.rules),
-        _ => login_value(&nats.login, key),
+        _ => outputs::value(&nats.tls, &nats.selection, key)
+            .unwrap_or_else(|| login_value(&nats.login, key)),
     }
 }
 

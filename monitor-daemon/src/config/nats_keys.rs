@@ -1,6 +1,6 @@
 //! Every key of a section of `alerts.nats`, as [`super::KEYS`] has the others.
 
-use super::keys::{Key, key};
+use super::keys::{Key, PRIORITY, RULES, TAGS, TLS_KEY, key};
 
 /// Keys of an output, in the order in which they are shown.
 pub(super) const NATS_KEYS: &[Key] = &[
@@ -23,7 +23,7 @@ pub(super) const NATS_KEYS: &[Key] = &[
     ),
     key(
         "format",
-        "`falco`, `ecs`, `ocsf`, `cef`",
+        "`falco`, `ecs`, `ocsf`, `cef`, `otlp`",
         "The shape of alerts; docs/reference/formats.md has all of them.",
     ),
     key(
@@ -60,30 +60,18 @@ pub(super) const NATS_KEYS: &[Key] = &[
     ),
     key(
         "tls_ca",
-        "path",
+        "path, `credential:NAME`",
         "PEM file of authorities, of which one must have signed the server's certificate. Without \
          it, those that the system trusts.",
     ),
     key(
         "tls_certificate",
-        "path",
+        "path, `credential:NAME`",
         "PEM file of our own certificate and those between it and its authority, for servers that \
          ask for one.",
     ),
-    key("tls_key", "path", "PEM file of the key for it."),
-    key(
-        "priority",
-        "`emergency` to `debug`",
-        "Less severe alerts are not for this output.",
-    ),
-    key(
-        "tags",
-        "list of texts",
-        "Only alerts with one of these tags are for this output. Empty: all.",
-    ),
-    key(
-        "rules",
-        "list of texts",
-        "Only alerts of these rules are for this output; `*` stands for anything. Empty: all.",
-    ),
+    TLS_KEY,
+    PRIORITY,
+    TAGS,
+    RULES,
 ];

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use monitor_policy::Priority;
 use serde::Deserialize;
-use serde_yaml::{Mapping, Value};
+use serde_yaml::Value;
 
-use super::http::{identity, is_output_name, path};
+use super::outputs::{self, identity, selection};
 use super::value::{HostPort, PriorityName, SyslogFacility, SyslogFormat, SyslogProtocol};
 use super::value::{optional, scalar};
 use crate::output::{Selection, TlsFiles};
@@ -78,21 +77,9 @@ pub(super) fn check(mut raw: RawSyslog) -> Result<Servers, String> {
     let servers = std::mem::take(&mut raw.servers);
     let main = raw.into_syslog();
     let main = main.map_err(|problem| format!("`alerts.syslog` {problem}"))?;
-    let mut named = BTreeMap::new();
-    for (name, raw) in servers {
-        if !is_output_name(&name) {
-            return Err(format!(
-                "`alerts.syslog.servers` has the name `{name}`: give one of small letters, digits, \
-                 `-` and `_`, 32 at most"
-            ));
-        }
-        let wrong = |problem| format!("`alerts.syslog.servers.{name}` {problem}");
-        let server = raw.into_syslog().map_err(wrong)?;
-        named.insert(
-            name.clone(),
-            server.ok_or_else(|| wrong("has no `address`"))?,
-        );
-    }
+    let named = outputs::check("alerts.syslog.servers", servers, |raw| {
+        raw.into_syslog()?.ok_or("has no `address`")
+    })?;
     Ok(Servers { main, named })
 }
 
@@ -119,31 +106,20 @@ impl RawSyslog {
             facility: self.facility.unwrap_or_default(),
             format: self.format.unwrap_or_default(),
             tls,
-            selection: Selection {
-                priority: self.priority.map_or(Priority::Debug, |name| name.0),
-                tags: self.tags,
-                rules: self.rules,
-            },
+            selection: selection(self.priority, self.tags, self.rules),
         }))
     }
 }
 
 /// The servers with a name as they are written in a configuration.
 pub(super) fn to_yaml(servers: &BTreeMap<String, Syslog>) -> Value {
-    let sections = servers.iter().map(|(name, server)| {
-        let keys = KEYS.map(|key| (key.into(), value(Some(server), key)));
-        (
-            name.as_str().into(),
-            keys.into_iter().collect::<Mapping>().into(),
-        )
-    });
-    sections.collect::<Mapping>().into()
+    outputs::to_yaml(servers, &KEYS.into_iter(), |server, key| {
+        value(Some(server), key)
+    })
 }
 
 /// The value of a server's key, or its default.
 pub(super) fn value(syslog: Option<&Syslog>, name: &str) -> Value {
-    let selection = syslog.map(|syslog| &syslog.selection);
-    let identity = syslog.and_then(|syslog| syslog.tls.identity.as_ref());
     match name {
         "address" => syslog.map_or(Value::Null, |syslog| (&*syslog.address).into()),
         "protocol" => {
@@ -158,20 +134,12 @@ pub(super) fn value(syslog: Option<&Syslog>, name: &str) -> Value {
             let format = syslog.map(|syslog| syslog.format).unwrap_or_default();
             format.name().into()
         }
-        "tls_ca" => path(syslog.and_then(|syslog| syslog.tls.ca.as_ref())),
-        "tls_certificate" => path(identity.map(|(certificate, _)| certificate)),
-        "tls_key" => path(identity.map(|(_, key)| key)),
-        "priority" => {
-            let priority = selection.map_or(Priority::Debug, |selection| selection.priority);
-            priority.to_string().to_lowercase().into()
+        _ => {
+            let usual = (TlsFiles::default(), Selection::default());
+            let (tls, selection) = syslog.map_or((&usual.0, &usual.1), |syslog| {
+                (&syslog.tls, &syslog.selection)
+            });
+            outputs::value(tls, selection, name).unwrap_or_default()
         }
-        "tags" => texts(selection.map(|selection| &selection.tags)),
-        "rules" => texts(selection.map(|selection| &selection.rules)),
-        _ => Value::Null,
     }
-}
-
-fn texts(texts: Option<&Vec<String>>) -> Value {
-    let texts = texts.into_iter().flatten();
-    texts.map(|text| Value::from(text.as_str())).collect()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::keeper::Lost;
 use super::queue::{BATCH, Batch, Item, Next, Queue};
 use super::selection::Selection;
-use super::{Alert, Intake};
+use super::{Alert, Intake, latency};
 use crate::alert_log::{Entry, LogError, Reader};
 use crate::clock;
 use crate::metrics::OutputMetrics;
@@ -144,6 +144,22 @@ impl Feed {
     /// Waits for what [`Feed::next`] waits for, or for `time`; whether there is something.
     pub(super) fn ready_within(&self, time: Duration) -> bool {
         self.output.queue.ready_within(self.wanted, time)
+    }
+
+    /// Counts alerts that the output has taken.
+    pub(super) fn taken(&self, alerts: &[Arc<Entry>]) {
+        let metrics = self.metrics();
+        metrics.written.inc_by(alerts.len() as u64);
+        for entry in alerts {
+            metrics.latency.observe(latency(entry.alert.time));
+        }
+    }
+
+    /// Counts and logs an alert that the output called `name` refuses for good.
+    pub(super) fn refused(&self, name: &str, entry: &Entry, why: &str) {
+        self.metrics().lost_refused.inc();
+        let uuid = entry.uuid();
+        tracing::error!(output = name, %uuid, rule = %entry.alert.rule, why, "an alert is refused");
     }
 
     /// The output has the alerts of the batch up to this number.

@@ -14,7 +14,6 @@ pub(super) use self::kafka::Kafka;
 pub(super) use self::nats::Nats;
 use super::feed::Feed;
 use super::http::backoff::Backoff;
-use super::latency;
 use super::queue::Item;
 use crate::alert_log::Entry;
 
@@ -120,19 +119,13 @@ impl<B: Bus> BusWriter<B> {
         if self.trouble.take().is_some() {
             tracing::info!(output = self.name, "alerts are taken again");
         }
-        let metrics = self.feed.metrics();
-        metrics.written.inc_by(alerts.len() as u64);
-        for entry in alerts {
-            metrics.latency.observe(latency(entry.alert.time));
-        }
+        self.feed.taken(alerts);
         self.feed.reached(last.sequence);
     }
 
     fn lose(&self, entry: &Entry, why: &str) {
         self.feed.metrics().write_errors.inc();
-        self.feed.metrics().lost_refused.inc();
-        let (output, uuid) = (&self.name, entry.uuid());
-        tracing::error!(output, %uuid, rule = %entry.alert.rule, why, "an alert is refused");
+        self.feed.refused(&self.name, entry, why);
         self.feed.reached(entry.sequence);
     }
 

@@ -21,7 +21,6 @@ pub use self::client::HttpError;
 pub(super) use self::client::{Answer, Client};
 use super::feed::Feed;
 use super::format::Encoder;
-use super::latency;
 use super::queue::Item;
 use crate::alert_log::Entry;
 use crate::config::Http;
@@ -225,7 +224,7 @@ impl HttpWriter {
         for alert in alerts {
             let (request, _) = self.body.request(alert)?;
             match self.attempt(&request) {
-                Verdict::Taken => self.count(alert),
+                Verdict::Taken => self.feed.taken(alert),
                 // Of one alert there is but one verdict.
                 Verdict::Each(_)
                 | Verdict::Partly(..)
@@ -256,7 +255,7 @@ impl HttpWriter {
                 Verdict::Taken | Verdict::Each(_) | Verdict::Partly(..) if again.is_empty() => {
                     self.taken(alert);
                 }
-                Verdict::Taken | Verdict::Each(_) | Verdict::Partly(..) => self.count(alert),
+                Verdict::Taken | Verdict::Each(_) | Verdict::Partly(..) => self.feed.taken(alert),
             }
         }
         if verdicts.iter().any(|verdict| is_for_later(&verdict)) {
@@ -267,17 +266,9 @@ impl HttpWriter {
     }
 
     fn taken(&self, alerts: &[Arc<Entry>]) {
-        self.count(alerts);
+        self.feed.taken(alerts);
         if let Some(last) = alerts.last() {
             self.feed.reached(last.sequence);
-        }
-    }
-
-    fn count(&self, alerts: &[Arc<Entry>]) {
-        let metrics = self.feed.metrics();
-        metrics.written.inc_by(alerts.len() as u64);
-        for entry in alerts {
-            metrics.latency.observe(latency(entry.alert.time));
         }
     }
 
@@ -304,9 +295,7 @@ impl HttpWriter {
 
     fn tell_lost(&self, alerts: &[Arc<Entry>], why: &str) {
         for entry in alerts {
-            self.feed.metrics().lost_refused.inc();
-            let (output, uuid) = (&self.name, entry.uuid());
-            tracing::error!(output, %uuid, rule = %entry.alert.rule, why, "an alert is refused");
+            self.feed.refused(&self.name, entry, why);
         }
     }
 

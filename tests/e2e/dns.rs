@@ -4,9 +4,9 @@
 //! asks, answers, and reads the answer.
 
 use anyhow::Result;
-use monitor_tests::{daemon, docker, skip_if, vm};
+use monitor_tests::{daemon, docker, skip_if};
 
-use crate::kinds::{Case, check_in_container, check_in_guest, check_on_this_host};
+use crate::kinds::{Case, check_in_container, check_on_this_host};
 
 const REPOSITORY: &str = "registry.example/team/names";
 
@@ -382,11 +382,4 @@ fn names_in_a_container() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(docker::obstacle());
     check_in_container(CASES, &["dns-question", "dns-answer"], REPOSITORY, &[])
-}
-
-#[test]
-fn names_in_a_guest() -> Result<()> {
-    skip_if!(daemon::obstacle());
-    skip_if!(vm::obstacle(vm::DEBIAN_12));
-    check_in_guest(CASES)
 }

@@ -174,7 +174,7 @@ fn a_skip_that_is_not_listed_is_found() {
     }
     let all = unexpected("6.1", &BTreeMap::new(), true);
     assert!(
-        all.contains(&"dns::names_in_a_guest did not skip".to_owned()),
+        all.contains(&"dns::names_in_a_container did not skip".to_owned()),
         "{all:?}"
     );
 }

@@ -1,21 +1,19 @@
 //! Kinds of events, a rule each: what the cases of `sockets` and `namespaces` share.
 //!
 //! An action is a piece of perl, whose `syscall` reaches every call. It runs in the same way on the
-//! host, in a container and in a guest with the object tier.
+//! host and in a container.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::{Daemon, is_from};
 use monitor_tests::docker::Dockerd;
 use monitor_tests::tree::Tree;
-use monitor_tests::{paths, vm};
 use serde_json::{Value, json};
 
 use crate::actions::{Programs, succeed};
-use crate::guest::{BOOT_AND_RUN, ended_well, script, section};
 use crate::world::{PATIENCE, assert_fields, docker_settings, watch};
 
 const FENCE: &str = "the fence";
@@ -139,45 +137,6 @@ pub(crate) fn check_in_container(
         };
         let alert = check(&mut daemon, case, run)?;
         came_from(&alert, &name, repository);
-    }
-    Ok(())
-}
-
-/// The same of all cases in a guest whose kernel has the object tier.
-pub(crate) fn check_in_guest(cases: &[Case]) -> Result<()> {
-    let tree = Tree::busybox()?;
-    tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
-    tree.program("/usr/bin/perl", Path::new("/usr/bin/perl"))?;
-    tree.file("/rules/own.yaml", rules(cases))?.file(
-        "/rules/monitor.yaml",
-        "rule_matching: all\nmetrics:\n  listen: off\n",
-    )?;
-    let mut actions = String::from("ip link set lo up\n");
-    for (number, case) in cases.iter().enumerate() {
-        for (name, action) in [("innocent", case.innocent), ("act", case.act)] {
-            let path = format!("/acts/{number}-{name}");
-            tree.file(&path, action)?;
-            let _ = writeln!(actions, "perl {path} {} || echo 'failed: {path}'", word());
-        }
-    }
-    let _ = writeln!(actions, "/bin/true {}-fence", word());
-    let script = script("--policy /rules/own.yaml", &actions, FENCE);
-    let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
-    let text = &output.text;
-    ended_well(text)?;
-    ensure!(!text.contains("\nfailed: "), "an action failed:\n{text}");
-    let mut alerts = Vec::new();
-    for line in section(text, "alerts")?.lines() {
-        let alert: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
-        alerts.push(alert);
-    }
-    for case in cases {
-        let mut own = alerts.iter().filter(|alert| is_from(alert, case.rule));
-        match (own.next(), own.next()) {
-            (Some(alert), None) => has_fields(alert, case),
-            (None, _) => bail!("no alert of `{}` in {alerts:#?}", case.rule),
-            _ => bail!("several alerts of `{}` in {alerts:#?}", case.rule),
-        }
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Memory that code can be run from, and files that are written through memory.
 
 use anyhow::Result;
-use monitor_tests::{daemon, docker, skip_if, vm};
+use monitor_tests::{daemon, docker, skip_if};
 
-use crate::kinds::{Case, check_in_container, check_in_guest, check_on_this_host};
+use crate::kinds::{Case, check_in_container, check_on_this_host};
 
 const REPOSITORY: &str = "registry.example/team/mappings";
 
@@ -114,11 +114,4 @@ fn mappings_in_a_container() -> Result<()> {
     skip_if!(docker::obstacle());
     let rules = ["mmap", "written-by-mapping", "file-made-code"];
     check_in_container(CASES, &rules, REPOSITORY, &[])
-}
-
-#[test]
-fn mappings_in_a_guest() -> Result<()> {
-    skip_if!(daemon::obstacle());
-    skip_if!(vm::obstacle(vm::DEBIAN_12));
-    check_in_guest(CASES)
 }

@@ -1,9 +1,9 @@
 //! Namespaces, ids and capabilities, and calls that only a rule's naming them turns on.
 
 use anyhow::Result;
-use monitor_tests::{daemon, docker, skip_if, vm};
+use monitor_tests::{daemon, docker, skip_if};
 
-use crate::kinds::{Case, check_in_container, check_in_guest, check_on_this_host};
+use crate::kinds::{Case, check_in_container, check_on_this_host};
 
 const REPOSITORY: &str = "registry.example/team/namespaces";
 
@@ -200,11 +200,4 @@ fn namespaces_in_a_container() -> Result<()> {
         REPOSITORY,
         &["--cap-add", "SYS_ADMIN"],
     )
-}
-
-#[test]
-fn namespaces_and_ids_on_the_object_tier() -> Result<()> {
-    skip_if!(daemon::obstacle());
-    skip_if!(vm::obstacle(vm::DEBIAN_12));
-    check_in_guest(CASES)
 }

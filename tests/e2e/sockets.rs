@@ -1,9 +1,9 @@
 //! The serving side of sockets, and what else their calls do.
 
 use anyhow::Result;
-use monitor_tests::{daemon, docker, skip_if, vm};
+use monitor_tests::{daemon, docker, skip_if};
 
-use crate::kinds::{Case, check_in_container, check_in_guest, check_on_this_host};
+use crate::kinds::{Case, check_in_container, check_on_this_host};
 
 const REPOSITORY: &str = "registry.example/team/sockets";
 
@@ -463,11 +463,4 @@ fn sockets_in_a_container() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(docker::obstacle());
     check_in_container(CASES, &["listen", "accept"], REPOSITORY, &[])
-}
-
-#[test]
-fn sockets_on_the_object_tier() -> Result<()> {
-    skip_if!(daemon::obstacle());
-    skip_if!(vm::obstacle(vm::DEBIAN_12));
-    check_in_guest(CASES)
 }

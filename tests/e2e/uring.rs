@@ -1,6 +1,5 @@
 //! What programs do through `io_uring`, in each of its modes: the same events as those of the
-//! calls that do the same, once each, of the right process, on this host, in a container and in a
-//! guest with the object tier.
+//! calls that do the same, once each, of the right process, on this host and in a container.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,11 +8,10 @@ use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::{Daemon, is_from};
 use monitor_tests::docker::Dockerd;
 use monitor_tests::tree::Tree;
-use monitor_tests::{c, daemon, docker, paths, skip_if, vm};
+use monitor_tests::{c, daemon, docker, paths, skip_if};
 use serde_json::{Value, json};
 
 use crate::actions::{Programs, succeed};
-use crate::guest::{BOOT_AND_RUN, ended_well, script, section};
 use crate::world::{PATIENCE, assert_fields, docker_settings, text, watch};
 
 pub(crate) const PROGRAM: &str = "e2e-uring";
@@ -235,40 +233,6 @@ fn io_uring_in_a_container() -> Result<()> {
             assert_fields(alert, &fields);
         }
     })
-}
-
-#[test]
-fn io_uring_beside_the_object_tier() -> Result<()> {
-    skip_if!(daemon::obstacle());
-    skip_if!(vm::obstacle(vm::DEBIAN_12));
-    let programs = Programs::new()?;
-    let tree = with_program(&programs)?;
-    tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
-    tree.file("/rules/own.yaml", rules())?.file(
-        "/rules/monitor.yaml",
-        "rule_matching: all\nmetrics:\n  listen: off\n",
-    )?;
-    let run = |mode: &str| {
-        format!("rm -rf /work/*; e2e-uring {mode} /work {PORT} >/tmp/out || cat /tmp/out\n")
-    };
-    let actions: String = MODES.iter().map(|mode| run(mode)).collect();
-    // The output of the last run's last event.
-    let script = script("--policy /rules/own.yaml", &actions, "sendto.*sqpoll");
-    let output = vm::run(vm::DEBIAN_12, &tree, &script, BOOT_AND_RUN)?;
-    let text = &output.text;
-    ended_well(text)?;
-    let mut alerts = Vec::new();
-    for line in section(text, "alerts")?.lines() {
-        let alert: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
-        alerts.push(alert);
-    }
-    for mode in MODES {
-        whole(&alerts, mode, "/work", Always)?;
-    }
-    let report: Value = serde_json::from_str(section(text, "doctor")?)?;
-    let report = report["coverage"].to_string();
-    ensure!(!report.contains("end no system call"), "{report}");
-    Ok(())
 }
 
 /// Why this kernel's `io_uring` is not the one that the daemon tells of, if so.

@@ -7,6 +7,7 @@ mod end;
 mod input;
 mod kept;
 mod peer;
+mod urgent;
 
 use std::collections::HashSet;
 use std::fs::{self, File};

@@ -23,6 +23,18 @@ pub struct Settings {
     pub retention: Retention,
 }
 
+/// How far an output is.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor<'a> {
+    /// By which the log knows the output.
+    pub output: &'a str,
+    /// Number of the last alert that it has, with all before.
+    pub acknowledged: u64,
+    /// Numbers of further ones that it has since this was last written down; nothing for an output
+    /// that gets all in order.
+    pub ahead: Option<&'a [u64]>,
+}
+
 /// The alert log, open for writing. Nobody else writes to it meanwhile.
 #[derive(Debug)]
 pub struct AlertLog {
@@ -111,6 +123,22 @@ impl AlertLog {
             .map_err(of(self.path()))
     }
 
+    /// Numbers of the alerts that an output has besides those of [`AlertLog::acknowledged`], in
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn ahead(&self, output: &str) -> Result<Vec<u64>, LogError> {
+        let query = "SELECT sequence FROM ahead WHERE output = ?1 ORDER BY 1";
+        let read = || {
+            let mut statement = self.connection.prepare(query)?;
+            let rows = statement.query_map([output], |row| row.get(0))?;
+            rows.collect::<rusqlite::Result<Vec<u64>>>()
+        };
+        read().map_err(of(self.path()))
+    }
+
     /// Adds alerts, in the order of their numbers, and notes how far outputs are: all or nothing. A
     /// number that was left out is noted as a gap.
     ///
@@ -120,7 +148,7 @@ impl AlertLog {
     pub fn append<'a>(
         &mut self,
         entries: impl IntoIterator<Item = &'a Arc<Entry>>,
-        outputs: impl IntoIterator<Item = (&'a str, u64)>,
+        outputs: impl IntoIterator<Item = Cursor<'a>>,
     ) -> Result<(), LogError> {
         let write = |connection: &mut Connection, mut newest: (u64, Hash)| {
             let transaction =
@@ -128,12 +156,8 @@ impl AlertLog {
             for entry in entries {
                 newest = add(&transaction, newest, entry)?;
             }
-            for (name, acknowledged) in outputs {
-                let mut statement = transaction.prepare_cached(
-                    "INSERT INTO outputs VALUES (?1, ?2)
-                     ON CONFLICT DO UPDATE SET acknowledged = excluded.acknowledged",
-                )?;
-                statement.execute((name, acknowledged))?;
+            for cursor in outputs {
+                reached(&transaction, cursor)?;
             }
             transaction.commit()?;
             Ok(newest)
@@ -141,6 +165,29 @@ impl AlertLog {
         self.newest = write(&mut self.connection, self.newest).map_err(of(&self.settings.path))?;
         Ok(())
     }
+}
+
+fn reached(transaction: &Transaction<'_>, cursor: Cursor<'_>) -> rusqlite::Result<()> {
+    let Cursor {
+        output,
+        acknowledged,
+        ahead,
+    } = cursor;
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO outputs VALUES (?1, ?2)
+         ON CONFLICT DO UPDATE SET acknowledged = excluded.acknowledged",
+    )?;
+    statement.execute((output, acknowledged))?;
+    let Some(ahead) = ahead else { return Ok(()) };
+    let mut statement =
+        transaction.prepare_cached("INSERT OR IGNORE INTO ahead VALUES (?1, ?2)")?;
+    for sequence in ahead {
+        statement.execute((output, sequence))?;
+    }
+    let mut statement =
+        transaction.prepare_cached("DELETE FROM ahead WHERE output = ?1 AND sequence <= ?2")?;
+    statement.execute((output, acknowledged))?;
+    Ok(())
 }
 
 fn add(

@@ -22,7 +22,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-pub use append::{AlertLog, Settings};
+pub use append::{AlertLog, Cursor, Settings};
 pub use entry::{Entry, LogId, Uuid};
 pub use query::Query;
 pub use read::Reader;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Row as SqlRow};
+use monitor_policy::Priority;
+use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow};
 
 use super::entry::{Entry, LogId, Row};
 use super::{LogError, of, schema};
@@ -51,6 +52,69 @@ impl Reader {
             entries.collect::<rusqlite::Result<Vec<Entry>>>()
         };
         read().map_err(of(&self.path))
+    }
+
+    /// Number of the newest alert; 0 when there is none.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn newest(&self) -> Result<u64, LogError> {
+        let query = "SELECT coalesce(max(sequence), 0) FROM alerts";
+        let read = || {
+            let mut statement = self.connection.prepare_cached(query)?;
+            statement.query_row((), |row| row.get(0))
+        };
+        read().map_err(of(&self.path))
+    }
+
+    /// Numbers of the newest `count` alerts that are as severe as `priority` or more, between
+    /// `above` and `below` without these, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn severe(
+        &self,
+        priority: Priority,
+        above: u64,
+        below: u64,
+        count: usize,
+    ) -> Result<Vec<u64>, LogError> {
+        // Of each priority the index has them in order: nothing is read but what is given back.
+        let query = "SELECT sequence FROM alerts
+             WHERE priority = ?1 AND sequence > ?2 AND sequence < ?3
+             ORDER BY sequence DESC LIMIT ?4";
+        let read = || {
+            let mut statement = self.connection.prepare_cached(query)?;
+            let mut found = Vec::new();
+            for level in 0..=priority as u8 {
+                let rows = statement.query_map((level, above, below, count), |row| row.get(0))?;
+                for sequence in rows {
+                    found.push(sequence?);
+                }
+            }
+            Ok(found)
+        };
+        let mut found: Vec<u64> = read().map_err(of(&self.path))?;
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        found.truncate(count);
+        Ok(found)
+    }
+
+    /// The alert with this number, if it is kept.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn one(&self, sequence: u64) -> Result<Option<Entry>, LogError> {
+        let query = format!("SELECT {COLUMNS} FROM alerts WHERE sequence = ?1");
+        let read = || {
+            let mut statement = self.connection.prepare_cached(&query)?;
+            statement.query_row([sequence], row).optional()
+        };
+        let found = read().map_err(of(&self.path))?;
+        Ok(found.map(|row| row.entry(self.log)))
     }
 }
 

@@ -53,6 +53,16 @@ CREATE TABLE outputs (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Alerts that outputs have although they do not have all before. Added later than the other tables:
+/// who does not know it sends such alerts twice.
+const AHEAD: &str = "
+CREATE TABLE IF NOT EXISTS ahead (
+    output TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    PRIMARY KEY (output, sequence)
+) STRICT, WITHOUT ROWID;
+";
+
 /// What the log's first row says.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meta {
@@ -126,6 +136,7 @@ fn prepare(connection: &mut Connection, path: &Path, synced: bool) -> Result<Met
             )?;
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
+        transaction.execute_batch(AHEAD)?;
         transaction.commit()?;
         meta(connection)
     };

@@ -60,6 +60,14 @@ fn entry(log: &AlertLog, sequence: u64, alert: Alert) -> Arc<Entry> {
     })
 }
 
+fn at(output: &str, acknowledged: u64) -> Cursor<'_> {
+    Cursor {
+        output,
+        acknowledged,
+        ahead: None,
+    }
+}
+
 fn entries(log: &AlertLog, sequences: impl IntoIterator<Item = u64>) -> Vec<Arc<Entry>> {
     let sequences = sequences.into_iter();
     sequences.map(|one| entry(log, one, sample())).collect()
@@ -70,7 +78,7 @@ fn what_was_written_is_there_after_a_new_start() {
     let place = place();
     let mut log = place.open();
     let id = log.id();
-    log.append(&entries(&log, 1..=3), [("file", 2)]).unwrap();
+    log.append(&entries(&log, 1..=3), [at("file", 2)]).unwrap();
     assert!(
         matches!(
             AlertLog::open(place.settings.clone()),
@@ -83,7 +91,7 @@ fn what_was_written_is_there_after_a_new_start() {
     assert_eq!((log.id(), log.newest(), log.last_given()), (id, 3, 3));
     assert_eq!(log.acknowledged("file").unwrap(), Some(2));
     assert_eq!(log.acknowledged("syslog").unwrap(), None);
-    log.append(&entries(&log, 4..=4), [("file", 4)]).unwrap();
+    log.append(&entries(&log, 4..=4), [at("file", 4)]).unwrap();
     assert_eq!(log.acknowledged("file").unwrap(), Some(4));
     let reader = Reader::open(place.path()).unwrap();
     let read = reader.range(2, 4, 10).unwrap();
@@ -98,7 +106,7 @@ fn numbers_that_were_never_written_are_a_gap() {
     let place = place();
     let mut log = place.open();
     log.append(&entries(&log, [1, 2, 6]), []).unwrap();
-    log.append(&[], [("file", 9)]).unwrap();
+    log.append(&[], [at("file", 9)]).unwrap();
     let verified = verify(place.path()).unwrap();
     assert_eq!(verified.gaps, [(3, 5)]);
     assert_eq!((verified.alerts, verified.broken), (3, None));
@@ -224,7 +232,8 @@ fn numbers_go_on_in_the_log_that_takes_the_place_of_a_damaged_one() {
     let id = log.id();
     let moved = log.begin_anew().unwrap();
     assert!(fs::metadata(moved).unwrap().len() > 0);
-    log.append(&entries(&log, 51..=52), [("file", 50)]).unwrap();
+    log.append(&entries(&log, 51..=52), [at("file", 50)])
+        .unwrap();
     drop(log);
     let log = place.open();
     assert_eq!(place.sequences(), [51, 52]);

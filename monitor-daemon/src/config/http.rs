@@ -13,7 +13,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::http_keys::HTTP_KEYS;
 use super::outputs::{self, identity, selection};
-use super::value::{Bounded, PriorityName, optional, scalar};
+use super::value::{Bounded, NewestFirst, PriorityName, optional, scalar};
 use crate::output::{Format, Secret, Selection, TlsFiles};
 
 const DEFAULT_REQUEST_BYTES: u64 = 1 << 20;
@@ -50,7 +50,7 @@ pub struct Http {
     pub retry: Duration,
     /// `tls_ca`, `tls_certificate`, `tls_key`: for `https`.
     pub tls: TlsFiles,
-    /// `priority`, `tags`, `rules`: which alerts it gets.
+    /// `priority`, `tags`, `rules`, `newest_first`: which alerts it gets, and in which order.
     pub selection: Selection,
 }
 
@@ -223,6 +223,8 @@ pub(super) struct RawHttp {
     priority: Option<PriorityName>,
     tags: Vec<String>,
     rules: Vec<String>,
+    #[serde(deserialize_with = "scalar")]
+    newest_first: Option<NewestFirst>,
 }
 
 /// A URL that requests can go to.
@@ -323,7 +325,7 @@ impl RawHttp {
                 ca: self.tls_ca,
                 identity,
             },
-            selection: selection(self.priority, self.tags, self.rules),
+            selection: selection(self.priority, self.tags, self.rules, self.newest_first),
         })
     }
 }

@@ -11,7 +11,7 @@ use serde_yaml::Value;
 use super::broker::Broker;
 use super::kafka_keys::KAFKA_KEYS;
 use super::outputs::{self, identity, selection, user};
-use super::value::{Bounded, PriorityName, optional, scalar};
+use super::value::{Bounded, NewestFirst, PriorityName, optional, scalar};
 use crate::output::{Format, Secret, Selection, TlsFiles};
 
 const DEFAULT_BATCH_BYTES: u64 = 512 << 10;
@@ -40,7 +40,7 @@ pub struct Kafka {
     pub timeout: Duration,
     /// `tls_ca`, `tls_certificate`, `tls_key`.
     pub tls: TlsFiles,
-    /// `priority`, `tags`, `rules`: which alerts it gets.
+    /// `priority`, `tags`, `rules`, `newest_first`: which alerts it gets, and in which order.
     pub selection: Selection,
 }
 
@@ -145,6 +145,8 @@ pub(super) struct RawKafka {
     priority: Option<PriorityName>,
     tags: Vec<String>,
     rules: Vec<String>,
+    #[serde(deserialize_with = "scalar")]
+    newest_first: Option<NewestFirst>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -203,7 +205,7 @@ impl RawKafka {
             login,
             timeout: Duration::from_millis(milliseconds),
             tls,
-            selection: selection(self.priority, self.tags, self.rules),
+            selection: selection(self.priority, self.tags, self.rules, self.newest_first),
         })
     }
 }

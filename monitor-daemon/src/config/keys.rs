@@ -42,6 +42,13 @@ pub(super) const RULES: Key = key(
     "Only alerts of these rules are for this output; `*` stands for anything. Empty: all.",
 );
 
+pub(super) const NEWEST_FIRST: Key = key(
+    "newest_first",
+    "`emergency` to `debug`, `off`",
+    "When more than 256 alerts wait for this output, as after an outage: those at least this severe go \
+     first, the newest of them in front, and then the rest in order. Needs the alert log.",
+);
+
 /// All keys, in the order in which they are shown; those of a section stand together.
 pub const KEYS: &[Key] = &[
     key(
@@ -213,6 +220,13 @@ pub const KEYS: &[Key] = &[
         "alerts.syslog.rules",
         "list of texts",
         "Only alerts of these rules are sent there; `*` stands for anything. Empty: all.",
+    ),
+    key(
+        "alerts.syslog.newest_first",
+        "`emergency` to `debug`, `off`",
+        "When more than 256 alerts wait for this server, as after an outage: those at least this \
+         severe go first, the newest of them in front, and then the rest in order. Needs the alert \
+         log.",
     ),
     key(
         "alerts.syslog.servers",

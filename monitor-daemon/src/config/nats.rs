@@ -12,7 +12,7 @@ use serde_yaml::Value;
 use super::broker::Broker;
 use super::nats_keys::NATS_KEYS;
 use super::outputs::{self, identity, selection, user};
-use super::value::{Bounded, PriorityName, optional, scalar};
+use super::value::{Bounded, NewestFirst, PriorityName, optional, scalar};
 use crate::output::{Alert, Format, Secret, Selection, TlsFiles};
 
 const DEFAULT_SUBJECT: &str = "monitor.alerts.{host}.{priority}";
@@ -42,7 +42,7 @@ pub struct Nats {
     pub timeout: Duration,
     /// `tls_ca`, `tls_certificate`, `tls_key`.
     pub tls: TlsFiles,
-    /// `priority`, `tags`, `rules`: which alerts it gets.
+    /// `priority`, `tags`, `rules`, `newest_first`: which alerts it gets, and in which order.
     pub selection: Selection,
 }
 
@@ -213,6 +213,8 @@ pub(super) struct RawNats {
     priority: Option<PriorityName>,
     tags: Vec<String>,
     rules: Vec<String>,
+    #[serde(deserialize_with = "scalar")]
+    newest_first: Option<NewestFirst>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -268,7 +270,7 @@ impl RawNats {
                 ca: self.tls_ca,
                 identity: identity(self.tls_certificate, self.tls_key)?,
             },
-            selection: selection(self.priority, self.tags, self.rules),
+            selection: selection(self.priority, self.tags, self.rules, self.newest_first),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Every key of a section of `alerts.nats`, as [`super::KEYS`] has the others.
 
-use super::keys::{Key, PRIORITY, RULES, TAGS, TLS_KEY, key};
+use super::keys::{Key, NEWEST_FIRST, PRIORITY, RULES, TAGS, TLS_KEY, key};
 
 /// Keys of an output, in the order in which they are shown.
 pub(super) const NATS_KEYS: &[Key] = &[
@@ -74,4 +74,5 @@ pub(super) const NATS_KEYS: &[Key] = &[
     PRIORITY,
     TAGS,
     RULES,
+    NEWEST_FIRST,
 ];

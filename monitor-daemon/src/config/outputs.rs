@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_yaml::{Mapping, Value};
 
-use super::value::PriorityName;
+use super::value::{NewestFirst, PriorityName};
 use crate::output::{Secret, Selection, TlsFiles};
 
 /// Longest name of an output: it becomes a label of metrics.
@@ -46,16 +46,18 @@ pub(super) fn to_yaml<T>(
     sections.collect::<Mapping>().into()
 }
 
-/// Which alerts an output gets.
+/// Which alerts an output gets, and in which order.
 pub(super) fn selection(
     priority: Option<PriorityName>,
     tags: Vec<String>,
     rules: Vec<String>,
+    newest_first: Option<NewestFirst>,
 ) -> Selection {
     Selection {
         priority: priority.map_or(Selection::default().priority, |name| name.0),
         tags,
         rules,
+        newest_first: newest_first.unwrap_or_default().0,
     }
 }
 
@@ -93,6 +95,7 @@ pub(super) fn value(tls: &TlsFiles, selection: &Selection, key: &str) -> Option<
         "priority" => selection.priority.to_string().to_lowercase().into(),
         "tags" => texts(&selection.tags),
         "rules" => texts(&selection.rules),
+        "newest_first" => NewestFirst(selection.newest_first).name().into(),
         _ => return None,
     };
     Some(value)

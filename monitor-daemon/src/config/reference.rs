@@ -51,12 +51,24 @@ pub fn markdown() -> String {
         row(&mut text, key, &kafka::default(key.name));
     }
     text.push_str(KAFKA);
+    text.push_str(NEWEST_FIRST);
     text.push_str(
         "\nA dotted name is a key in a section:\n\n\
          ```yaml\nalerts:\n  file: /var/log/monitor/alerts.jsonl\n```\n",
     );
     text
 }
+
+/// What its key does not say of the order after an outage.
+const NEWEST_FIRST: &str = "
+With `newest_first`, which servers by syslog, HTTP, NATS and Kafka may have, alerts that are at least \
+so severe are out of order when more than 256 wait: the newest comes first, also before what was being \
+tried while the server was away, and those raised while a backlog is worked off come before what is \
+left of it. All others are in order. As ever none is left out, none is sent twice but after a failure, and an end \
+of the daemon changes nothing: the alert log knows which went ahead. Nobody who reads them should \
+take the last `sequence` for how far an output is then. After 65536 that went ahead, some of the others \
+are sent before it goes on so. The file and standard output are always in order.
+";
 
 /// What the keys do not say of syslog.
 const SYSLOG: &str = "

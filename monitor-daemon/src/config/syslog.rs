@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde_yaml::Value;
 
 use super::outputs::{self, identity, selection};
-use super::value::{HostPort, PriorityName, SyslogFacility, SyslogFormat, SyslogProtocol};
+use super::value::{
+    HostPort, NewestFirst, PriorityName, SyslogFacility, SyslogFormat, SyslogProtocol,
+};
 use super::value::{optional, scalar};
 use crate::output::{Selection, TlsFiles};
 
@@ -24,12 +26,12 @@ pub struct Syslog {
     pub format: SyslogFormat,
     /// `tls_ca`, `tls_certificate`, `tls_key`: for `tls`.
     pub tls: TlsFiles,
-    /// `priority`, `tags` and `rules`: which alerts it gets.
+    /// `priority`, `tags`, `rules`, `newest_first`: which alerts it gets, and in which order.
     pub selection: Selection,
 }
 
 /// Keys of a server, in the order in which they are shown.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "address",
     "protocol",
     "facility",
@@ -40,6 +42,7 @@ const KEYS: [&str; 10] = [
     "priority",
     "tags",
     "rules",
+    "newest_first",
 ];
 
 /// A server as written, and those besides it.
@@ -61,6 +64,8 @@ pub(super) struct RawSyslog {
     priority: Option<PriorityName>,
     tags: Vec<String>,
     rules: Vec<String>,
+    #[serde(deserialize_with = "scalar")]
+    newest_first: Option<NewestFirst>,
     servers: BTreeMap<String, RawSyslog>,
 }
 
@@ -106,7 +111,7 @@ impl RawSyslog {
             facility: self.facility.unwrap_or_default(),
             format: self.format.unwrap_or_default(),
             tls,
-            selection: selection(self.priority, self.tags, self.rules),
+            selection: selection(self.priority, self.tags, self.rules, self.newest_first),
         }))
     }
 }

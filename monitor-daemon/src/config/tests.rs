@@ -86,6 +86,7 @@ alerts:
     priority: error
     tags: [a]
     rules: ['b*']
+    newest_first: critical
     servers:
       second: { address: '[::1]:514', format: cef, priority: alert }
   http:
@@ -107,6 +108,7 @@ alerts:
       priority: error
       tags: [a]
       rules: ['b*']
+      newest_first: critical
     two: { url: 'http://[::1]:8080/', body: ndjson, user: me, password: /run/secret }
     three: { url: 'http://loki:3100', api: loki, labels: { site: west } }
     four: { url: 'http://es:9200', api: elasticsearch, index: alerts }
@@ -127,6 +129,7 @@ alerts:
       priority: error
       tags: [a]
       rules: ['b*']
+      newest_first: critical
     two: { servers: ['nats://a'], user: me, password: /run/secret }
     three: { servers: ['nats://a'], token: /run/secret }
     four: { servers: ['nats://a'], nkey: /run/secret }
@@ -148,6 +151,7 @@ alerts:
       priority: error
       tags: [a]
       rules: ['b*']
+      newest_first: critical
     two: { brokers: ['a:1'], topic: b }
 json:
   include_output_property: false
@@ -228,6 +232,7 @@ fn every_key_about_outputs_is_taken() {
         priority: Priority::Error,
         tags: vec!["a".into()],
         rules: vec!["b*".into()],
+        newest_first: Some(Priority::Critical),
     };
     let syslog = alerts.syslog.unwrap();
     assert_eq!(syslog.selection, selection);

@@ -347,6 +347,35 @@ impl FromStr for PriorityName {
     }
 }
 
+/// `newest_first`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct NewestFirst(pub(super) Option<Priority>);
+
+impl NewestFirst {
+    const OFF: &str = "off";
+
+    pub(super) fn name(self) -> String {
+        self.0.map_or_else(
+            || Self::OFF.to_owned(),
+            |priority| priority.name().to_lowercase(),
+        )
+    }
+}
+
+impl FromStr for NewestFirst {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == Self::OFF {
+            return Ok(Self(None));
+        }
+        let priority = Priority::from_name(text).ok_or_else(|| {
+            format!("expected a priority (`emergency` to `debug`) or `off`, not `{text}`")
+        })?;
+        Ok(Self(Some(priority)))
+    }
+}
+
 /// For `#[serde(deserialize_with)]`: any scalar, parsed by `T` where it stands.
 pub(super) fn scalar<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where

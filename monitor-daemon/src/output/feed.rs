@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::ahead::{Ahead, Search};
 use super::keeper::Lost;
 use super::queue::{BATCH, Batch, Item, Next, Queue};
 use super::selection::Selection;
@@ -26,9 +27,19 @@ pub(super) struct Output {
     pub(super) queue: Queue,
     pub(super) metrics: OutputMetrics,
     selection: Selection,
+    /// What it has behind that; nothing where all goes in order.
+    pub(super) ahead: Option<Ahead>,
     /// Number of the last alert that it has, with all before.
     acknowledged: AtomicU64,
     kept: Option<Kept>,
+}
+
+/// How far an output is.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    /// Number of the last alert that it has, with all before.
+    pub(super) acknowledged: u64,
+    pub(super) ahead: Option<Ahead>,
 }
 
 /// Where there is a log.
@@ -43,20 +54,25 @@ pub(super) struct Kept {
 }
 
 impl Output {
-    /// An output that has all alerts up to the number `acknowledged`.
+    /// An output that has the alerts that `reached` says.
     pub(super) fn new(
         name: String,
         queue: Queue,
         metrics: OutputMetrics,
         selection: Selection,
-        acknowledged: u64,
+        reached: Reached,
         kept: Option<Kept>,
     ) -> Self {
+        let Reached {
+            acknowledged,
+            ahead,
+        } = reached;
         Self {
             name,
             queue,
             metrics,
             selection,
+            ahead,
             acknowledged: AtomicU64::new(acknowledged),
             kept,
         }
@@ -65,6 +81,28 @@ impl Output {
     /// Whether it is to have `alert`.
     pub(super) fn wants(&self, alert: &Alert) -> bool {
         self.selection.takes(alert)
+    }
+
+    /// Whether it is still to have this one.
+    pub(super) fn lacks(&self, entry: &Entry) -> bool {
+        self.wants(&entry.alert) && !self.has(entry.sequence)
+    }
+
+    /// Whether it has the alert with this number.
+    pub(super) fn has(&self, sequence: u64) -> bool {
+        let is_ahead = |ahead: &Ahead| ahead.has(sequence);
+        sequence <= self.acknowledged() || self.ahead.as_ref().is_some_and(is_ahead)
+    }
+
+    /// So many alerts it has before their turn.
+    pub(super) fn ahead(&self) -> u64 {
+        self.ahead.as_ref().map_or(0, Ahead::count)
+    }
+
+    /// Whether so many alerts wait that some may go before their turn.
+    fn has_backlog(&self) -> bool {
+        let waiting = self.queue.newest().saturating_sub(self.acknowledged());
+        waiting > BATCH as u64
     }
 
     /// Whether alerts that it has not got are in the log only.
@@ -88,6 +126,20 @@ impl Output {
 
     fn acknowledge(&self, sequence: u64) {
         self.acknowledged.store(sequence, Ordering::Release);
+        if let Some(ahead) = &self.ahead {
+            ahead.pass(sequence);
+        }
+        self.rouse();
+    }
+
+    fn acknowledge_ahead(&self, sequences: impl IntoIterator<Item = u64>) {
+        if let Some(ahead) = &self.ahead {
+            ahead.add(sequences);
+        }
+        self.rouse();
+    }
+
+    fn rouse(&self) {
         if let Some(kept) = &self.kept {
             kept.keeper.queue.rouse();
         }
@@ -103,15 +155,34 @@ pub(super) struct Feed {
     /// Bytes of the batch that is being written, and the last number in it.
     bytes: usize,
     last: Option<u64>,
+    /// Numbers of that batch when it is before its turn, the newest first.
+    ahead: Vec<u64>,
+    /// A batch that has to wait for such.
+    held: Option<Held>,
+    /// Where some go before their turn.
+    search: Option<Search>,
     /// Open for as long as the output is behind.
     reader: Option<Reader>,
     /// How often in a row the log could not be read.
     failures: u32,
 }
 
+/// What is left of a batch.
+#[derive(Debug)]
+struct Held {
+    alerts: Vec<Arc<Entry>>,
+    bytes: usize,
+    last: Option<u64>,
+}
+
 impl Feed {
     pub(super) fn new(output: Arc<Output>) -> Self {
+        let priority = output.selection.newest_first;
+        let priority = priority.filter(|_| output.kept.is_some());
         Self {
+            search: priority.map(|level| Search::new(level, output.acknowledged())),
+            ahead: Vec::new(),
+            held: None,
             wanted: output.acknowledged() + 1,
             output,
             bytes: 0,
@@ -125,25 +196,65 @@ impl Feed {
         &self.output.metrics
     }
 
-    /// Waits for something to write, or for the end; there may be nothing in it for this output. What is only in the log by then is left for
-    /// the next start.
+    /// Waits for something to write, or for the end; there may be nothing in it for this output. What
+    /// is only in the log by then is left for the next start.
     pub(super) fn next(&mut self) -> Batch {
-        let mut batch = self.take();
-        self.bytes = batch.bytes;
-        self.last = batch.last();
+        let before_their_turn = self.before_their_turn();
+        if !before_their_turn.is_empty() {
+            let numbers = before_their_turn.iter().map(|entry| entry.sequence);
+            self.ahead = numbers.collect();
+            return Batch::of(before_their_turn.into_iter().map(Arc::new));
+        }
+        let mut batch = if let Some(held) = self.held.take() {
+            self.bytes = held.bytes;
+            self.last = held.last;
+            Batch::of(held.alerts)
+        } else {
+            let batch = self.take();
+            self.bytes = batch.bytes;
+            self.last = batch.last();
+            batch
+        };
         if let Some(last) = self.last {
             self.wanted = last + 1;
         }
         batch.items.retain(|item| match item {
-            Item::Alert(entry) => self.output.wants(&entry.alert),
+            Item::Alert(entry) => self.output.lacks(entry),
             Item::Line(_) => true,
         });
         batch
     }
 
+    /// Whether there are alerts by now that go before those of the batch.
+    pub(super) fn is_overtaken(&self) -> bool {
+        let (Some(search), Some(kept)) = (&self.search, &self.output.kept) else {
+            return false;
+        };
+        let newer = || search.has_newer(&Reader::open(&kept.path)?);
+        self.may_overtake() && newer().unwrap_or_default()
+    }
+
+    /// Gives back the last `left` alerts of the batch: they come again after those that have
+    /// overtaken them.
+    pub(super) fn put_back(&mut self, left: Vec<Arc<Entry>>) {
+        let first = left.first().map_or(0, |entry| entry.sequence);
+        if self.ahead.is_empty() {
+            self.output.acknowledge(first.saturating_sub(1));
+            self.held = Some(Held {
+                alerts: left,
+                bytes: std::mem::take(&mut self.bytes),
+                last: self.last.take(),
+            });
+        } else {
+            // They are found again.
+            self.reached(first + 1);
+            self.ahead.clear();
+        }
+    }
+
     /// Waits for what [`Feed::next`] waits for, or for `time`; whether there is something.
     pub(super) fn ready_within(&self, time: Duration) -> bool {
-        self.output.queue.ready_within(self.wanted, time)
+        self.held.is_some() || self.output.queue.ready_within(self.wanted, time)
     }
 
     /// Counts alerts that the output has taken.
@@ -164,12 +275,21 @@ impl Feed {
 
     /// The output has the alerts of the batch up to this number.
     pub(super) fn reached(&self, sequence: u64) {
-        self.output.acknowledge(sequence);
+        if self.ahead.is_empty() {
+            self.output.acknowledge(sequence);
+        } else {
+            let numbers = self.ahead.iter().copied();
+            let reached = numbers.take_while(|number| *number >= sequence);
+            self.output.acknowledge_ahead(reached);
+        }
     }
 
     /// The batch is done with: the output has what is in it.
     pub(super) fn done(&mut self) {
         self.release();
+        if !self.ahead.is_empty() {
+            self.output.acknowledge_ahead(self.ahead.drain(..));
+        }
         if let Some(last) = self.last.take() {
             self.output.acknowledge(last);
         }
@@ -192,6 +312,31 @@ impl Feed {
         metrics.queue_bytes.set(queue.bytes() as i64);
     }
 
+    fn may_overtake(&self) -> bool {
+        let Output { queue, ahead, .. } = &*self.output;
+        let is_full = ahead.as_ref().is_some_and(Ahead::is_full);
+        self.output.has_backlog() && !is_full && !queue.is_closed()
+    }
+
+    /// Of a backlog, the next that go before their turn. Where the log cannot be read there are none.
+    fn before_their_turn(&mut self) -> Vec<Entry> {
+        if self.search.is_none() || !self.may_overtake() {
+            return Vec::new();
+        }
+        let output = Arc::clone(&self.output);
+        let (Some(search), Some(kept)) = (&mut self.search, &output.kept) else {
+            return Vec::new();
+        };
+        let wanted = |entry: &Entry| output.wants(&entry.alert);
+        let has = |sequence| output.has(sequence);
+        let found = Reader::open(&kept.path)
+            .and_then(|log| search.next(&log, output.acknowledged(), wanted, has));
+        found.unwrap_or_else(|error| {
+            tracing::warn!(%error, output = output.name, "severe alerts wait for their turn");
+            Vec::new()
+        })
+    }
+
     fn take(&mut self) -> Batch {
         loop {
             let until = match self.output.queue.next(self.wanted) {
@@ -212,12 +357,7 @@ impl Feed {
             match self.fetch(until) {
                 // Removed, or never kept; both were counted.
                 Ok(entries) if entries.is_empty() => self.wanted = until,
-                Ok(entries) => {
-                    return Batch {
-                        items: entries.into_iter().map(Arc::new).map(Item::Alert).collect(),
-                        ..Batch::default()
-                    };
-                }
+                Ok(entries) => return Batch::of(entries.into_iter().map(Arc::new)),
                 Err(error) if self.failures < RETRIES => {
                     if self.failures == 0 {
                         tracing::error!(%error, "alerts that an output has missed cannot be read");
@@ -238,9 +378,9 @@ impl Feed {
         let Some(kept) = &self.output.kept else {
             return Ok(Vec::new());
         };
-        let reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => Reader::open(&kept.path)?,
+        let (reader, is_old) = match self.reader.take() {
+            Some(reader) => (reader, true),
+            None => (Reader::open(&kept.path)?, false),
         };
         let (first, mut count) = (self.wanted, BATCH);
         let entries = loop {
@@ -251,9 +391,13 @@ impl Feed {
                 entries => break entries?,
             }
         };
-        self.reader = Some(reader);
         self.failures = 0;
         self.lost(first, self.wanted);
+        if entries.is_empty() && is_old {
+            // There may be a new log in the place of the one that is open.
+            return self.fetch(until);
+        }
+        self.reader = Some(reader);
         Ok(entries)
     }
 

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use monitor_policy::Priority;
 
 use super::Intake;
+use super::ahead::Ahead;
 use super::alert::Alert;
 use super::feed::Output;
 use super::queue::Item;
-use crate::alert_log::{AlertLog, Entry, LogError};
+use crate::alert_log::{AlertLog, Cursor, Entry, LogError};
 use crate::clock;
 use crate::metrics::LogMetrics;
 
@@ -138,17 +139,26 @@ impl Keeper {
     /// Writes alerts and acknowledgements to the log; whether it has all of them now.
     fn keep(&mut self, entries: &[Arc<Entry>]) -> bool {
         let progress = self.progress();
+        let ahead = self.ahead();
         let Some(log) = &mut self.log else {
             return false;
         };
         self.state.unwritten.extend(entries.iter().cloned());
         self.state.unwritten_bytes += bytes(entries);
-        if self.state.unwritten.is_empty() && progress == self.state.progress {
+        let is_new = |ahead: &Option<Vec<u64>>| ahead.as_ref().is_some_and(|new| !new.is_empty());
+        if self.state.unwritten.is_empty()
+            && progress == self.state.progress
+            && !ahead.iter().any(is_new)
+        {
             return true;
         }
-        let names = self.outputs.iter().map(|output| output.name.as_str());
-        let named = names.zip(progress.iter().copied());
-        match log.append(&self.state.unwritten, named) {
+        let outputs = self.outputs.iter().zip(&progress).zip(&ahead);
+        let cursors = outputs.map(|((output, acknowledged), ahead)| Cursor {
+            output: &output.name,
+            acknowledged: *acknowledged,
+            ahead: ahead.as_deref(),
+        });
+        match log.append(&self.state.unwritten, cursors) {
             Ok(()) => {
                 let count = self.state.unwritten.len() as u64;
                 if self.metrics.failing.get() == 1 {
@@ -163,11 +173,13 @@ impl Keeper {
                 true
             }
             Err(error) => {
-                if error.is_damage() {
+                let is_damage = error.is_damage();
+                if is_damage {
                     // What waits is written to the new one.
                     begin_anew(log, &error);
                     self.state.progress.clear();
                 }
+                not_written(&self.outputs, ahead, is_damage);
                 self.failed(&error);
                 false
             }
@@ -229,11 +241,13 @@ impl Keeper {
                     for (output, lost) in self.outputs.iter().zip(&mut lost) {
                         if moved && output.is_behind() {
                             let first = output.acknowledged() + 1;
-                            lost.alerts += last.saturating_sub(first) + 1;
+                            let missed = last.saturating_sub(first) + 1;
+                            lost.alerts += missed.saturating_sub(output.ahead());
                             lost.range = Some((first, last));
                         }
                     }
                     self.state.progress.clear();
+                    not_written(&self.outputs, Vec::new(), true);
                     break;
                 }
                 Err(error) => {
@@ -265,6 +279,26 @@ impl Keeper {
         let outputs = self.outputs.iter();
         outputs.map(|output| output.acknowledged()).collect()
     }
+
+    /// What outputs have before its turn, as far as the log does not know of it.
+    fn ahead(&self) -> Vec<Option<Vec<u64>>> {
+        let outputs = self.outputs.iter();
+        let ahead = outputs.map(|output| output.ahead.as_ref().map(Ahead::unwritten));
+        ahead.collect()
+    }
+}
+
+/// The log does not know of `ahead`, by output; a new one knows of nothing.
+fn not_written(outputs: &[Arc<Output>], ahead: Vec<Option<Vec<u64>>>, is_anew: bool) {
+    for (output, numbers) in outputs.iter().zip(ahead) {
+        if let (Some(ahead), Some(numbers)) = (&output.ahead, numbers) {
+            ahead.not_written(numbers);
+        }
+    }
+    let ahead = outputs.iter().filter_map(|output| output.ahead.as_ref());
+    for ahead in ahead.filter(|_| is_anew) {
+        ahead.forgotten();
+    }
 }
 
 /// Puts a new log in the place of one that is damaged; whether it did.
@@ -293,8 +327,7 @@ pub(super) struct Lost {
 impl Lost {
     /// Adds what was removed and is for the output, behind the number which that has.
     fn add(&mut self, removed: &[Entry], output: &Output) {
-        let has = output.acknowledged();
-        let missed = |entry: &&Entry| entry.sequence > has && output.wants(&entry.alert);
+        let missed = |entry: &&Entry| output.lacks(entry);
         for Entry { sequence, .. } in removed.iter().filter(missed) {
             self.alerts += 1;
             let (first, last) = self.range.unwrap_or((*sequence, *sequence));

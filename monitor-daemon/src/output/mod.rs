@@ -6,6 +6,7 @@
 //! [`Outputs`] owns the threads; [`AlertQueue`] is what the rest of the daemon holds. Standard
 //! error (log lines, `ready`, the status line) goes through the same thread as standard output.
 
+mod ahead;
 mod alert;
 mod bus;
 mod feed;
@@ -55,8 +56,9 @@ pub use text::{line, prefixed, visible};
 pub use time::{TimeFormat, rfc3339};
 pub use tls::{TlsError, TlsFiles};
 
+use self::ahead::Ahead;
 use self::bus::{Bus, BusWriter};
-use self::feed::{Feed, Kept, Output};
+use self::feed::{Feed, Kept, Output, Reached};
 use self::file::{AlertFile, FileWriter};
 use self::format::Encoder;
 use self::http::{Client, HttpWriter};
@@ -175,6 +177,8 @@ pub struct Progress {
     pub output: String,
     /// Number of the last alert that it has, with all before.
     pub has: u64,
+    /// So many of those behind it has too (`newest_first`).
+    pub ahead: u64,
     /// Number of the newest alert.
     pub newest: u64,
 }
@@ -383,6 +387,7 @@ impl Starting<'_> {
                 json,
             },
             feed,
+            pause: syslog::FIRST_PAUSE,
         };
         // Of a thread's name the kernel has 15 letters.
         let thread = format!("alerts-{label}");
@@ -436,6 +441,7 @@ impl Starting<'_> {
             name: label.clone(),
             bus,
             feed: self.feed(&label, format!("{kind} {name}"), selection.clone()),
+            backoff: None,
             trouble: None,
         };
         let thread = format!("{kind}-{name}");
@@ -468,8 +474,15 @@ impl Starting<'_> {
             path: log.path().to_owned(),
             hostname: Arc::clone(&self.settings.hostname),
         });
+        let ahead = self.log.and_then(|log| log.ahead(&name).ok());
+        let ahead = ahead.unwrap_or_default();
+        let is_ordered = selection.newest_first.is_none() && ahead.is_empty();
+        let reached = Reached {
+            acknowledged: from,
+            ahead: (!is_ordered).then(|| Ahead::new(ahead)),
+        };
         let metrics = self.metrics.output(label);
-        Arc::new(Output::new(name, queue, metrics, selection, from, kept))
+        Arc::new(Output::new(name, queue, metrics, selection, reached, kept))
     }
 }
 
@@ -563,6 +576,7 @@ impl AlertQueue {
         let outputs = self.outputs.iter().map(|output| Progress {
             output: output.name.clone(),
             has: output.acknowledged(),
+            ahead: output.ahead(),
             newest,
         });
         outputs.collect()

@@ -65,6 +65,14 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Alerts that are in no queue.
+    pub(super) fn of(alerts: impl IntoIterator<Item = Arc<Entry>>) -> Self {
+        Self {
+            items: alerts.into_iter().map(Item::Alert).collect(),
+            ..Self::default()
+        }
+    }
+
     /// The highest number in it.
     pub(super) fn last(&self) -> Option<u64> {
         self.items.iter().rev().find_map(Item::sequence)
@@ -216,6 +224,13 @@ impl Queue {
         }
         let count = state.ready(wanted);
         Next::Batch(state.take(count))
+    }
+
+    /// The highest number that it was told of, if that is not taken yet.
+    pub(super) fn newest(&self) -> u64 {
+        let state = self.lock();
+        let last = state.items.iter().rev().find_map(Item::sequence);
+        last.unwrap_or_default().max(state.elsewhere)
     }
 
     /// Whether somebody who wants `wanted` next has to look elsewhere for it.

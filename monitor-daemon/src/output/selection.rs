@@ -1,4 +1,4 @@
-//! Which alerts an output gets.
+//! Which alerts an output gets, and which of them first.
 
 use monitor_policy::{Priority, is_named};
 
@@ -13,6 +13,8 @@ pub struct Selection {
     pub tags: Vec<String>,
     /// `rules`: its rule is one of these, if there are any; `*` stands for anything.
     pub rules: Vec<String>,
+    /// `newest_first`: of a backlog, those at least this severe come first.
+    pub newest_first: Option<Priority>,
 }
 
 impl Default for Selection {
@@ -21,6 +23,7 @@ impl Default for Selection {
             priority: Priority::Debug,
             tags: Vec::new(),
             rules: Vec::new(),
+            newest_first: None,
         }
     }
 }
@@ -49,6 +52,7 @@ mod tests {
                 priority,
                 tags: texts(tags),
                 rules: texts(rules),
+                newest_first: None,
             };
             assert_eq!(selection.takes(&sample()), expected, "{selection:?}");
         };

@@ -4,6 +4,7 @@
 //! and the connection is tried again with growing pauses. Syslog has no receipts: what was on its
 //! way when a server died, and any datagram, may be lost without a trace.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::feed::Feed;
@@ -13,7 +14,7 @@ use super::syslog_link::Link;
 use super::syslog_message::SyslogMessage;
 use crate::alert_log::Entry;
 
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Sends batches from a queue until the queue is closed and drained.
@@ -22,6 +23,17 @@ pub(super) struct SyslogWriter {
     pub(super) link: Link,
     pub(super) message: SyslogMessage,
     pub(super) feed: Feed,
+    /// The next pause when the server is away.
+    pub(super) pause: Duration,
+}
+
+/// What became of an alert.
+enum Outcome {
+    Sent,
+    /// There are others that go before it.
+    Overtaken,
+    /// The end of the daemon came before.
+    Ended,
 }
 
 impl SyslogWriter {
@@ -29,24 +41,29 @@ impl SyslogWriter {
         loop {
             let batch = self.feed.next();
             let closed = batch.closed;
-            let mut left = batch.items.len() as u64;
-            for entry in batch.items.into_iter().filter_map(Item::alert) {
-                if !self.deliver(&entry) {
-                    return self.feed.give_up(left);
+            let alerts: Vec<Arc<Entry>> = batch.items.into_iter().filter_map(Item::alert).collect();
+            let mut left = &*alerts;
+            while let [entry, later @ ..] = left {
+                match self.deliver(entry) {
+                    Outcome::Sent => left = later,
+                    Outcome::Overtaken => break,
+                    Outcome::Ended => return self.feed.give_up(left.len() as u64),
                 }
-                left -= 1;
             }
-            self.feed.done();
+            if left.is_empty() {
+                self.feed.done();
+            } else {
+                self.feed.put_back(left.to_vec());
+            }
             if closed {
                 return;
             }
         }
     }
 
-    /// Sends until it succeeds; `false` when the queue was closed before that.
-    fn deliver(&mut self, entry: &Entry) -> bool {
+    /// Sends until it succeeds.
+    fn deliver(&mut self, entry: &Entry) -> Outcome {
         let text = self.message.format(entry);
-        let mut pause = FIRST_PAUSE;
         let mut last = false;
         loop {
             let error = match self.link.send(&text) {
@@ -62,23 +79,27 @@ impl SyslogWriter {
                     "an alert is too long for UDP syslog"
                 );
                 self.feed.metrics().lost_write.inc();
-                return true;
+                return Outcome::Sent;
             }
             if last {
-                return false;
+                return Outcome::Ended;
             }
-            if pause == FIRST_PAUSE {
+            if self.pause == FIRST_PAUSE {
                 tracing::warn!(%error, server, "cannot send alerts to syslog, trying again");
             }
             // When the end has come there is one more try: what the error said may be over.
-            last = self.feed.pause(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            last = self.feed.pause(self.pause);
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            if !last && self.feed.is_overtaken() {
+                return Outcome::Overtaken;
+            }
         }
+        self.pause = FIRST_PAUSE;
         self.feed.metrics().written.inc();
         self.feed
             .metrics()
             .latency
             .observe(latency(entry.alert.time));
-        true
+        Outcome::Sent
     }
 }

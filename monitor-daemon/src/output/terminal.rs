@@ -186,7 +186,7 @@ mod tests {
 
     use super::super::alert::Alert;
     use super::super::alert::tests::{entry, sample};
-    use super::super::feed::Output;
+    use super::super::feed::{Output, Reached};
     use super::super::queue::Queue;
     use super::super::selection::Selection;
     use super::*;
@@ -238,7 +238,7 @@ mod tests {
             queue,
             metrics,
             Selection::default(),
-            0,
+            Reached::default(),
             None,
         ))
     }

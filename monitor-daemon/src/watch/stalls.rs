@@ -11,8 +11,9 @@ const STALLED_MS: u64 = 60_000;
 /// How far outputs were.
 #[derive(Debug, Default)]
 pub(super) struct Stalls {
-    /// By name: the last alert that an output has, and since when it is that one, ms.
-    known: HashMap<String, (u64, u64)>,
+    /// By name: the last alert that an output has and how many behind it, and since when that is so,
+    /// ms.
+    known: HashMap<String, ((u64, u64), u64)>,
 }
 
 impl Stalls {
@@ -22,18 +23,23 @@ impl Stalls {
         for Progress {
             output,
             has,
+            ahead,
             newest,
         } in outputs
         {
-            let known = self.known.entry(output.clone()).or_insert((has, now_ms));
-            if known.0 != has || has >= newest {
-                *known = (has, now_ms);
+            let reached = (has, ahead);
+            let known = self
+                .known
+                .entry(output.clone())
+                .or_insert((reached, now_ms));
+            if known.0 != reached || has >= newest {
+                *known = (reached, now_ms);
             }
             let ms = now_ms.saturating_sub(known.1);
             if ms >= STALLED_MS {
                 stalls.push(Stall {
                     output,
-                    alerts: newest.saturating_sub(has),
+                    alerts: newest.saturating_sub(has + ahead),
                     seconds: ms / 1000,
                 });
             }
@@ -53,6 +59,7 @@ mod tests {
             let progress = Progress {
                 output: "file".to_owned(),
                 has,
+                ahead: 0,
                 newest,
             };
             let found = stalls.look(vec![progress], second * 1000);

@@ -43,7 +43,7 @@ fn serve(address: SocketAddr) -> Result<Receiver<String>> {
 }
 
 /// The bodies of requests, each of which is answered with 200 when all of it is there.
-fn serve_http(address: SocketAddr) -> Result<Receiver<String>> {
+pub(super) fn serve_http(address: SocketAddr) -> Result<Receiver<String>> {
     let listener = TcpListener::bind(address)?;
     let (bodies, received) = channel();
     thread::spawn(move || {

@@ -55,6 +55,8 @@ pub(super) struct BusWriter<B> {
     pub(super) name: String,
     pub(super) bus: B,
     pub(super) feed: Feed,
+    /// Of alerts that were overtaken: the next begin with it.
+    pub(super) backoff: Option<Backoff>,
     /// What was logged last; nothing when all is well.
     pub(super) trouble: Option<String>,
 }
@@ -79,10 +81,10 @@ impl<B: Bus> BusWriter<B> {
         }
     }
 
-    /// Sends `alerts` until all are kept; how many are left at the end of the daemon.
+    /// Sends `alerts` until all are kept, unless others overtake them; how many are left at the end of the daemon.
     fn deliver(&mut self, alerts: &[Arc<Entry>]) -> usize {
         let mut rest = alerts;
-        let mut backoff = Backoff::new();
+        let mut backoff = self.backoff.take().unwrap_or_else(Backoff::new);
         let mut last = false;
         while !rest.is_empty() {
             let Sent { taken, trouble } = self.bus.send(rest);
@@ -101,6 +103,11 @@ impl<B: Bus> BusWriter<B> {
                     self.log(why);
                     // When the end has come there is one more try: what was wrong may be over.
                     last = self.feed.pause(backoff.pause(None));
+                    if !last && self.feed.is_overtaken() {
+                        self.backoff = Some(backoff);
+                        self.feed.put_back(rest.to_vec());
+                        return 0;
+                    }
                 }
                 (Some(Trouble::Refused(why)), [first, left @ ..]) => {
                     self.lose(first, &why);

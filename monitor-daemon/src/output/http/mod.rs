@@ -34,6 +34,8 @@ pub(super) struct HttpWriter {
     /// How long the same alerts may be refused for the time being.
     retry: Duration,
     feed: Feed,
+    /// Of a request that was overtaken: the next begins with it.
+    backoff: Option<Backoff>,
     /// What was logged last; nothing when all is well.
     trouble: Option<String>,
 }
@@ -52,6 +54,8 @@ enum Outcome {
     Partly(u64, String),
     /// For too long the server said that it would take them later.
     Expired(String),
+    /// There are others that go before them.
+    Overtaken,
     /// The end of the daemon came before.
     Ended,
 }
@@ -73,6 +77,7 @@ impl HttpWriter {
             },
             retry: settings.retry,
             feed,
+            backoff: None,
             trouble: None,
         }
     }
@@ -93,8 +98,8 @@ impl HttpWriter {
         }
     }
 
-    /// Sends `alerts` in order, in as many requests as it takes; how many are left at the end of the
-    /// daemon.
+    /// Sends `alerts` in order, in as many requests as it takes, unless others overtake them; how many
+    /// are left at the end of the daemon.
     fn deliver(&mut self, alerts: &[Arc<Entry>]) -> usize {
         // The next part is the last.
         let mut parts = vec![alerts];
@@ -129,6 +134,11 @@ impl HttpWriter {
                     self.lose(now, &why);
                     parts.push(later);
                 }
+                Outcome::Overtaken => {
+                    let left = [part].into_iter().chain(parts.into_iter().rev());
+                    self.feed.put_back(left.flatten().cloned().collect());
+                    return 0;
+                }
                 Outcome::Ended => {
                     return part.len() + parts.iter().map(|part| part.len()).sum::<usize>();
                 }
@@ -139,7 +149,7 @@ impl HttpWriter {
 
     /// Tries until something is decided.
     fn send(&mut self, request: &body::Request) -> Outcome {
-        let mut backoff = Backoff::new();
+        let mut backoff = self.backoff.take().unwrap_or_else(Backoff::new);
         let mut refused_since = None;
         let mut last = false;
         loop {
@@ -168,6 +178,11 @@ impl HttpWriter {
             self.log(why);
             // When the end has come there is one more try: what was wrong may be over.
             last = self.feed.pause(backoff.pause(asked));
+            // What may be refused for ever has its time.
+            if !last && refused_since.is_none() && self.feed.is_overtaken() {
+                self.backoff = Some(backoff);
+                return Outcome::Overtaken;
+            }
         }
     }
 

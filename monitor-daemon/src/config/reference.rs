@@ -103,7 +103,8 @@ else decides what is done:
 longer good, which is not for alerts to pay. With the limit below. |
 | any other 5xx | Sent again, with the limit below. |
 | any other | The request is sent again in halves. An alert that is refused alone is lost for this \
-output: logged, and counted in `monitor_alerts_lost_total` with the reason `refused`. |
+output: logged, counted in `monitor_alerts_lost_total` with the reason `refused`, and told within a \
+minute by an alert (`Monitor internal: alerts were lost`) that the other outputs get too. |
 
 Elasticsearch answers for each alert, by the same table; 409 means that it has it. Alerts are sent \
 with `create` and their `uuid` as id, so one that comes twice is there once. Splunk's 400 for a wrong \

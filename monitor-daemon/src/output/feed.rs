@@ -2,12 +2,12 @@
 //! it writes next. What had no room in the queue comes from the alert log.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::ahead::{Ahead, Search};
-use super::keeper::Lost;
+use super::keeper::{self, Lost};
 use super::queue::{BATCH, Batch, Item, Next, Queue};
 use super::selection::Selection;
 use super::{Alert, Intake, latency};
@@ -31,6 +31,8 @@ pub(super) struct Output {
     pub(super) ahead: Option<Ahead>,
     /// Number of the last alert that it has, with all before.
     acknowledged: AtomicU64,
+    /// What its server did not take, as far as it is not told yet.
+    refused: Mutex<Lost>,
     kept: Option<Kept>,
 }
 
@@ -74,6 +76,7 @@ impl Output {
             selection,
             ahead,
             acknowledged: AtomicU64::new(acknowledged),
+            refused: Mutex::default(),
             kept,
         }
     }
@@ -137,6 +140,20 @@ impl Output {
             ahead.add(sequences);
         }
         self.rouse();
+    }
+
+    /// Whether there are refused alerts that nobody was told of.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused_yet().alerts > 0
+    }
+
+    /// Those, which are told of now.
+    pub(super) fn take_refused(&self) -> Lost {
+        std::mem::take(&mut self.refused_yet())
+    }
+
+    fn refused_yet(&self) -> MutexGuard<'_, Lost> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rouse(&self) {
@@ -269,8 +286,23 @@ impl Feed {
     /// Counts and logs an alert that the output called `name` refuses for good.
     pub(super) fn refused(&self, name: &str, entry: &Entry, why: &str) {
         self.metrics().lost_refused.inc();
+        if !is_of_a_loss(entry) {
+            let range = (entry.sequence, entry.sequence);
+            self.output.refused_yet().count(1, range);
+        }
         let uuid = entry.uuid();
         tracing::error!(output = name, %uuid, rule = %entry.alert.rule, why, "an alert is refused");
+    }
+
+    /// Counts so many of `alerts` that the server refused for good; it does not tell which.
+    pub(super) fn refused_some(&self, count: u64, alerts: &[Arc<Entry>]) {
+        self.metrics().lost_refused.inc_by(count);
+        let numbers = || alerts.iter().map(|entry| entry.sequence);
+        let range = numbers().min().zip(numbers().max());
+        let told = range.filter(|_| !alerts.iter().all(|entry| is_of_a_loss(entry)));
+        if let Some(range) = told {
+            self.output.refused_yet().count(count, range);
+        }
     }
 
     /// The output has the alerts of the batch up to this number.
@@ -417,4 +449,10 @@ impl Feed {
         tracing::error!("{}", alert.output);
         kept.keeper.push_over(alert);
     }
+}
+
+/// Whether it tells that alerts were lost: that it is lost itself is not told, or it would go on for
+/// ever.
+fn is_of_a_loss(entry: &Entry) -> bool {
+    *entry.alert.rule == *keeper::RULE
 }

@@ -26,11 +26,13 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_secs(1);
 /// Time between two looks for alerts that are too old.
 const AGE_CHECK: Duration = Duration::from_mins(10);
+/// Time between two alerts that tell of alerts which one output refused.
+const TELL: Duration = Duration::from_mins(1);
 /// Alerts between two looks at the log's size.
 const SIZE_CHECK: u64 = 256;
 
 /// Name of the alert that tells of alerts lost.
-const RULE: &str = "Monitor internal: alerts were lost";
+pub(super) const RULE: &str = "Monitor internal: alerts were lost";
 
 /// Owns the log for as long as the daemon runs.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ pub(super) struct State {
     /// Alerts written since it was last looked whether there are too many, and when that was.
     unchecked: u64,
     checked: Option<Instant>,
+    /// When it was last told what outputs refused.
+    told: Vec<Option<Instant>>,
 }
 
 impl State {
@@ -69,6 +73,7 @@ impl State {
         Self {
             unwritten: VecDeque::new(),
             unwritten_bytes: 0,
+            told: vec![None; progress.len()],
             progress,
             unchecked: 0,
             checked: None,
@@ -99,6 +104,7 @@ impl Keeper {
             if self.state.is_due() {
                 self.retain();
             }
+            self.tell_refused();
             if closed {
                 return self.end();
             }
@@ -129,10 +135,12 @@ impl Keeper {
     }
 
     fn patience(&self) -> Duration {
-        if self.state.unwritten.is_empty() {
-            AGE_CHECK
-        } else {
+        if !self.state.unwritten.is_empty() {
             RETRY
+        } else if self.outputs.iter().any(|output| output.has_refused()) {
+            TELL
+        } else {
+            AGE_CHECK
         }
     }
 
@@ -275,6 +283,22 @@ impl Keeper {
         }
     }
 
+    /// Tells, by an alert that the others get too, which alerts a server did not take.
+    fn tell_refused(&mut self) {
+        for (output, told) in self.outputs.iter().zip(&mut self.state.told) {
+            if told.is_some_and(|told| told.elapsed() < TELL) {
+                continue;
+            }
+            let refused = output.take_refused();
+            if refused.alerts > 0 {
+                *told = Some(Instant::now());
+                let why = "Alerts were refused for good by the server of an output";
+                let alert = refused.alert(why, &output.name, clock::epoch_ns(), &self.hostname);
+                self.intake.push_over(alert);
+            }
+        }
+    }
+
     fn progress(&self) -> Vec<u64> {
         let outputs = self.outputs.iter();
         outputs.map(|output| output.acknowledged()).collect()
@@ -329,10 +353,15 @@ impl Lost {
     fn add(&mut self, removed: &[Entry], output: &Output) {
         let missed = |entry: &&Entry| output.lacks(entry);
         for Entry { sequence, .. } in removed.iter().filter(missed) {
-            self.alerts += 1;
-            let (first, last) = self.range.unwrap_or((*sequence, *sequence));
-            self.range = Some((first.min(*sequence), last.max(*sequence)));
+            self.count(1, (*sequence, *sequence));
         }
+    }
+
+    /// Adds so many, with numbers of this range.
+    pub(super) fn count(&mut self, alerts: u64, (first, last): (u64, u64)) {
+        self.alerts += alerts;
+        let (lowest, highest) = self.range.unwrap_or((first, last));
+        self.range = Some((lowest.min(first), highest.max(last)));
     }
 
     /// Tells `why`, which is the alert's text up to its figures.

@@ -293,10 +293,10 @@ impl HttpWriter {
         let (Some(first), Some(last)) = (alerts.first(), alerts.last()) else {
             return;
         };
-        let metrics = self.feed.metrics();
-        metrics.lost_refused.inc_by(refused);
-        metrics.written.inc_by(alerts.len() as u64 - refused);
         let (output, first, last) = (&self.name, first.sequence, last.sequence);
+        self.feed.refused_some(refused, alerts);
+        let taken = alerts.len() as u64 - refused;
+        self.feed.metrics().written.inc_by(taken);
         tracing::error!(output, refused, first, last, why, "alerts are refused");
         self.feed.reached(last);
     }

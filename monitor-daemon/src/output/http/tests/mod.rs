@@ -61,11 +61,12 @@ impl Subject {
         }
     }
 
-    /// Waits until so many alerts were written or refused.
+    /// Waits until so many alerts were refused, and so many written besides what tells of those.
     fn wait(&self, written: u64, refused: u64) {
         let start = Instant::now();
         let found = || (self.metrics.written.get(), self.metrics.lost_refused.get());
-        while found() != (written, refused) {
+        let have_come = |(now, lost)| lost == refused && now >= written;
+        while !have_come(found()) {
             assert!(start.elapsed() < PATIENCE, "{:?}", found());
             std::thread::yield_now();
         }
@@ -269,6 +270,39 @@ fn an_alert_at_which_the_server_fails_does_not_block_for_ever() {
         subject.push(0..6);
         subject.wait(5, 1);
     }
+}
+
+/// The other outputs tell of it, once, although the alert that tells of it is refused too.
+#[test]
+fn a_lone_alert_that_is_refused_for_too_long_is_told_by_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::judging(None, |_| answer(500));
+    let mut settings = settings(&url(&server), Some(folder.path()));
+    settings.http.get_mut("siem").unwrap().retry = Duration::from_millis(1);
+    let file = folder.path().join("alerts");
+    settings.file = Some(file.clone());
+    let mut subject = start(&settings);
+    subject.push([7]);
+    subject.wait(0, 2);
+    subject.outputs.stop(PATIENCE);
+    let text = fs::read_to_string(file).unwrap();
+    let alerts: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(alerts.len(), 2, "{text}");
+    let told = &alerts[1];
+    assert_eq!(told["rule"], "Monitor internal: alerts were lost");
+    let fields = &told["output_fields"];
+    assert_eq!(fields["log.output"], "http siem");
+    assert_eq!(
+        (
+            &fields["log.lost"],
+            &fields["log.first"],
+            &fields["log.last"]
+        ),
+        (&1.into(), &1.into(), &1.into())
+    );
 }
 
 /// The same where it is not the alerts: none is lost, however long it takes.

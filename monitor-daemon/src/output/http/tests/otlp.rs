@@ -33,8 +33,8 @@ fn all(request: &ExportLogsServiceRequest) -> Vec<usize> {
     let logs = request.resource_logs.iter();
     let scopes = logs.flat_map(|logs| &logs.scope_logs);
     let records = scopes.flat_map(|scope| &scope.log_records);
-    let found = records.map(|record| match &record.body.as_ref().unwrap().value {
-        Some(Any::StringValue(text)) => numbers(text)[0],
+    let found = records.flat_map(|record| match &record.body.as_ref().unwrap().value {
+        Some(Any::StringValue(text)) => numbers(text),
         other => panic!("{other:?}"),
     });
     found.collect()
@@ -68,8 +68,13 @@ fn http_counts_what_a_server_says_that_it_has_refused() {
     // Nothing is sent again.
     subject.wait(4, 2);
     subject.push([6]);
-    let request = serde_json::from_str(&server.next().body).unwrap();
-    assert_eq!(all(&request), [6]);
+    // What tells of the two comes too.
+    let mut found = std::iter::repeat_with(|| {
+        let request = serde_json::from_str(&server.next().body).unwrap();
+        all(&request)
+    });
+    let found = found.find(|numbers| !numbers.is_empty());
+    assert_eq!(found, Some(vec![6]));
     subject.wait(5, 2);
 }
 

@@ -42,7 +42,8 @@ pub const HANDLE: usize = 16;
 pub const CLASSES: usize = 32;
 
 const O_ACCMODE: u32 = 3;
-const O_DIRECTORY: u32 = 0o200_000;
+/// `O_DIRECTORY` of x86-64.
+pub const O_DIRECTORY: u32 = 0o200_000;
 /// `creat` of x86-64, which passes no flags.
 const CREAT: u32 = 85;
 const OPEN_BY_HANDLE_AT: u32 = 304;
@@ -108,9 +109,10 @@ pub const fn host_key(pid: u32, start: u64) -> u64 {
     (start / TICK_NS) << 22 | pid as u64
 }
 
-/// What an open tells besides its path.
+/// What an open tells besides its path; `directory` is the `O_DIRECTORY` of `flags`, which is not the
+/// same bit on each machine.
 #[inline(always)]
-pub const fn class(ret: i64, flags: u32, syscall: u32) -> usize {
+pub const fn class(ret: i64, flags: u32, directory: u32, syscall: u32) -> usize {
     let access = match flags & O_ACCMODE {
         _ if syscall == CREAT => 0,
         0 => READ,
@@ -120,7 +122,7 @@ pub const fn class(ret: i64, flags: u32, syscall: u32) -> usize {
     };
     let kind = if ret < 0 {
         FAILED
-    } else if flags & O_DIRECTORY != 0 {
+    } else if flags & directory != 0 {
         DIRECTORY
     } else {
         0

@@ -215,7 +215,11 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Exec => body(Body::Exec, rest, found)?,
         Kind::Fork => body(Body::Fork, rest, found)?,
         Kind::Exit => body(Body::Exit, rest, found)?,
-        Kind::Open => body(|open| Body::Open(with_flags_of_x86(open)), rest, found)?,
+        Kind::Open => body(
+            |open| Body::Open(with_flags_of_x86(open, |open| &mut open.flags)),
+            rest,
+            found,
+        )?,
         Kind::Connect => body(Body::Connect, rest, found)?,
         Kind::Socket => body(Body::Socket, rest, found)?,
         Kind::Symlink => body(Body::Symlink, rest, found)?,
@@ -243,16 +247,21 @@ fn parse_body(kind: Kind, rest: &[u8], found: usize) -> Result<(Body, &[u8]), De
         Kind::Dns => body(Body::Dns, rest, found)?,
         Kind::Memory => body(Body::Memory, rest, found)?,
         Kind::Receive => body(Body::Receive, rest, found)?,
-        Kind::Passed => body(Body::Passed, rest, found)?,
+        Kind::Passed => body(
+            |passed| Body::Passed(with_flags_of_x86(passed, |passed| &mut passed.flags)),
+            rest,
+            found,
+        )?,
     })
 }
 
-/// Flags of an open with the bits that they have on x86-64, which is what all else knows.
-fn with_flags_of_x86(mut open: Open) -> Open {
+/// A body whose flags of an open have the bits of x86-64, which is what all else knows.
+fn with_flags_of_x86<T>(mut body: T, flags: impl Fn(&mut T) -> &mut u32) -> T {
     if Machine::OWN == Machine::Arm {
-        open.flags = flags_of_arm(open.flags);
+        let flags = flags(&mut body);
+        *flags = flags_of_arm(*flags);
     }
-    open
+    body
 }
 
 /// `O_DIRECTORY` and `O_NOFOLLOW` of aarch64 and 32-bit ARM are where x86 has `O_DIRECT` and

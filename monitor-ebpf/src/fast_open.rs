@@ -52,8 +52,12 @@ fn comes_with_data(context: *mut bpf_sock_addr) -> bool {
     if protocol != IPPROTO_TCP.into() || !present(&TCP_FAST_OPEN) || own() {
         return false;
     }
-    let Ok(slot) = scratch::claim() else {
-        return false;
+    let slot = match scratch::claim() {
+        Ok(slot) => slot,
+        Err(reason) => {
+            settle(Kind::Connect, Err(reason));
+            return false;
+        }
     };
     // SAFETY: the context is typed, the slot claimed. With a number the verifier lets calculate; what
     // is read there is probed.

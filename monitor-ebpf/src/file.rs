@@ -18,6 +18,7 @@ use crate::walk::{self, End, Walk};
 pub const AT_FDCWD: i32 = -100;
 
 pub const O_PATH: u32 = 0o10_000_000;
+const O_ACCMODE: u32 = 3;
 pub const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 
 /// The arguments of one of the open calls.
@@ -122,6 +123,22 @@ pub unsafe fn is_memfd(walk: *const Walk) -> bool {
             index += 1;
         }
         true
+    }
+}
+
+/// Sets what an `openat2` opened for, and whether a directory, by the file that it made: its flags are
+/// in the program's memory, which another thread may have changed by the end of the call.
+#[inline(always)]
+pub fn as_made(call: &Call, open: &mut OpenArguments) {
+    if call.ret < 0 {
+        return;
+    }
+    let file = of_descriptor(call.ret as i32);
+    if !file.is_null() {
+        let kept = O_ACCMODE | O_DIRECTORY.load() | O_PATH;
+        // SAFETY: probed.
+        let made: u32 = unsafe { Probed::get(file, &FILE_FLAGS) };
+        open.flags = open.flags & !kept | made & kept;
     }
 }
 

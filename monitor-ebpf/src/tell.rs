@@ -43,8 +43,12 @@ tells! {
 #[unsafe(export_name = "tell_open")]
 #[inline(never)]
 pub extern "C" fn open(number: u32, operation: u32, filter: u32, left: u64) -> u32 {
+    const OPEN_AT2: u8 = Operation::OpenAt2 as u8;
     about(number, |record, call| {
-        let open = open_arguments(operation as u8, call);
+        let mut open = open_arguments(operation as u8, call);
+        if operation as u8 == OPEN_AT2 {
+            file::as_made(call, &mut open);
+        }
         let asked = if filter == 0 {
             let asked = filter::ask(call, &open);
             if asked.refuses() {

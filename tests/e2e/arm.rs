@@ -61,6 +61,19 @@ const CASES: &[Case] = &[
         act: "/bin/ls /home/user",
         fields: &[("fd.type", "directory"), ("fd.name", "/home/user")],
     },
+    // What is a folder, and what a file, the kernel's filter has to tell by this machine's flags.
+    Case {
+        rule: "a folder",
+        condition: "evt.type = openat and fd.typechar = d and fd.name = /home/other",
+        act: "mkdir /home/other; /bin/ls /home/other",
+        fields: &[("proc.name", "ls")],
+    },
+    Case {
+        rule: "a file past the cache",
+        condition: "evt.type = openat and fd.typechar = f and fd.filename = direct",
+        act: "echo >/tmp/direct; /bin/dd if=/tmp/direct of=/dev/null iflag=direct",
+        fields: &[("proc.name", "dd")],
+    },
     Case {
         rule: "an open that fails",
         condition: "evt.type = openat and evt.res = ENOENT and fd.name = /etc/nothing",

@@ -3,6 +3,8 @@
 //!
 //! Long because the table is.
 
+use monitor_common::syscall::Machine;
+
 /// Names of the bits or values of a parameter.
 type Names = &'static [(u64, &'static str)];
 
@@ -202,9 +204,13 @@ signatures! {
     "ioctl": "res" Result, "fd" Descriptor(0), "request" Address(1), "argument" Address(2);
 }
 
+const O_DIRECT: u64 = match Machine::OWN {
+    Machine::X86 => 0o40_000,
+    Machine::Arm => 0o200_000,
+};
 /// Of `pipe2(2)`.
 const PIPES: Names = &[
-    (0o40000, "O_DIRECT"),
+    (O_DIRECT, "O_DIRECT"),
     (0o4000, "O_NONBLOCK"),
     (0o200_0000, "O_CLOEXEC"),
 ];

@@ -23,6 +23,8 @@ const URING_SEND32: &str = "io_uring: the address of a 32-bit program's sendmsg,
 const URING_AGAIN: &str = "io_uring: accepts that go on for many connections, until they end";
 const RACE: &str = "the passed path is read from the program's memory after the call, when it may \
                     have been changed; the resolved path is the kernel's";
+const HOW: &str = "flags of openat2(2), but for reading, writing and directories, are read from the \
+                   program's memory after the call, when they may have been changed";
 const LATE: &str = "the passed path of what fails is read from the program's memory after the \
                     call, when it may have been changed";
 const PACKED: &str = "32-bit programs that change the arguments of socketcall(2) before it ends";
@@ -219,7 +221,7 @@ const OPENS: &[Provider] = &[
         tier: Tier::Syscall,
         needs: &[Need::Task, Need::File],
         parts: &[Part::calls(Kind::Open), Part::uring(Kind::Open)],
-        blind: &[URING_LATE, RACE],
+        blind: &[URING_LATE, RACE, HOW],
     },
 ];
 

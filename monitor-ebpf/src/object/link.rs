@@ -34,7 +34,7 @@ const LINKS: [Operation; 4] = [
 /// New names under way, by thread: more than wait for a folder at once. A link without room for its
 /// name is a loss.
 #[map]
-static LINKINGS: HashMap<u64, [u64; 2]> = HashMap::with_max_entries(1024, 0);
+static LINKINGS: HashMap<u64, [u64; 2]> = HashMap::with_max_entries(4096, 0);
 
 /// `security_path_symlink(const struct path *dir, struct dentry *dentry, const char *old_name)`,
 /// 5.10 to 7.2.

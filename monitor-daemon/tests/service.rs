@@ -1,12 +1,22 @@
-//! The daemon under a service manager: what it tells it, with no more capabilities than the unit
-//! gives, and the unit itself. Needs root; skips with a reason otherwise, or fails when `CI=true`.
+//! The daemon under a service manager: what it tells it, as a user that is not root, with no more
+//! capabilities than the unit gives, and the unit itself. Needs root; skips with a reason otherwise, or fails when `CI=true`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// Without the folders that a unit hands to its user.
+const CONFIGURATION: &str = "
+metrics: {listen: off}
+accept_blind: true
+state_file: off
+control: {socket: off}
+alerts: {log: {path: off}}
+";
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -29,7 +39,7 @@ fn capabilities() -> String {
     let unit = unit();
     let line = unit
         .lines()
-        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+        .find_map(|line| line.strip_prefix("AmbientCapabilities="));
     let names = line.unwrap().split(' ').map(|name| {
         let name = name.strip_prefix("CAP_").unwrap();
         format!("+{}", name.to_lowercase())
@@ -48,10 +58,16 @@ impl Drop for Daemon {
 
 fn start(folder: &Path, socket: &Path) -> Daemon {
     let config = folder.join("monitor.yaml");
-    fs::write(&config, "metrics: {listen: off}\naccept_blind: true\n").unwrap();
+    fs::write(&config, CONFIGURATION).unwrap();
+    // As for passwords.
+    fs::set_permissions(&config, Permissions::from_mode(0o600)).unwrap();
     let capabilities = format!("-all,{}", capabilities());
-    let child = Command::new("setpriv")
-        .arg(format!("--bounding-set={capabilities}"))
+    let mut setpriv = Command::new("setpriv");
+    for set in ["bounding-set", "inh-caps", "ambient-caps"] {
+        setpriv.arg(format!("--{set}={capabilities}"));
+    }
+    let child = setpriv
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .arg("--no-new-privs")
         .arg(env!("CARGO_BIN_EXE_monitor-daemon"))
         .args(["run", "--config"])
@@ -85,8 +101,17 @@ fn the_service_manager_is_told_of_start_life_and_end() {
     let path: PathBuf = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    for (name, mode) in [(folder.path(), 0o755), (&path, 0o777)] {
+        fs::set_permissions(name, Permissions::from_mode(mode)).unwrap();
+    }
     let mut daemon = start(folder.path(), &path);
     assert_eq!(told(&socket), "READY=1");
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.0.id())).unwrap();
+    assert!(
+        status.contains("\nUid:\t65534\t65534\t65534\t65534\n"),
+        "{status}"
+    );
+    assert!(status.contains("\nCapAmb:\t0000000000000000\n"), "{status}");
     let started = Instant::now();
     for _ in 0..3 {
         assert_eq!(told(&socket), "WATCHDOG=1");

@@ -12,11 +12,12 @@ use monitor_tests::{paths, skip, skip_if};
 
 use crate::actions::{run, succeed};
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "etc/logrotate.d/monitor-daemon",
     "etc/monitor/monitor.yaml",
     "usr/bin/monitor-daemon",
     "usr/lib/systemd/system/monitor-daemon.service",
+    "usr/lib/sysusers.d/monitor-daemon.conf",
     "usr/share/bash-completion/completions/monitor-daemon",
     "usr/share/doc/monitor-daemon/INSTALL.md",
     "usr/share/doc/monitor-daemon/LICENSE",

@@ -15,7 +15,7 @@ use crate::actions::{run, succeed};
 fn obstacle() -> Option<String> {
     let missing = || paths::debian_package().err().map(|error| error.to_string());
     skip::not_root()
-        .or_else(|| skip::without(&["dpkg", "dpkg-deb", "busybox"]))
+        .or_else(|| skip::without(&["dpkg", "dpkg-deb", "busybox", "systemd-sysusers"]))
         .or_else(missing)
 }
 
@@ -79,6 +79,8 @@ impl Root {
         }
         tree.file("var/lib/dpkg/status", "")?;
         tree.file("var/lib/dpkg/available", "")?;
+        let sysusers = paths::program("systemd-sysusers").context("systemd-sysusers is missing")?;
+        tree.program("usr/bin/systemd-sysusers", &sysusers)?;
         Ok(Self { tree })
     }
 
@@ -97,6 +99,14 @@ impl Root {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "dpkg {action}: {said}");
         Ok(())
+    }
+
+    /// The line of the service's user, if there is one.
+    fn user(&self) -> Result<Option<String>> {
+        let users = fs::read_to_string(self.path("etc/passwd"))?;
+        let mut lines = users.lines();
+        let line = lines.find(|line| line.starts_with("monitor-daemon:"));
+        Ok(line.map(str::to_owned))
     }
 
     /// Files below folders that are the daemon's, and all others with its name.
@@ -134,6 +144,8 @@ fn an_upgrade_keeps_changes_and_a_purge_keeps_the_alert_log() -> Result<()> {
     version.arg(root.tree.root()).arg("/usr/bin/monitor-daemon");
     let version = text(version.arg("--version"))?;
     ensure!(version.starts_with("monitor-daemon "), "{version}");
+    let user = root.user()?.context("the service has no user")?;
+    ensure!(user.ends_with(":/usr/sbin/nologin"), "{user}");
 
     let (changed, own) = (
         root.path("etc/monitor/monitor.yaml"),
@@ -165,6 +177,10 @@ fn an_upgrade_keeps_changes_and_a_purge_keeps_the_alert_log() -> Result<()> {
     let left = root.left()?;
     let expected = ["var/lib/monitor/alerts.db", "var/lib/monitor/alerts.db-wal"];
     ensure!(left.iter().eq(expected.iter()), "{left:?}");
+    ensure!(
+        root.user()? == Some(user),
+        "the alert log has another owner"
+    );
     Ok(())
 }
 

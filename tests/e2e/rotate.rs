@@ -36,9 +36,11 @@ fn no_alert_is_lost_or_doubled_by_logrotate() -> Result<()> {
         .to_owned();
     let shipped = fs::read_to_string(paths::root().join("packaging/logrotate/monitor-daemon"))?;
     let config = programs.folder().join("logrotate");
-    // The shipped rules for this folder, without packing, so that the case can read the files.
+    // The shipped rules for this folder and its owner, without packing, so that the case can read the
+    // files.
     let rules = shipped
         .replace("/var/log/monitor", &folder.display().to_string())
+        .replace("su monitor-daemon monitor-daemon", "su root root")
         .replace("    compress\n    delaycompress\n", "");
     fs::write(&config, rules)?;
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use monitor_tests::tree::Tree;
 use monitor_tests::{paths, skip, skip_if};
 
@@ -15,7 +15,7 @@ use crate::actions::succeed;
 fn obstacle() -> Option<String> {
     let missing = || paths::rpm_package().err().map(|error| error.to_string());
     skip::not_root()
-        .or_else(|| skip::without(&["rpm", "rpmbuild", "busybox"]))
+        .or_else(|| skip::without(&["rpm", "rpmbuild", "busybox", "systemd-sysusers"]))
         .or_else(missing)
 }
 
@@ -100,12 +100,16 @@ fn the_package_holds_what_the_archive_does() -> Result<()> {
 fn an_upgrade_keeps_changes_and_the_end_keeps_the_alert_log() -> Result<()> {
     skip_if!(obstacle());
     let root = Root(Tree::busybox()?);
+    let sysusers = paths::program("systemd-sysusers").context("systemd-sysusers is missing")?;
+    root.0.program("/usr/bin/systemd-sysusers", &sysusers)?;
     root.rpm("--install", &paths::rpm_package()?)?;
     let mut version = Command::new("chroot");
     version
         .arg(root.0.root())
         .args(["/usr/bin/monitor-daemon", "--version"]);
     ensure!(text(&mut version)?.starts_with("monitor-daemon "));
+    let users = fs::read_to_string(root.path("etc/passwd"))?;
+    ensure!(users.contains("\nmonitor-daemon:"), "{users}");
 
     let (changed, own) = (
         root.path("etc/monitor/monitor.yaml"),

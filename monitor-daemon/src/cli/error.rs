@@ -70,7 +70,8 @@ pub(super) enum Error {
         reason: String,
     },
     #[error(
-        "watching the kernel needs root: run `sudo monitor-daemon run` (missing: {})",
+        "watching the kernel needs root: run `sudo monitor-daemon run` (missing: {}; a unit gives \
+         another user those by `AmbientCapabilities=`)",
         missing.join(", ")
     )]
     Privileges { missing: Vec<&'static str> },

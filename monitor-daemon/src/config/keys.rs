@@ -359,7 +359,7 @@ pub const KEYS: &[Key] = &[
     key(
         "control.socket",
         "absolute path, `off`",
-        "Where `monitor-daemon reload` reaches the daemon; only root can.",
+        "Where `monitor-daemon reload` reaches the daemon; only root and the user that it runs as can.",
     ),
     key(
         "limits.file_bytes",

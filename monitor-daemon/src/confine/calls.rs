@@ -198,7 +198,8 @@ const ABOUT: &str = "\
 
 `monitor-daemon run` gives up what it does not need, however it was started; `/proc/PID/status` shows \
 it (`CapEff`, `NoNewPrivs`, `Seccomp: 2`). The systemd unit and the Kubernetes manifest take away \
-more: what may be written, and all other system calls but some three hundred. Reasons are in \
+more: what may be written, and all other system calls but some three hundred. As a service it is the \
+user `monitor-daemon`, with the first five of these capabilities. Reasons are in \
 `docs/adr/0022-confined-once-it-runs.md`.
 
 At the start all capabilities are dropped but these, if it has them:

@@ -67,11 +67,11 @@ fn keep_only() -> rustix::io::Result<()> {
             let _may_not = thread::remove_capability_from_bounding_set(one);
         }
     }
+    thread::clear_ambient_capability_set()?;
     // The service has these alone, and may not do this call.
     if has.permitted == kept && has.effective == kept {
         return Ok(());
     }
-    thread::clear_ambient_capability_set()?;
     thread::set_capabilities(
         None,
         CapabilitySets {

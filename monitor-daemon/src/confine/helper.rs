@@ -23,11 +23,14 @@ pub(super) const ABOUT: &str = "
 A helper, `monitor-daemon self-check --serve`, is started before that. It starts the children of the \
 self-check, on a socket that only the daemon has, from a closed list of acts. By Landlock (from Linux \
 5.13 on, where it is among the security modules) it can start no other program than this one, and \
-write nowhere but in the folder for temporary files, `/dev/null` and cgroups.
+write nowhere but in the folder for temporary files, `/dev/null` and cgroups. What it starts has no \
+capabilities, unless the daemon runs as root.
 ";
 
 /// Confines this thread, as far as the kernel can. The helper has no log: `doctor` says what is there.
 pub(crate) fn helper() {
+    // By these what it starts would have the daemon's capabilities, where that is not root.
+    let _none = rustix::thread::clear_ambient_capability_set();
     let _confined = restrict();
 }
 

@@ -137,7 +137,7 @@ impl OutputSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// The alert file cannot be opened.
-    #[error("cannot open `{}` for alerts: {source}", path.display())]
+    #[error("cannot open `{}` for alerts: {source}{}", path.display(), whose(source))]
     Open {
         /// The file.
         path: PathBuf,
@@ -163,6 +163,18 @@ pub enum OutputError {
     /// A thread cannot be started.
     #[error("cannot start an output: {0}")]
     Thread(#[source] io::Error),
+}
+
+/// What to do about a file that is not the user's that the service runs as.
+fn whose(error: &io::Error) -> String {
+    let user = rustix::process::geteuid();
+    if user.is_root() || error.kind() != io::ErrorKind::PermissionDenied {
+        return String::new();
+    }
+    format!(
+        "; the daemon runs as the user {user}, who has to own the file or, where it is yet to be \
+         made, its folder"
+    )
 }
 
 /// An output refused an alert because its queue is full; the loss has been counted.

@@ -252,7 +252,10 @@ pub enum ProbeError {
         source: io::Error,
     },
     /// No right to load programs.
-    #[error("no permission to load kernel programs: run as root or with CAP_BPF and CAP_PERFMON")]
+    #[error(
+        "no permission to load kernel programs: run as root or with CAP_BPF and CAP_PERFMON, and \
+         before Linux 5.11 with unlimited locked memory (`LimitMEMLOCK=infinity`)"
+    )]
     Permission,
     /// The object or a map was refused.
     #[error("cannot load the kernel object: {0}")]

@@ -79,6 +79,10 @@ fn fill(stage: &Stage, program: &Path) -> Result<()> {
             &packaging.join("systemd/monitor-daemon.service"),
         )?
         .copy(
+            "usr/lib/sysusers.d/monitor-daemon.conf",
+            &packaging.join("systemd/sysusers.conf"),
+        )?
+        .copy(
             "etc/logrotate.d/monitor-daemon",
             &packaging.join("logrotate/monitor-daemon"),
         )?

@@ -36,6 +36,8 @@ pub const PATH_MAX: usize = 4096;
 pub const ARGS_MAX: usize = 32 * 1024;
 /// Most bytes of an environment in a record.
 pub const ENV_MAX: usize = 32 * 1024;
+/// No record is longer, bytes: the vectors of an exec and more paths than any has.
+pub const RECORD_MAX: usize = ARGS_MAX + ENV_MAX + 8 * PATH_MAX;
 /// Most bytes of a message in a record: its head, as much as Falco keeps by default.
 pub const MESSAGE_MAX: usize = 80;
 /// Slots of scratch memory for each CPU, where records are built: programs can preempt one another.

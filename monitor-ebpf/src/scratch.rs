@@ -13,7 +13,7 @@ use aya_ebpf::maps::Array;
 use monitor_common::call::Registers;
 use monitor_common::loss::LossReason;
 use monitor_common::process::Exec;
-use monitor_common::{ARGS_MAX, ENV_MAX, Header, PATH_MAX, SCRATCH_SLOTS};
+use monitor_common::{ARGS_MAX, ENV_MAX, Header, PATH_MAX, RECORD_MAX, SCRATCH_SLOTS};
 
 use crate::early::Paths;
 use crate::filter::Scan;
@@ -31,6 +31,7 @@ const EXEC_WALK: u32 = u32::MAX;
 const EXEC_WALK_AGAIN: u32 = u32::MAX - 1;
 
 const _: () = assert!(SCRATCH_SLOTS.is_power_of_two());
+const _: () = assert!(COMMON <= RECORD_MAX && LARGE <= RECORD_MAX);
 
 /// Where in a slot texts are: of a walk, of a record, and where a passed path is put until it is known
 /// whether there will be a record.

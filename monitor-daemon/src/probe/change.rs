@@ -10,9 +10,7 @@ use super::cover::Chooser;
 use super::guard::Guard;
 use super::layout::Layout;
 use super::served::{Needs, Served};
-use super::{
-    Coverage, ProbeError, Probes, Request, attachable, parse_types, read_types, table, take_seal,
-};
+use super::{Coverage, KernelTypes, ProbeError, Probes, Request, parse_types, table, take_seal};
 
 /// The call by which kernel objects are changed, `bpf`, and the kind of its records. Whatever rules are
 /// about, it is recorded where the ends of calls are looked at anyway: a program at every call's end
@@ -198,10 +196,10 @@ impl Probes {
 
     /// Starts what serves these kinds, or goes on serving them, as the request says.
     pub(super) fn cover(&mut self, kinds: &[Kind]) -> Result<(), ProbeError> {
-        let bytes = read_types()?;
+        let KernelTypes { bytes, attachable } = KernelTypes::read()?;
         let types = parse_types(&bytes)?;
         let layout = Layout::new(&types, self.request.hierarchy.controller());
-        self.object.resume(attachable(&types)?);
+        self.object.resume(attachable);
         let mut failed = Ok(());
         let mut wanted = kinds.to_vec();
         wanted.retain(|kind| self.request.has(*kind));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use aya::maps::{MapData, RingBuf};
+use aya::maps::{Map, MapData, RingBuf};
 use monitor_common::guard::{Refusal, What};
 use zerocopy::FromBytes as _;
 
@@ -83,7 +83,8 @@ impl Guard {
             }
         }
         let ring = object.ring("REFUSALS");
-        let refusals = ring.map_err(|error: ProbeError| error.to_string())?;
+        let ring = Map::RingBuf(ring.map_err(|error: ProbeError| error.to_string())?);
+        let refusals = RingBuf::try_from(ring).map_err(|error| error.to_string())?;
         Self::own(object)?;
         Ok(Self { refusals })
     }

@@ -278,6 +278,9 @@ pub enum ProbeError {
     /// A table in the kernel cannot be written to.
     #[error("cannot change what the programs record: {0}")]
     Change(String),
+    /// The rings cannot be mapped.
+    #[error("cannot map the rings: {0}")]
+    Rings(#[source] io::Error),
     /// The rings were taken before.
     #[error("the rings are already in use")]
     RingsTaken,
@@ -314,19 +317,20 @@ impl Probes {
     ///
     /// # Errors
     /// As that has.
-    pub fn load_with(request: &Request, loader: Loader) -> Result<Self, ProbeError> {
-        let bytes = read_types()?;
+    pub fn load_with(request: &Request, mut loader: Loader) -> Result<Self, ProbeError> {
+        let KernelTypes { bytes, attachable } = loader.types()?;
         let types = parse_types(&bytes)?;
         let layout = Layout::new(&types, request.hierarchy.controller());
         raise_memlock();
-        let kernel = (loader, attachable(&types)?);
+        let kernel = (loader, attachable);
         let object = Object::load(request, &layout, kernel, Turns::One)?;
         let mut object = object.with_turns(request, &layout)?;
         let rings = Rings::new([
-            object.ring("LIFECYCLE")?,
-            object.ring("CONTROL")?,
-            object.ring("BULK")?,
-        ]);
+            (object.ring("LIFECYCLE")?, request.lifecycle_bytes),
+            (object.ring("CONTROL")?, request.control_bytes),
+            (object.ring("BULK")?, request.bulk_bytes),
+        ])
+        .map_err(ProbeError::Rings)?;
         let chooser = Chooser {
             request,
             layout: &layout,
@@ -556,21 +560,30 @@ fn take_seal() -> Option<Seal> {
     seal.ok()
 }
 
-fn read_types() -> Result<Vec<u8>, ProbeError> {
-    let path = btf::VMLINUX;
-    std::fs::read(path).map_err(|source| ProbeError::NoBtf { path, source })
+/// The running kernel's types.
+#[derive(Debug)]
+struct KernelTypes {
+    /// All, as the kernel has them.
+    bytes: Vec<u8>,
+    /// Those that programs are attached to, with their numbers.
+    attachable: aya::Btf,
+}
+
+impl KernelTypes {
+    fn read() -> Result<Self, ProbeError> {
+        let path = btf::VMLINUX;
+        let bytes = std::fs::read(path).map_err(|source| ProbeError::NoBtf { path, source })?;
+        let functions = table::functions().chain(guard::functions());
+        let some = parse_types(&bytes)?.attachable(functions);
+        let parsed = aya::Btf::parse(&some, Endianness::default());
+        let attachable = parsed.map_err(|source| ProbeError::Object(Box::new(source.into())))?;
+        Ok(Self { bytes, attachable })
+    }
 }
 
 fn parse_types(bytes: &[u8]) -> Result<Btf<'_>, ProbeError> {
     let path = btf::VMLINUX;
     Btf::parse(bytes).map_err(|source| ProbeError::BadBtf { path, source })
-}
-
-/// The types that programs are attached to, with their numbers.
-fn attachable(types: &Btf<'_>) -> Result<aya::Btf, ProbeError> {
-    let bytes = types.attachable(table::functions().chain(guard::functions()));
-    let parsed = aya::Btf::parse(&bytes, Endianness::default());
-    parsed.map_err(|source| ProbeError::Object(Box::new(source.into())))
 }
 
 /// Old kernels count maps against this limit. Where it cannot be raised the maps may still fit.

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues};
 use aya::programs::{CgroupAttachMode, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfError, EbpfLoader, util};
 use monitor_common::syscall::{self, Call, Machine};
@@ -22,7 +22,7 @@ use super::parts::{self, Parts};
 use super::provider::{Hook, own_function};
 use super::scope::{HostProcess, Scopes};
 use super::served::Needs;
-use super::{ProbeError, Request};
+use super::{KernelTypes, ProbeError, Request};
 use crate::filter::Filters;
 use monitor_common::filter::Scope;
 
@@ -64,26 +64,42 @@ pub struct Cost {
     pub time: Duration,
 }
 
-/// The loader of the object, on its way: making one has it read all of the kernel's types, which takes
-/// long and is of no use, since the object has no relocations against them.
+/// What loading the object takes whatever the rules are, on its way.
 #[derive(Debug)]
-pub struct Loader(Option<JoinHandle<EbpfLoader<'static>>>);
+pub struct Loader {
+    /// Making it reads all of the kernel's types, which takes long and is of no use, since the object
+    /// has no relocations against them.
+    loader: Option<JoinHandle<EbpfLoader<'static>>>,
+    types: Option<JoinHandle<Result<KernelTypes, ProbeError>>>,
+}
 
 impl Loader {
     /// Begins to make it.
     pub fn begin() -> Self {
-        let thread = thread::Builder::new().name("loader".to_owned());
+        let thread = || thread::Builder::new().name("loader".to_owned());
         // Where there is no thread to be had, it is made when it is needed.
-        Self(thread.spawn(EbpfLoader::new).ok())
+        Self {
+            loader: thread().spawn(EbpfLoader::new).ok(),
+            types: thread().spawn(KernelTypes::read).ok(),
+        }
     }
 
     /// One that is made when it is needed.
     pub(super) fn later() -> Self {
-        Self(None)
+        Self {
+            loader: None,
+            types: None,
+        }
+    }
+
+    /// The running kernel's types.
+    pub(super) fn types(&mut self) -> Result<KernelTypes, ProbeError> {
+        let read = self.types.take().and_then(|thread| thread.join().ok());
+        read.unwrap_or_else(KernelTypes::read)
     }
 
     fn join(self) -> EbpfLoader<'static> {
-        let made = self.0.and_then(|thread| thread.join().ok());
+        let made = self.loader.and_then(|thread| thread.join().ok());
         let mut loader = made.unwrap_or_default();
         loader.btf(None);
         loader
@@ -483,9 +499,11 @@ impl Object {
     }
 
     /// Hands out one of the rings; works once each.
-    pub(super) fn ring(&mut self, name: &'static str) -> Result<RingBuf<MapData>, ProbeError> {
-        let map = self.ebpf.take_map(name).ok_or(ProbeError::Map { name })?;
-        RingBuf::try_from(map).map_err(|source| ProbeError::Object(Box::new(source.into())))
+    pub(super) fn ring(&mut self, name: &'static str) -> Result<MapData, ProbeError> {
+        match self.ebpf.take_map(name) {
+            Some(Map::RingBuf(ring)) => Ok(ring),
+            _ => Err(ProbeError::Map { name }),
+        }
     }
 
     /// A hash map of counters by pairs of numbers. What changes meanwhile may be missed.

@@ -9,10 +9,12 @@
 
 mod backlog;
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
-use aya::maps::{MapData, RingBuf};
-use monitor_common::Header;
+use aya::maps::MapData;
+use monitor_common::{Header, RECORD_MAX};
+use monitor_memory::Ring;
 use zerocopy::FromBytes;
 
 use backlog::Backlog;
@@ -28,7 +30,8 @@ pub struct Rings {
 }
 
 struct Source {
-    ring: RingBuf<MapData>,
+    map: MapData,
+    ring: Ring,
     /// Older than what is in the ring.
     backlog: Backlog,
     /// The oldest record of the ring, if `time` is some. Its memory is used again.
@@ -37,16 +40,19 @@ struct Source {
 }
 
 impl Rings {
-    /// Of records with the same time, those of an earlier ring go first.
-    pub(super) fn new(rings: [RingBuf<MapData>; 3]) -> Self {
-        Self {
-            sources: rings.map(Source::new),
-            turn: 0,
-        }
+    /// The rings with their sizes, bytes. Of records with the same time, those of an earlier ring go
+    /// first.
+    pub(super) fn new([lifecycle, control, bulk]: [(MapData, u32); 3]) -> io::Result<Self> {
+        let sources = [
+            Source::new(lifecycle)?,
+            Source::new(control)?,
+            Source::new(bulk)?,
+        ];
+        Ok(Self { sources, turn: 0 })
     }
 
-    /// The oldest record; `None` when all rings are empty. Until then no wake-up is due on the
-    /// descriptors: call it until it gives `None` before waiting on them.
+    /// The oldest record; `None` when all rings are empty. The kernel does not wake who waits on the
+    /// descriptors then, before [`Self::arm`].
     #[expect(
         clippy::should_implement_trait,
         reason = "the record borrows from the rings"
@@ -62,6 +68,14 @@ impl Rings {
         self.sources.get_mut(oldest)?.take()
     }
 
+    /// To be called when there was no record, before waiting on the descriptors: from here on they
+    /// become readable with the next record. Whether one came meanwhile, so that it is to be read
+    /// first.
+    pub fn arm(&mut self) -> bool {
+        let armed = self.sources.each_mut().map(|source| source.ring.arm());
+        armed.contains(&true)
+    }
+
     /// Makes room in the rings that must not lose anything: all but that of the bulk.
     fn relieve(&mut self) {
         let [lifecycle, control, _bulk] = &mut self.sources;
@@ -69,20 +83,24 @@ impl Rings {
         control.relieve();
     }
 
-    /// Descriptors that become readable when a ring gets records.
+    /// Descriptors that become readable when a ring gets records, once it is [armed](Self::arm).
     pub fn descriptors(&self) -> [BorrowedFd<'_>; 3] {
-        self.sources.each_ref().map(|source| source.ring.as_fd())
+        self.sources
+            .each_ref()
+            .map(|source| source.map.fd().as_fd())
     }
 }
 
 impl Source {
-    fn new(ring: RingBuf<MapData>) -> Self {
-        Self {
+    fn new((map, bytes): (MapData, u32)) -> io::Result<Self> {
+        let ring = Ring::new(map.fd().as_fd(), bytes as usize, RECORD_MAX)?;
+        Ok(Self {
+            map,
             ring,
             backlog: Backlog::default(),
             record: Vec::new(),
             time: None,
-        }
+        })
     }
 
     /// Makes sure the oldest record is at hand, if there is one; whether it was not before.
@@ -93,20 +111,22 @@ impl Source {
         self.record.clear();
         if let Some(record) = self.backlog.pop() {
             self.record.extend_from_slice(&record);
-        } else if let Some(item) = self.ring.next() {
-            self.record.extend_from_slice(&item);
         } else {
-            return false;
+            let keep = |record: &[u8]| self.record.extend_from_slice(record);
+            if self.ring.next(keep).is_none() {
+                return false;
+            }
         }
         self.time = Some(time(&self.record));
         true
     }
 
     fn relieve(&mut self) {
-        while self.backlog.has_room()
-            && let Some(item) = self.ring.next()
-        {
-            self.backlog.push(&item);
+        while self.backlog.has_room() {
+            let backlog = &mut self.backlog;
+            if self.ring.next(|record| backlog.push(record)).is_none() {
+                break;
+            }
         }
     }
 

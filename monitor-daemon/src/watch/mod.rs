@@ -25,6 +25,7 @@ mod waiting;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, TryLockError};
+use std::thread;
 use std::time::Instant;
 
 use monitor_common::Kind;
@@ -36,7 +37,7 @@ use tokio::sync::mpsc::Receiver;
 use crate::config::Config;
 use crate::confine;
 use crate::container::{Update, scan};
-use crate::filter::may_fail;
+use crate::filter::{Filters, may_fail};
 use crate::metrics::Metrics;
 use crate::names::NamesUpdate;
 use crate::output::AlertQueue;
@@ -114,7 +115,8 @@ pub fn run(settings: Settings, loader: Loader) -> Result<(), WatchError> {
 }
 
 async fn watch(settings: Settings, loader: Loader) -> Result<(), WatchError> {
-    let mut probes = Probes::load_with(&request(&settings), loader)?;
+    let (probes, filters) = load(&settings, loader);
+    let mut probes = probes?;
     let mut rings = probes.rings()?;
     refuse_blindness(&settings, &probes)?;
     if let Some(reason) = probes.unprotected() {
@@ -141,7 +143,7 @@ async fn watch(settings: Settings, loader: Loader) -> Result<(), WatchError> {
     let (reloader, steps) = Reloader::new(
         reload,
         &config,
-        &policy,
+        (&policy, filters),
         Arc::clone(&hostname),
         Arc::clone(&metrics),
         Arc::clone(&probes),
@@ -153,12 +155,13 @@ async fn watch(settings: Settings, loader: Loader) -> Result<(), WatchError> {
         &config, policy, hostname, metrics, alerts, services, starter,
     );
     with(&probes, |probes| state.begin(probes));
+    give_back_code();
     confine::calls();
     state.say_ready();
     let mut supervisor = Supervisor::ready();
     with(&probes, |probes| state.guard(probes));
     state.send_canary();
-    std::thread::Builder::new()
+    thread::Builder::new()
         .name("policy".to_owned())
         .spawn(move || reloader.run())?;
     let others = Others {
@@ -171,6 +174,27 @@ async fn watch(settings: Settings, loader: Loader) -> Result<(), WatchError> {
     let probes = probes.try_lock();
     state.finish(probes.as_deref().ok(), &mut rings);
     result
+}
+
+/// Loads the programs, and beside that makes what the kernel may leave out: both take long.
+fn load(settings: &Settings, loader: Loader) -> (Result<Probes, ProbeError>, Option<Filters>) {
+    let request = request(settings);
+    let (config, policy) = (&settings.config, &settings.policy);
+    let filters = || reload::filters(config, policy);
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("filters".to_owned());
+        let thread = thread.spawn_scoped(scope, filters);
+        let probes = Probes::load_with(&request, loader);
+        let made = thread.ok().and_then(|thread| thread.join().ok());
+        (probes, made.unwrap_or_else(filters))
+    })
+}
+
+/// Most of the program is needed to start only.
+fn give_back_code() {
+    if let Err(error) = monitor_memory::give_back_code() {
+        tracing::debug!(%error, "code that is not needed any more stays in memory");
+    }
 }
 
 /// What else than records wakes the loop.
@@ -251,8 +275,8 @@ async fn follow(
             pace.woken(Instant::now());
         }
         supervisor.alive();
-        // A ring wakes us once when it stops being empty, so it is emptied before the next wait;
-        // signals and other inputs get their turn between batches.
+        // A ring that is armed wakes us once when it stops being empty, so it is emptied before the
+        // next wait; signals and other inputs get their turn between batches.
         while more(state, rings, &mut pace) {
             while let Ok(input) = inputs.try_recv() {
                 state.input(input);
@@ -289,15 +313,14 @@ fn more(state: &mut State, rings: &mut Rings, pace: &mut Pace) -> bool {
         return true;
     }
     state.drained();
-    if !pace.is_busy() {
-        return false;
-    }
-    if handled == 0 {
+    if pace.is_busy() {
+        if handled > 0 {
+            Pace::gather();
+            return true;
+        }
         pace.quiet();
-        return false;
     }
-    Pace::gather();
-    true
+    rings.arm()
 }
 
 /// Handles at most [`BATCH`] records; how many it did.

@@ -99,13 +99,17 @@ struct Running {
     filter: Option<Filters>,
 }
 
+/// What the kernel may leave out for a policy, if it may leave out something.
+pub(super) fn filters(config: &Config, policy: &Policy) -> Option<Filters> {
+    config.kernel_filter.then(|| Filters::new(policy))
+}
+
 impl Running {
-    fn new(config: Config, checksum: String, policy: &Policy) -> Self {
+    fn new(config: Config, checksum: String, policy: &Policy, filter: Option<Filters>) -> Self {
         let rules = policy.rules().iter();
         let digests = rules
             .clone()
             .map(|rule| (rule.name.clone(), (rule.digest, rule.priority)));
-        let filter = config.kernel_filter.then(|| Filters::new(policy));
         Self {
             config,
             checksum,
@@ -135,11 +139,11 @@ impl Reads {
 }
 
 impl Reloader {
-    /// For a daemon that runs `policy`; also where its steps arrive.
+    /// For a daemon that runs `policy`, with its [`filters`]; also where its steps arrive.
     pub(super) fn new(
         reload: Reload,
         config: &Config,
-        policy: &Policy,
+        (policy, filter): (&Policy, Option<Filters>),
         hostname: Arc<str>,
         metrics: Arc<Metrics>,
         probes: Arc<Mutex<Probes>>,
@@ -159,7 +163,7 @@ impl Reloader {
             metrics,
             hostname,
             started: config.clone(),
-            running: Running::new(config.clone(), checksum, policy),
+            running: Running::new(config.clone(), checksum, policy, filter),
         };
         (reloader, steps)
     }
@@ -222,7 +226,8 @@ impl Reloader {
                 ..answer
             });
         }
-        let new = Running::new(config, checksum, &policy);
+        let filter = filters(&config, &policy);
+        let new = Running::new(config, checksum, &policy, filter);
         let judge = Judge::new(policy, &self.metrics, Arc::clone(&self.hostname));
         if let Err(refusal) = self.change(&new, Box::new(judge))? {
             self.forget(&new, &self.running);

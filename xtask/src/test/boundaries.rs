@@ -106,6 +106,7 @@ const BOUNDARIES: &[Boundary] = &[
 const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("monitor-common", &["aya", "monitor-", "tokio", "rustix"]),
     ("monitor-freeze", &["aya", "monitor-", "tokio", "rustix"]),
+    ("monitor-memory", &["aya", "monitor-", "tokio", "rustix"]),
     ("monitor-policy", &["aya", "monitor-", "tokio", "rustix"]),
     ("monitor-daemon", &["monitor-tests"]),
     ("xtask", &["monitor-"]),

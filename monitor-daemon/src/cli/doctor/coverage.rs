@@ -92,6 +92,9 @@ fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
         if let Some(verdicts) = round.verdicts(clock::boot_ns(), || probes.lost()) {
             return verdicts;
         }
+        if rings.arm() {
+            continue;
+        }
         let descriptors = rings.descriptors();
         let mut all = descriptors
             .each_ref()

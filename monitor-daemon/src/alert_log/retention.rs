@@ -11,6 +11,12 @@ use super::{LogError, of};
 /// Alerts removed at a time: few, so that not more go than have to.
 const STEP: usize = 64;
 
+/// Of the alerts before ?1 the least severe, the oldest of them first. The index has both in order: of
+/// a log that is full no more is read than what is removed.
+pub(super) const LEAST_SEVERE: &str = "sequence < ?1 AND priority =
+     (SELECT max(priority) FROM alerts INDEXED BY by_priority WHERE sequence < ?1)
+     ORDER BY sequence LIMIT ?2";
+
 /// When alerts are removed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Retention {
@@ -20,14 +26,23 @@ pub struct Retention {
     pub age_ns: u64,
 }
 
+/// What a call of [`AlertLog::retain`] did.
+#[derive(Debug)]
+pub struct Retained {
+    /// The alerts that it removed.
+    pub removed: Vec<Entry>,
+    /// Nothing is left to do.
+    pub is_done: bool,
+}
+
 impl AlertLog {
     /// Removes what is too old at `now`, ns since the epoch, or too much; a bounded number of alerts
-    /// a call. Call again until nothing was removed. The newest alert always stays.
+    /// a call. Call again until it is done. The newest alert always stays.
     ///
     /// # Errors
     ///
     /// The log cannot be written.
-    pub fn retain(&mut self, now: u64) -> Result<Vec<Entry>, LogError> {
+    pub fn retain(&mut self, now: u64) -> Result<Retained, LogError> {
         let retention = self.settings.retention;
         let newest = self.newest();
         let remove = |connection: &mut Connection| {
@@ -43,11 +58,7 @@ impl AlertLog {
                 (oldest, newest, STEP),
             )?;
             if removed.is_empty() && too_much {
-                removed = take(
-                    &transaction,
-                    "sequence < ?1 ORDER BY priority DESC, sequence LIMIT ?2",
-                    (newest, STEP),
-                )?;
+                removed = take(&transaction, LEAST_SEVERE, (newest, STEP))?;
             }
             let anchor = advance(&transaction)?;
             transaction.commit()?;
@@ -59,7 +70,10 @@ impl AlertLog {
             self.meta.chain = chain;
         }
         let log = self.id();
-        Ok(removed.into_iter().map(|row| row.entry(log)).collect())
+        Ok(Retained {
+            is_done: removed.is_empty(),
+            removed: removed.into_iter().map(|row| row.entry(log)).collect(),
+        })
     }
 
     /// Whether it takes more than it may, as far as that can be told.

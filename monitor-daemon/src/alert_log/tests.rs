@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use monitor_policy::Priority;
-use rusqlite::Connection;
+use rusqlite::{Connection, StatementStatus};
 use tempfile::TempDir;
 
+use super::retention::LEAST_SEVERE;
 use super::*;
 use crate::output::{Alert, sample};
 
@@ -157,10 +158,10 @@ fn the_least_severe_goes_first_and_the_newest_stays() {
     let mut removed = Vec::new();
     loop {
         let step = log.retain(sample().time).unwrap();
-        if step.is_empty() {
+        removed.extend(step.removed);
+        if step.is_done {
             break;
         }
-        removed.extend(step);
     }
     assert!(log.bytes().unwrap() <= place.settings.retention.bytes);
     assert!(
@@ -179,6 +180,37 @@ fn the_least_severe_goes_first_and_the_newest_stays() {
     assert_eq!(verify(place.path()).unwrap().broken, None);
 }
 
+/// What `SQLite` does to find what to remove next of so many alerts.
+fn work_to_remove_some_of(alerts: u64) -> i32 {
+    let place = place();
+    let mut log = place.open();
+    let levels = [Priority::Notice, Priority::Critical, Priority::Debug];
+    let written = (1..=alerts).map(|number| {
+        let priority = levels[number as usize % 3];
+        entry(
+            &log,
+            number,
+            Alert {
+                priority,
+                ..sample()
+            },
+        )
+    });
+    let written: Vec<_> = written.collect();
+    log.append(&written, []).unwrap();
+    let query = format!("SELECT output FROM alerts WHERE {LEAST_SEVERE}");
+    let mut select = log.connection.prepare(&query).unwrap();
+    let found = select.query_map((alerts, 64), |row| row.get(0)).unwrap();
+    let found: Vec<String> = found.collect::<Result<_, _>>().unwrap();
+    assert_eq!(found.len(), 64);
+    select.get_status(StatementStatus::VmStep)
+}
+
+#[test]
+fn to_remove_some_takes_no_longer_the_more_there_are() {
+    assert_eq!(work_to_remove_some_of(300), work_to_remove_some_of(6000));
+}
+
 #[test]
 fn what_is_too_old_goes_and_leaves_no_trace_in_front() {
     let place = place();
@@ -191,8 +223,8 @@ fn what_is_too_old_goes_and_leaves_no_trace_in_front() {
         .map(|number| entry(&log, number, aged(number)))
         .collect();
     log.append(&written, []).unwrap();
-    let removed = log.retain(7 * DAY_NS).unwrap();
-    assert_eq!(removed.len(), 5);
+    let step = log.retain(7 * DAY_NS).unwrap();
+    assert_eq!(step.removed.len(), 5);
     assert_eq!(place.sequences(), [6, 7, 8, 9]);
     let verified = verify(place.path()).unwrap();
     assert_eq!(

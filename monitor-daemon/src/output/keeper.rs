@@ -4,16 +4,17 @@
 //! While the log cannot be written (a full disk), alerts go to the outputs all the same, and wait
 //! here, within a budget, until it can be again. Without a log it only hands them on.
 
+mod lost;
+mod retain;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use monitor_policy::Priority;
-
+pub(super) use self::lost::{Lost, RULE};
 use super::Intake;
 use super::ahead::Ahead;
-use super::alert::Alert;
 use super::feed::Output;
 use super::queue::Item;
 use crate::alert_log::{AlertLog, Cursor, Entry, LogError};
@@ -30,9 +31,6 @@ const AGE_CHECK: Duration = Duration::from_mins(10);
 const TELL: Duration = Duration::from_mins(1);
 /// Alerts between two looks at the log's size.
 const SIZE_CHECK: u64 = 256;
-
-/// Name of the alert that tells of alerts lost.
-pub(super) const RULE: &str = "Monitor internal: alerts were lost";
 
 /// Owns the log for as long as the daemon runs.
 #[derive(Debug)]
@@ -65,6 +63,10 @@ pub(super) struct State {
     checked: Option<Instant>,
     /// When it was last told what outputs refused.
     told: Vec<Option<Instant>>,
+    /// There is more to remove.
+    is_removing: bool,
+    /// What outputs have lost by that and were not told yet.
+    lost: Vec<Lost>,
 }
 
 impl State {
@@ -77,12 +79,14 @@ impl State {
             progress,
             unchecked: 0,
             checked: None,
+            is_removing: false,
+            lost: Vec::new(),
         }
     }
 
     fn is_due(&self) -> bool {
         let old = |checked: Instant| checked.elapsed() >= AGE_CHECK;
-        self.unchecked >= SIZE_CHECK || self.checked.is_none_or(old)
+        self.is_removing || self.unchecked >= SIZE_CHECK || self.checked.is_none_or(old)
     }
 }
 
@@ -121,6 +125,7 @@ impl Keeper {
             self.keep(&[]);
         }
         self.keep(&[]);
+        self.tell_removed();
         for output in self.outputs.iter() {
             let has = output.acknowledged();
             let lost = self
@@ -135,7 +140,9 @@ impl Keeper {
     }
 
     fn patience(&self) -> Duration {
-        if !self.state.unwritten.is_empty() {
+        if self.state.is_removing {
+            Duration::ZERO
+        } else if !self.state.unwritten.is_empty() {
             RETRY
         } else if self.outputs.iter().any(|output| output.has_refused()) {
             TELL
@@ -225,64 +232,6 @@ impl Keeper {
         }
     }
 
-    /// Removes what the log is not to keep any longer. What an output has not got by then is lost
-    /// for it, which is counted and told.
-    fn retain(&mut self) {
-        self.state.unchecked = 0;
-        self.state.checked = Some(Instant::now());
-        let Some(log) = &mut self.log else { return };
-        let now = clock::epoch_ns();
-        let mut lost = vec![Lost::default(); self.outputs.len()];
-        let mut moved = false;
-        loop {
-            match log.retain(now) {
-                Ok(removed) if removed.is_empty() => break,
-                Ok(removed) => {
-                    self.metrics.removed.inc_by(removed.len() as u64);
-                    for (output, lost) in self.outputs.iter().zip(&mut lost) {
-                        lost.add(&removed, output);
-                    }
-                }
-                Err(error) if error.is_damage() && log.is_over() => {
-                    let last = log.newest();
-                    moved = begin_anew(log, &error);
-                    for (output, lost) in self.outputs.iter().zip(&mut lost) {
-                        if moved && output.is_behind() {
-                            let first = output.acknowledged() + 1;
-                            let missed = last.saturating_sub(first) + 1;
-                            lost.alerts += missed.saturating_sub(output.ahead());
-                            lost.range = Some((first, last));
-                        }
-                    }
-                    self.state.progress.clear();
-                    not_written(&self.outputs, Vec::new(), true);
-                    break;
-                }
-                Err(error) => {
-                    self.metrics.errors.inc();
-                    tracing::warn!(%error, "old alerts cannot be removed from the log");
-                    break;
-                }
-            }
-        }
-        self.metrics
-            .bytes
-            .set(log.bytes().unwrap_or_default() as i64);
-        for (output, lost) in self.outputs.iter().zip(lost) {
-            if lost.alerts > 0 {
-                output.metrics.lost_log.inc_by(lost.alerts);
-                let why = if moved {
-                    "The damaged alert log was moved aside before an output got all of it"
-                } else {
-                    "Alerts were removed from the full alert log before an output got them"
-                };
-                let alert = lost.alert(why, &output.name, now, &self.hostname);
-                tracing::error!("{}", alert.output);
-                self.intake.push_over(alert);
-            }
-        }
-    }
-
     /// Tells, by an alert that the others get too, which alerts a server did not take.
     fn tell_refused(&mut self) {
         for (output, told) in self.outputs.iter().zip(&mut self.state.told) {
@@ -336,55 +285,6 @@ fn begin_anew(log: &mut AlertLog, damage: &LogError) -> bool {
         Err(error) => {
             tracing::error!(%error, "no new alert log can be begun");
             false
-        }
-    }
-}
-
-/// Alerts that an output did not get.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Lost {
-    pub(super) alerts: u64,
-    /// The lowest and the highest of their numbers.
-    pub(super) range: Option<(u64, u64)>,
-}
-
-impl Lost {
-    /// Adds what was removed and is for the output, behind the number which that has.
-    fn add(&mut self, removed: &[Entry], output: &Output) {
-        let missed = |entry: &&Entry| output.lacks(entry);
-        for Entry { sequence, .. } in removed.iter().filter(missed) {
-            self.count(1, (*sequence, *sequence));
-        }
-    }
-
-    /// Adds so many, with numbers of this range.
-    pub(super) fn count(&mut self, alerts: u64, (first, last): (u64, u64)) {
-        self.alerts += alerts;
-        let (lowest, highest) = self.range.unwrap_or((first, last));
-        self.range = Some((lowest.min(first), highest.max(last)));
-    }
-
-    /// Tells `why`, which is the alert's text up to its figures.
-    pub(super) fn alert(&self, why: &str, output: &str, time: u64, hostname: &Arc<str>) -> Alert {
-        let (first, last) = self.range.unwrap_or_default();
-        let fields = [
-            ("log.output", output.into()),
-            ("log.lost", self.alerts.into()),
-            ("log.first", first.into()),
-            ("log.last", last.into()),
-        ];
-        Alert {
-            rule: RULE.into(),
-            priority: Priority::Critical,
-            source: "syscall".into(),
-            tags: [].into(),
-            time,
-            hostname: Arc::clone(hostname),
-            output: format!(
-                "{why} | output={output} lost={} first={first} last={last}",
-                self.alerts
-            ),
-            fields: fields.map(|(name, value)| (name.to_owned(), value)).into(),
         }
     }
 }

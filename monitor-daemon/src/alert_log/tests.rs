@@ -329,3 +329,33 @@ fn queries_find_what_they_ask_for() {
         assert_eq!(found, *expected, "{query:?}");
     }
 }
+
+#[test]
+fn who_takes_his_time_over_what_is_found_does_not_keep_the_log_from_shrinking() {
+    let place = place();
+    let mut log = place.open();
+    log.append(&entries(&log, 1..=1000), []).unwrap();
+    let reader = Reader::open(place.path()).unwrap();
+    for newest in [None, Some(600)] {
+        let query = Query {
+            newest,
+            ..Query::default()
+        };
+        let last = log.newest();
+        let mut found = Vec::new();
+        let mut each = |alert: Entry| {
+            found.push(alert.sequence);
+            if found.len() % 50 > 1 {
+                return;
+            }
+            let more = entries(&log, [log.newest() + 1]);
+            log.append(&more, []).unwrap();
+            let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+            let busy = log.connection.query_row(checkpoint, (), |row| row.get(0));
+            assert_eq!(busy, Ok(0), "what is new cannot go to the log itself");
+        };
+        reader.find(&query, &mut each).unwrap();
+        let first = last + 1 - newest.unwrap_or(1000) as u64;
+        assert!(found.iter().copied().eq(first..=last), "{found:?}");
+    }
+}

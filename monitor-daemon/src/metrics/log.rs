@@ -29,13 +29,13 @@ const ERRORS: &Definition = &counter(
     "attempts",
     "Failed attempts to write to the log.",
 );
-const FAILING: &Definition = &gauge(
+pub(super) const FAILING: &Definition = &gauge(
     "monitor_alert_log_failing",
     &[],
     "1 or 0",
     "Whether alerts go out without being kept, because the log cannot be opened or written.",
 );
-const BYTES: &Definition = &gauge(
+pub(super) const BYTES: &Definition = &gauge(
     "monitor_alert_log_bytes",
     &[],
     "bytes",

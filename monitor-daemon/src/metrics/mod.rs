@@ -210,11 +210,15 @@ impl Metrics {
     /// What `monitor-daemon top` shows, now.
     pub fn top(&self) -> Top {
         let figures = self.snapshot().clone();
-        Top {
+        let mut top = Top {
             taken_ms: figures.made_ms,
             containers: figures.loads,
             ..top::gather(&self.registry.gather())
+        };
+        for load in &mut top.outputs {
+            load.trouble = self.outputs.trouble(&load.output);
         }
+        top
     }
 
     /// Whether the daemon does its work, now.

@@ -1,5 +1,8 @@
 //! Metrics of the alert outputs, by output.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use prometheus::{
     Error, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
@@ -28,13 +31,34 @@ pub(super) const QUEUE_BYTES: &Definition = &gauge(
     "bytes",
     "Memory of alerts waiting to be written.",
 );
+pub(super) const WAITING: &Definition = &gauge(
+    "monitor_alerts_waiting",
+    OUTPUT,
+    "alerts",
+    "Alerts behind the last that an output has, in memory and in the log; not all of them need be for \
+     it.",
+);
+pub(super) const OLDEST: &Definition = &gauge(
+    "monitor_alert_oldest_waiting_seconds",
+    OUTPUT,
+    "seconds",
+    "Age of the oldest alert that an output tries to deliver; 0 when it has all.",
+);
 const LATENCY: &Definition = &histogram(
     "monitor_alert_latency_seconds",
     OUTPUT,
     "seconds",
     "Time from the kernel event to the alert written.",
 );
-pub(super) const DEFINITIONS: &[&Definition] = &[ALERTS, LOST, WRITE_ERRORS, QUEUE_BYTES, LATENCY];
+pub(super) const DEFINITIONS: &[&Definition] = &[
+    ALERTS,
+    LOST,
+    WRITE_ERRORS,
+    QUEUE_BYTES,
+    WAITING,
+    OLDEST,
+    LATENCY,
+];
 
 /// From a kernel event to its alert written out: 100 µs to 10 s.
 const LATENCY_BUCKETS: [f64; 16] = [
@@ -60,8 +84,34 @@ pub struct OutputMetrics {
     pub write_errors: IntCounter,
     /// Bytes waiting.
     pub queue_bytes: IntGauge,
+    /// Alerts behind the last that it has.
+    pub waiting: IntGauge,
+    /// Age of the oldest of them.
+    pub oldest_seconds: IntGauge,
     /// Seconds from the kernel event to the alert written.
     pub latency: Histogram,
+    /// What is wrong.
+    pub trouble: Trouble,
+}
+
+/// Why an output's alerts are not taken; nothing when all is well. Shown by `top`, not scraped.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble(Arc<Mutex<Option<String>>>);
+
+impl Trouble {
+    /// Sets it; what it was before.
+    pub fn replace(&self, why: Option<String>) -> Option<String> {
+        std::mem::replace(&mut self.lock(), why)
+    }
+
+    /// What it is.
+    pub fn why(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The families that [`OutputMetrics`] are children of.
@@ -71,6 +121,9 @@ pub(super) struct OutputFamilies {
     lost: IntCounterVec,
     write_errors: IntCounterVec,
     queue_bytes: IntGaugeVec,
+    waiting: IntGaugeVec,
+    oldest: IntGaugeVec,
+    troubles: Mutex<BTreeMap<String, Trouble>>,
     latency: HistogramVec,
 }
 
@@ -79,13 +132,18 @@ impl OutputFamilies {
         let counters = |about: &Definition| {
             register(registry, IntCounterVec::new(about.options(), about.labels)?)
         };
-        let queue = IntGaugeVec::new(QUEUE_BYTES.options(), QUEUE_BYTES.labels)?;
+        let gauges = |about: &Definition| {
+            register(registry, IntGaugeVec::new(about.options(), about.labels)?)
+        };
         let latency = HistogramVec::new(LATENCY.buckets(&LATENCY_BUCKETS), LATENCY.labels)?;
         Ok(Self {
             alerts: counters(ALERTS)?,
             lost: counters(LOST)?,
             write_errors: counters(WRITE_ERRORS)?,
-            queue_bytes: register(registry, queue)?,
+            queue_bytes: gauges(QUEUE_BYTES)?,
+            waiting: gauges(WAITING)?,
+            oldest: gauges(OLDEST)?,
+            troubles: Mutex::default(),
             latency: register(registry, latency)?,
         })
     }
@@ -101,7 +159,19 @@ impl OutputFamilies {
             lost_shutdown: lost("shutdown"),
             write_errors: self.write_errors.with_label_values(&[name]),
             queue_bytes: self.queue_bytes.with_label_values(&[name]),
+            waiting: self.waiting.with_label_values(&[name]),
+            oldest_seconds: self.oldest.with_label_values(&[name]),
             latency: self.latency.with_label_values(&[name]),
+            trouble: self.troubles().entry(name.to_owned()).or_default().clone(),
         }
+    }
+
+    /// What is wrong with an output.
+    pub(super) fn trouble(&self, name: &str) -> Option<String> {
+        self.troubles().get(name).and_then(Trouble::why)
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, BTreeMap<String, Trouble>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

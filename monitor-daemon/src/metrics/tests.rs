@@ -272,6 +272,9 @@ fn top_tells_the_same_figures() {
         output: "stdout".into(),
         written: 1,
         queue_bytes: 0,
+        waiting: 0,
+        oldest_seconds: 0,
+        trouble: None,
         lost: [("queue_full".to_owned(), 4)].into(),
     };
     assert_eq!(top.outputs, [output]);

@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::definition::Definition;
-use super::{RULE_MATCHES, RULE_SECONDS, output, snapshot};
+use super::{RULE_MATCHES, RULE_SECONDS, log, output, snapshot};
 
 /// A look at the daemon.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -28,6 +28,10 @@ pub struct Top {
     pub docker_up: bool,
     /// Bytes of events that wait for metadata.
     pub waiting_bytes: u64,
+    /// Bytes of the alert log, when last looked.
+    pub log_bytes: u64,
+    /// Whether it cannot be written.
+    pub log_failing: bool,
     /// Records received, of all kinds.
     pub records: u64,
     /// Records lost between hook and daemon, by kind and reason; none without a loss.
@@ -86,6 +90,12 @@ pub struct OutputLoad {
     pub written: u64,
     /// Bytes waiting.
     pub queue_bytes: u64,
+    /// Alerts behind the last that it has.
+    pub waiting: u64,
+    /// Age of the oldest of them, seconds.
+    pub oldest_seconds: u64,
+    /// Why they are not taken; nothing when all is well.
+    pub trouble: Option<String>,
     /// Alerts lost, by reason; none without a loss.
     pub lost: BTreeMap<String, u64>,
 }
@@ -100,6 +110,8 @@ pub(super) fn gather(families: &[MetricFamily]) -> Top {
         rss_bytes: families.sum("process_resident_memory_bytes"),
         docker_up: families.sum(snapshot::DOCKER_UP.name) > 0,
         waiting_bytes: families.sum(snapshot::WAITING_BYTES.name),
+        log_bytes: families.sum(log::BYTES.name),
+        log_failing: families.sum(log::FAILING.name) > 0,
         records: families.sum(snapshot::KEPT.name),
         records_lost: families.losses(),
         rules: families.rules(),
@@ -169,20 +181,21 @@ impl Families<'_> {
     fn outputs(&self) -> Vec<OutputLoad> {
         let mut outputs: BTreeMap<&str, OutputLoad> = BTreeMap::new();
         let samples = |about| self.of(about).collect::<Vec<_>>();
-        let (written, queued, lost) = (
-            samples(output::ALERTS),
-            samples(output::QUEUE_BYTES),
-            samples(output::LOST),
-        );
-        for sample in &written {
+        for sample in samples(output::ALERTS) {
             outputs.entry(sample.label("output")).or_default().written = sample.value() as u64;
         }
-        for sample in &queued {
-            outputs
-                .entry(sample.label("output"))
-                .or_default()
-                .queue_bytes = sample.value() as u64;
+        for sample in samples(output::QUEUE_BYTES) {
+            let output = outputs.entry(sample.label("output")).or_default();
+            output.queue_bytes = sample.value() as u64;
         }
+        for sample in samples(output::WAITING) {
+            outputs.entry(sample.label("output")).or_default().waiting = sample.value() as u64;
+        }
+        for sample in samples(output::OLDEST) {
+            let output = outputs.entry(sample.label("output")).or_default();
+            output.oldest_seconds = sample.value() as u64;
+        }
+        let lost = samples(output::LOST);
         for sample in lost.iter().filter(|sample| sample.value() > 0.0) {
             let output = outputs.entry(sample.label("output")).or_default();
             let reason = sample.label("reason").to_owned();

@@ -31,6 +31,8 @@ pub(super) struct Output {
     pub(super) ahead: Option<Ahead>,
     /// Number of the last alert that it has, with all before.
     acknowledged: AtomicU64,
+    /// When the oldest alert was that it tries to deliver, ns since the epoch; 0 when it has all.
+    oldest: AtomicU64,
     /// What its server did not take, as far as it is not told yet.
     refused: Mutex<Lost>,
     kept: Option<Kept>,
@@ -76,6 +78,7 @@ impl Output {
             selection,
             ahead,
             acknowledged: AtomicU64::new(acknowledged),
+            oldest: AtomicU64::new(0),
             refused: Mutex::default(),
             kept,
         }
@@ -140,6 +143,17 @@ impl Output {
             ahead.add(sequences);
         }
         self.rouse();
+    }
+
+    /// Publishes what waits for it at `now`, ns since the epoch, when `newest` is the newest alert.
+    pub(super) fn publish(&self, newest: u64, now: u64) {
+        let has = self.acknowledged() + self.ahead();
+        self.metrics.waiting.set(newest.saturating_sub(has) as i64);
+        let seconds = match self.oldest.load(Ordering::Relaxed) {
+            0 => 0,
+            oldest => now.saturating_sub(oldest) / 1_000_000_000,
+        };
+        self.metrics.oldest_seconds.set(seconds as i64);
     }
 
     /// Whether there are refused alerts that nobody was told of.
@@ -216,6 +230,9 @@ impl Feed {
     /// Waits for something to write, or for the end; there may be nothing in it for this output. What
     /// is only in the log by then is left for the next start.
     pub(super) fn next(&mut self) -> Batch {
+        if !self.ready_within(Duration::ZERO) {
+            self.output.oldest.store(0, Ordering::Relaxed);
+        }
         let before_their_turn = self.before_their_turn();
         if !before_their_turn.is_empty() {
             let numbers = before_their_turn.iter().map(|entry| entry.sequence);
@@ -239,6 +256,8 @@ impl Feed {
             Item::Alert(entry) => self.output.lacks(entry),
             Item::Line(_) => true,
         });
+        let oldest = batch.oldest().unwrap_or_default();
+        self.output.oldest.store(oldest, Ordering::Relaxed);
         batch
     }
 
@@ -272,6 +291,21 @@ impl Feed {
     /// Waits for what [`Feed::next`] waits for, or for `time`; whether there is something.
     pub(super) fn ready_within(&self, time: Duration) -> bool {
         self.held.is_some() || self.output.queue.ready_within(self.wanted, time)
+    }
+
+    /// Says what is wrong with the output called `name`, when it is something else than before.
+    pub(super) fn troubled(&self, name: &str, why: &str) {
+        let before = self.metrics().trouble.replace(Some(why.to_owned()));
+        if before.as_deref() != Some(why) {
+            tracing::warn!(output = name, why, "alerts are not taken, trying again");
+        }
+    }
+
+    /// Says that nothing is wrong any more.
+    pub(super) fn well(&self, name: &str) {
+        if self.metrics().trouble.replace(None).is_some() {
+            tracing::info!(output = name, "alerts are taken again");
+        }
     }
 
     /// Counts alerts that the output has taken.
@@ -361,8 +395,14 @@ impl Feed {
         };
         let wanted = |entry: &Entry| output.wants(&entry.alert);
         let has = |sequence| output.has(sequence);
-        let found = Reader::open(&kept.path)
-            .and_then(|log| search.next(&log, output.acknowledged(), wanted, has));
+        let search = |log: Reader| {
+            let found = search.next(&log, output.acknowledged(), wanted, has)?;
+            let oldest = log.range(output.acknowledged() + 1, u64::MAX >> 1, 1)?;
+            let oldest = oldest.first().map_or(0, |entry| entry.alert.time);
+            output.oldest.store(oldest, Ordering::Relaxed);
+            Ok(found)
+        };
+        let found = Reader::open(&kept.path).and_then(search);
         found.unwrap_or_else(|error| {
             tracing::warn!(%error, output = output.name, "severe alerts wait for their turn");
             Vec::new()

@@ -60,12 +60,15 @@ impl FileWriter {
                 tracing::warn!(%error, %file, "cannot write alerts, trying again every second");
                 failed = true;
             }
+            let why = Some(error.to_string());
+            self.feed.metrics().trouble.replace(why);
             if self.feed.pause(RETRY) {
                 // The last chance: what the error said may be over.
                 return self.file.append(&text, &mut written).is_ok() && self.count(alerts);
             }
         }
         if failed {
+            self.feed.metrics().trouble.replace(None);
             tracing::info!(file = %self.file.path.display(), "alerts are written again");
         }
         self.count(alerts)

@@ -69,6 +69,7 @@ use self::syslog_link::Link;
 use self::syslog_message::SyslogMessage;
 use self::terminal::{Form, Levels, Screen, TerminalWriter};
 use crate::alert_log::{self, AlertLog, Entry, LogError, LogId, Uuid};
+use crate::clock;
 use crate::config::{
     Config, Http, JsonProperties, Kafka, Nats, StdoutFormat, Syslog, SyslogProtocol,
 };
@@ -454,7 +455,6 @@ impl Starting<'_> {
             bus,
             feed: self.feed(&label, format!("{kind} {name}"), selection.clone()),
             backoff: None,
-            trouble: None,
         };
         let thread = format!("{kind}-{name}");
         spawn(&thread, self.finished.clone(), move || writer.run())
@@ -581,15 +581,19 @@ impl AlertQueue {
         self.terminal.queue.set_status(status);
     }
 
-    /// How far each output is.
+    /// How far each output is, which is published too.
     pub fn progress(&self) -> Vec<Progress> {
         let given = self.intake.given.lock();
         let newest = *given.unwrap_or_else(PoisonError::into_inner);
-        let outputs = self.outputs.iter().map(|output| Progress {
-            output: output.name.clone(),
-            has: output.acknowledged(),
-            ahead: output.ahead(),
-            newest,
+        let now = clock::epoch_ns();
+        let outputs = self.outputs.iter().map(|output| {
+            output.publish(newest, now);
+            Progress {
+                output: output.name.clone(),
+                has: output.acknowledged(),
+                ahead: output.ahead(),
+                newest,
+            }
         });
         outputs.collect()
     }

@@ -73,6 +73,15 @@ impl Batch {
         }
     }
 
+    /// When its first alert was, ns since the epoch.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        let mut alerts = self.items.iter().filter_map(|item| match item {
+            Item::Alert(entry) => Some(entry.alert.time),
+            Item::Line(_) => None,
+        });
+        alerts.next()
+    }
+
     /// The highest number in it.
     pub(super) fn last(&self) -> Option<u64> {
         self.items.iter().rev().find_map(Item::sequence)

@@ -87,6 +87,8 @@ impl SyslogWriter {
             if self.pause == FIRST_PAUSE {
                 tracing::warn!(%error, server, "cannot send alerts to syslog, trying again");
             }
+            let why = Some(error.to_string());
+            self.feed.metrics().trouble.replace(why);
             // When the end has come there is one more try: what the error said may be over.
             last = self.feed.pause(self.pause);
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -95,6 +97,7 @@ impl SyslogWriter {
             }
         }
         self.pause = FIRST_PAUSE;
+        self.feed.metrics().trouble.replace(None);
         self.feed.metrics().written.inc();
         self.feed
             .metrics()

@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 
 use super::rates::{Container, Loss, Rates, Rule};
+use crate::metrics::OutputLoad;
 use crate::output::{Colour, visible};
 
 /// Room for lines.
@@ -30,13 +31,22 @@ impl Size {
 /// Losses that are shown when there is little room.
 const LOSSES: usize = 5;
 
-/// All lines: figures of the daemon, losses if any, containers, rules.
+/// The same of outputs that have not all alerts.
+const OUTPUTS: usize = 3;
+
+/// All lines: figures of the daemon, outputs that are behind and losses if any, containers, rules.
 pub(super) fn draw(rates: &Rates, size: Size, colour: Colour) -> Vec<String> {
     let table = Table {
         spare: size.columns.max(Size::NARROWEST) - Size::NARROWEST,
         colour,
     };
     let mut lines = table.head(rates);
+    let behind = |output: &&OutputLoad| output.waiting > 0 || output.trouble.is_some();
+    let behind: Vec<&OutputLoad> = rates.outputs.iter().filter(behind).collect();
+    if !behind.is_empty() {
+        lines.push(String::new());
+        lines.extend(table.behind(&behind, room(size.rows, OUTPUTS)));
+    }
     if !rates.losses.is_empty() {
         lines.push(String::new());
         lines.extend(table.losses(&rates.losses, room(size.rows, LOSSES)));
@@ -109,7 +119,9 @@ impl Table {
             lost("alerts")
         );
         let third = format!(
-            "queues: {}  waiting for metadata {}",
+            "alert log {}{}  queues: {}  waiting for metadata {}",
+            bytes(rates.log_bytes),
+            if rates.log_failing { " (failing)" } else { "" },
             queues.join("  "),
             bytes(rates.waiting_bytes)
         );
@@ -192,6 +204,28 @@ impl Table {
             .collect()
     }
 
+    /// Outputs that do not have all alerts.
+    fn behind(self, outputs: &[&OutputLoad], rows: usize) -> Vec<String> {
+        let trouble = 36 + self.spare;
+        let heading = format!(
+            "{:<20} {:<trouble$} {:>10} {:>11}",
+            "BEHIND", "TROUBLE", "ALERTS", "OLDEST"
+        );
+        let row = |output: &&OutputLoad| {
+            format!(
+                "{:<20} {:<trouble$} {:>10} {:>11}",
+                cut(&output.output, 20),
+                cut(output.trouble.as_deref().unwrap_or_default(), trouble),
+                output.waiting,
+                time(output.oldest_seconds)
+            )
+        };
+        let rows = outputs.iter().take(rows).map(row);
+        std::iter::once(self.heading(&heading))
+            .chain(rows)
+            .collect()
+    }
+
     fn heading(self, text: &str) -> String {
         self.colour.paint(Style::new().invert(), text)
     }
@@ -235,13 +269,22 @@ fn bytes(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
+/// As long as two units tell: `7 s`, `3 min 20 s`, `26 h 3 min`.
+fn time(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::super::Sort;
     use super::*;
-    use crate::metrics::{ContainerLoad, OutputLoad, RecordLoss, RuleLoad, Top};
+    use crate::metrics::{ContainerLoad, RecordLoss, RuleLoad, Top};
 
     fn container(id: &str, name: &str, image: &str, events: u64) -> ContainerLoad {
         ContainerLoad {
@@ -300,12 +343,22 @@ mod tests {
                 rule("Cheap and loud", "Notice", 41, 0.1),
                 rule("Dear\u{1b}[2J", "Informational", 0, 0.2),
             ],
-            outputs: vec![OutputLoad {
-                output: "stdout".into(),
-                written: 41,
-                queue_bytes: 0,
-                lost: BTreeMap::from(lost),
-            }],
+            log_bytes: 7_200_000,
+            outputs: vec![
+                OutputLoad {
+                    output: "stdout".into(),
+                    written: 41,
+                    lost: BTreeMap::from(lost),
+                    ..OutputLoad::default()
+                },
+                OutputLoad {
+                    output: "http.siem".into(),
+                    waiting: 1234,
+                    oldest_seconds: 7500,
+                    trouble: Some("HTTP 503 Service Unavailable: the server is away".into()),
+                    ..OutputLoad::default()
+                },
+            ],
             ..before()
         }
     }
@@ -313,7 +366,10 @@ mod tests {
     const SCREEN: &str = "\
 monitor-daemon 1.2.3  pid 7  CPU 2.5 %  memory 57 MB  docker up
 2000 events/s  5000 events  41 alerts  lost 12 events, 4 alerts
-queues: stdout 0 B  waiting for metadata 2 KB
+alert log 7 MB  queues: stdout 0 B  http.siem 0 B  waiting for metadata 2 KB
+
+BEHIND               TROUBLE                                  ALERTS      OLDEST
+http.siem            HTTP 503 Service Unavailable: the s…       1234   2 h 5 min
 
 LOST     OF                       REASON                        COUNT      PER S
 records  open                     ring_full                        12        6.0

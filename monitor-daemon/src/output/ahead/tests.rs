@@ -337,6 +337,11 @@ fn after_an_outage_the_newest_severe_alerts_come_first_then_the_rest_in_order() 
         raise(&outputs, 1501..=3000);
         let tried = metrics.write_errors.get();
         wait_until("attempts", || metrics.write_errors.get() > tried + 1);
+        outputs.queue().progress();
+        let (waiting, oldest) = (metrics.waiting.get(), metrics.oldest_seconds.get());
+        // The sample is years old.
+        assert!(waiting == 3000 && oldest > 1 << 20, "{waiting} {oldest}");
+        assert!(metrics.trouble.why().is_some(), "{label}");
         let listener = TcpListener::bind(address).unwrap();
         let numbers = receive(&listener, 3000);
         let newest_first = (1..=3000).rev().filter(severe);
@@ -345,5 +350,8 @@ fn after_an_outage_the_newest_severe_alerts_come_first_then_the_rest_in_order() 
         assert_eq!(numbers, expected, "{label}");
         outputs.stop(Duration::from_secs(5));
         assert_eq!(metrics.written.get(), 3000, "{label}");
+        outputs.queue().progress();
+        assert_eq!(metrics.waiting.get(), 0, "{label}");
+        assert_eq!(metrics.trouble.why(), None, "{label}");
     }
 }

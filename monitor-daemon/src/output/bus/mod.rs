@@ -57,8 +57,6 @@ pub(super) struct BusWriter<B> {
     pub(super) feed: Feed,
     /// Of alerts that were overtaken: the next begin with it.
     pub(super) backoff: Option<Backoff>,
-    /// What was logged last; nothing when all is well.
-    pub(super) trouble: Option<String>,
 }
 
 impl<B: Bus> BusWriter<B> {
@@ -100,7 +98,7 @@ impl<B: Bus> BusWriter<B> {
                     if last {
                         return rest.len();
                     }
-                    self.log(why);
+                    self.feed.troubled(&self.name, &why);
                     // When the end has come there is one more try: what was wrong may be over.
                     last = self.feed.pause(backoff.pause(None));
                     if !last && self.feed.is_overtaken() {
@@ -123,9 +121,7 @@ impl<B: Bus> BusWriter<B> {
         let Some(last) = alerts.last() else {
             return;
         };
-        if self.trouble.take().is_some() {
-            tracing::info!(output = self.name, "alerts are taken again");
-        }
+        self.feed.well(&self.name);
         self.feed.taken(alerts);
         self.feed.reached(last.sequence);
     }
@@ -134,17 +130,5 @@ impl<B: Bus> BusWriter<B> {
         self.feed.metrics().write_errors.inc();
         self.feed.refused(&self.name, entry, why);
         self.feed.reached(entry.sequence);
-    }
-
-    /// Says what is wrong, when it is something else than before.
-    fn log(&mut self, why: String) {
-        if self.trouble.as_ref() != Some(&why) {
-            tracing::warn!(
-                output = self.name,
-                why,
-                "alerts are not taken, trying again"
-            );
-            self.trouble = Some(why);
-        }
     }
 }

@@ -36,8 +36,6 @@ pub(super) struct HttpWriter {
     feed: Feed,
     /// Of a request that was overtaken: the next begins with it.
     backoff: Option<Backoff>,
-    /// What was logged last; nothing when all is well.
-    trouble: Option<String>,
 }
 
 /// An alert, and why it was not taken.
@@ -78,7 +76,6 @@ impl HttpWriter {
             retry: settings.retry,
             feed,
             backoff: None,
-            trouble: None,
         }
     }
 
@@ -175,7 +172,7 @@ impl HttpWriter {
             if last {
                 return Outcome::Ended;
             }
-            self.log(why);
+            self.feed.troubled(&self.name, &why);
             // When the end has come there is one more try: what was wrong may be over.
             last = self.feed.pause(backoff.pause(asked));
             // What may be refused for ever has its time.
@@ -197,9 +194,7 @@ impl HttpWriter {
             },
         };
         if verdict == Verdict::Taken {
-            if self.trouble.take().is_some() {
-                tracing::info!(output = self.name, "alerts are taken again");
-            }
+            self.feed.well(&self.name);
         } else {
             self.feed.metrics().write_errors.inc();
         }
@@ -311,18 +306,6 @@ impl HttpWriter {
     fn tell_lost(&self, alerts: &[Arc<Entry>], why: &str) {
         for entry in alerts {
             self.feed.refused(&self.name, entry, why);
-        }
-    }
-
-    /// Says what is wrong, when it is something else than before.
-    fn log(&mut self, why: String) {
-        if self.trouble.as_ref() != Some(&why) {
-            tracing::warn!(
-                output = self.name,
-                why,
-                "alerts are not taken, trying again"
-            );
-            self.trouble = Some(why);
         }
     }
 }

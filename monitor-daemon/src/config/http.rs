@@ -298,9 +298,16 @@ impl RawHttp {
         let format = self.format.unwrap_or(api.format());
         self.check_api(api, format)?;
         let body = self.body.unwrap_or_default();
-        let identity = identity(self.tls_certificate, self.tls_key)?;
+        let url = with_path(self.url.ok_or("has no `url`")?.0, api)?;
+        let tls = TlsFiles {
+            ca: self.tls_ca,
+            identity: identity(self.tls_certificate, self.tls_key)?,
+        };
+        if tls != TlsFiles::default() && url.scheme() != Some(&Scheme::HTTPS) {
+            return Err("has keys that begin with `tls_`, which are for a `url` with `https://`");
+        }
         Ok(Http {
-            url: with_path(self.url.ok_or("has no `url`")?.0, api)?,
+            url,
             api,
             index: self.index,
             sourcetype: self.sourcetype,
@@ -321,10 +328,7 @@ impl RawHttp {
             )?,
             timeout: Duration::from_millis(milliseconds),
             retry: Duration::from_secs(hours * 3600),
-            tls: TlsFiles {
-                ca: self.tls_ca,
-                identity,
-            },
+            tls,
             selection: selection(self.priority, self.tags, self.rules, self.newest_first),
         })
     }

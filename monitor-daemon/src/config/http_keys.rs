@@ -72,7 +72,8 @@ pub(super) const HTTP_KEYS: &[Key] = &[
     key(
         "timeout_ms",
         "100 to 600000",
-        "How long a request with its answer may take, in ms.",
+        "How long a request with its answer may take, in ms. If the host has several addresses, each \
+         is tried 0.25 s after the one before it, and the first that answers is taken.",
     ),
     key(
         "retry_hours",

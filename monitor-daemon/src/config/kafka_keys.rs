@@ -51,7 +51,7 @@ pub(super) const KAFKA_KEYS: &[Key] = &[
     key(
         "timeout_ms",
         "100 to 600000",
-        "How long a connection and each answer may take, in ms.",
+        "How long connecting to a broker, over all its addresses, and each answer may take, in ms.",
     ),
     key(
         "tls_ca",

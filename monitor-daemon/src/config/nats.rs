@@ -37,8 +37,8 @@ pub struct Nats {
     pub in_flight: usize,
     /// Who we are.
     pub login: NatsLogin,
-    /// `timeout_ms`: longest time until a connection is there, and until what was published is
-    /// acknowledged. Default 10 s.
+    /// `timeout_ms`: longest time until a connection is there, until the server has greeted us, and
+    /// until what was published is acknowledged. Default 10 s.
     pub timeout: Duration,
     /// `tls_ca`, `tls_certificate`, `tls_key`.
     pub tls: TlsFiles,
@@ -252,6 +252,14 @@ impl RawNats {
         }
         let in_flight = self.in_flight.map_or(DEFAULT_IN_FLIGHT, |given| given.0);
         let milliseconds = self.timeout_ms.map_or(DEFAULT_TIMEOUT_MS, |given| given.0);
+        let tls = TlsFiles {
+            ca: self.tls_ca,
+            identity: identity(self.tls_certificate, self.tls_key)?,
+        };
+        // With `nats://` somebody between decides whether there is TLS.
+        if tls != TlsFiles::default() && !self.servers.iter().all(|server| server.0.is_secure) {
+            return Err("has keys that begin with `tls_`, which are for servers with `tls://` only");
+        }
         let usual = || Subject(DEFAULT_SUBJECT.to_owned());
         Ok(Nats {
             servers: self.servers.into_iter().map(|server| server.0).collect(),
@@ -266,10 +274,7 @@ impl RawNats {
                 self.credentials,
             )?,
             timeout: Duration::from_millis(milliseconds),
-            tls: TlsFiles {
-                ca: self.tls_ca,
-                identity: identity(self.tls_certificate, self.tls_key)?,
-            },
+            tls,
             selection: selection(self.priority, self.tags, self.rules, self.newest_first),
         })
     }

@@ -8,7 +8,8 @@ pub(super) const NATS_KEYS: &[Key] = &[
         "servers",
         "list of `nats://` or `tls://` URLs",
         "Servers of one cluster, tried in this order. Has to be given. With `tls://` there is TLS \
-         or no connection; with `nats://` there is if the server wants it. Without a port, 4222.",
+         or no connection; with `nats://` there is if the server wants it, so somebody between can \
+         keep it away. Without a port, 4222.",
     ),
     key(
         "subject",
@@ -56,7 +57,8 @@ pub(super) const NATS_KEYS: &[Key] = &[
     key(
         "timeout_ms",
         "100 to 600000",
-        "How long a connection may take, and how long is waited for acknowledgements, in ms.",
+        "How long connecting to a server may take, over all its addresses, how long it may take to \
+         greet us, and how long is waited for acknowledgements, in ms.",
     ),
     key(
         "tls_ca",

@@ -116,7 +116,7 @@ alerts:
     six: { url: 'https://otel:4317', api: otlp_grpc, tls_key: credential:otel, tls_certificate: /c }
   nats:
     one:
-      servers: ['tls://nats.example.org', 'nats://[::1]:4223']
+      servers: ['tls://nats.example.org', 'tls://[::1]:4223']
       subject: 'a.{rule}.{source}-x'
       stream: ALERTS
       format: cef
@@ -130,7 +130,7 @@ alerts:
       tags: [a]
       rules: ['b*']
       newest_first: critical
-    two: { servers: ['nats://a'], user: me, password: /run/secret }
+    two: { servers: ['tls://b', 'nats://a'], user: me, password: /run/secret }
     three: { servers: ['nats://a'], token: /run/secret }
     four: { servers: ['nats://a'], nkey: /run/secret }
   kafka:
@@ -408,6 +408,11 @@ const WRONG_OUTPUTS: &[(&str, &str)] = &[
         "m.yaml: `alerts.http.a` has one of `tls_certificate` and `tls_key`: give both, or none",
     ),
     (
+        "alerts: {http: {a: {url: 'http://x/', tls_ca: /c}}}",
+        "m.yaml: `alerts.http.a` has keys that begin with `tls_`, which are for a `url` with \
+         `https://`",
+    ),
+    (
         "alerts: {http: {a: {headers: {'a b': c}}}}",
         "m.yaml:1:30: alerts.http.a.headers: `a b` cannot be the name of a header",
     ),
@@ -438,6 +443,11 @@ const WRONG_OUTPUTS: &[(&str, &str)] = &[
         "alerts: {nats: {a: {servers: ['nats://x'], token: /a, nkey: /b}}}",
         "m.yaml: `alerts.nats.a` has more than one of `user`, `token`, `nkey` and `credentials`: \
          give one",
+    ),
+    (
+        "alerts: {nats: {a: {servers: ['tls://x', 'nats://y'], tls_ca: /c}}}",
+        "m.yaml: `alerts.nats.a` has keys that begin with `tls_`, which are for servers with \
+         `tls://` only",
     ),
     (
         "alerts: {nats: {a: {subject: 'alerts.{pid}'}}}",

@@ -26,6 +26,7 @@ mod status;
 mod syslog;
 mod syslog_link;
 mod syslog_message;
+mod tcp;
 mod terminal;
 mod text;
 mod time;

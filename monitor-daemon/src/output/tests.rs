@@ -1,7 +1,9 @@
 //! The outputs together: threads, files, limits, the end.
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use super::alert::tests::sample;
@@ -16,6 +18,56 @@ fn settings(file: &Path) -> OutputSettings {
         log: None,
         ..OutputSettings::new(&Config::default(), "web-1".into())
     }
+}
+
+/// Set in a process that [`is_alone`] has started.
+const ALONE: &str = "MONITOR_TEST_ALONE";
+
+/// Whether this process has a network and mounts of its own, in which `setup` was done. If not, the
+/// test with the path `test` is done in one that has.
+pub(super) fn is_alone(test: &str, setup: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let alone = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "--net", "sh", "-ec"]);
+        command.args([script, "sh"]).env(ALONE, "");
+        command
+    };
+    let script = "ip link set lo up";
+    if !alone(script).status().is_ok_and(|status| status.success()) {
+        let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+        assert!(!ci, "there are no namespaces, and CI=true is set");
+        println!("SKIP: {test}: there are no namespaces, or no `ip`");
+        return false;
+    }
+    let script = format!("{script}; {setup}; exec \"$@\"");
+    let (_, test) = test.split_once("::").unwrap();
+    let mut command = alone(&script);
+    command.arg(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", test]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("1 passed"), "{output:?}");
+    false
+}
+
+/// The commands by which the name `two` gets two addresses: 127.0.0.1, where [`dead`] is, and
+/// 127.0.0.2.
+pub(super) const TWO: &str = "mount -t tmpfs none /mnt; \
+    printf '127.0.0.1 two\\n127.0.0.2 two\\n' >/mnt/hosts; \
+    mount --bind /mnt/hosts /etc/hosts";
+
+/// A listener at the first address of `two` which answers nobody: as behind a firewall that drops.
+pub(super) fn dead(port: u16) -> impl Sized {
+    let first = ("two", port).to_socket_addrs().unwrap().next().unwrap();
+    assert_eq!(first, SocketAddr::from(([127, 0, 0, 1], port)));
+    let listener = TcpListener::bind(first).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let only = TcpStream::connect(first).unwrap();
+    let next = TcpStream::connect_timeout(&first, Duration::from_millis(50));
+    assert!(next.is_err());
+    (listener, only)
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! A connection to a broker: TCP, or TLS over it. Reading and writing wait for a while at most.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::config::Broker;
-use crate::output::{TlsError, TlsFiles};
+use crate::output::{TlsError, TlsFiles, tcp};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 16 << 10;
@@ -38,22 +38,16 @@ pub(super) enum Stream {
 }
 
 impl Stream {
+    /// Connecting takes `time` at most, over all addresses; so does each reading and writing then.
     pub(super) fn connect(broker: &Broker, time: Duration) -> Result<Self, StreamError> {
-        let addresses = (broker.host.as_str(), broker.port).to_socket_addrs();
-        let mut result = Err(io::ErrorKind::NotFound.into());
-        for address in addresses.map_err(StreamError::Connect)? {
-            result = TcpStream::connect_timeout(&address, time);
-            if result.is_ok() {
-                break;
-            }
-        }
         let open = |stream: &TcpStream| {
             // What is sent at once is one write; waiting for more would only delay it.
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(time))?;
             stream.set_write_timeout(Some(time))
         };
-        let stream = result.map_err(StreamError::Connect)?;
+        let stream = tcp::connect((broker.host.as_str(), broker.port), time);
+        let stream = stream.map_err(StreamError::Connect)?;
         open(&stream).map_err(StreamError::Connect)?;
         Ok(Self::Plain(stream))
     }

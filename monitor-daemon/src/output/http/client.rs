@@ -16,14 +16,13 @@ use hyper::http::uri::Scheme;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::task::yield_now;
 use tokio_rustls::TlsConnector;
 
 use super::{backoff, grpc};
 use crate::config::{Api, Http, Login};
-use crate::output::TlsError;
+use crate::output::{TlsError, tcp};
 
 /// Bytes of an answer's body: enough for what servers say about each alert of a request.
 const ANSWER_BYTES: usize = 4 << 20;
@@ -202,8 +201,7 @@ async fn connect(settings: &Http, is_secure: bool) -> Result<Sender, HttpError> 
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = settings.url.port_u16();
     let port = port.unwrap_or(if is_secure { 443 } else { 80 });
-    let stream = TcpStream::connect((host, port)).await;
-    let stream = stream.map_err(HttpError::Connect)?;
+    let stream = tcp::race(host, port).await.map_err(HttpError::Connect)?;
     // A request is one write; waiting for more would only delay it.
     stream.set_nodelay(true).map_err(HttpError::Connect)?;
     let is_two = wants_http2(settings);

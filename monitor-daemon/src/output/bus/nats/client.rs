@@ -179,9 +179,11 @@ impl Client {
 
 impl Connection {
     fn open(server: &NatsServer, settings: &Nats) -> Result<Self, NatsError> {
+        let stream = Stream::connect(&server.broker, settings.timeout)?;
+        // Of who answers, also where another address took its time not to.
         let deadline = Instant::now() + settings.timeout;
         let mut connection = Self {
-            stream: Stream::connect(&server.broker, settings.timeout)?,
+            stream,
             read: Vec::new(),
             // Keys of the standard library's hasher come from the kernel's random numbers.
             inbox: format!("_INBOX.{:016x}", RandomState::new().hash_one("inbox")),

@@ -16,6 +16,7 @@ use self::server::{Act, PATIENCE, Server, answer};
 use crate::alert_log;
 use crate::config::{Config, StdoutFormat};
 use crate::metrics::{Metrics, OutputMetrics};
+use crate::output::tests::{TWO, dead, is_alone};
 use crate::output::{Alert, OutputSettings, Outputs, sample};
 
 /// A running output with the keys `keys`, and its log in `folder`.
@@ -202,6 +203,30 @@ fn what_may_pass_is_tried_again() {
         subject.wait(1, 0);
         assert_eq!(subject.metrics.write_errors.get(), 1, "{trouble:?}");
     }
+}
+
+#[test]
+fn an_address_that_is_dead_does_not_keep_from_one_that_answers() {
+    if !is_alone(
+        concat!(
+            module_path!(),
+            "::an_address_that_is_dead_does_not_keep_from_one_that_answers"
+        ),
+        TWO,
+    ) {
+        return;
+    }
+    let server = Server::at(([127, 0, 0, 2], 0).into(), None, |_| answer(200));
+    let port = server.address.port();
+    let _dead = dead(port);
+    let subject = start(&settings(
+        &format!("url: 'http://two:{port}/', timeout_ms: 5000"),
+        None,
+    ));
+    subject.push([1]);
+    assert_eq!(numbers(&server.next().body), [1]);
+    subject.wait(1, 0);
+    assert_eq!(subject.metrics.write_errors.get(), 0);
 }
 
 #[test]

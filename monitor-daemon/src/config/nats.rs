@@ -258,7 +258,9 @@ impl RawNats {
         };
         // With `nats://` somebody between decides whether there is TLS.
         if tls != TlsFiles::default() && !self.servers.iter().all(|server| server.0.is_secure) {
-            return Err("has keys that begin with `tls_`, which are for servers with `tls://` only");
+            return Err(
+                "has keys that begin with `tls_`, which are for servers with `tls://` only",
+            );
         }
         let usual = || Subject(DEFAULT_SUBJECT.to_owned());
         Ok(Nats {

@@ -320,11 +320,16 @@ fn after_an_outage_the_newest_severe_alerts_come_first_then_the_rest_in_order() 
         let keys = keys.replace("ADDRESS", &address.to_string());
         let severe = |number: &u64| number % 500 == 250;
         let raise = |outputs: &Outputs, numbers: std::ops::RangeInclusive<u64>| {
+            let last = *numbers.end();
             for number in numbers {
                 let levels = [Priority::Warning, Priority::Alert];
                 let priority = levels[usize::from(severe(&number))];
                 outputs.queue().push(alert(number, priority)).unwrap();
             }
+            // What goes first is looked for in the log, and written there after this.
+            let path = settings(folder.path()).path;
+            let kept = || Reader::open(&path).unwrap().newest().unwrap();
+            wait_until("the alerts in the log", || kept() == last);
         };
         let (mut outputs, _) = start(&keys, folder.path());
         raise(&outputs, 1..=1500);
@@ -333,7 +338,9 @@ fn after_an_outage_the_newest_severe_alerts_come_first_then_the_rest_in_order() 
         // What comes before the server is back overtakes what has been tried to send.
         let (mut outputs, metrics) = start(&keys, folder.path());
         let metrics = metrics.output(label);
-        wait_until("an attempt", || metrics.write_errors.get() > 0);
+        wait_until(&format!("an attempt of {label} at {address}"), || {
+            metrics.write_errors.get() > 0
+        });
         raise(&outputs, 1501..=3000);
         let tried = metrics.write_errors.get();
         wait_until("attempts", || metrics.write_errors.get() > tried + 1);

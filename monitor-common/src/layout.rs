@@ -151,6 +151,8 @@ macro_rules! kernel_members {
             Exec BPRM_FILE "linux_binprm" ["file"];
             Exec BPRM_FILENAME "linux_binprm" ["filename"];
             Optional BPRM_FDPATH "linux_binprm" ["fdpath"];
+            Optional MM_EXE_FILE "mm_struct" ["exe_file"];
+            Optional EXEC_NAME_PLACE "trace_event_raw_sched_process_exec" ["__data_loc_filename"];
             Exec CRED_FSUID "cred" ["fsuid"];
             Exec CRED_FSGID "cred" ["fsgid"];
             Exec INODE_UID "inode" ["i_uid"];

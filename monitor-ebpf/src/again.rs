@@ -5,11 +5,12 @@
 //! task of a program that does nothing but calls is in one of ours half of the time. So
 //!
 //! * the programs at the ends of calls are made such as the kernel runs with preemption disabled
-//!   ([`BARE_CALLS`]): these are never left out;
+//!   ([`BARE_CALLS`]): these are left out only while a task is preempted amid a call on a map;
 //! * what a program within a call tells, at one of the kernel's functions, is told by the end of the
 //!   call if that program was left out;
-//! * execs, forks and exits, which no program can do so often, have a second program at the same
-//!   place; both are left out only where two tasks are held up at once, one in each.
+//! * execs, forks and exits have a second program at the same place; that of execs and exits cannot be
+//!   preempted. Both of forks are left out where two tasks are held up at once, one in each, which
+//!   happens where the host starves the CPU.
 //!
 //! On other kernels none of this is there: [`AGAIN`] is 0, and the second programs are not loaded.
 

@@ -1,10 +1,12 @@
 //! Processes: exec, fork, exit, ptrace.
 
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
-use aya_ebpf::macros::{btf_tracepoint, map};
+use aya_ebpf::macros::{btf_tracepoint, map, tracepoint};
 use aya_ebpf::maps::Array;
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::programs::{BtfTracePointContext, TracePointContext};
 use monitor_common::filter::host_key;
+use monitor_common::loss::LossReason;
 use monitor_common::process::{ExeFlags, Exec, Exit, Fork, Ptrace};
 use monitor_common::syscall::Operation;
 use monitor_common::{ARGS_MAX, ENV_MAX, Flags, Kind, Slot};
@@ -18,7 +20,7 @@ use crate::layout::*;
 use crate::name::{self, NOBODY};
 use crate::numbers;
 use crate::object::link;
-use crate::read::{Pointer, Probed, Read, Typed};
+use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::record::{self, Origin, Record};
 use crate::scope;
 use crate::scratch::{self, COMMON, Turn};
@@ -44,51 +46,103 @@ type LargeRecord = Record<{ scratch::LARGE }>;
 /// and later: the new program is in place and has not run yet.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn exec(ctx: BtfTracePointContext) -> i32 {
-    let outcome = exec_record(ctx.arg(0), ctx.arg(2), Turn::First);
+    let outcome = exec_by_binary(ctx.arg(0), ctx.arg(2), Turn::First);
     again::told(Kind::Exec, ctx.arg(0));
     settle(Kind::Exec, outcome)
 }
 
-/// The second at the same place: [`again`].
+/// The second at the same place, where the next is not to be had: [`again`].
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn exec_again(ctx: BtfTracePointContext) -> i32 {
     if again::was_told(Kind::Exec, ctx.arg(0)) {
         return 0;
     }
-    let outcome = exec_record(ctx.arg(0), ctx.arg(2), Turn::Again);
+    let outcome = exec_by_binary(ctx.arg(0), ctx.arg(2), Turn::Again);
     settle(Kind::Exec, outcome)
 }
 
+/// The second at the same place, which cannot be preempted: [`again`].
+#[tracepoint(category = "sched", name = "sched_process_exec")]
+pub fn exec_bare(ctx: TracePointContext) -> u32 {
+    let task = current();
+    if again::was_told(Kind::Exec, task) {
+        return 0;
+    }
+    settle(Kind::Exec, exec_by_task(&ctx, task));
+    0
+}
+
+/// What an exec is told by, besides its task.
+struct New {
+    /// The executable.
+    file: Pointer,
+    /// Its name, as the kernel has it.
+    name: Pointer,
+    /// x86-64 number of the call.
+    call: u32,
+}
+
 #[inline(always)]
-fn exec_record(task: Pointer, bprm: Pointer, turn: Turn) -> Outcome {
+fn exec_by_binary(task: Pointer, bprm: Pointer, turn: Turn) -> Outcome {
+    // SAFETY: an argument of the hook is typed.
+    let new = unsafe {
+        // `execveat` on a descriptor makes up a path; otherwise the two calls leave no difference.
+        let by_descriptor =
+            present(&BPRM_FDPATH) && !Typed::get::<Pointer>(bprm, &BPRM_FDPATH).is_null();
+        New {
+            file: Typed::get(bprm, &BPRM_FILE),
+            name: Typed::get(bprm, &BPRM_FILENAME),
+            call: exec_number(by_descriptor),
+        }
+    };
+    exec_record::<Typed>(task, &new, turn)
+}
+
+/// The tracepoint's own record has the name, the task has the executable.
+#[inline(always)]
+fn exec_by_task(ctx: &TracePointContext, task: Pointer) -> Outcome {
+    if !present(&MM_EXE_FILE) || !present(&EXEC_NAME_PLACE) {
+        return Err(LossReason::NoProgram);
+    }
+    let record: Pointer = ctx.as_ptr().cast_const().cast();
+    // SAFETY: the current task is typed; the rest is probed.
+    let new = unsafe {
+        let mm: Pointer = Typed::get(task, &TASK_MM);
+        // How far into the record it is, below its length.
+        let place: u32 = Probed::get(record, &EXEC_NAME_PLACE);
+        New {
+            file: Probed::get(mm, &MM_EXE_FILE),
+            name: record.wrapping_add(place as usize & 0xffff),
+            call: exec_number(current_call(0).is(Operation::ExecveAt)),
+        }
+    };
+    exec_record::<Probed>(task, &new, Turn::Again)
+}
+
+#[inline(always)]
+fn exec_number(is_at: bool) -> u32 {
+    if is_at { SYS_EXECVEAT } else { SYS_EXECVE }
+}
+
+/// `R` reads the executable.
+#[inline(always)]
+fn exec_record<R: Read>(task: Pointer, new: &New, turn: Turn) -> Outcome {
     let slot = scratch::large(turn)?;
-    // SAFETY: arguments of the hook are typed; the slot is exec's own.
+    // SAFETY: the task is typed, and the file as `R` wants it; the slot is exec's own.
     unsafe {
         let record: LargeRecord = Record::new::<Typed>(slot, Kind::Exec as u32, task);
-        let file: Pointer = Typed::get(bprm, &BPRM_FILE);
         let body = record.body::<Exec>();
-        executable(body, file, task);
+        executable::<R>(body, new.file, task);
         let end = record.place_here(
             Slot::Resolved,
-            walk::place_at::<Typed>(file, FILE_PATH.load()),
+            walk::place_at::<R>(new.file, FILE_PATH.load()),
         );
         if end == walk::End::PSEUDO && file::is_memfd(record.walk()) {
             (*body).exe_flags |= ExeFlags::MEMFD;
         }
-        record.string_here(
-            Slot::Passed as u32,
-            Origin::Kernel,
-            Typed::get(bprm, &BPRM_FILENAME),
-        );
+        record.string_here(Slot::Passed as u32, Origin::Kernel, new.name);
         record.place_here(Slot::Cwd, walk::cwd());
-        // `execveat` on a descriptor makes up a path; otherwise the two calls leave no difference.
-        let by_descriptor =
-            present(&BPRM_FDPATH) && !Typed::get::<Pointer>(bprm, &BPRM_FDPATH).is_null();
-        (*body).syscall = if by_descriptor {
-            SYS_EXECVEAT
-        } else {
-            SYS_EXECVE
-        };
+        (*body).syscall = new.call;
         (*body).dirfd = AT_FDCWD;
         (*body).ret = 0;
         vectors(&record, body, task);
@@ -96,27 +150,27 @@ fn exec_record(task: Pointer, bprm: Pointer, turn: Turn) -> Outcome {
     }
 }
 
-/// Facts about the file of a new program.
+/// Facts about the file of a new program, which `R` reads.
 #[inline(always)]
-unsafe fn executable(body: *mut Exec, file: Pointer, task: Pointer) {
-    // SAFETY: `file` and `task` are typed.
+unsafe fn executable<R: Read>(body: *mut Exec, file: Pointer, task: Pointer) {
+    // SAFETY: `file` is as `R` wants it, and `task` typed.
     unsafe {
-        let inode: Pointer = Typed::get(file, &FILE_INODE);
-        let (number, dev) = file::identity::<Typed>(inode);
+        let inode: Pointer = R::get(file, &FILE_INODE);
+        let (number, dev) = file::identity::<R>(inode);
         (*body).inode = number;
         (*body).dev = dev;
         // The upper bit of the nanoseconds is the kernel's own since 6.13.
         let ns = |sec: u64, nsec: u32| sec * 1_000_000_000 + u64::from(nsec & 0x7fff_ffff);
         (*body).ctime = ns(
-            Typed::get(inode, &INODE_CTIME_SEC),
-            Typed::get(inode, &INODE_CTIME_NSEC),
+            R::get(inode, &INODE_CTIME_SEC),
+            R::get(inode, &INODE_CTIME_NSEC),
         );
         (*body).mtime = ns(
-            Typed::get(inode, &INODE_MTIME_SEC),
-            Typed::get(inode, &INODE_MTIME_NSEC),
+            R::get(inode, &INODE_MTIME_SEC),
+            R::get(inode, &INODE_MTIME_NSEC),
         );
-        let mut flags = file::layer::<Typed>(inode);
-        if writable(inode, task) {
+        let mut flags = file::layer::<R>(inode);
+        if writable::<R>(inode, task) {
             flags |= ExeFlags::WRITABLE;
         }
         (*body).exe_flags = flags;
@@ -126,19 +180,19 @@ unsafe fn executable(body: *mut Exec, file: Pointer, task: Pointer) {
 /// Whether the task may write the file, by mode bits, owner and capability: what
 /// `inode_permission` decides for most files, leaving out ACLs and read-only mounts.
 #[inline(always)]
-unsafe fn writable(inode: Pointer, task: Pointer) -> bool {
+unsafe fn writable<R: Read>(inode: Pointer, task: Pointer) -> bool {
     const S_IMMUTABLE: u32 = 1 << 3;
     const CAP_DAC_OVERRIDE: u64 = 1 << 1;
-    // SAFETY: both are typed.
+    // SAFETY: as for `executable`.
     unsafe {
-        if Typed::get::<u32>(inode, &INODE_FLAGS) & S_IMMUTABLE != 0 {
+        if R::get::<u32>(inode, &INODE_FLAGS) & S_IMMUTABLE != 0 {
             return false;
         }
         let cred: Pointer = Typed::get(task, &TASK_CRED);
-        let mode: u16 = Typed::get(inode, &INODE_MODE);
-        let bit = if Typed::get::<u32>(inode, &INODE_UID) == Typed::get(cred, &CRED_FSUID) {
+        let mode: u16 = R::get(inode, &INODE_MODE);
+        let bit = if R::get::<u32>(inode, &INODE_UID) == Typed::get(cred, &CRED_FSUID) {
             0o200
-        } else if Typed::get::<u32>(inode, &INODE_GID) == Typed::get(cred, &CRED_FSGID) {
+        } else if R::get::<u32>(inode, &INODE_GID) == Typed::get(cred, &CRED_FSGID) {
             0o020
         } else {
             0o002
@@ -304,7 +358,9 @@ pub fn has_namespaces(call: &mut Call, by_structure: bool) -> bool {
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn exit(ctx: BtfTracePointContext) -> i32 {
     forget();
+    // The second need not ask what the kernel says of it here.
     if is_alive(&ctx) {
+        again::told(Kind::Exit, ctx.arg(0));
         return 0;
     }
     let outcome = exit_record(ctx.arg(0));
@@ -312,14 +368,28 @@ pub fn exit(ctx: BtfTracePointContext) -> i32 {
     settle(Kind::Exit, outcome)
 }
 
-/// The second at the same place: [`again`].
+/// The second at the same place, where the next is not to be had: [`again`].
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn exit_again(ctx: BtfTracePointContext) -> i32 {
     forget();
-    if is_alive(&ctx) || again::was_told(Kind::Exit, ctx.arg(0)) {
+    if again::was_told(Kind::Exit, ctx.arg(0)) || is_alive(&ctx) {
         return 0;
     }
     settle(Kind::Exit, exit_record(ctx.arg(0)))
+}
+
+/// The second at the same place, which cannot be preempted: [`again`].
+#[tracepoint(category = "sched", name = "sched_process_exit")]
+pub fn exit_bare(_ctx: TracePointContext) -> u32 {
+    let task = current();
+    if again::was_told(Kind::Exit, task) {
+        return 0;
+    }
+    forget();
+    if !has_live(task) {
+        settle(Kind::Exit, exit_record(task));
+    }
+    0
 }
 
 /// Forgets what is noted for calls of the thread that ends: each call's end takes its notes out, but
@@ -335,15 +405,18 @@ fn forget() {
 /// Whether the process goes on without the task that ends.
 #[inline(always)]
 fn is_alive(ctx: &BtfTracePointContext) -> bool {
-    // SAFETY: the argument is typed. `live` was counted down before the hook; two threads that
-    // end at once may both see 0 where the kernel does not say which was last.
-    unsafe {
-        if EXIT_SAYS_GROUP_DEAD.load() != 0 {
-            ctx.arg::<u64>(1) & 0xff == 0
-        } else {
-            Typed::get::<u32>(Typed::get(ctx.arg(0), &TASK_SIGNAL), &SIGNAL_LIVE) != 0
-        }
+    if EXIT_SAYS_GROUP_DEAD.load() != 0 {
+        return ctx.arg::<u64>(1) & 0xff == 0;
     }
+    has_live(ctx.arg(0))
+}
+
+/// The same by the count of the process's tasks, which was counted down before the hook: two that end
+/// at once may both see that none is left.
+#[inline(always)]
+fn has_live(task: Pointer) -> bool {
+    // SAFETY: an argument of the hook or the current task is typed.
+    unsafe { Typed::get::<u32>(Typed::get(task, &TASK_SIGNAL), &SIGNAL_LIVE) != 0 }
 }
 
 #[inline(always)]

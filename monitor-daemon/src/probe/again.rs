@@ -55,7 +55,14 @@ impl Turns {
 
     /// Whether a part is of use.
     pub(super) fn has(self, part: &Part) -> bool {
-        self != Self::One || !part.is_again()
+        match part.hook {
+            Hook::Bare(_) => self == Self::TwoAndBare,
+            // Forks have no such program.
+            _ if part.is_again() && matches!(part.program, "exec_again" | "exit_again") => {
+                self == Self::Two
+            }
+            _ => self != Self::One || !part.is_again(),
+        }
     }
 }
 

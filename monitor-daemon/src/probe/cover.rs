@@ -229,6 +229,7 @@ impl Chooser<'_> {
             }
             Hook::Uring(_) | Hook::UringFailures(_) => return self.uring_programs(),
             Hook::Tracepoint(_)
+            | Hook::Bare(_)
             | Hook::Calls(_)
             | Hook::CallsApart(_)
             | Hook::Start(_)

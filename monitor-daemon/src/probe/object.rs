@@ -19,7 +19,7 @@ use super::dispatch::Dispatch;
 use super::filter;
 use super::layout::{self, Layout};
 use super::parts::{self, Parts};
-use super::provider::{Hook, own_function};
+use super::provider::{Hook, SCHEDULER, own_function};
 use super::scope::{HostProcess, Scopes};
 use super::served::Needs;
 use super::{KernelTypes, ProbeError, Request};
@@ -563,12 +563,12 @@ fn attach(program: &mut Program, hook: Hook, cgroups: Option<&Path>) -> Result<(
     let done = match program {
         Program::BtfTracePoint(program) => program.attach().map(drop),
         Program::TracePoint(program) => {
-            let name = if let Hook::Start(_) = hook {
-                "sys_enter"
-            } else {
-                "sys_exit"
+            let (category, name) = match hook {
+                Hook::Bare(name) => (SCHEDULER, name),
+                Hook::Start(_) => ("raw_syscalls", "sys_enter"),
+                _ => ("raw_syscalls", "sys_exit"),
             };
-            program.attach("raw_syscalls", name).map(drop)
+            program.attach(category, name).map(drop)
         }
         Program::FEntry(program) => program.attach().map(drop),
         Program::FExit(program) => program.attach().map(drop),

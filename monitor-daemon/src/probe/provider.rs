@@ -16,6 +16,9 @@ pub(super) const PREEMPTED: &str = "what happens on a CPU while a task is preemp
 const URING_FAILURES: &str = "io_uring: what fails, opens with O_PATH, and direct descriptors, \
                               which no process holds";
 
+/// Category of the tracepoints of [`Hook::Bare`].
+pub(super) const SCHEDULER: &str = "sched";
+
 /// Where a hook sits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Tier {
@@ -46,6 +49,8 @@ impl Tier {
 pub(super) enum Hook {
     /// At a tracepoint.
     Tracepoint(&'static str),
+    /// At a tracepoint of the scheduler, in a program of the older kind, which cannot be preempted.
+    Bare(&'static str),
     /// At the start of a kernel function that has (at least) these parameters.
     Entry(&'static str, &'static [&'static str]),
     /// At the end of a kernel function that has these parameters, then its result.
@@ -208,7 +213,7 @@ impl Part {
 
     /// Whether it is there for what another part is not asked about.
     pub(super) fn is_again(&self) -> bool {
-        matches!(self.hook, Hook::Untold(_)) || self.program.ends_with("_again")
+        matches!(self.hook, Hook::Untold(_) | Hook::Bare(_)) || self.program.ends_with("_again")
     }
 
     pub(super) const fn spare(self, loss: &'static str) -> Self {
@@ -231,6 +236,7 @@ impl Part {
     pub(super) fn name(&self) -> String {
         match self.hook {
             Hook::Tracepoint(name) => format!("tp_btf/{name}"),
+            Hook::Bare(name) => format!("tracepoint/{SCHEDULER}/{name}"),
             Hook::Entry(function, _) => format!("fentry/{function}"),
             Hook::Exit(function, _) | Hook::ExitAnywhere(function) => {
                 format!("fexit/{}", own_function(function))

@@ -135,6 +135,7 @@ const EXECS: &[Provider] = &[Provider {
     parts: &[
         Part::new("exec", Hook::Tracepoint("sched_process_exec")),
         Part::new("exec_again", Hook::Tracepoint("sched_process_exec")).spare(PREEMPTED),
+        Part::new("exec_bare", Hook::Bare("sched_process_exec")).spare(PREEMPTED),
     ],
     blind: &[],
 }];
@@ -182,6 +183,7 @@ const EXITS: &[Provider] = &[tracepoint(
     &[
         Part::new("exit", Hook::Tracepoint("sched_process_exit")),
         Part::new("exit_again", Hook::Tracepoint("sched_process_exit")).spare(PREEMPTED),
+        Part::new("exit_bare", Hook::Bare("sched_process_exit")).spare(PREEMPTED),
     ],
 )];
 const CGROUP_MKDIRS: &[Provider] = &[tracepoint(

@@ -118,9 +118,6 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
     let key = file as u64;
     // SAFETY: the entry is copied at once; one that is replaced meanwhile is checked below.
     let known = unsafe { OPENINGS.get(key) }.copied();
-    if known.is_some() {
-        let _ = OPENINGS.remove(key);
-    }
     // SAFETY: the argument of the hook is typed.
     let (dentry, flags): (u64, u32) = unsafe {
         (
@@ -128,12 +125,17 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
             Typed::get(file, &FILE_FLAGS),
         )
     };
-    // The note of an earlier open of a file that was here before says nothing of this one.
-    let known = known.filter(|opening| {
-        opening.task == thread() && opening.dentry == dentry && opening.ended == again::ended()
-    });
     let opening = match known {
-        Some(opening) => opening,
+        Some(opening) => {
+            let _ = OPENINGS.remove(key);
+            if opening.task != thread()
+                || opening.dentry != dentry
+                || opening.ended != again::ended()
+            {
+                return 0;
+            }
+            opening
+        }
         None if flags & O_PATH == 0 && is_in(OPENS) && !own() => Opening {
             flags,
             ..Opening::default()

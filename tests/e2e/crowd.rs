@@ -20,7 +20,7 @@ use crate::world::{PATIENCE, is_watching, text, watch};
 const THREADS: usize = 8;
 const NEEDLES: usize = 300;
 /// Where nobody serves.
-const PORT: u16 = 43_462;
+const PORT: u16 = 23_462;
 
 const RULES: &str = "
 - rule: opened
@@ -45,7 +45,7 @@ const RULES: &str = "
   priority: NOTICE
 - rule: connected
   desc: a connection that is refused
-  condition: evt.type = connect and fd.sport = 43462
+  condition: evt.type = connect and fd.sport = 23462
   output: connected | path=%evt.arg.fd
   priority: NOTICE
 - rule: needle

@@ -51,24 +51,24 @@ const CASES: &[Case] = &[
     },
     Case {
         rule: "shutdown of a connection",
-        condition: "evt.type = shutdown and fd.sip = 127.0.0.1 and fd.sport = 43461",
+        condition: "evt.type = shutdown and fd.sip = 127.0.0.1 and fd.sport = 23461",
         act: "
-            $a = pack('SnCCCCx8', 2, 43461, 127, 0, 0, 1);
+            $a = pack('SnCCCCx8', 2, 23461, 127, 0, 0, 1);
             socket(S, 2, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, $a) and listen(S, 9) or exit 1;
-            socket(C, 2, 1, 0) and bind(C, pack('SnCCCCx8', 2, 43462, 127, 0, 0, 1)) or exit 2;
+            socket(C, 2, 1, 0) and bind(C, pack('SnCCCCx8', 2, 23462, 127, 0, 0, 1)) or exit 2;
             connect(C, $a) and shutdown(C, 1) or exit 3",
         fields: &[
             (
                 "evt.args",
-                "res=0 fd=<4>127.0.0.1:43462->127.0.0.1:43461 how=SHUT_WR",
+                "res=0 fd=<4>127.0.0.1:23462->127.0.0.1:23461 how=SHUT_WR",
             ),
-            ("fd.name", "127.0.0.1:43462->127.0.0.1:43461"),
+            ("fd.name", "127.0.0.1:23462->127.0.0.1:23461"),
             ("fd.l4proto", "tcp"),
             ("fd.connected", "true"),
             ("fd.filename", "null"),
         ],
         innocent: "
-            $a = pack('SnCCCCx8', 2, 43461, 127, 0, 0, 1);
+            $a = pack('SnCCCCx8', 2, 23461, 127, 0, 0, 1);
             socket(S, 2, 1, 0) and setsockopt(S, 1, 2, 1) and bind(S, $a) and listen(S, 9) or exit 1;
             socket(C, 2, 1, 0) and connect(C, $a) or exit 2",
     },

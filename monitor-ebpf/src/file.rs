@@ -135,7 +135,7 @@ pub fn as_made(call: &Call, open: &mut OpenArguments) {
     }
     let file = of_descriptor(call.ret as i32);
     if !file.is_null() {
-        let kept = O_ACCMODE | O_DIRECTORY.load() | O_PATH;
+        let kept = O_ACCMODE | 1 << (O_DIRECTORY_BIT.load() & 31) | O_PATH;
         // SAFETY: probed.
         let made: u32 = unsafe { Probed::get(file, &FILE_FLAGS) };
         open.flags = open.flags & !kept | made & kept;

@@ -124,7 +124,7 @@ pub fn ask(call: &Call, open: &OpenArguments) -> Asked {
 /// The class of an open.
 #[inline(always)]
 pub fn class_of(call: &Call, open: &OpenArguments) -> u32 {
-    class(call.ret, open.flags, O_DIRECTORY.load(), call.number) as u32
+    class(call.ret, open.flags, O_DIRECTORY_BIT.load(), call.number) as u32
 }
 
 impl Asked {

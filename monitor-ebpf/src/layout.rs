@@ -62,9 +62,9 @@ pub static COMPAT_NUMBERS: [Global<u32>; OPERATIONS] =
 /// `O_LARGEFILE`, which the kernel adds to what 64-bit programs ask for.
 #[unsafe(no_mangle)]
 pub static O_LARGEFILE: Global<u32> = Global::new(0);
-/// `O_DIRECTORY`.
+/// Which bit `O_DIRECTORY` is.
 #[unsafe(no_mangle)]
-pub static O_DIRECTORY: Global<u32> = Global::new(0);
+pub static O_DIRECTORY_BIT: Global<u32> = Global::new(0);
 
 /// Which parameter of `vfs_symlink` is the new name's dentry, and which the text of the target;
 /// `vfs_*` functions got a first parameter more in 5.12.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use monitor_common::file::Open;
-use monitor_common::filter::{O_DIRECTORY, Passed, class, passed};
+use monitor_common::filter::{DIRECTORY_BIT, Passed, class, passed};
 use monitor_common::{Flags, Header, Slot, Task};
 use monitor_policy::{Options, RulesFile, Scratch, load};
 use proptest::prelude::*;
@@ -32,7 +32,7 @@ impl Filter {
         let Body::Open(open) = record.body() else {
             return true;
         };
-        let class = class(open.ret, open.flags, O_DIRECTORY, open.syscall);
+        let class = class(open.ret, open.flags, DIRECTORY_BIT, open.syscall);
         let mut left = self.head.left(class);
         if self.head.asks_scope(left) {
             left &= self.head.within(scope as u32);

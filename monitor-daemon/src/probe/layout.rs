@@ -121,15 +121,15 @@ impl Numbers {
 fn facts(machine: Machine) -> [(&'static str, u32); 4] {
     let (compat, shares, large, directory) = match machine {
         // `TS_COMPAT` of `arch/x86/include/asm/thread_info.h`.
-        Machine::X86 => (1 << 1, 0, 0o100_000, 0o200_000),
+        Machine::X86 => (1 << 1, 0, 0o100_000, 16),
         // `TIF_32BIT` of `arch/arm64/include/asm/thread_info.h`.
-        Machine::Arm => (1 << 22, 1, 0o400_000, 0o40_000),
+        Machine::Arm => (1 << 22, 1, 0o400_000, 14),
     };
     [
         ("COMPAT_BITS", compat),
         ("COMPAT_SHARES_FUNCTIONS", shares),
         ("O_LARGEFILE", large),
-        ("O_DIRECTORY", directory),
+        ("O_DIRECTORY_BIT", directory),
     ]
 }
 

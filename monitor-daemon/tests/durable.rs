@@ -6,7 +6,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt as _;
@@ -19,6 +19,7 @@ use monitor_daemon::config::{Config, StdoutFormat, Syslog};
 use monitor_daemon::metrics::Metrics;
 use monitor_daemon::output::{Alert, AlertQueue, OutputSettings, Outputs, Selection, TlsFiles};
 use monitor_policy::Priority;
+use rusqlite::Connection;
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -171,13 +172,7 @@ fn a_damaged_part_of_the_log_costs_no_alert_beside_it() {
     outputs.stop(PATIENCE);
     drop(outputs);
     // The file has all by now; its pages in the middle are full of alerts.
-    let log = File::options()
-        .write(true)
-        .open(folder.path().join(alert_log::NAME))
-        .unwrap();
-    let page = log.metadata().unwrap().len() / 2 / 4096;
-    log.write_all_at(&[0x5a; 3 * 4096], page * 4096).unwrap();
-    drop(log);
+    damage_middle(&folder.path().join(alert_log::NAME));
 
     let metrics = Metrics::new().unwrap();
     let _outputs = Outputs::start(&settings, &metrics).unwrap();
@@ -194,6 +189,85 @@ fn a_damaged_part_of_the_log_costs_no_alert_beside_it() {
     }
     assert!((1..RAISED / 4).contains(&told), "{told} were lost");
     assert_eq!(metrics.output("syslog").lost_log.get(), told);
+}
+
+/// Overwrites the page by which the log finds alerts by priority: none can be added any more.
+fn damage_index(log: &Path) {
+    let query = "SELECT rootpage FROM sqlite_schema WHERE name = 'by_priority'";
+    let connection = Connection::open(log).unwrap();
+    let page: u64 = connection.query_row(query, (), |row| row.get(0)).unwrap();
+    drop(connection);
+    overwrite(log, page - 1, 1);
+}
+
+/// Overwrites pages that are full of alerts.
+fn damage_middle(log: &Path) {
+    let page = fs::metadata(log).unwrap().len() / 2 / 4096;
+    overwrite(log, page, 3);
+}
+
+fn overwrite(log: &Path, page: u64, pages: usize) {
+    let log = File::options().write(true).open(log).unwrap();
+    log.write_all_at(&vec![0x5a; pages * 4096], page * 4096)
+        .unwrap();
+}
+
+/// What the daemon does to a log that was damaged while a server was away, over two more starts: how
+/// many alerts the server then gets of 2,500, and how many are told of as lost.
+fn replaced(damage: impl FnOnce(&Path), afterwards: impl FnOnce(&Path)) -> (u64, u64) {
+    const RAISED: u64 = 2000;
+    const ALL: u64 = RAISED + 500;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(alert_log::NAME);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    drop(listener);
+    let settings = settings(folder.path(), server);
+    let start = |metrics: &Metrics| Outputs::start(&settings, metrics).unwrap();
+    let mut outputs = start(&Metrics::new().unwrap());
+    raise(&outputs.queue(), 0..RAISED);
+    outputs.stop(PATIENCE);
+    drop(outputs);
+    damage_index(&path);
+    damage(&path);
+
+    let mut outputs = start(&Metrics::new().unwrap());
+    raise(&outputs.queue(), RAISED..ALL);
+    outputs.stop(PATIENCE);
+    drop(outputs);
+    let moved = alert_log::damaged(&path);
+    assert!(moved.exists(), "a new log was begun");
+    afterwards(&moved);
+
+    let metrics = Metrics::new().unwrap();
+    let _outputs = start(&metrics);
+    let listener = TcpListener::bind(server).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = BufReader::new(stream);
+    let (mut got, mut told) = (Vec::new(), 0);
+    // Numbers that were given to no alert count as lost too where nothing tells of them any more.
+    while got.len() as u64 + told < ALL || got.last() != Some(&(ALL - 1)) {
+        let alert = message(&mut stream);
+        match lost(&alert) {
+            Some(alerts) => told += alerts,
+            None => got.push(number(&alert)),
+        }
+    }
+    assert!(got.is_sorted_by(|a, b| a < b), "in order, each once");
+    assert_eq!(metrics.output("syslog").lost_log.get(), told);
+    (got.len() as u64, told)
+}
+
+#[test]
+fn a_log_that_is_replaced_while_a_server_is_away_costs_it_nothing_that_can_be_read() {
+    assert_eq!(replaced(|_| (), |_| ()), (2500, 0));
+    // What the damage hides, and what somebody has removed, is told.
+    let (got, told) = replaced(damage_middle, |_| ());
+    assert!((1..500).contains(&told), "{got} came, {told} were lost");
+    let remove = |moved: &Path| fs::remove_file(moved).unwrap();
+    let (got, told) = replaced(|_| (), remove);
+    assert!(got == 500 && told >= 2000, "{got} came, {told} were lost");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The one writer: batches of alerts, and how far each output is.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::chain::{self, Hash};
 use super::entry::{Entry, LogId, Row};
 use super::retention::Retention;
 use super::schema::{self, Meta};
-use super::{LogError, of};
+use super::{LogError, damaged, discard, in_file, of, with_suffix};
 
 /// How the log is kept.
 #[derive(Clone, Debug)]
@@ -44,6 +44,10 @@ pub struct AlertLog {
     /// Number and hash of the newest alert.
     newest: (u64, Hash),
     last_given: u64,
+    /// Number of the last alert of the damaged log in whose place this one is.
+    begun: u64,
+    /// There is none: a new one could not be put in the place of one that was moved aside.
+    is_gone: bool,
     _lock: File,
 }
 
@@ -56,15 +60,19 @@ impl AlertLog {
     pub fn open(settings: Settings) -> Result<Self, LogError> {
         let path = &settings.path;
         let lock = schema::lock(path)?;
+        adopt(path)?;
         let (connection, meta) = schema::create(path, settings.synced)?;
         let newest = schema::newest(&connection, &meta).map_err(of(path))?;
         let last_given = schema::last_given(&connection).map_err(of(path))?;
+        let begun = schema::begun(&connection).map_err(of(path))?;
         Ok(Self {
             settings,
             connection,
             meta,
             newest,
             last_given: last_given.max(newest.0),
+            begun,
+            is_gone: false,
             _lock: lock,
         })
     }
@@ -90,21 +98,54 @@ impl AlertLog {
         self.last_given
     }
 
-    /// Moves this log aside and begins a new one in which the numbers go on: this one is damaged.
-    /// Where it is then; how far outputs are has to be written anew.
+    /// Number of the last alert of the damaged log in whose place this one is, 0 when there was none.
+    /// What is up to it may still be found in that one ([`super::damaged`]).
+    pub fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    /// Moves this log aside and begins a new one, in which the numbers go on and outputs are as far
+    /// as `outputs` says: this one is damaged. Where it is then.
     ///
     /// # Errors
     ///
-    /// The files cannot be moved, or no new one be made.
-    pub fn begin_anew(&mut self) -> Result<PathBuf, LogError> {
+    /// No new one can be made, or the files not be moved. It can be tried again, and has to be before
+    /// anything is written.
+    pub fn begin_anew<'a>(
+        &mut self,
+        outputs: impl IntoIterator<Item = Cursor<'a>>,
+    ) -> Result<PathBuf, LogError> {
         let path = &self.settings.path;
+        // It is complete before it takes the place of the other: a disk may be full, or a host fail.
+        let new = new_one(path);
+        discard(&new)?;
+        let (mut connection, mut meta) = schema::create(&new, self.settings.synced)?;
+        (meta.log, meta.anchor, meta.chain) = (self.meta.log, self.newest.0, self.newest.1);
+        let write = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            schema::begin(&transaction, &meta)?;
+            for cursor in outputs {
+                reached(&transaction, cursor)?;
+            }
+            transaction.commit()
+        };
+        write(&mut connection).map_err(of(&new))?;
+        let closed = connection.close();
+        closed.map_err(|(_, error)| of(&new)(error))?;
         // What is open would be written to under its new name.
         self.connection = Connection::open_in_memory().map_err(of(path))?;
-        let moved = super::move_aside(path)?;
-        let (connection, mut meta) = schema::create(path, self.settings.synced)?;
-        (meta.log, meta.anchor, meta.chain) = (self.meta.log, self.newest.0, self.newest.1);
-        schema::set_meta(&connection, &meta).map_err(of(path))?;
-        (self.connection, self.meta) = (connection, meta);
+        self.is_gone = true;
+        let moved = if self.newest.0 == self.begun && self.begun > 0 {
+            // Nothing is in it; what it took the place of may still be needed.
+            discard(path)?;
+            damaged(path)
+        } else {
+            super::move_aside(path)?
+        };
+        fs::rename(&new, path).map_err(in_file(path))?;
+        (self.connection, self.meta) = schema::create(path, self.settings.synced)?;
+        self.begun = meta.anchor;
+        self.is_gone = false;
         Ok(moved)
     }
 
@@ -150,6 +191,10 @@ impl AlertLog {
         entries: impl IntoIterator<Item = &'a Arc<Entry>>,
         outputs: impl IntoIterator<Item = Cursor<'a>>,
     ) -> Result<(), LogError> {
+        if self.is_gone {
+            let path = self.settings.path.clone();
+            return Err(LogError::Gone { path });
+        }
         let write = |connection: &mut Connection, mut newest: (u64, Hash)| {
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -165,6 +210,21 @@ impl AlertLog {
         self.newest = write(&mut self.connection, self.newest).map_err(of(&self.settings.path))?;
         Ok(())
     }
+}
+
+/// Where a log is until it takes the place of the damaged one at `path`.
+fn new_one(path: &Path) -> PathBuf {
+    with_suffix(path, ".new")
+}
+
+/// The log in front of which the daemon ended when the damaged one had been moved aside.
+fn adopt(path: &Path) -> Result<(), LogError> {
+    let new = new_one(path);
+    let exists = |path: &Path| path.try_exists().map_err(in_file(path));
+    if exists(path)? || !exists(&new)? {
+        return Ok(());
+    }
+    fs::rename(&new, path).map_err(in_file(path))
 }
 
 fn reached(transaction: &Transaction<'_>, cursor: Cursor<'_>) -> rusqlite::Result<()> {

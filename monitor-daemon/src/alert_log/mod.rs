@@ -69,6 +69,12 @@ pub enum LogError {
         /// What is wrong with it.
         source: Box<LogError>,
     },
+    /// A damaged log was moved aside, and there is none in its place yet.
+    #[error("there is no alert log `{}` since a damaged one was moved aside", path.display())]
+    Gone {
+        /// Where it is to be.
+        path: PathBuf,
+    },
     /// `SQLite` refuses.
     #[error("alert log `{}`: {source}", path.display())]
     Sqlite {
@@ -83,8 +89,10 @@ impl LogError {
     /// Whether what the file holds is no log any more.
     pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        let Self::Sqlite { source, .. } = self else {
-            return false;
+        let source = match self {
+            Self::Gone { .. } => return true,
+            Self::Sqlite { source, .. } => source,
+            _ => return false,
         };
         matches!(
             source.sqlite_error_code(),
@@ -119,20 +127,36 @@ pub fn open_or_begin_anew(settings: Settings) -> (Option<AlertLog>, Option<LogEr
     }
 }
 
+/// The files of a log, by what their names end with.
+const PARTS: [&str; 3] = ["", "-wal", "-shm"];
+
+/// Where a damaged log is that was at `path`.
+pub fn damaged(path: &Path) -> PathBuf {
+    with_suffix(path, ".damaged")
+}
+
 /// Moves a damaged log out of the way; where it is then.
 fn move_aside(path: &Path) -> Result<PathBuf, LogError> {
-    let moved = with_suffix(path, ".damaged");
-    for part in ["", "-wal", "-shm"] {
-        let to = with_suffix(&moved, part);
+    let moved = damaged(path);
+    // One that an earlier attempt has moved is there, and not here any more.
+    if path.try_exists().map_err(in_file(path))? {
         // One that was moved before must not get parts of this one.
-        let done = absent_is_fine(fs::remove_file(&to))
-            .and_then(|()| absent_is_fine(fs::rename(with_suffix(path, part), &to)));
-        done.map_err(|source| LogError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        discard(&moved)?;
+    }
+    for part in PARTS {
+        let (from, to) = (with_suffix(path, part), with_suffix(&moved, part));
+        absent_is_fine(fs::rename(from, to)).map_err(in_file(path))?;
     }
     Ok(moved)
+}
+
+/// Removes a log, if there is one.
+fn discard(path: &Path) -> Result<(), LogError> {
+    let remove = |part| absent_is_fine(fs::remove_file(with_suffix(path, part)));
+    PARTS
+        .into_iter()
+        .try_for_each(remove)
+        .map_err(in_file(path))
 }
 
 fn absent_is_fine(done: io::Result<()>) -> io::Result<()> {
@@ -146,6 +170,14 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// For `map_err`: says which file cannot be used.
+fn in_file(path: &Path) -> impl Fn(io::Error) -> LogError + '_ {
+    |source| LogError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// For `map_err`: says which log an error is of.

@@ -35,6 +35,18 @@ impl Reader {
         })
     }
 
+    /// Whose numbers these are.
+    pub fn id(&self) -> LogId {
+        self.log
+    }
+
+    /// Number of the last alert of the damaged log in whose place this one is; 0 where it does not
+    /// tell.
+    pub fn begun(&self) -> u64 {
+        // A log of an earlier version has no such table.
+        schema::begun(&self.connection).unwrap_or_default()
+    }
+
     /// The oldest `count` alerts with numbers from `from` to `below`, less that itself.
     ///
     /// # Errors

@@ -63,6 +63,9 @@ CREATE TABLE IF NOT EXISTS ahead (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// The number after which a log goes on that took the place of a damaged one. Added later too.
+const BEGUN: &str = "CREATE TABLE IF NOT EXISTS begun (after INTEGER NOT NULL) STRICT;";
+
 /// What the log's first row says.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meta {
@@ -137,6 +140,7 @@ fn prepare(connection: &mut Connection, path: &Path, synced: bool) -> Result<Met
             transaction.pragma_update(None, "user_version", VERSION)?;
         }
         transaction.execute_batch(AHEAD)?;
+        transaction.execute_batch(BEGUN)?;
         transaction.commit()?;
         meta(connection)
     };
@@ -168,11 +172,19 @@ pub(super) fn meta(connection: &Connection) -> rusqlite::Result<Meta> {
     })
 }
 
-pub(super) fn set_meta(connection: &Connection, meta: &Meta) -> rusqlite::Result<()> {
+/// Has a new log go on where a damaged one ended.
+pub(super) fn begin(connection: &Connection, meta: &Meta) -> rusqlite::Result<()> {
     let Meta { log, anchor, chain } = meta;
     let set = "UPDATE meta SET log = ?1, anchor = ?2, chain = ?3";
     connection.execute(set, (log.number(), anchor, chain))?;
+    connection.execute("INSERT INTO begun VALUES (?1)", [anchor])?;
     Ok(())
+}
+
+/// The number up to which alerts are in a log in whose place this one is.
+pub(super) fn begun(connection: &Connection) -> rusqlite::Result<u64> {
+    let query = "SELECT coalesce(max(after), 0) FROM begun";
+    connection.query_row(query, (), |row| row.get(0))
 }
 
 /// Number and hash of the newest alert; those of the anchor where nothing is left.

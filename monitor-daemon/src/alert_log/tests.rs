@@ -262,7 +262,7 @@ fn numbers_go_on_in_the_log_that_takes_the_place_of_a_damaged_one() {
     let mut log = place.open();
     log.append(&entries(&log, 1..=50), []).unwrap();
     let id = log.id();
-    let moved = log.begin_anew().unwrap();
+    let moved = log.begin_anew([at("file", 50)]).unwrap();
     assert!(fs::metadata(moved).unwrap().len() > 0);
     log.append(&entries(&log, 51..=52), [at("file", 50)])
         .unwrap();
@@ -275,6 +275,48 @@ fn numbers_go_on_in_the_log_that_takes_the_place_of_a_damaged_one() {
     );
     let verified = verify(place.path()).unwrap();
     assert_eq!((verified.anchor, verified.broken), (50, None));
+}
+
+#[test]
+fn a_new_log_is_begun_once_there_is_room_when_there_was_none() {
+    let place = place();
+    let mut log = place.open();
+    log.append(&entries(&log, 1..=50), []).unwrap();
+    // Without room for a new one the damaged one stays.
+    let new = with_suffix(place.path(), ".new");
+    fs::create_dir_all(new.join("in the way")).unwrap();
+    log.begin_anew([]).unwrap_err();
+    assert_eq!(place.sequences().len(), 50);
+    fs::remove_dir_all(&new).unwrap();
+    // The same when it cannot be moved aside.
+    let moved = damaged(place.path());
+    fs::create_dir_all(moved.join("in the way")).unwrap();
+    log.begin_anew([]).unwrap_err();
+    let more = entries(&log, [51]);
+    let error = log.append(&more, []).unwrap_err();
+    assert!(error.is_damage(), "{error}: to be begun anew");
+    fs::remove_dir_all(&moved).unwrap();
+    assert_eq!(log.begin_anew([]).unwrap(), moved);
+    log.append(&more, []).unwrap();
+    assert_eq!(place.sequences(), [51]);
+    let kept = Reader::open(&moved).unwrap().newest().unwrap();
+    assert_eq!(kept, 50);
+    assert_eq!(verify(place.path()).unwrap().broken, None);
+}
+
+#[test]
+fn a_daemon_that_ends_while_a_log_is_begun_anew_goes_on_with_the_new_one() {
+    let place = place();
+    let mut log = place.open();
+    log.append(&entries(&log, 1..=50), []).unwrap();
+    let id = log.id();
+    log.begin_anew([at("file", 20)]).unwrap();
+    drop(log);
+    // As it is when the damaged one has been moved and the new one has not.
+    fs::rename(place.path(), with_suffix(place.path(), ".new")).unwrap();
+    let log = place.open();
+    assert_eq!((log.id(), log.begun(), log.last_given()), (id, 50, 50));
+    assert_eq!(log.acknowledged("file").unwrap(), Some(20));
 }
 
 /// What a query asks for, and the numbers of the alerts that it finds.

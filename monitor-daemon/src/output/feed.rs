@@ -11,13 +11,15 @@ use super::keeper::{self, Lost};
 use super::queue::{BATCH, Batch, Item, Next, Queue};
 use super::selection::Selection;
 use super::{Alert, Intake, latency};
-use crate::alert_log::{Entry, LogError, Reader};
+use crate::alert_log::{self, Entry, LogError, Reader};
 use crate::clock;
 use crate::metrics::OutputMetrics;
 
 /// Until a log that cannot be read is tried again, and how often: it may be gone.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 10;
+/// Until it is looked again what the keeper says.
+const SOON: Duration = Duration::from_millis(10);
 
 /// An output, as those see it who hand alerts to it.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub(super) struct Kept {
     pub(super) keeper: Arc<Intake>,
     /// The file.
     pub(super) path: PathBuf,
+    /// Up to this number alerts are in the damaged log in whose place that is.
+    pub(super) begun: AtomicU64,
     /// Name of this host, for an alert of the output's own.
     pub(super) hostname: Arc<str>,
 }
@@ -111,9 +115,11 @@ impl Output {
         waiting > BATCH as u64
     }
 
-    /// Whether alerts that it has not got are in the log only.
-    pub(super) fn is_behind(&self) -> bool {
-        self.queue.is_behind(self.acknowledged() + 1)
+    /// A new log goes on behind the alert `last`; what is up to that has been moved aside.
+    pub(super) fn begun_anew(&self, last: u64) {
+        if let Some(kept) = &self.kept {
+            kept.begun.store(last, Ordering::Release);
+        }
     }
 
     /// How far it is; the keeper of the log writes it down.
@@ -192,10 +198,19 @@ pub(super) struct Feed {
     held: Option<Held>,
     /// Where some go before their turn.
     search: Option<Search>,
-    /// Open for as long as the output is behind.
-    reader: Option<Reader>,
+    /// Open for as long as the output is behind, and where that is.
+    reader: Option<(Place, Reader)>,
     /// How often in a row the log could not be read.
     failures: u32,
+}
+
+/// Which log has alerts that are wanted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Place {
+    path: PathBuf,
+    /// The last number of the one that was damaged, and whether it is that.
+    begun: u64,
+    is_damaged: bool,
 }
 
 /// What is left of a batch.
@@ -426,10 +441,16 @@ impl Feed {
                     ..Batch::default()
                 };
             }
-            match self.fetch(until) {
+            let Some((place, until)) = self.place(until) else {
+                self.wanted = until;
+                continue;
+            };
+            match self.fetch(&place, until) {
+                // The keeper will tell of the new log in a moment.
+                Ok(None) => drop(self.output.queue.pause(SOON)),
                 // Removed, or never kept; both were counted.
-                Ok(entries) if entries.is_empty() => self.wanted = until,
-                Ok(entries) => return Batch::of(entries.into_iter().map(Arc::new)),
+                Ok(Some(entries)) if entries.is_empty() => self.wanted = until,
+                Ok(Some(entries)) => return Batch::of(entries.into_iter().map(Arc::new)),
                 Err(error) if self.failures < RETRIES => {
                     if self.failures == 0 {
                         tracing::error!(%error, "alerts that an output has missed cannot be read");
@@ -445,16 +466,41 @@ impl Feed {
         }
     }
 
-    /// The next alerts below `until` that the log has; those that cannot be read any more are lost.
-    fn fetch(&mut self, until: u64) -> Result<Vec<Entry>, LogError> {
-        let Some(kept) = &self.output.kept else {
-            return Ok(Vec::new());
+    /// Which log has the next alert, if there is one, and the number below `until` or at it where it
+    /// ends.
+    fn place(&self, until: u64) -> Option<(Place, u64)> {
+        let kept = self.output.kept.as_ref()?;
+        let begun = kept.begun.load(Ordering::Acquire);
+        let is_damaged = self.wanted <= begun;
+        let (path, until) = if is_damaged {
+            (alert_log::damaged(&kept.path), until.min(begun + 1))
+        } else {
+            (kept.path.clone(), until)
         };
-        let (reader, is_old) = match self.reader.take() {
-            Some(reader) => (reader, true),
-            None => (Reader::open(&kept.path)?, false),
+        let place = Place {
+            path,
+            begun,
+            is_damaged,
         };
-        let (first, mut count) = (self.wanted, BATCH);
+        Some((place, until))
+    }
+
+    /// The next alerts below `until` of this log, if it is still that; those that cannot be read any
+    /// more are lost.
+    fn fetch(&mut self, place: &Place, until: u64) -> Result<Option<Vec<Entry>>, LogError> {
+        let open = self.reader.take().filter(|(of, _)| of == place);
+        let is_old = open.is_some();
+        let reader = match open {
+            Some((_, reader)) => reader,
+            None => Reader::open(&place.path)?,
+        };
+        let first = self.wanted;
+        if place.is_damaged {
+            self.wanted = self.known(&reader, until);
+        } else if !is_old && reader.begun() != place.begun {
+            return Ok(None);
+        }
+        let mut count = BATCH;
         let entries = loop {
             match reader.range(self.wanted, until, count) {
                 // What is before and behind the damaged part is there.
@@ -467,10 +513,25 @@ impl Feed {
         self.lost(first, self.wanted);
         if entries.is_empty() && is_old {
             // There may be a new log in the place of the one that is open.
-            return self.fetch(until);
+            return self.fetch(place, until);
         }
-        self.reader = Some(reader);
-        Ok(entries)
+        if entries.is_empty() && place.is_damaged {
+            // The end of the file may be missing.
+            let newest = reader.newest().unwrap_or(until);
+            self.lost(self.wanted.max(newest + 1), until);
+        }
+        self.reader = Some((place.clone(), reader));
+        Ok(Some(entries))
+    }
+
+    /// The first number from the wanted one on of which a damaged log can tell. It may have taken the
+    /// place of another, which is gone, or be of another host.
+    fn known(&self, damaged: &Reader, until: u64) -> u64 {
+        let kept = self.output.kept.as_ref();
+        if kept.is_some_and(|kept| kept.keeper.log != damaged.id()) {
+            return until;
+        }
+        self.wanted.max(damaged.begun() + 1).min(until)
     }
 
     /// Counts and tells that alerts with numbers from `first` to `below`, less that itself, cannot

@@ -153,52 +153,86 @@ impl Keeper {
 
     /// Writes alerts and acknowledgements to the log; whether it has all of them now.
     fn keep(&mut self, entries: &[Arc<Entry>]) -> bool {
-        let progress = self.progress();
-        let ahead = self.ahead();
-        let Some(log) = &mut self.log else {
+        if self.log.is_none() {
             return false;
-        };
+        }
         self.state.unwritten.extend(entries.iter().cloned());
         self.state.unwritten_bytes += bytes(entries);
-        let is_new = |ahead: &Option<Vec<u64>>| ahead.as_ref().is_some_and(|new| !new.is_empty());
-        if self.state.unwritten.is_empty()
-            && progress == self.state.progress
-            && !ahead.iter().any(is_new)
-        {
-            return true;
-        }
-        let outputs = self.outputs.iter().zip(&progress).zip(&ahead);
-        let cursors = outputs.map(|((output, acknowledged), ahead)| Cursor {
-            output: &output.name,
-            acknowledged: *acknowledged,
-            ahead: ahead.as_deref(),
+        let written = self.write().or_else(|error| {
+            if !error.is_damage() {
+                return Err(error);
+            }
+            self.begin_anew(&error)?;
+            self.write()
         });
-        match log.append(&self.state.unwritten, cursors) {
-            Ok(()) => {
-                let count = self.state.unwritten.len() as u64;
-                if self.metrics.failing.get() == 1 {
-                    tracing::info!(alerts = count, "the alert log is written again");
-                }
-                self.metrics.failing.set(0);
-                self.metrics.written.inc_by(count);
-                self.state.unchecked += count;
-                self.state.unwritten.clear();
-                self.state.unwritten_bytes = 0;
-                self.state.progress = progress;
-                true
-            }
-            Err(error) => {
-                let is_damage = error.is_damage();
-                if is_damage {
-                    // What waits is written to the new one.
-                    begin_anew(log, &error);
-                    self.state.progress.clear();
-                }
-                not_written(&self.outputs, ahead, is_damage);
-                self.failed(&error);
-                false
-            }
+        if let Err(error) = &written {
+            self.failed(error);
         }
+        written.is_ok()
+    }
+
+    /// Writes what waits.
+    fn write(&mut self) -> Result<(), LogError> {
+        let reached = Reached::of(&self.outputs);
+        let Some(log) = &mut self.log else {
+            return Ok(());
+        };
+        if self.state.unwritten.is_empty()
+            && reached.acknowledged == self.state.progress
+            && !reached.is_further_ahead()
+        {
+            return Ok(());
+        }
+        let cursors = reached.cursors(&self.outputs);
+        if let Err(error) = log.append(&self.state.unwritten, cursors) {
+            reached.not_written(&self.outputs);
+            return Err(error);
+        }
+        let count = self.state.unwritten.len() as u64;
+        if self.metrics.failing.get() == 1 {
+            tracing::info!(alerts = count, "the alert log is written again");
+        }
+        self.metrics.failing.set(0);
+        self.metrics.written.inc_by(count);
+        self.state.unchecked += count;
+        self.state.unwritten.clear();
+        self.state.unwritten_bytes = 0;
+        self.state.progress = reached.acknowledged;
+        Ok(())
+    }
+
+    /// Puts a new log in the place of one that is damaged. What outputs have not got they look for in
+    /// the damaged one.
+    fn begin_anew(&mut self, damage: &LogError) -> Result<(), LogError> {
+        let Some(log) = &mut self.log else {
+            return Ok(());
+        };
+        if self.metrics.failing.get() == 0 {
+            tracing::error!(error = %damage, "the alert log is damaged");
+        }
+        for ahead in self
+            .outputs
+            .iter()
+            .filter_map(|output| output.ahead.as_ref())
+        {
+            // The new one knows of nothing.
+            ahead.forgotten();
+        }
+        let reached = Reached::of(&self.outputs);
+        let moved = match log.begin_anew(reached.cursors(&self.outputs)) {
+            Ok(moved) => moved,
+            Err(error) => {
+                reached.not_written(&self.outputs);
+                return Err(error);
+            }
+        };
+        self.state.progress = reached.acknowledged;
+        for output in self.outputs.iter() {
+            output.begun_anew(log.begun());
+        }
+        let moved = moved.display();
+        tracing::error!(%moved, "a new alert log is begun, the damaged one is there");
+        Ok(())
     }
 
     fn failed(&mut self, error: &LogError) {
@@ -247,44 +281,45 @@ impl Keeper {
             }
         }
     }
-
-    fn progress(&self) -> Vec<u64> {
-        let outputs = self.outputs.iter();
-        outputs.map(|output| output.acknowledged()).collect()
-    }
-
-    /// What outputs have before its turn, as far as the log does not know of it.
-    fn ahead(&self) -> Vec<Option<Vec<u64>>> {
-        let outputs = self.outputs.iter();
-        let ahead = outputs.map(|output| output.ahead.as_ref().map(Ahead::unwritten));
-        ahead.collect()
-    }
 }
 
-/// The log does not know of `ahead`, by output; a new one knows of nothing.
-fn not_written(outputs: &[Arc<Output>], ahead: Vec<Option<Vec<u64>>>, is_anew: bool) {
-    for (output, numbers) in outputs.iter().zip(ahead) {
-        if let (Some(ahead), Some(numbers)) = (&output.ahead, numbers) {
-            ahead.not_written(numbers);
-        }
-    }
-    let ahead = outputs.iter().filter_map(|output| output.ahead.as_ref());
-    for ahead in ahead.filter(|_| is_anew) {
-        ahead.forgotten();
-    }
+/// How far outputs are, by output.
+struct Reached {
+    acknowledged: Vec<u64>,
+    /// What they have before its turn, as far as the log does not know of it.
+    ahead: Vec<Option<Vec<u64>>>,
 }
 
-/// Puts a new log in the place of one that is damaged; whether it did.
-fn begin_anew(log: &mut AlertLog, damage: &LogError) -> bool {
-    match log.begin_anew() {
-        Ok(moved) => {
-            let moved = moved.display();
-            tracing::error!(error = %damage, %moved, "the alert log is damaged, and a new one begun");
-            true
+impl Reached {
+    fn of(outputs: &[Arc<Output>]) -> Self {
+        let ahead = |output: &Arc<Output>| output.ahead.as_ref().map(Ahead::unwritten);
+        Self {
+            acknowledged: outputs.iter().map(|output| output.acknowledged()).collect(),
+            ahead: outputs.iter().map(ahead).collect(),
         }
-        Err(error) => {
-            tracing::error!(%error, "no new alert log can be begun");
-            false
+    }
+
+    fn is_further_ahead(&self) -> bool {
+        let mut ahead = self.ahead.iter().flatten();
+        ahead.any(|numbers| !numbers.is_empty())
+    }
+
+    fn cursors<'a>(&'a self, outputs: &'a [Arc<Output>]) -> impl Iterator<Item = Cursor<'a>> {
+        let reached = self.acknowledged.iter().zip(&self.ahead);
+        let outputs = outputs.iter().zip(reached);
+        outputs.map(|(output, (acknowledged, ahead))| Cursor {
+            output: &output.name,
+            acknowledged: *acknowledged,
+            ahead: ahead.as_deref(),
+        })
+    }
+
+    /// The log does not know of it.
+    fn not_written(self, outputs: &[Arc<Output>]) {
+        for (output, numbers) in outputs.iter().zip(self.ahead) {
+            if let (Some(ahead), Some(numbers)) = (&output.ahead, numbers) {
+                ahead.not_written(numbers);
+            }
         }
     }
 }

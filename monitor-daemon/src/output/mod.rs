@@ -36,6 +36,7 @@ mod tls_stream;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -485,6 +486,7 @@ impl Starting<'_> {
         let kept = self.log.map(|log| Kept {
             keeper: Arc::clone(self.intake),
             path: log.path().to_owned(),
+            begun: AtomicU64::new(log.begun()),
             hostname: Arc::clone(&self.settings.hostname),
         });
         let ahead = self.log.and_then(|log| log.ahead(&name).ok());

@@ -242,11 +242,6 @@ impl Queue {
         last.unwrap_or_default().max(state.elsewhere)
     }
 
-    /// Whether somebody who wants `wanted` next has to look elsewhere for it.
-    pub(super) fn is_behind(&self, wanted: u64) -> bool {
-        self.lock().behind(wanted).is_some()
-    }
-
     /// Waits for what [`Queue::next`] waits for, or for `time`; whether there is something.
     pub(super) fn ready_within(&self, wanted: u64, time: Duration) -> bool {
         let state = self.lock();

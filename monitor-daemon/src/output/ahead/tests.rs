@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -88,6 +89,7 @@ fn begin(log: &AlertLog, intake: &Arc<Intake>) -> (Arc<Output>, Feed) {
     let kept = Kept {
         keeper: Arc::clone(intake),
         path: log.path().to_owned(),
+        begun: AtomicU64::new(log.begun()),
         hostname: "web-1".into(),
     };
     let metrics = Metrics::new().unwrap().output("one");

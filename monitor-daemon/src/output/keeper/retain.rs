@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{Keeper, Lost, begin_anew, not_written};
+use super::{Keeper, Lost};
 use crate::clock;
 
 /// Removals at a time. They are more alerts than a batch has: the log does not grow meanwhile.
@@ -33,23 +33,9 @@ impl Keeper {
                     self.state.is_removing = step == STEPS;
                 }
                 Err(error) if error.is_damage() && log.is_over() => {
-                    let last = log.newest();
-                    let mut lost = vec![Lost::default(); self.outputs.len()];
-                    let moved = begin_anew(log, &error);
-                    for (output, lost) in self.outputs.iter().zip(&mut lost) {
-                        if moved && output.is_behind() {
-                            let first = output.acknowledged() + 1;
-                            let missed = last.saturating_sub(first) + 1;
-                            lost.alerts = missed.saturating_sub(output.ahead());
-                            lost.range = Some((first, last));
-                            output.metrics.lost_log.inc_by(lost.alerts);
-                        }
+                    if let Err(error) = self.begin_anew(&error) {
+                        self.failed(&error);
                     }
-                    self.state.progress.clear();
-                    not_written(&self.outputs, Vec::new(), true);
-                    let why =
-                        "The damaged alert log was moved aside before an output got all of it";
-                    self.tell(why, lost);
                     break;
                 }
                 Err(error) => {

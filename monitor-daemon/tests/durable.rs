@@ -271,6 +271,40 @@ fn a_log_that_is_replaced_while_a_server_is_away_costs_it_nothing_that_can_be_re
 }
 
 #[test]
+fn a_log_that_cannot_be_read_for_a_while_costs_no_alert() {
+    const RAISED: u64 = 2000;
+    // Longer than one is waited for that is gone.
+    const AWAY: Duration = Duration::from_secs(12);
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    drop(listener);
+    let settings = settings(folder.path(), server);
+    let metrics = Metrics::new().unwrap();
+    let outputs = Outputs::start(&settings, &metrics).unwrap();
+    // Who has it open goes on; nobody can open it.
+    let path = folder.path().join(alert_log::NAME);
+    let away = folder.path().join("away");
+    fs::rename(&path, &away).unwrap();
+    fs::create_dir(&path).unwrap();
+    raise(&outputs.queue(), 0..RAISED);
+    let listener = TcpListener::bind(server).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let restored = thread::spawn(move || {
+        thread::sleep(AWAY);
+        fs::remove_dir(&path).unwrap();
+        fs::rename(away, path).unwrap();
+    });
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = BufReader::new(stream);
+    for expected in 0..RAISED {
+        assert_eq!(number(&message(&mut stream)), expected);
+    }
+    restored.join().unwrap();
+    assert_eq!(metrics.output("syslog").lost_log.get(), 0);
+}
+
+#[test]
 fn what_a_full_log_removes_is_told_to_who_has_not_got_it() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -99,6 +99,32 @@ impl LogError {
             Some(DatabaseCorrupt | NotADatabase)
         )
     }
+
+    /// Whether the file may well hold a log that cannot be read or written just now.
+    pub fn may_pass(&self) -> bool {
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed,
+            OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
+        };
+        let Self::Sqlite { path, source } = self else {
+            return false;
+        };
+        let passes = matches!(
+            source.sqlite_error_code(),
+            Some(
+                CannotOpen
+                    | DatabaseBusy
+                    | DatabaseLocked
+                    | DiskFull
+                    | FileLockingProtocolFailed
+                    | OutOfMemory
+                    | PermissionDenied
+                    | ReadOnly
+                    | SystemIoFailure
+            )
+        );
+        passes && path.try_exists().unwrap_or(true)
+    }
 }
 
 /// Opens the log for writing. A damaged one is moved aside and a new one begun, which the error

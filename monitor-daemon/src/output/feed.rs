@@ -15,9 +15,13 @@ use crate::alert_log::{self, Entry, LogError, Reader};
 use crate::clock;
 use crate::metrics::OutputMetrics;
 
-/// Until a log that cannot be read is tried again, and how often: it may be gone.
+/// Until a log that cannot be read is tried again, and how often: it may be gone, or be no log any
+/// more.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 10;
+/// How often where it may be intact (a failing disk, too many open files), which takes an hour: what
+/// comes meanwhile has to wait behind it.
+const MORE_RETRIES: u32 = 3600;
 /// Until it is looked again what the keeper says.
 const SOON: Duration = Duration::from_millis(10);
 
@@ -451,19 +455,30 @@ impl Feed {
                 // Removed, or never kept; both were counted.
                 Ok(Some(entries)) if entries.is_empty() => self.wanted = until,
                 Ok(Some(entries)) => return Batch::of(entries.into_iter().map(Arc::new)),
-                Err(error) if self.failures < RETRIES => {
-                    if self.failures == 0 {
-                        tracing::error!(%error, "alerts that an output has missed cannot be read");
-                    }
-                    self.failures += 1;
-                    self.output.queue.pause(RETRY);
-                }
-                Err(_) => {
-                    self.lost(self.wanted, until);
-                    self.wanted = until;
-                }
+                Err(error) => self.failed(&error, until),
             }
         }
+    }
+
+    /// A log could not be read: waits, or goes on at last without what is below `until`.
+    fn failed(&mut self, error: &LogError, until: u64) {
+        let retries = if error.may_pass() {
+            MORE_RETRIES
+        } else {
+            RETRIES
+        };
+        if self.failures < retries {
+            if self.failures == 0 {
+                let output = self.output.name.as_str();
+                tracing::error!(%error, output, "alerts that an output has missed cannot be read");
+            }
+            self.failures += 1;
+            self.output.queue.pause(RETRY);
+            return;
+        }
+        self.lost(self.wanted, until);
+        self.wanted = until;
+        self.failures = 0;
     }
 
     /// Which log has the next alert, if there is one, and the number below `until` or at it where it

@@ -16,7 +16,7 @@ pub(super) use self::lost::{Lost, RULE};
 use super::Intake;
 use super::ahead::Ahead;
 use super::feed::Output;
-use super::queue::Item;
+use super::queue::{BATCH, Item};
 use crate::alert_log::{AlertLog, Cursor, Entry, LogError};
 use crate::clock;
 use crate::metrics::LogMetrics;
@@ -56,6 +56,8 @@ pub(super) struct State {
     /// Alerts, and bytes of them.
     unwritten: VecDeque<Arc<Entry>>,
     unwritten_bytes: usize,
+    /// When the log was last tried to be written, where that failed.
+    failed: Option<Instant>,
     /// How far outputs are by the log.
     progress: Vec<u64>,
     /// Alerts written since it was last looked whether there are too many, and when that was.
@@ -75,6 +77,7 @@ impl State {
         Self {
             unwritten: VecDeque::new(),
             unwritten_bytes: 0,
+            failed: None,
             told: vec![None; progress.len()],
             progress,
             unchecked: 0,
@@ -102,8 +105,8 @@ impl Keeper {
             let (bytes, closed) = (batch.bytes, batch.closed);
             let entries: Vec<Arc<Entry>> =
                 batch.items.into_iter().filter_map(Item::alert).collect();
-            let kept = self.keep(&entries);
-            self.hand_on(entries, kept);
+            self.keep(&entries);
+            self.hand_on(entries);
             intake.queue.release(bytes);
             if self.state.is_due() {
                 self.retain();
@@ -124,6 +127,7 @@ impl Keeper {
         while self.outputs_end.recv_timeout(ACKNOWLEDGED_WITHIN) == Err(RecvTimeoutError::Timeout) {
             self.keep(&[]);
         }
+        self.state.failed = None;
         self.keep(&[]);
         self.tell_removed();
         for output in self.outputs.iter() {
@@ -142,7 +146,7 @@ impl Keeper {
     fn patience(&self) -> Duration {
         if self.state.is_removing {
             Duration::ZERO
-        } else if !self.state.unwritten.is_empty() {
+        } else if self.state.failed.is_some() {
             RETRY
         } else if self.outputs.iter().any(|output| output.has_refused()) {
             TELL
@@ -151,13 +155,18 @@ impl Keeper {
         }
     }
 
-    /// Writes alerts and acknowledgements to the log; whether it has all of them now.
-    fn keep(&mut self, entries: &[Arc<Entry>]) -> bool {
+    /// Writes alerts and acknowledgements to the log. After a failure it is left alone for a while:
+    /// an attempt may take long, and the outputs wait for it.
+    fn keep(&mut self, entries: &[Arc<Entry>]) {
         if self.log.is_none() {
-            return false;
+            return;
         }
         self.state.unwritten.extend(entries.iter().cloned());
         self.state.unwritten_bytes += bytes(entries);
+        let failed = self.state.failed;
+        if failed.is_some_and(|failed| failed.elapsed() < RETRY) {
+            return self.shed();
+        }
         let written = self.write().or_else(|error| {
             if !error.is_damage() {
                 return Err(error);
@@ -165,14 +174,23 @@ impl Keeper {
             self.begin_anew(&error)?;
             self.write()
         });
-        if let Err(error) = &written {
-            self.failed(error);
+        match written {
+            Ok(()) => self.state.failed = None,
+            Err(error) => self.failed(&error),
         }
-        written.is_ok()
     }
 
     /// Writes what waits.
     fn write(&mut self) -> Result<(), LogError> {
+        self.write_some()?;
+        while !self.state.unwritten.is_empty() {
+            self.write_some()?;
+        }
+        Ok(())
+    }
+
+    /// Writes some of it: where there is little room, not all of it may fit.
+    fn write_some(&mut self) -> Result<(), LogError> {
         let reached = Reached::of(&self.outputs);
         let Some(log) = &mut self.log else {
             return Ok(());
@@ -184,19 +202,20 @@ impl Keeper {
             return Ok(());
         }
         let cursors = reached.cursors(&self.outputs);
-        if let Err(error) = log.append(&self.state.unwritten, cursors) {
+        let count = self.state.unwritten.len().min(BATCH);
+        if let Err(error) = log.append(self.state.unwritten.iter().take(count), cursors) {
             reached.not_written(&self.outputs);
             return Err(error);
         }
-        let count = self.state.unwritten.len() as u64;
-        if self.metrics.failing.get() == 1 {
-            tracing::info!(alerts = count, "the alert log is written again");
+        self.metrics.written.inc_by(count as u64);
+        self.state.unchecked += count as u64;
+        let written = self.state.unwritten.drain(..count);
+        let bytes: usize = written.map(|entry| entry.alert.size()).sum();
+        self.state.unwritten_bytes -= bytes;
+        if self.state.unwritten.is_empty() && self.metrics.failing.get() == 1 {
+            tracing::info!("the alert log is written again");
+            self.metrics.failing.set(0);
         }
-        self.metrics.failing.set(0);
-        self.metrics.written.inc_by(count);
-        self.state.unchecked += count;
-        self.state.unwritten.clear();
-        self.state.unwritten_bytes = 0;
         self.state.progress = reached.acknowledged;
         Ok(())
     }
@@ -241,6 +260,12 @@ impl Keeper {
             tracing::error!(%error, "alerts go out without being kept until the log can be written");
         }
         self.metrics.failing.set(1);
+        self.state.failed = Some(Instant::now());
+        self.shed();
+    }
+
+    /// Gives up alerts for which there is no room until the log can be written.
+    fn shed(&mut self) {
         while self.state.unwritten_bytes > self.budget
             && let Some(entry) = self.state.unwritten.pop_front()
         {
@@ -251,13 +276,14 @@ impl Keeper {
 
     /// Gives alerts to every output. One that has no room fetches them from the log later; without
     /// that they are lost.
-    fn hand_on(&self, entries: Vec<Arc<Entry>>, kept: bool) {
+    fn hand_on(&self, entries: Vec<Arc<Entry>>) {
+        let kept = self.log.as_ref().map_or(0, AlertLog::newest);
         for entry in entries {
             for output in self.outputs.iter() {
                 if output.queue.push(Item::Alert(Arc::clone(&entry))).is_ok() {
                     continue;
                 }
-                if kept {
+                if entry.sequence <= kept {
                     output.queue.look_elsewhere(entry.sequence);
                 } else if output.wants(&entry.alert) {
                     output.metrics.lost_queue_full.inc();
@@ -327,3 +353,6 @@ impl Reached {
 fn bytes(entries: &[Arc<Entry>]) -> usize {
     entries.iter().map(|entry| entry.alert.size()).sum()
 }
+
+#[cfg(test)]
+mod tests;

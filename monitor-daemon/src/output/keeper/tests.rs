@@ -1,0 +1,80 @@
+//! The keeper of the log when that cannot be written.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::super::tests::is_alone;
+use super::super::{Alert, OutputSettings, Outputs, sample};
+use crate::alert_log::{self, Retention};
+use crate::config::{Config, StdoutFormat};
+use crate::metrics::Metrics;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A disk on which a batch of large alerts has room once the filler is cut, but not two.
+const DISK: &str = "mount -t tmpfs -o size=24m none /mnt";
+const LARGE: usize = 8192;
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_full_disk_is_tried_now_and_then_and_what_fits_is_written() {
+    let test = concat!(
+        module_path!(),
+        "::a_full_disk_is_tried_now_and_then_and_what_fits_is_written"
+    );
+    if !is_alone(test, DISK) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alerts");
+    let settings = OutputSettings {
+        log: Some(alert_log::Settings {
+            path: Path::new("/mnt").join(alert_log::NAME),
+            synced: false,
+            retention: Retention {
+                bytes: 1 << 30,
+                age_ns: u64::MAX,
+            },
+        }),
+        stdout: StdoutFormat::Off,
+        file: Some(file),
+        queue_bytes: 32 << 20,
+        ..OutputSettings::new(&Config::default(), "web-1".into())
+    };
+    let metrics = Metrics::new().unwrap();
+    let mut outputs = Outputs::start(&settings, &metrics).unwrap();
+    let written = metrics.output("file").written.clone();
+    let log = &metrics.log;
+    let mut filler = File::create("/mnt/filler").unwrap();
+    while filler.write_all(&[0; 1 << 12]).is_ok() {}
+    let started = Instant::now();
+    // One after the other: each is tried by itself, or rouses the keeper.
+    for count in 1..=600 {
+        let output = "x".repeat(LARGE);
+        let alert = Alert { output, ..sample() };
+        outputs.queue().push(alert).unwrap();
+        wait_until("an alert in the file", || written.get() == count);
+    }
+    assert_eq!((log.failing.get(), log.written.get()), (1, 0));
+    let (tries, seconds) = (log.errors.get(), started.elapsed().as_secs());
+    println!("{tries} attempts in {seconds} s");
+    assert!((1..=seconds + 2).contains(&tries), "{tries} in {seconds} s");
+
+    // Room for some of them.
+    let length = fs::metadata("/mnt/filler").unwrap().len();
+    filler.set_len(length - (9 << 19)).unwrap();
+    wait_until("some in the log", || log.written.get() > 0);
+    assert_eq!((log.failing.get(), log.written.get()), (1, 256));
+    filler.set_len(0).unwrap();
+    wait_until("all in the log", || log.failing.get() == 0);
+    assert_eq!(log.written.get(), 600);
+    outputs.stop(PATIENCE);
+}

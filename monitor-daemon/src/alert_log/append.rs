@@ -44,6 +44,8 @@ pub struct AlertLog {
     /// Number and hash of the newest alert.
     newest: (u64, Hash),
     last_given: u64,
+    /// Hashes of removed alerts, once they were counted.
+    pub(super) hashes: Option<u64>,
     /// Number of the last alert of the damaged log in whose place this one is.
     begun: u64,
     /// There is none: a new one could not be put in the place of one that was moved aside.
@@ -71,6 +73,7 @@ impl AlertLog {
             meta,
             newest,
             last_given: last_given.max(newest.0),
+            hashes: None,
             begun,
             is_gone: false,
             _lock: lock,
@@ -145,6 +148,7 @@ impl AlertLog {
         fs::rename(&new, path).map_err(in_file(path))?;
         (self.connection, self.meta) = schema::create(path, self.settings.synced)?;
         self.begun = meta.anchor;
+        self.hashes = None;
         self.is_gone = false;
         Ok(moved)
     }

@@ -10,12 +10,19 @@ use super::{LogError, of};
 
 /// Alerts removed at a time: few, so that not more go than have to.
 const STEP: usize = 64;
+/// Hashes forgotten at a time, at most.
+const FORGOTTEN: u64 = 4096;
+/// Bytes that the hash of a removed alert takes in the file, about.
+const HASH_BYTES: u64 = 44;
 
 /// Of the alerts before ?1 the least severe, the oldest of them first. The index has both in order: of
 /// a log that is full no more is read than what is removed.
 pub(super) const LEAST_SEVERE: &str = "sequence < ?1 AND priority =
      (SELECT max(priority) FROM alerts INDEXED BY by_priority WHERE sequence < ?1)
      ORDER BY sequence LIMIT ?2";
+
+/// Of the alerts before ?1 the oldest.
+const OLDEST: &str = "sequence < ?1 ORDER BY sequence LIMIT ?2";
 
 /// When alerts are removed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,34 +51,52 @@ impl AlertLog {
     /// The log cannot be written.
     pub fn retain(&mut self, now: u64) -> Result<Retained, LogError> {
         let retention = self.settings.retention;
-        let newest = self.newest();
+        let (newest, known) = (self.newest(), self.hashes);
         let remove = |connection: &mut Connection| {
-            let oldest = now.saturating_sub(retention.age_ns);
             let too_much = bytes(connection)? > retention.bytes;
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            // Only the oldest are looked at: they all could be a million.
-            let mut removed = take(
-                &transaction,
-                "time < ?1 AND sequence IN
-                 (SELECT sequence FROM alerts WHERE sequence < ?2 ORDER BY sequence LIMIT ?3)",
-                (oldest, newest, STEP),
-            )?;
-            if removed.is_empty() && too_much {
-                removed = take(&transaction, LEAST_SEVERE, (newest, STEP))?;
+            let mut hashes = match known {
+                Some(hashes) => hashes,
+                None => {
+                    transaction.query_row("SELECT count(*) FROM removed", (), |row| row.get(0))?
+                }
+            };
+            let mut passed = forget(&transaction)?;
+            let mut removed = Vec::new();
+            if passed.hashes < FORGOTTEN {
+                let oldest = now.saturating_sub(retention.age_ns);
+                removed = take_old(&transaction, oldest, newest)?;
+                if removed.is_empty() && too_much {
+                    // Hashes go with the oldest alert. There may be ever more of them behind one
+                    // that is severe, until nothing else has room.
+                    let which = if hashes * HASH_BYTES > retention.bytes / 4 {
+                        OLDEST
+                    } else {
+                        LEAST_SEVERE
+                    };
+                    removed = take(&transaction, which, (newest, STEP))?;
+                }
+                hashes += removed.len() as u64;
+                if !removed.is_empty() {
+                    passed.add(&forget(&transaction)?);
+                }
             }
-            let anchor = advance(&transaction)?;
             transaction.commit()?;
-            Ok((removed, anchor))
+            hashes = hashes.saturating_sub(passed.hashes);
+            Ok((removed, passed, hashes))
         };
-        let (removed, anchor) = remove(&mut self.connection).map_err(of(&self.settings.path))?;
-        if let Some((anchor, chain)) = anchor {
+        let (removed, passed, hashes) =
+            remove(&mut self.connection).map_err(of(&self.settings.path))?;
+        self.hashes = Some(hashes);
+        let is_done = removed.is_empty() && passed.hashes < FORGOTTEN;
+        if let Some((anchor, chain)) = passed.anchor {
             self.meta.anchor = anchor;
             self.meta.chain = chain;
         }
         let log = self.id();
         Ok(Retained {
-            is_done: removed.is_empty(),
+            is_done,
             removed: removed.into_iter().map(|row| row.entry(log)).collect(),
         })
     }
@@ -98,6 +123,14 @@ fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(pages * figure("page_size")?)
 }
 
+/// Removes alerts from before the time `oldest`. Only the oldest by number are looked at: they all
+/// could be a million.
+fn take_old(transaction: &Transaction<'_>, oldest: u64, newest: u64) -> rusqlite::Result<Vec<Row>> {
+    let which = "time < ?1 AND sequence IN
+         (SELECT sequence FROM alerts WHERE sequence < ?2 ORDER BY sequence LIMIT ?3)";
+    take(transaction, which, (oldest, newest, STEP))
+}
+
 /// Removes the alerts that `which` says, and keeps their hashes.
 fn take(
     transaction: &Transaction<'_>,
@@ -117,23 +150,41 @@ fn take(
     Ok(rows)
 }
 
+/// What was forgotten.
+#[derive(Default)]
+struct Passed {
+    hashes: u64,
+    /// The number of the last of them, and the hash up to it.
+    anchor: Option<(u64, Hash)>,
+}
+
+impl Passed {
+    /// Adds what was forgotten after that.
+    fn add(&mut self, later: &Self) {
+        self.hashes += later.hashes;
+        self.anchor = later.anchor.or(self.anchor);
+    }
+}
+
 /// Forgets the hashes of removed alerts before which nothing is left, and notes the hash up to them.
-fn advance(transaction: &Transaction<'_>) -> rusqlite::Result<Option<(u64, Hash)>> {
+fn forget(transaction: &Transaction<'_>) -> rusqlite::Result<Passed> {
     let oldest: Option<u64> =
         transaction.query_row("SELECT min(sequence) FROM alerts", (), |row| row.get(0))?;
-    let mut select = transaction
-        .prepare_cached("SELECT sequence, digest FROM removed WHERE sequence < ?1 ORDER BY 1")?;
-    let mut rows = select.query([oldest.unwrap_or(i64::MAX as u64)])?;
+    let mut select = transaction.prepare_cached(
+        "SELECT sequence, digest FROM removed WHERE sequence < ?1 ORDER BY 1 LIMIT ?2",
+    )?;
+    let mut rows = select.query((oldest.unwrap_or(i64::MAX as u64), FORGOTTEN))?;
     let mut chain: Hash = transaction.query_row("SELECT chain FROM meta", (), |row| row.get(0))?;
-    let mut anchor = None;
+    let mut passed = Passed::default();
     while let Some(row) = rows.next()? {
         chain = chain::after(&chain, &row.get(1)?);
-        anchor = Some((row.get(0)?, chain));
+        passed.hashes += 1;
+        passed.anchor = Some((row.get(0)?, chain));
     }
-    if let Some((anchor, chain)) = anchor {
+    if let Some((anchor, chain)) = passed.anchor {
         transaction.execute("DELETE FROM removed WHERE sequence <= ?1", [anchor])?;
         transaction.execute("DELETE FROM gaps WHERE last <= ?1", [anchor])?;
         transaction.execute("UPDATE meta SET anchor = ?1, chain = ?2", (anchor, chain))?;
     }
-    Ok(anchor)
+    Ok(passed)
 }

@@ -401,3 +401,46 @@ fn who_takes_his_time_over_what_is_found_does_not_keep_the_log_from_shrinking() 
         assert!(found.iter().copied().eq(first..=last), "{found:?}");
     }
 }
+
+#[test]
+fn hashes_of_removed_alerts_do_not_take_the_room_of_alerts() {
+    let mut place = place();
+    place.settings.retention.bytes = 1 << 20;
+    let mut log = place.open();
+    // One that stays, and behind it what comes and goes.
+    let level = |priority| Alert {
+        priority,
+        ..sample()
+    };
+    let severe = [1, 2, 3].map(|number| entry(&log, number, level(Priority::Critical)));
+    log.append(&severe, []).unwrap();
+    let mut number = 3;
+    let mut steps = Vec::new();
+    while number < 15_000 {
+        let flood =
+            (number + 1..=number + 500).map(|number| entry(&log, number, level(Priority::Notice)));
+        let flood: Vec<_> = flood.collect();
+        log.append(&flood, []).unwrap();
+        number += 500;
+        loop {
+            let step = log.retain(0).unwrap();
+            steps.push(step.removed.len());
+            if step.is_done {
+                break;
+            }
+        }
+    }
+    assert!(steps.iter().all(|step| *step <= 64));
+    assert!(log.bytes().unwrap() <= 1 << 20);
+    let kept = place.sequences().len();
+    assert!(kept > 500, "{kept} are kept: hashes take the room");
+    let verified = verify(place.path()).unwrap();
+    assert_eq!(verified.broken, None);
+    assert!(verified.removed * 44 < 1 << 19, "{}", verified.removed);
+    // The next start finds the same.
+    drop(log);
+    let mut log = place.open();
+    log.append(&entries(&log, [number + 1]), []).unwrap();
+    while !log.retain(0).unwrap().is_done {}
+    assert_eq!(verify(place.path()).unwrap().broken, None);
+}

@@ -34,12 +34,14 @@ pub(super) const PRIORITY: Key = key(
 pub(super) const TAGS: Key = key(
     "tags",
     "list of texts",
-    "Only alerts with one of these tags are for this output. Empty: all.",
+    "Only alerts with one of these tags are for this output, and those of the daemon itself. Empty: \
+     all.",
 );
 pub(super) const RULES: Key = key(
     "rules",
     "list of texts",
-    "Only alerts of these rules are for this output; `*` stands for anything. Empty: all.",
+    "Only alerts of these rules are for this output, and those of the daemon itself; `*` stands for \
+     anything. Empty: all.",
 );
 
 pub(super) const NEWEST_FIRST: Key = key(
@@ -214,12 +216,14 @@ pub const KEYS: &[Key] = &[
     key(
         "alerts.syslog.tags",
         "list of texts",
-        "Only alerts with one of these tags are sent there. Empty: all.",
+        "Only alerts with one of these tags are sent there, and those of the daemon itself. Empty: \
+         all.",
     ),
     key(
         "alerts.syslog.rules",
         "list of texts",
-        "Only alerts of these rules are sent there; `*` stands for anything. Empty: all.",
+        "Only alerts of these rules are sent there, and those of the daemon itself; `*` stands for \
+         anything. Empty: all.",
     ),
     key(
         "alerts.syslog.newest_first",
@@ -275,7 +279,8 @@ pub const KEYS: &[Key] = &[
         "json.include_id_property",
         "`true`, `false`",
         "Whether they have `uuid`, which stays the same when an alert is sent twice, and `sequence`, \
-         the number on this host, in which a hole is an alert that is missing.",
+         the number on this host, in which a hole is an alert that is missing, unless the output \
+         has `priority`, `tags` or `rules` that leave it out.",
     ),
     key(
         "time_format_iso_8601",

@@ -51,6 +51,7 @@ pub fn markdown() -> String {
         row(&mut text, key, &kafka::default(key.name));
     }
     text.push_str(KAFKA);
+    text.push_str(SELECTION);
     text.push_str(NEWEST_FIRST);
     text.push_str(
         "\nA dotted name is a key in a section:\n\n\
@@ -58,6 +59,19 @@ pub fn markdown() -> String {
     );
     text
 }
+
+/// What the keys do not say of which alerts an output gets.
+const SELECTION: &str = "
+Syslog, HTTP, NATS and Kafka may have `priority`, `tags` and `rules`, which all have to hold; standard \
+output and the file get every alert. Alerts of the daemon itself (`source` is `internal`, one of the tags \
+`monitor`) are left out by `priority` alone, never by `tags` and `rules`: they tell that other alerts \
+were lost, are late or may be missing. Whoever does not want them drops them by their `source`.
+
+`sequence` numbers all alerts of a host. So at an output with one of these keys, numbers are missing of \
+alerts that are not for it, and a hole proves nothing. To see by numbers whether one is missing, leave the \
+keys out and choose at the server. Or ask the host: `monitor-daemon alerts verify` says whether its log is \
+whole, `monitor_alerts_waiting` how much an output lacks, `monitor_alerts_lost_total` what it never gets.
+";
 
 /// What its key does not say of the order after an outage.
 const NEWEST_FIRST: &str = "

@@ -10,7 +10,7 @@ use monitor_policy::Priority;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::output::{Alert, rfc3339};
+use crate::output::{Alert, INTERNAL, OWN_TAG, rfc3339};
 use crate::process::Process;
 
 /// Name of the alert, where others have the name of their rule.
@@ -169,13 +169,13 @@ impl Gap {
             ("gap.started", names),
         ];
         let tags: &[&str] = match self.why {
-            Why::Killed => &["T1562.001", "mitre_defense_evasion", "monitor"],
-            _ => &["monitor"],
+            Why::Killed => &["T1562.001", "mitre_defense_evasion", OWN_TAG],
+            _ => &[OWN_TAG],
         };
         Alert {
             rule: RULE.into(),
             priority: self.why.priority(),
-            source: "internal".into(),
+            source: INTERNAL.into(),
             tags: tags.iter().copied().map(str::to_owned).collect(),
             time: self.until.epoch_ns,
             hostname: Arc::clone(hostname),

@@ -5,6 +5,12 @@ use std::sync::Arc;
 use monitor_policy::Priority;
 use serde_json::Value;
 
+/// Source of the daemon's own alerts, which no rule of any file has raised: what a rules file has as
+/// its source is `syscall`, or it is not loaded.
+pub(crate) const INTERNAL: &str = "internal";
+/// The tag that those have.
+pub(crate) const OWN_TAG: &str = "monitor";
+
 /// A rule that matched an event.
 #[derive(Clone, Debug)]
 pub struct Alert {
@@ -12,7 +18,7 @@ pub struct Alert {
     pub rule: Arc<str>,
     /// Severity.
     pub priority: Priority,
-    /// Event source of the rule, `syscall` for what this daemon watches itself.
+    /// Event source of the rule: `syscall`, or [`INTERNAL`].
     pub source: Arc<str>,
     /// Tags of the rule, sorted.
     pub tags: Arc<[String]>,
@@ -27,6 +33,11 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// Whether it is about the daemon itself: that something was lost, late or tampered with.
+    pub(crate) fn is_internal(&self) -> bool {
+        *self.source == *INTERNAL
+    }
+
     /// The value of a field of the output.
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.fields

@@ -45,6 +45,7 @@ use std::time::{Duration, SystemTime};
 pub use alert::Alert;
 #[cfg(test)]
 pub(crate) use alert::tests::sample;
+pub(crate) use alert::{INTERNAL, OWN_TAG};
 pub use format::Format;
 pub(crate) use format::reference::markdown as formats;
 pub use http::HttpError;

@@ -5,6 +5,9 @@ use monitor_policy::{Priority, is_named};
 use super::Alert;
 
 /// What an alert must have to be for an output. The default is every alert.
+///
+/// `tags` and `rules` choose among the rules' alerts: the daemon's own are for whoever relies on it,
+/// as they say that some of those may be missing.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Selection {
     /// `priority`: it is at least this severe.
@@ -33,15 +36,15 @@ impl Selection {
     pub fn takes(&self, alert: &Alert) -> bool {
         let tagged = || self.tags.iter().any(|tag| alert.tags.contains(tag));
         let named = || self.rules.iter().any(|rule| is_named(rule, &alert.rule));
-        alert.priority <= self.priority
-            && (self.tags.is_empty() || tagged())
-            && (self.rules.is_empty() || named())
+        let chosen = || (self.tags.is_empty() || tagged()) && (self.rules.is_empty() || named());
+        alert.priority <= self.priority && (alert.is_internal() || chosen())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::alert::tests::sample;
+    use super::super::alert::{INTERNAL, OWN_TAG};
     use super::*;
 
     #[test]
@@ -61,5 +64,25 @@ mod tests {
         check(Priority::Error, &["host"], &["Read shadow"], false);
         check(Priority::Debug, &["network"], &[], false);
         check(Priority::Debug, &["host"], &["Read"], false);
+    }
+
+    #[test]
+    fn the_daemons_own_are_left_out_by_priority_alone() {
+        let own = Alert {
+            source: INTERNAL.into(),
+            tags: [OWN_TAG.to_owned()].into(),
+            ..sample()
+        };
+        let check = |priority, expected| {
+            let selection = Selection {
+                priority,
+                tags: vec!["network".to_owned()],
+                rules: vec!["Another".to_owned()],
+                newest_first: None,
+            };
+            assert_eq!(selection.takes(&own), expected, "{priority:?}");
+        };
+        check(Priority::Warning, true);
+        check(Priority::Error, false);
     }
 }

@@ -11,7 +11,7 @@ use monitor_common::Kind;
 use monitor_policy::Priority;
 use serde_json::Value;
 
-use crate::output::Alert;
+use crate::output::{Alert, INTERNAL, OWN_TAG};
 use crate::record::Record;
 use crate::selfcheck::{Started, Starter};
 
@@ -148,8 +148,8 @@ impl Missing {
         Alert {
             rule: RULE.into(),
             priority: PRIORITY,
-            source: "internal".into(),
-            tags: Arc::new(["monitor".to_owned()]),
+            source: INTERNAL.into(),
+            tags: [OWN_TAG.to_owned()].into(),
             time,
             hostname: Arc::clone(hostname),
             output: format!(

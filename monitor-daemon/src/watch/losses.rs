@@ -13,7 +13,7 @@ use monitor_policy::Priority;
 use serde_json::Value;
 
 use crate::container::index::{Index, Lookup};
-use crate::output::Alert;
+use crate::output::{Alert, INTERNAL, OWN_TAG};
 use crate::probe::{CgroupLoss, Loss};
 
 /// Name of the alerts, where others have the name of their rule.
@@ -236,8 +236,8 @@ impl Owner {
         Alert {
             rule: RULE.into(),
             priority: PRIORITY,
-            source: "internal".into(),
-            tags: Arc::new([]),
+            source: INTERNAL.into(),
+            tags: [OWN_TAG.to_owned()].into(),
             time,
             hostname: Arc::clone(hostname),
             output: format!(

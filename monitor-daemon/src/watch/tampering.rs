@@ -9,7 +9,7 @@ use monitor_policy::Priority;
 use serde_json::{Value, json};
 
 use super::guard::Suspect;
-use crate::output::Alert;
+use crate::output::{Alert, INTERNAL, OWN_TAG};
 
 /// Its rule.
 pub(super) const RULE: &str = "Monitor tampered with";
@@ -59,8 +59,8 @@ impl Tampering<'_> {
         Alert {
             rule: RULE.into(),
             priority: Priority::Critical,
-            source: "syscall".into(),
-            tags: ["T1562.001", "mitre_defense_evasion", "monitor"]
+            source: INTERNAL.into(),
+            tags: ["T1562.001", "mitre_defense_evasion", OWN_TAG]
                 .map(str::to_owned)
                 .into(),
             time: self.time,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use monitor_policy::Priority;
 
-use super::super::alert::Alert;
+use super::super::alert::{Alert, INTERNAL, OWN_TAG};
 use super::super::feed::Output;
 use crate::alert_log::Entry;
 
@@ -56,8 +56,8 @@ impl Lost {
         Alert {
             rule: RULE.into(),
             priority: Priority::Critical,
-            source: "syscall".into(),
-            tags: [].into(),
+            source: INTERNAL.into(),
+            tags: [OWN_TAG.to_owned()].into(),
             time,
             hostname: Arc::clone(hostname),
             output: format!(

@@ -73,12 +73,8 @@ impl SyslogWriter {
             self.feed.metrics().write_errors.inc();
             let server = self.link.address();
             if error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error()) {
-                tracing::warn!(
-                    server,
-                    bytes = text.len(),
-                    "an alert is too long for UDP syslog"
-                );
-                self.feed.metrics().lost_write.inc();
+                let why = format!("its {} bytes are too long for UDP syslog", text.len());
+                self.feed.refused(server, entry, &why);
                 return Outcome::Sent;
             }
             if last {

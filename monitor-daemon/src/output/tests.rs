@@ -1,13 +1,14 @@
 //! The outputs together: threads, files, limits, the end.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use super::alert::tests::sample;
 use super::{Alert, Full, OutputSettings, Outputs};
+use crate::alert_log;
 use crate::config::{Config, StdoutFormat};
 use crate::metrics::Metrics;
 
@@ -133,4 +134,50 @@ fn a_file_that_cannot_be_opened_is_an_error_at_start() {
         error.to_string(),
         "cannot open `/nonexistent/a` for alerts: No such file or directory (os error 2)"
     );
+}
+
+/// Longer than any datagram: the server itself is told, by one that is not.
+#[test]
+fn an_alert_too_long_for_a_datagram_is_told_by_another() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    server
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let address = server.local_addr().unwrap();
+    let text = format!("alerts: {{log: {{days: 36500}}, syslog: {{address: '{address}'}}}}");
+    let config = Config::parse(Path::new("m.yaml"), &text).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let log = alert_log::Settings {
+        path: folder.path().join("alerts.db"),
+        ..config.alerts.log.settings().unwrap()
+    };
+    let settings = OutputSettings {
+        stdout: StdoutFormat::Off,
+        log: Some(log),
+        ..OutputSettings::new(&config, "web-1".into())
+    };
+    let metrics = Metrics::new().unwrap();
+    let mut outputs = Outputs::start(&settings, &metrics).unwrap();
+    let long = Alert {
+        output: "x".repeat(70_000),
+        ..sample()
+    };
+    outputs.queue().push(long).unwrap();
+    let mut datagram = vec![0; 65_536];
+    let length = server.recv(&mut datagram).unwrap();
+    let (_, body) =
+        datagram[..length].split_at(datagram.iter().position(|byte| *byte == b'{').unwrap());
+    let told: serde_json::Value = serde_json::from_slice(body).unwrap();
+    assert_eq!(told["rule"], "Monitor internal: alerts were lost");
+    assert_eq!(told["source"], "internal");
+    assert_eq!(told["tags"], serde_json::json!(["monitor"]));
+    let fields = &told["output_fields"];
+    assert_eq!(fields["log.output"], format!("syslog {address}"));
+    assert_eq!(
+        (&fields["log.lost"], &fields["log.first"]),
+        (&1.into(), &1.into())
+    );
+    outputs.stop(Duration::from_secs(10));
+    let counted = metrics.output("syslog");
+    assert_eq!((counted.lost_refused.get(), counted.written.get()), (1, 1));
 }

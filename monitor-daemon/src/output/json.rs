@@ -13,6 +13,48 @@ use super::time::{TimeFormat, rfc3339};
 use crate::alert_log::Entry;
 use crate::config::JsonProperties;
 
+/// The keys of the object, and what they are.
+pub(super) const KEYS: &[(&str, &str)] = &[
+    ("hostname", "name of the host"),
+    (
+        "message",
+        "text of the alert, without time and priority (`json.include_message_property`, off by default)",
+    ),
+    (
+        "output",
+        "text of the alert, with time and priority (`json.include_output_property`)",
+    ),
+    (
+        "output_fields",
+        "all fields of the alert, by their own names, with typed values: texts, whole and other \
+         numbers, `true` and `false`, lists; null where the event has none. And the alert's time, ns \
+         since the epoch, as `evt.time`, or `evt.time.iso8601` with `time_format_iso_8601` \
+         (`json.include_output_fields_property`)",
+    ),
+    ("priority", "name of the priority, as in the table above"),
+    ("rule", "name of the rule"),
+    (
+        "sequence",
+        "number of the alert on this host (`json.include_id_property`)",
+    ),
+    (
+        "source",
+        "event source of the rule: `syscall`; `internal` for alerts of the daemon itself",
+    ),
+    (
+        "tags",
+        "tags of the rule, sorted (`json.include_tags_property`)",
+    ),
+    (
+        "time",
+        "time of the event, RFC 3339 in UTC with nanoseconds",
+    ),
+    (
+        "uuid",
+        "the same each time that an alert is sent (`json.include_id_property`)",
+    ),
+];
+
 /// How JSON alerts look.
 #[derive(Clone, Debug)]
 pub struct JsonFormat {
@@ -103,6 +145,17 @@ mod tests {
         let entry = entry(42, alert.clone());
         format.write_line(&entry, &mut buffer).unwrap();
         String::from_utf8(buffer).unwrap()
+    }
+
+    /// The reference has each key, and none that there is not.
+    #[test]
+    fn every_key_is_in_the_table() {
+        let mut all = format();
+        all.properties.message = true;
+        let object: serde_json::Map<String, Value> =
+            serde_json::from_str(&line(&all, &sample())).unwrap();
+        let told: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+        assert_eq!(object.keys().collect::<Vec<_>>(), told);
     }
 
     /// The whole line: order of keys, types of values, one line.

@@ -13,9 +13,18 @@ use crate::config::{Syslog, SyslogFormat};
 
 /// Name of the structured data; the number is the one RFC 5612 sets aside for documentation, as
 /// we have none of our own.
-const ELEMENT: &str = "monitor@32473";
+pub(super) const ELEMENT: &str = "monitor@32473";
+/// What stands in the structured data, and what it is; then come the alert's fields.
+pub(super) const PARAMETERS: &[(&str, &str)] = &[
+    ("uuid", "`uuid`"),
+    ("sequence", "`sequence`"),
+    ("rule", "name of the rule"),
+    ("priority", "name of the priority"),
+    ("source", "event source of the rule"),
+    ("tags", "tags of the rule, with commas"),
+];
 /// Longest name of a parameter.
-const NAME_MAX: usize = 32;
+pub(super) const NAME_MAX: usize = 32;
 /// Longest host name.
 const HOST_MAX: usize = 255;
 
@@ -81,6 +90,7 @@ fn structured(entry: &Entry) -> String {
     let alert = &entry.alert;
     let mut text = format!("[{ELEMENT}");
     parameter(&mut text, "uuid", &entry.uuid().to_string());
+    parameter(&mut text, "sequence", &entry.sequence.to_string());
     parameter(&mut text, "rule", &alert.rule);
     parameter(&mut text, "priority", alert.priority.name());
     parameter(&mut text, "source", &alert.source);
@@ -153,13 +163,24 @@ mod tests {
             format!(
                 "<28>1 2026-01-31T12:00:00.000000Z web-1 monitor-daemon {} alert \
                  [monitor@32473 \
-                 uuid=\"00000000-0000-8000-8930-00000000002a\" rule=\"Read shadow\" priority=\"Warning\" source=\"syscall\" \
+                 uuid=\"00000000-0000-8000-8930-00000000002a\" sequence=\"42\" rule=\"Read shadow\" priority=\"Warning\" source=\"syscall\" \
                  tags=\"filesystem,host\" fd.name=\"/etc/shadow\" user.uid=\"0\" \
                  proc.aname[2=\"a\\\"\\]\\\\\\\\n\"] 12:00:00.000000001: Warning Shadow read | \
                  file=/etc/shadow parent=<NA> container_name=web",
                 std::process::id()
             )
         );
+    }
+
+    #[test]
+    fn every_parameter_is_in_the_table() {
+        let mut alert = sample();
+        alert.fields.clear();
+        let text = structured(&entry(42, alert));
+        let names = text.split("=\"").filter_map(|part| part.rsplit(' ').next());
+        let told: Vec<&str> = PARAMETERS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.take(told.len()).collect::<Vec<_>>(), told, "{text}");
+        assert_eq!(text.matches("=\"").count(), told.len(), "{text}");
     }
 
     #[test]

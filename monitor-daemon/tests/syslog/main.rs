@@ -116,7 +116,7 @@ fn nothing_is_lost_while_rsyslog_is_away_and_tcp_is_used() {
     assert!(uuid.ends_with("-8930-00000000000a\""), "{uuid}");
     assert!(
         fields.starts_with(
-            "rule=\"Read shadow\" priority=\"Critical\" source=\"syscall\" tags=\"host\" \
+            "sequence=\"10\" rule=\"Read shadow\" priority=\"Critical\" source=\"syscall\" tags=\"host\" \
              fd.name=\"/etc/shadow\"]|"
         ),
         "{fields}"

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::attack;
 use super::mapping::Kind::{Address, FileName, Number, Path, Text, Texts};
 use super::mapping::{Mapping, insert, map, objects, present, text};
 use super::severity::Severity;
 use crate::alert_log::Entry;
-use crate::output::rfc3339;
+use crate::output::{Alert, rfc3339};
 
 /// Of the schema.
 pub(super) const VERSION: &str = "9.4.0";
@@ -34,6 +35,21 @@ pub(super) const ALWAYS: &[(&str, &str)] = &[
     ("host.name", "name of the host"),
     ("agent.type", "`monitor-daemon`"),
     ("agent.version", "version of the daemon"),
+];
+
+/// What an alert has whose rule has tags of MITRE ATT&CK.
+pub(super) const TAGGED: &[(&str, &str)] = &[
+    ("threat.framework", "`MITRE ATT&CK`"),
+    (
+        "threat.tactic.id",
+        "tags like `mitre_credential_access` and `TA0006`",
+    ),
+    ("threat.tactic.name", "the names of those"),
+    (
+        "threat.technique.id",
+        "tags like `T1003` and `T1003.008`, without what is behind the dot",
+    ),
+    ("threat.technique.subtechnique.id", "tags like `T1003.008`"),
 ];
 
 /// What an alert has whose rule prints the field.
@@ -120,11 +136,37 @@ pub(super) fn value(entry: &Entry) -> Value {
     for (name, value) in always {
         insert(&mut all, name, value);
     }
+    for (name, value) in threat(alert) {
+        insert(&mut all, name, value);
+    }
     let labels = labels(entry);
     if !labels.is_empty() {
         all.insert("labels".to_owned(), labels.into());
     }
     all.into()
+}
+
+/// Of [`TAGGED`] what there is.
+fn threat(alert: &Alert) -> Vec<(&'static str, Value)> {
+    let (ids, names): (Vec<_>, Vec<_>) = attack::tactics(alert).into_iter().unzip();
+    let mut techniques: Vec<&str> = attack::techniques(alert).map(|(of, _)| of).collect();
+    // Tags are sorted.
+    techniques.dedup();
+    let below: Vec<&str> = attack::techniques(alert)
+        .filter_map(|(_, below)| below)
+        .collect();
+    let lists = [
+        ("threat.tactic.id", ids),
+        ("threat.tactic.name", names),
+        ("threat.technique.id", techniques),
+        ("threat.technique.subtechnique.id", below),
+    ];
+    let there = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    let mut all: Vec<_> = there.map(|(name, list)| (name, json!(list))).collect();
+    if !all.is_empty() {
+        all.push(("threat.framework", attack::FRAMEWORK.into()));
+    }
+    all
 }
 
 /// The fields for which the schema has no name: names without dots, since to Elasticsearch a dot

@@ -1,6 +1,7 @@
 //! The shapes that servers know alerts by. Which field of an alert goes where is a table a format,
 //! from which `docs/reference/formats.md` is made.
 
+mod attack;
 mod cef;
 mod ecs;
 mod mapping;

@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::attack;
 use super::mapping::Kind::{Address, FileName, Number, Path, Text, Uuid};
 use super::mapping::{Mapping, insert, map, objects};
 use super::severity::Severity;
 use crate::alert_log::Entry;
+use crate::output::Alert;
 
 /// Of the schema.
 pub(super) const VERSION: &str = "1.5.0";
@@ -51,6 +53,22 @@ pub(super) const ALWAYS: &[(&str, &str)] = &[
     (
         "evidences[].data",
         "all fields of the alert, by their own names",
+    ),
+];
+
+/// What an alert has whose rule has tags of MITRE ATT&CK.
+pub(super) const TAGGED: &[(&str, &str)] = &[
+    (
+        "finding_info.attacks[].tactic",
+        "`uid` and `name`, by tags like `mitre_credential_access` and `TA0006`",
+    ),
+    (
+        "finding_info.attacks[].technique",
+        "`uid`: tags like `T1003` and `T1003.008`, without what is behind the dot",
+    ),
+    (
+        "finding_info.attacks[].sub_technique",
+        "`uid`: tags like `T1003.008`",
     ),
 ];
 
@@ -132,6 +150,16 @@ pub(super) fn value(entry: &Entry) -> Value {
     let (severity_id, severity) = Severity::of(alert.priority).ocsf;
     let uuid = entry.uuid().to_string();
     let time = alert.time / 1_000_000;
+    let mut finding = json!({
+        "uid": uuid,
+        "title": &*alert.rule,
+        "created_time": time,
+        "analytic": { "name": &*alert.rule, "type_id": 1, "type": "Rule" },
+    });
+    let attacks = attacks(alert);
+    if let (Value::Object(finding), false) = (&mut finding, attacks.is_empty()) {
+        insert(finding, "attacks", attacks.into());
+    }
     json!({
         "activity_id": 1,
         "activity_name": "Create",
@@ -162,14 +190,38 @@ pub(super) fn value(entry: &Entry) -> Value {
             "log_name": &*alert.source,
             "labels": &*alert.tags,
         },
-        "finding_info": {
-            "uid": uuid,
-            "title": &*alert.rule,
-            "created_time": time,
-            "analytic": { "name": &*alert.rule, "type_id": 1, "type": "Rule" },
-        },
+        "finding_info": finding,
         "evidences": [evidence(entry, &uuid)],
     })
+}
+
+/// An object a technique, with the tactic if there is one; several have objects of their own, as
+/// which of them a technique is of is not known.
+fn attacks(alert: &Alert) -> Vec<Value> {
+    let tactics = attack::tactics(alert);
+    let named = |attack: &mut Map<_, _>, (uid, name): &(&str, &str)| {
+        insert(attack, "tactic", json!({ "uid": uid, "name": name }));
+    };
+    let techniques = attack::techniques(alert).map(|(technique, below)| {
+        let mut attack = Map::new();
+        insert(&mut attack, "technique.uid", technique.into());
+        if let Some(below) = below {
+            insert(&mut attack, "sub_technique.uid", below.into());
+        }
+        if let [only] = &*tactics {
+            named(&mut attack, only);
+        }
+        Value::from(attack)
+    });
+    let mut attacks: Vec<Value> = techniques.collect();
+    if tactics.len() > 1 || attacks.is_empty() {
+        attacks.extend(tactics.iter().map(|tactic| {
+            let mut attack = Map::new();
+            named(&mut attack, tactic);
+            Value::from(attack)
+        }));
+    }
+    attacks
 }
 
 fn evidence(entry: &Entry, uuid: &str) -> Map<String, Value> {

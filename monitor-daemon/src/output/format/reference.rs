@@ -7,6 +7,7 @@ use monitor_policy::Priority;
 use super::mapping::Mapping;
 use super::severity::Severity;
 use super::{cef, ecs, ocsf, otlp};
+use crate::output::{json, syslog_message};
 
 const ABOUT: &str = "\
 # Formats
@@ -14,9 +15,11 @@ const ABOUT: &str = "\
 <!-- Made by `monitor-daemon reference formats`; do not edit. -->
 
 What `format` of an output gives. An alert has the fields that its rule's output prints, and those \
-that `append_output` adds; a field that is missing is left out. `falco` is Falco's own object, which \
-falcosidekick takes, with `uuid` and `sequence` on top; `append_output` with `extra_fields: \
-[proc.pid, proc.exepath]` makes the others richer.
+that `append_output` adds; a field that is missing is left out, but by `falco`. `append_output` with \
+`extra_fields: [proc.pid, proc.exepath]` makes all of them richer.
+
+`sequence` is the number of an alert on its host. An output without `priority`, `tags` and `rules` gets \
+all of them; at one that has some, numbers are missing of alerts that are not for it.
 
 ## Priority and severity
 
@@ -29,20 +32,13 @@ falcosidekick takes, with `uuid` and `sequence` on top; `append_output` with `ex
 /// The reference, as Markdown.
 pub(crate) fn markdown() -> String {
     let mut text = ABOUT.to_owned();
-    for priority in Priority::ALL {
-        let Severity {
-            ecs,
-            ocsf,
-            cef,
-            otlp,
-        } = Severity::of(priority);
-        let (number, name) = ocsf;
-        _ = writeln!(
-            text,
-            "| {priority} | {} | {ecs} | {number} ({name}) | {cef} | {otlp} |",
-            priority as u8
-        );
-    }
+    severities(&mut text);
+    text.push_str(
+        "\n## falco\n\nFalco's own object, which falcosidekick takes, with `uuid` and `sequence` on top; keys \
+         in alphabetical order, a line an alert. `json.*` of the configuration leaves keys out.\n\n",
+    );
+    table(&mut text, "", json::KEYS, &[]);
+    structured(&mut text);
     _ = write!(
         text,
         "\n## ecs\n\nElastic Common Schema {}. Fields that it has no name for are in `labels`, with \
@@ -51,15 +47,22 @@ pub(crate) fn markdown() -> String {
          `pod`.\n\n",
         ecs::VERSION
     );
-    table(&mut text, "", ecs::ALWAYS, ecs::FIELDS);
+    table(
+        &mut text,
+        "",
+        &[ecs::ALWAYS, ecs::TAGGED].concat(),
+        ecs::FIELDS,
+    );
     _ = write!(
         text,
         "\n## ocsf\n\nDetection Finding (class 2004) of OCSF {}, with the profile `container`. An \
          object that would lack what it has to have, such as the address of an end, is left out; \
-         `evidences[].data` has it all.\n\n",
+         `evidences[].data` has it all. Which tactic a technique is of is known where the rule has one \
+         tactic; several are objects of their own in `attacks`.\n\n",
         ocsf::VERSION
     );
-    table(&mut text, "evidences[].", ocsf::ALWAYS, ocsf::FIELDS);
+    let told = [ocsf::ALWAYS, ocsf::TAGGED].concat();
+    table(&mut text, "evidences[].", &told, ocsf::FIELDS);
     for (theirs, meaning) in ocsf::FILLED {
         _ = writeln!(text, "| `{theirs}` | {meaning} |");
     }
@@ -82,6 +85,42 @@ pub(crate) fn markdown() -> String {
     );
     table(&mut text, "", otlp::ALWAYS, otlp::FIELDS);
     text
+}
+
+fn severities(text: &mut String) {
+    for priority in Priority::ALL {
+        let Severity {
+            ecs,
+            ocsf,
+            cef,
+            otlp,
+        } = Severity::of(priority);
+        let (number, name) = ocsf;
+        _ = writeln!(
+            text,
+            "| {priority} | {} | {ecs} | {number} ({name}) | {cef} | {otlp} |",
+            priority as u8
+        );
+    }
+}
+
+fn structured(text: &mut String) {
+    _ = write!(
+        text,
+        "\n## structured\n\nOf syslog alone: the structured data of RFC 5424, one element `{}`, \
+         in front of the alert's text with time and priority. 32473 is the number that RFC 5612 sets aside \
+         for documentation: this project has none of its own. `\"`, `\\` and `]` in values are \
+         escaped by `\\`; control characters are shown as text.\n\n",
+        syslog_message::ELEMENT
+    );
+    table(text, "", syslog_message::PARAMETERS, &[]);
+    _ = writeln!(
+        text,
+        "| the field's name | each field of the alert that has a value. RFC 5424 has no `=`, `]`, `\"` \
+         and spaces in names, which are left out, and names of {} letters at most: `proc.aname[2]` is \
+         `proc.aname[2` |",
+        syslog_message::NAME_MAX
+    );
 }
 
 fn table(text: &mut String, within: &str, always: &[(&str, &str)], fields: &[Mapping]) {

@@ -73,9 +73,39 @@ fn what_is_written_is_in_the_schema() {
             assert!(at(&document, name).is_some(), "{name}");
         }
     }
+    for (name, _) in super::super::ecs::TAGGED {
+        let has = |alert: &Alert| at(&document(Format::Ecs, alert), name).is_some();
+        assert!(samples().iter().any(has), "{name}");
+    }
     every_row_is_used(super::super::ecs::FIELDS, |alert, mapping| {
         at(&document(Format::Ecs, alert), mapping.theirs) == mapping.value(alert).as_ref()
     });
+}
+
+#[test]
+fn techniques_of_attack_have_fields() {
+    let threat = |tags: &[&str]| document(Format::Ecs, &tagged(tags))["threat"].clone();
+    assert_eq!(
+        threat(&[
+            "T1003.007",
+            "T1003.008",
+            "T1552",
+            "host",
+            "mitre_credential_access"
+        ]),
+        json!({
+            "framework": "MITRE ATT&CK",
+            "tactic": { "id": ["TA0006"], "name": ["Credential Access"] },
+            "technique": {
+                "id": ["T1003", "T1552"],
+                "subtechnique": { "id": ["T1003.007", "T1003.008"] },
+            },
+        })
+    );
+    assert_eq!(
+        threat(&["T10", "T1003.x", "Ttest", "mitre_other", "\u{e9}"]),
+        Value::Null
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod ocsf;
 mod otlp;
 mod samples;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::samples::samples;
 use super::super::alert::tests::{entry, sample};
@@ -32,6 +32,13 @@ fn document(format: Format, alert: &Alert) -> Value {
     let line = line(format, alert);
     assert_eq!(line.find('\n'), Some(line.len() - 1), "{line}");
     serde_json::from_str(&line).unwrap()
+}
+
+fn tagged(tags: &[&str]) -> Alert {
+    Alert {
+        tags: tags.iter().copied().map(str::to_owned).collect(),
+        ..sample()
+    }
 }
 
 /// Every field of ours in a table gives what the table says, in one of the samples.

@@ -121,8 +121,40 @@ fn what_is_written_is_in_the_schema() {
         let found = document(Format::Ocsf, alert);
         at(&found, &format!("evidences[].{}", mapping.theirs)) == mapping.value(alert).as_ref()
     });
-    for (name, _) in super::super::ocsf::FILLED {
+    for (name, _) in [super::super::ocsf::FILLED, super::super::ocsf::TAGGED].concat() {
         let has = |alert: &Alert| at(&document(Format::Ocsf, alert), name).is_some();
         assert!(samples().iter().any(has), "{name}");
     }
+}
+
+#[test]
+fn techniques_of_attack_are_told_with_their_tactic_where_there_is_one() {
+    let schema = published();
+    let attacks = |tags: &[&str]| {
+        let document = document(Format::Ocsf, &tagged(tags));
+        check(&schema, "detection_finding", &document);
+        document["finding_info"]["attacks"].clone()
+    };
+    let access = json!({ "uid": "TA0006", "name": "Credential Access" });
+    let discovery = json!({ "uid": "TA0007", "name": "Discovery" });
+    assert_eq!(
+        attacks(&["T1003.008", "T1552", "mitre_credential_access"]),
+        json!([
+            {
+                "technique": { "uid": "T1003" },
+                "sub_technique": { "uid": "T1003.008" },
+                "tactic": access,
+            },
+            { "technique": { "uid": "T1552" }, "tactic": access },
+        ])
+    );
+    assert_eq!(
+        attacks(&["T1552", "TA0007", "mitre_credential_access"]),
+        json!([{ "technique": { "uid": "T1552" } }, { "tactic": access }, { "tactic": discovery }])
+    );
+    assert_eq!(
+        attacks(&["mitre_discovery"]),
+        json!([{ "tactic": discovery }])
+    );
+    assert_eq!(attacks(&["host"]), Value::Null);
 }

@@ -26,6 +26,12 @@ pub(super) fn samples() -> Vec<Alert> {
         with(image, Priority::Alert),
         with(Vec::new(), Priority::Error),
     ];
+    all.push(Alert {
+        tags: ["T1003.008", "host", "mitre_credential_access"]
+            .map(str::to_owned)
+            .into(),
+        ..sample()
+    });
     for priority in Priority::ALL {
         all.push(Alert {
             priority,

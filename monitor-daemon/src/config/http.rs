@@ -147,6 +147,13 @@ pub enum Login {
         /// The token.
         token: Secret,
     },
+    /// `token` as a header of its own, `token_header`.
+    Header {
+        /// The header's name.
+        name: String,
+        /// The token.
+        token: Secret,
+    },
     /// `user` with `password`.
     Basic {
         /// Who.
@@ -209,6 +216,7 @@ pub(super) struct RawHttp {
     #[serde(deserialize_with = "optional")]
     token: Option<Secret>,
     token_scheme: Option<String>,
+    token_header: Option<HeaderKey>,
     user: Option<String>,
     #[serde(deserialize_with = "optional")]
     password: Option<Secret>,
@@ -320,12 +328,22 @@ impl RawHttp {
                 .into_iter()
                 .map(|(name, text)| (name.0, text.0))
                 .collect(),
-            login: login(
-                self.token,
-                self.token_scheme.as_deref().unwrap_or(api.scheme()),
-                self.user,
-                self.password,
-            )?,
+            login: match (self.token_header, self.token, self.token_scheme) {
+                (None, token, scheme) => {
+                    let scheme = scheme.as_deref().unwrap_or(api.scheme());
+                    login(token, scheme, self.user, self.password)?
+                }
+                (Some(HeaderKey(name)), Some(token), None) => {
+                    if self.user.is_some() || self.password.is_some() {
+                        return Err(TOKEN_AND_USER);
+                    }
+                    Login::Header { name, token }
+                }
+                (Some(_), None, _) => return Err("has a `token_header` and no `token`"),
+                (Some(_), ..) => {
+                    return Err("has a `token_scheme`, which a `token_header` has not");
+                }
+            },
             timeout: Duration::from_millis(milliseconds),
             retry: Duration::from_secs(hours * 3600),
             tls,
@@ -390,6 +408,8 @@ fn with_path(url: Uri, api: Api) -> Result<Uri, &'static str> {
     Uri::from_parts(parts).map_err(|_| "has a `url` that cannot be used")
 }
 
+const TOKEN_AND_USER: &str = "has a `token` and a `user` or `password`: leave one out";
+
 fn login(
     token: Option<Secret>,
     scheme: &str,
@@ -409,7 +429,7 @@ fn login(
         }
         (None, Some(user), Some(password)) => Ok(Login::Basic { user, password }),
         (None, ..) => Err("has one of `user` and `password`: give both, or none"),
-        (Some(_), ..) => Err("has a `token` and a `user` or `password`: leave one out"),
+        (Some(_), ..) => Err(TOKEN_AND_USER),
     }
 }
 
@@ -444,7 +464,10 @@ fn map(texts: &BTreeMap<String, String>) -> Value {
 
 fn login_value(login: &Login, key: &str) -> Value {
     match (login, key) {
-        (Login::Token { token, .. }, "token") => token.to_string().into(),
+        (Login::Header { name, .. }, "token_header") => name.as_str().into(),
+        (Login::Token { token, .. } | Login::Header { token, .. }, "token") => {
+            token.to_string().into()
+        }
         (Login::Token { scheme, .. }, "token_scheme") => scheme.as_str().into(),
         (Login::Basic { user, .. }, "user") => user.as_str().into(),
         (Login::Basic { password, .. }, "password") => password.to_string().into(),

@@ -49,7 +49,7 @@ pub(super) const HTTP_KEYS: &[Key] = &[
     key(
         "headers",
         "names with texts",
-        "Headers of every request. Secrets do not belong here.",
+        "Headers of every request. Secrets do not belong here: see `token_header`.",
     ),
     key(
         "token",
@@ -62,6 +62,12 @@ pub(super) const HTTP_KEYS: &[Key] = &[
         "text",
         "What stands in front of the token, such as `ApiKey`. For Splunk `Splunk`, if nothing else \
          is said.",
+    ),
+    key(
+        "token_header",
+        "name of a header",
+        "For servers that want the token in a header of its own, such as `X-Api-Key`: there it is sent \
+         alone, without `token_scheme`.",
     ),
     key("user", "text", "User name of Basic authentication."),
     key(

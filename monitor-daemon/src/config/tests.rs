@@ -113,6 +113,7 @@ alerts:
     three: { url: 'http://loki:3100', api: loki, labels: { site: west } }
     four: { url: 'http://es:9200', api: elasticsearch, index: alerts }
     five: { url: 'http://otel:4318', api: otlp }
+    seven: { url: 'https://api', token: /run/key, token_header: X-Api-Key }
     six: { url: 'https://otel:4317', api: otlp_grpc, tls_key: credential:otel, tls_certificate: /c }
   nats:
     one:
@@ -281,6 +282,11 @@ fn every_key_about_outputs_is_taken() {
         password: Secret::File("/run/secret".into()),
     };
     assert_eq!(alerts.http["two"].login, login);
+    let login = Login::Header {
+        name: "X-Api-Key".into(),
+        token: Secret::File("/run/key".into()),
+    };
+    assert_eq!(alerts.http["seven"].login, login);
 }
 
 #[test]
@@ -382,6 +388,18 @@ const WRONG_OUTPUTS: &[(&str, &str)] = &[
         "alerts: {http: {a: {token: s3cret}}}",
         "m.yaml:1:28: alerts.http.a.token: expected the absolute path of a file that holds it, or \
              `credential:NAME`",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', token_header: X-Api-Key}}}",
+        "m.yaml: `alerts.http.a` has a `token_header` and no `token`",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', token: /a, token_header: X, token_scheme: Y}}}",
+        "m.yaml: `alerts.http.a` has a `token_scheme`, which a `token_header` has not",
+    ),
+    (
+        "alerts: {http: {a: {url: 'http://x/', token: /a, token_header: X, user: b}}}",
+        "m.yaml: `alerts.http.a` has a `token` and a `user` or `password`: leave one out",
     ),
     (
         "alerts: {http: {a: {url: 'http://x/', token: /a, user: b, password: /c}}}",

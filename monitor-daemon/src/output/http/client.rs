@@ -11,7 +11,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, TE, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, TE, USER_AGENT,
+};
 use hyper::http::uri::Scheme;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -164,15 +166,21 @@ impl Client {
             .body(Full::new(body.clone()))?;
         let all = request.headers_mut();
         for (name, text) in headers {
-            let name =
-                hyper::header::HeaderName::try_from(name).map_err(hyper::http::Error::from)?;
-            all.insert(name, HeaderValue::from_str(text)?);
+            all.insert(header_name(name)?, HeaderValue::from_str(text)?);
         }
         if let Some(value) = authorization(&self.settings.login)? {
-            all.insert(AUTHORIZATION, value);
+            let name = match &self.settings.login {
+                Login::Header { name, .. } => header_name(name)?,
+                _ => AUTHORIZATION,
+            };
+            all.insert(name, value);
         }
         Ok(request)
     }
+}
+
+fn header_name(name: &str) -> Result<HeaderName, HttpError> {
+    Ok(HeaderName::try_from(name).map_err(hyper::http::Error::from)?)
 }
 
 fn authorization(login: &Login) -> Result<Option<HeaderValue>, HttpError> {
@@ -181,6 +189,7 @@ fn authorization(login: &Login) -> Result<Option<HeaderValue>, HttpError> {
         Login::Token { scheme, token } => {
             format!("{scheme} {}", token.read().map_err(HttpError::Secret)?)
         }
+        Login::Header { token, .. } => token.read().map_err(HttpError::Secret)?,
         Login::Basic { user, password } => {
             let password = password.read().map_err(HttpError::Secret)?;
             format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))

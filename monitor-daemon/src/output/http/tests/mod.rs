@@ -124,6 +124,25 @@ fn a_request_is_what_the_configuration_says() {
     }
 }
 
+/// Some servers want a key of theirs, which need not stand in the configuration either.
+#[test]
+fn a_token_may_have_a_header_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "s3cret\n").unwrap();
+    let server = Server::acting([]);
+    let keys = format!(
+        "{}, token: {}, token_header: X-Api-Key",
+        url(&server),
+        secret.display()
+    );
+    let subject = start(&settings(&keys, None));
+    subject.push([7]);
+    let request = server.next();
+    assert_eq!(request.headers["x-api-key"], "s3cret");
+    assert_eq!(request.headers.get("authorization"), None);
+}
+
 #[test]
 fn alerts_have_the_shape_that_is_asked_for() {
     let cases = [

@@ -11,6 +11,9 @@ use crate::{build, chaos, fuzz, shell, workspace};
 /// How long each fuzz target runs, in seconds.
 const FUZZING: u64 = 60;
 
+/// Minutes of alerts that a log server misses.
+const OUTAGE: &str = "3";
+
 /// The crates with a lock file of their own.
 const MANIFESTS: [&str; 3] = [
     "Cargo.toml",
@@ -30,6 +33,17 @@ pub(super) fn check(tally: &mut Tally) {
     tally.check("lints of the fuzz targets", succeeds(&mut lints));
     dependencies(tally);
     tally.check("no alert is lost in chaos", succeeds(&mut chaos::rounds()));
+    let mut outage = shell::cargo();
+    outage
+        .args([
+            "run",
+            "--release",
+            "--locked",
+            "--package",
+            "monitor-daemon",
+        ])
+        .args(["--example", "outage", "--", OUTAGE]);
+    tally.check("an outage costs no alert", succeeds(&mut outage));
     match fuzz::run(&[], FUZZING) {
         Ok(all) => {
             for ran in all {

@@ -12,7 +12,7 @@ use monitor_tests::{paths, skip, skip_if};
 
 use crate::actions::{run, succeed};
 
-const FILES: [&str; 15] = [
+const FILES: [&str; 18] = [
     "etc/logrotate.d/monitor-daemon",
     "etc/monitor/monitor.yaml",
     "usr/bin/monitor-daemon",
@@ -22,12 +22,20 @@ const FILES: [&str; 15] = [
     "usr/share/doc/monitor-daemon/INSTALL.md",
     "usr/share/doc/monitor-daemon/LICENSE",
     "usr/share/doc/monitor-daemon/THIRD-PARTY.txt",
+    "usr/share/doc/monitor-daemon/fleet.md",
     "usr/share/fish/vendor_completions.d/monitor-daemon.fish",
     "usr/share/man/man1/monitor-daemon.1.gz",
+    "usr/share/monitor-daemon/fleet/monitor-policies",
+    "usr/share/monitor-daemon/fleet/monitor-policies.timer",
     "usr/share/monitor-daemon/grafana/monitor-daemon.json",
     "usr/share/monitor-daemon/policies/execution.yaml",
     "usr/share/monitor-daemon/prometheus/monitor-daemon.rules.yaml",
     "usr/share/zsh/site-functions/_monitor-daemon",
+];
+
+const PROGRAMS: [&str; 2] = [
+    "usr/bin/monitor-daemon",
+    "usr/share/monitor-daemon/fleet/monitor-policies",
 ];
 
 fn obstacle() -> Option<String> {
@@ -64,7 +72,7 @@ fn the_archive_holds_what_a_host_needs() -> Result<()> {
         let file = fs::metadata(root.path().join(name)).context(name)?;
         ensure!(file.is_file() && file.len() > 0, "{name} is empty");
         ensure!((file.uid(), file.gid()) == (0, 0), "{name} is not root's");
-        let mode = if name == "usr/bin/monitor-daemon" {
+        let mode = if PROGRAMS.contains(&name) {
             0o755
         } else {
             0o644

@@ -92,23 +92,12 @@ fn fill(stage: &Stage, program: &Path) -> Result<()> {
             &format!("{DOCUMENTS}/INSTALL.md"),
             &packaging.join("INSTALL.md"),
         )?
+        .copy(
+            &format!("{DOCUMENTS}/fleet.md"),
+            &root.join("docs/fleet.md"),
+        )?
         .copy(&format!("{DOCUMENTS}/LICENSE"), &root.join("LICENSE"))?;
-    for name in [
-        "monitor-daemon.rules.yaml",
-        "monitor-daemon.rules.test.yaml",
-    ] {
-        let source = packaging.join("prometheus").join(name);
-        stage.copy(&format!("{SHARE}/prometheus/{name}"), &source)?;
-    }
-    stage.copy(
-        &format!("{SHARE}/grafana/monitor-daemon.json"),
-        &packaging.join("grafana/monitor-daemon.json"),
-    )?;
-    for entry in fs::read_dir(packaging.join("kubernetes"))? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        stage.copy(&format!("{SHARE}/kubernetes/{name}"), &path)?;
-    }
+    beside(stage, &packaging)?;
     for name in ["LICENSE-MIT", "LICENSE-GPL"] {
         let source = root.join("monitor-ebpf").join(name);
         stage.copy(&format!("{DOCUMENTS}/kernel-programs/{name}"), &source)?;
@@ -120,6 +109,36 @@ fn fill(stage: &Stage, program: &Path) -> Result<()> {
     policies(stage)?;
     completions(stage, program)?;
     manuals(stage, program)
+}
+
+/// What a host may use beside the daemon: rules for Prometheus, a dashboard, manifests, and the script
+/// that fetches policies.
+fn beside(stage: &Stage, packaging: &Path) -> Result<()> {
+    for name in [
+        "monitor-daemon.rules.yaml",
+        "monitor-daemon.rules.test.yaml",
+    ] {
+        let source = packaging.join("prometheus").join(name);
+        stage.copy(&format!("{SHARE}/prometheus/{name}"), &source)?;
+    }
+    stage.program(
+        &format!("{SHARE}/fleet/monitor-policies"),
+        &packaging.join("fleet/monitor-policies"),
+    )?;
+    for name in ["monitor-policies.service", "monitor-policies.timer"] {
+        let source = packaging.join("fleet").join(name);
+        stage.copy(&format!("{SHARE}/fleet/{name}"), &source)?;
+    }
+    stage.copy(
+        &format!("{SHARE}/grafana/monitor-daemon.json"),
+        &packaging.join("grafana/monitor-daemon.json"),
+    )?;
+    for entry in fs::read_dir(packaging.join("kubernetes"))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        stage.copy(&format!("{SHARE}/kubernetes/{name}"), &path)?;
+    }
+    Ok(())
 }
 
 /// The default configuration; as a service the daemon prints JSON, which is what collectors of

@@ -28,7 +28,7 @@ pub(super) struct Column {
 #[derive(Debug, Default)]
 struct Body {
     resident_mib: Samples,
-    /// Each page once: a ring's are mapped twice.
+    /// Each page once: a ring's first ones are mapped twice.
     own_mib: Samples,
     /// CPU in a second in which nothing was asked for, ms.
     idle: Samples,

@@ -326,10 +326,6 @@ impl Host {
             || self.look_up(fork.caller_pid, fork.caller_start).is_some()
             || self.table.get(child).is_some()
             || self.look_up(task.pid, task.start).is_some();
-        if fork.caller_tid == fork.caller_pid {
-            // A child begins with the name that its caller had given itself.
-            self.table.named(caller, task.comm);
-        }
         let process = self.table.forked(task, caller);
         let process = if told { process } else { self.born(process) };
         self.settle(process, task.cgroup)

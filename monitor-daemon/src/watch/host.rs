@@ -84,6 +84,11 @@ impl Host {
         }
     }
 
+    /// How often the arguments of a process could not be had in time.
+    pub(super) fn unread(&self) -> u64 {
+        self.reader.unread()
+    }
+
     /// Keeps these variables of programs that start from now on.
     pub(super) fn keep_environment(&mut self, environment: EnvironmentNames) {
         self.environment = environment;

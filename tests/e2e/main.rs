@@ -64,5 +64,6 @@ mod socketcall;
 mod sockets;
 mod tamper;
 mod top;
+mod unread;
 mod uring;
 mod world;

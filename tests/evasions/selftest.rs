@@ -47,7 +47,7 @@ fn the_self_test_sees_what_it_does() -> Result<()> {
 }
 
 /// How many acts there are, all harmless.
-const DETECTED: usize = 25;
+const DETECTED: usize = 26;
 
 /// What a self-test could leave.
 fn left_behind() -> Result<BTreeSet<OsString>> {

@@ -136,7 +136,7 @@ mod tests {
             text(fields.into_iter()),
             "\
 FIELD                                          TYPE           FILLED MEANING
-proc.name                                      text           yes    Name of the process as the kernel keeps it, at most 15 bytes
+proc.name                                      text           yes    Name that the kernel gave the process at its last exec or fork, at most 15 bytes
 proc.aname[N]                                  text           yes    Ancestor's comm
 evt.arg.NAME                                   text           yes    A parameter by name, or by position as `evt.arg[N]`, as text
 fd.types[N]                                    list of text   no     Types of all open fds, or of fd [n]

@@ -189,7 +189,7 @@ fn task<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
         "res" => Parameter::errno(event.result()?),
         "exe" => Parameter::Text(process.image.argv0().into()),
         "args" => Parameter::Text(super::process::arguments(process).into()),
-        "tid" => Parameter::named(task.tid.into(), String::from_utf8_lossy(event.comm())),
+        "tid" => Parameter::named(task.tid.into(), String::from_utf8_lossy(process.name())),
         "pid" => Parameter::named(task.pid.into(), String::from_utf8_lossy(process.name())),
         "ptid" => match event.ancestor(1) {
             Some(parent) => {
@@ -198,7 +198,7 @@ fn task<'e>(event: &'e Event<'_>, name: &str) -> Option<Parameter<'e>> {
             None => Parameter::unsigned(task.ppid.into()),
         },
         "cwd" => Parameter::Text(super::process::directory(event).into()),
-        "comm" => Parameter::Text(event.comm().into()),
+        "comm" => Parameter::Text(process.name().into()),
         "tty" => Parameter::unsigned(task.tty.into()),
         "vpgid" => Parameter::unsigned(task.vpgid.into()),
         "pgid" => Parameter::unsigned(task.pgid.into()),

@@ -26,7 +26,7 @@ use std::sync::{Arc, LazyLock};
 
 use monitor_common::call::Held;
 use monitor_common::network::Connect;
-use monitor_common::{Flags, Kind, syscall};
+use monitor_common::{Kind, syscall};
 use monitor_policy::{EventSet, EventType, FieldRef, Value, View};
 
 use crate::container::Container;
@@ -219,17 +219,6 @@ impl<'a> Event<'a> {
         match depth.checked_sub(1) {
             None => Some(self.process()),
             Some(above) => self.ancestors().nth(above as usize),
-        }
-    }
-
-    /// The name the kernel has for the acting process. A worker thread of the kernel acts under a
-    /// name of its own, and a thread may have any: both are the process's doing.
-    fn comm(&self) -> &[u8] {
-        let task = self.record.task();
-        if task.pid != task.tid || self.record.flag(Flags::IO_WORKER) {
-            self.process().name()
-        } else {
-            trim_nul(&task.comm)
         }
     }
 

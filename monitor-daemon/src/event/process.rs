@@ -25,7 +25,7 @@ pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<
 fn own<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
     let process = event.process();
     Some(match field.field {
-        Field::ProcName => bytes(event.comm()),
+        Field::ProcName => bytes(process.name()),
         Field::ProcExe => bytes(process.image.argv0()),
         Field::ProcExepath => present(&process.image.exe)?,
         Field::ProcArgs => match &field.arg {
@@ -36,7 +36,7 @@ fn own<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
             }
             Some(FieldArg::Key(_)) => return None,
         },
-        Field::ProcCmdline => Value::Text(command_line(event)),
+        Field::ProcCmdline => bytes(process.command_line()),
         Field::ProcCmdnargs => Value::Unsigned(process.image.arguments().skip(1).count() as u64),
         Field::ProcCmdlenargs => Value::Unsigned(
             process
@@ -211,16 +211,6 @@ fn thread(event: &Event<'_>, field: &FieldRef) -> Option<Value<'static>> {
         Field::ThreadVtid => Value::Signed(task.vtid.into()),
         _ => return None,
     })
-}
-
-/// Name and arguments, as this event's process calls itself now.
-fn command_line<'e>(event: &'e Event<'_>) -> Cow<'e, [u8]> {
-    let process = event.process();
-    if event.comm() == process.name() {
-        return Cow::Borrowed(process.command_line());
-    }
-    let rest = process.image.arguments().skip(1);
-    Cow::Owned(join(std::iter::once(event.comm()).chain(rest)))
 }
 
 /// Working directory at the event, ending in `/`.

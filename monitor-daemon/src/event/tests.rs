@@ -446,6 +446,17 @@ fn host_and_container_fields() {
 }
 
 #[test]
+fn who_renames_itself_keeps_its_name() {
+    let body = Open {
+        ret: 3,
+        ..Open::new_zeroed()
+    };
+    let renamed = child_of(3, 4, "sshd");
+    let bytes = bytes(Kind::Open, renamed, &body, &[(Slot::Resolved, "/x")]);
+    check(&bytes, &[("proc.name", "cat"), ("proc.aname[0]", "cat")]);
+}
+
+#[test]
 fn a_worker_thread_does_not_name_the_process() {
     let mut worker = child_of(3, 4, "iou-wrk-4");
     worker.tid = 99;

@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub processes: Cache,
     /// Records of a process that nothing else had told of, since start.
     pub unknown_processes: u64,
+    /// Processes whose arguments could not be read in time.
+    pub unread_processes: u64,
     /// When these figures were made, ms since boot.
     pub made_ms: u64,
     /// When the last canary came, ms since boot.
@@ -145,6 +147,13 @@ const UNKNOWN: &Definition = &counter(
     &[],
     "records",
     "Records of a process that nothing else had told of.",
+);
+const UNREAD: &Definition = &counter(
+    "monitor_unread_processes_total",
+    &[],
+    "processes",
+    "Processes found in `/proc` whose arguments and environment were not read because that took too \
+     long: somebody holds the lock of their memory.",
 );
 const PROVIDER: &Definition = &gauge(
     "monitor_provider",
@@ -268,6 +277,7 @@ pub(super) const DEFINITIONS: &[&Definition] = &[
     LOST_PLACES,
     MISSED,
     UNKNOWN,
+    UNREAD,
     PROVIDER,
     DELIVERS,
     CONTAINERS,
@@ -360,7 +370,7 @@ impl Collector for SnapshotCollector {
 }
 
 /// The figures without labels.
-fn plain(snapshot: &Snapshot) -> [(&'static Definition, u64); 18] {
+fn plain(snapshot: &Snapshot) -> [(&'static Definition, u64); 19] {
     let Snapshot {
         containers,
         accounts,
@@ -368,6 +378,7 @@ fn plain(snapshot: &Snapshot) -> [(&'static Definition, u64); 18] {
         docker_up,
         processes,
         unknown_processes,
+        unread_processes,
         ..
     } = snapshot;
     [
@@ -386,6 +397,7 @@ fn plain(snapshot: &Snapshot) -> [(&'static Definition, u64); 18] {
         (WAIT_REFUSED, waiting.refused),
         (DOCKER_UP, u64::from(*docker_up)),
         (UNKNOWN, *unknown_processes),
+        (UNREAD, *unread_processes),
         (PROCESSES, processes.entries),
         (PROCESSES_BYTES, processes.bytes),
         (PROCESSES_EVICTED, processes.evictions),

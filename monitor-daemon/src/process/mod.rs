@@ -92,7 +92,8 @@ impl Image {
 pub struct Process {
     /// Facts from the kernel at its last lifecycle event.
     pub task: Task,
-    /// Name of its main thread.
+    /// The kernel's name for it at its last exec or fork, or when it was found in `/proc`. Not what
+    /// it calls itself since then.
     pub comm: [u8; 16],
     /// What it runs.
     pub image: Arc<Image>,
@@ -129,7 +130,7 @@ impl Process {
         ProcessKey::of(&self.task)
     }
 
-    /// The kernel's name, without padding.
+    /// Its name, without padding.
     pub fn name(&self) -> &[u8] {
         trim_nul(&self.comm)
     }

@@ -2,23 +2,28 @@
 //!
 //! Fills the process table at start and answers for a process that no record told of. A process
 //! may vanish between any two reads: then it is left out, which is no error. All files of one
-//! process are opened relative to one directory handle, so a reused pid never mixes two.
+//! process are opened relative to one directory handle, so a reused pid never mixes two. No process
+//! can hold the reader up: what the kernel reads out of its memory is left out when that takes too
+//! long ([`strings`]), and all else takes none of its locks.
 //!
 //! Left out: threads other than the group leader, and the exe flags that only the kernel knows.
 
 mod directory;
 mod parse;
+mod strings;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use monitor_common::{ARGS_MAX, ENV_MAX, Task};
+use monitor_common::Task;
 use rustix::io::Errno;
 
 use directory::Directory;
 use parse::{Stat, Status};
+use strings::StringsReader;
 
 /// Most bytes read of a file that the kernel keeps small.
 const SMALL_FILE: usize = 64 * 1024;
@@ -42,7 +47,7 @@ pub struct SnapshotProcess {
     /// Its modification, ns since the epoch.
     pub exe_mtime: u64,
     /// Argument vector, each argument ended by a NUL (as the process left it); empty for kernel
-    /// threads. Longer ones keep head and tail, see `args_len`.
+    /// threads, and when not read in time. Longer ones keep head and tail, see `args_len`.
     pub args: Vec<u8>,
     /// Full length of the argument vector.
     pub args_len: usize,
@@ -66,11 +71,12 @@ pub const fn same_start(a: u64, b: u64) -> bool {
 }
 
 /// Reads processes out of one `/proc`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Reader {
     proc_root: PathBuf,
     cgroup_root: Option<PathBuf>,
     controller: Option<String>,
+    strings: StringsReader,
 }
 
 impl Reader {
@@ -81,6 +87,7 @@ impl Reader {
             proc_root: proc_root.into(),
             cgroup_root,
             controller: None,
+            strings: StringsReader::new(),
         }
     }
 
@@ -94,10 +101,11 @@ impl Reader {
     }
 
     /// All processes, by rising pid. An unreadable `/proc` gives none.
-    pub fn scan(&self) -> Vec<SnapshotProcess> {
+    pub fn scan(&mut self) -> Vec<SnapshotProcess> {
         let mut cgroups = HashMap::new();
-        let mut found: Vec<_> = self
-            .pids()
+        let pids: Vec<u32> = self.pids().collect();
+        let mut found: Vec<_> = pids
+            .into_iter()
             .filter_map(|pid| self.process(pid, &mut cgroups))
             .collect();
         found.sort_unstable_by_key(|process| process.task.pid);
@@ -107,7 +115,7 @@ impl Reader {
 
     /// One process; `None` when it is gone. `pid_ns_start` stays 0 unless the process is the first
     /// of its pid namespace.
-    pub fn read(&self, pid: u32) -> Option<SnapshotProcess> {
+    pub fn read(&mut self, pid: u32) -> Option<SnapshotProcess> {
         let mut process = self.process(pid, &mut HashMap::new())?;
         let task = &mut process.task;
         if task.vpid == 1 {
@@ -130,6 +138,12 @@ impl Reader {
         (id != 0).then(|| (id, path.to_vec()))
     }
 
+    /// Processes whose arguments and environment were not read because that took too long, since
+    /// start.
+    pub fn unread(&self) -> u64 {
+        self.strings.unread()
+    }
+
     /// Ids of all processes; of an unreadable `/proc`, none.
     pub fn pids(&self) -> impl Iterator<Item = u32> {
         let entries = std::fs::read_dir(&self.proc_root)
@@ -144,8 +158,12 @@ impl Reader {
         stat_and_status(&directory)
     }
 
-    fn process(&self, pid: u32, cgroups: &mut HashMap<Vec<u8>, u64>) -> Option<SnapshotProcess> {
-        let directory = Directory::open(&self.proc_root, pid).ok()?;
+    fn process(
+        &mut self,
+        pid: u32,
+        cgroups: &mut HashMap<Vec<u8>, u64>,
+    ) -> Option<SnapshotProcess> {
+        let directory = Arc::new(Directory::open(&self.proc_root, pid).ok()?);
         let (stat, status) = stat_and_status(&directory)?;
         if stat.is_dead() {
             return None;
@@ -164,6 +182,10 @@ impl Reader {
         facts(&directory, &mut process.task)?;
         if !stat.is_kernel_thread() {
             program(&directory, &mut process)?;
+            let strings = self.strings.read(&directory, &process.cgroup_path)?;
+            process.args = strings.args.bytes;
+            process.args_len = strings.args.full_len;
+            process.env = strings.env;
         }
         process.task.cgroup = self.cgroup_id(&process.cgroup_path, cgroups);
         Some(process)
@@ -237,7 +259,7 @@ fn facts(directory: &Directory, task: &mut Task) -> Option<()> {
     Some(())
 }
 
-/// What a kernel thread does not have. `None` when the process is gone.
+/// The program, which a kernel thread does not have. `None` when the process is gone.
 fn program(directory: &Directory, process: &mut SnapshotProcess) -> Option<()> {
     let link = present(directory.link("exe"))?;
     let (exe, flags) = parse::executable(&link);
@@ -247,10 +269,6 @@ fn program(directory: &Directory, process: &mut SnapshotProcess) -> Option<()> {
     process.exe_inode = file.inode;
     process.exe_ctime = file.ctime;
     process.exe_mtime = file.mtime;
-    let args = present(directory.head_and_tail("cmdline", ARGS_MAX))?;
-    process.args = args.bytes;
-    process.args_len = args.full_len;
-    process.env = present(directory.head("environ", ENV_MAX))?;
     Some(())
 }
 

@@ -121,13 +121,6 @@ impl Table {
         }))
     }
 
-    /// The first thread of a process has this name now.
-    pub fn named(&mut self, key: ProcessKey, comm: [u8; 16]) {
-        if self.get(key).is_some_and(|process| process.comm != comm) {
-            self.change(key, |process| process.comm = comm);
-        }
-    }
-
     /// A process runs another program now.
     pub fn executed(&mut self, task: &Task, image: Image, cwd: &[u8]) -> Arc<Process> {
         let key = ProcessKey::of(task);
@@ -152,24 +145,15 @@ impl Table {
         }
     }
 
-    /// Keeps the name and working directory (empty when not told) of a known process up to date;
-    /// `None` when it is not known.
+    /// Keeps the working directory (empty when not told) of a known process up to date; `None` when
+    /// it is not known. Its name stays that of its exec or fork: it may call itself what it likes.
     pub fn seen(&mut self, task: &Task, cwd: &[u8]) -> Option<Arc<Process>> {
         let key = ProcessKey::of(task);
         let process = self.get(key)?;
-        let renamed = task.pid == task.tid && process.comm != task.comm;
-        let elsewhere = !cwd.is_empty() && *process.cwd != *cwd;
-        if !renamed && !elsewhere {
+        if cwd.is_empty() || *process.cwd == *cwd {
             return Some(Arc::clone(process));
         }
-        self.change(key, |process| {
-            if renamed {
-                process.comm = task.comm;
-            }
-            if elsewhere {
-                process.cwd = Arc::from(cwd);
-            }
-        })
+        self.change(key, |process| process.cwd = Arc::from(cwd))
     }
 
     /// A process is in another cgroup now; `origin` is the one that decides its container.

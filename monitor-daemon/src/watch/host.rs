@@ -84,6 +84,11 @@ impl Host {
         }
     }
 
+    /// How often the arguments of a process could not be had in time.
+    pub(super) fn unread(&self) -> u64 {
+        self.reader.unread()
+    }
+
     /// Keeps these variables of programs that start from now on.
     pub(super) fn keep_environment(&mut self, environment: EnvironmentNames) {
         self.environment = environment;
@@ -326,10 +331,6 @@ impl Host {
             || self.look_up(fork.caller_pid, fork.caller_start).is_some()
             || self.table.get(child).is_some()
             || self.look_up(task.pid, task.start).is_some();
-        if fork.caller_tid == fork.caller_pid {
-            // A child begins with the name that its caller had given itself.
-            self.table.named(caller, task.comm);
-        }
         let process = self.table.forked(task, caller);
         let process = if told { process } else { self.born(process) };
         self.settle(process, task.cgroup)

@@ -118,7 +118,7 @@ fields! {
     ProcExepath = "proc.exepath", Text, [], "Resolved executable path";
     ProcPexepath = "proc.pexepath", Text, [], "Parent's";
     ProcAexepath = "proc.aexepath", Text, [ARGUMENT, NOT_ON_RIGHT, NO_TRANSFORMER], "Ancestor's";
-    ProcName = "proc.name", Text, [], "Name of the process as the kernel keeps it, at most 15 bytes";
+    ProcName = "proc.name", Text, [], "Name that the kernel gave the process at its last exec or fork, at most 15 bytes";
     ProcPname = "proc.pname", Text, [], "Parent's comm";
     ProcAname = "proc.aname", Text, [ARGUMENT, NOT_ON_RIGHT, NO_TRANSFORMER], "Ancestor's comm";
     ProcArgs = "proc.args", Text, [ARGUMENT], "Argv[1..] joined by blanks; [n] = one argument";

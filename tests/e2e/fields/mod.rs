@@ -108,7 +108,8 @@ fn shells(place: &Place, name: &str, situations: &[Situation]) -> Result<String>
     let inner: String = lines.collect();
     fs::write(place.folder.join(format!("{name}-inner")), inner)?;
     let (shell, before) = match place.container {
-        Some(_) => ("sh".to_owned(), "cp /bin/e2e-calls /home/e2e-last; "),
+        // By its path: what is asked for by name busybox runs as `exe`, and renames itself then.
+        Some(_) => ("/bin/sh".to_owned(), "cp /bin/e2e-calls /home/e2e-last; "),
         None => (format!("{inside}/sh"), ""),
     };
     let outer = format!("{before}{shell} {inside}/{name}-inner; read x < {inside}/end\n");

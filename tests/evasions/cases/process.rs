@@ -35,6 +35,16 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 12,
+        name: "renamed",
+        technique: "a program calls itself by the name that a rule excepts (PR_SET_NAME)",
+        condition: "opened and fd.name = $D/secret and not proc.name in (sshd)",
+        twin: "cp $P/disguise $D/sshd; $D/sshd $D/secret",
+        act: "box disguise $D/secret",
+        seen: &[some(&[("proc.name", "disguise"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
         row: 13,
         name: "exec-symlink",
         technique: "exec through a symbolic link with a trusted name",

@@ -64,6 +64,7 @@ fn processes(name: &str, folder: &Path) -> Option<io::Result<()>> {
     Some(match name {
         NOTHING => Ok(()),
         "argv0" => nothing(folder).and_then(|mut command| Err(command.arg0("[kworker]").exec())),
+        "renamed" => renamed(&folder.join("secret")),
         "exec-symlink" => exec_link(folder),
         "memfd-exec" => memfd(folder),
         "script" => script(folder),
@@ -135,6 +136,11 @@ fn reopen(secret: &Path) -> io::Result<()> {
     let path = rustix::fs::open(secret, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     let again = format!("/proc/self/fd/{}", path.as_raw_fd());
     OpenOptions::new().write(true).open(again).map(drop)
+}
+
+fn renamed(secret: &Path) -> io::Result<()> {
+    rustix::thread::set_name(c"sshd")?;
+    File::open(secret).map(drop)
 }
 
 fn exec_link(folder: &Path) -> io::Result<()> {

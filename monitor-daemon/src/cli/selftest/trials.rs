@@ -152,6 +152,14 @@ pub(super) const TRIALS: &[Trial] = &[
         1,
     ),
     act(
+        12,
+        "renamed",
+        "a program calls itself by the name that a rule excepts",
+        "opened and fd.name = $D/secret and not proc.name in (sshd)",
+        NAMED,
+        1,
+    ),
+    act(
         13,
         "exec-symlink",
         "exec through a symbolic link with a trusted name",

@@ -1,14 +1,18 @@
 //! The snapshot against the running kernel: what it says of processes that the test knows.
 
+use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Instant;
 
 use monitor_common::ARGS_MAX;
+use rustix::fs::OFlags;
 
+use super::strings::{PATIENCE_IN_ALL, THREADS_MAX};
 use super::*;
 
 /// A child that lives until it is dropped.
@@ -106,7 +110,7 @@ fn a_child_is_described() {
 
 #[test]
 fn the_cgroup_is_the_inode_of_its_directory() {
-    let reader = reader();
+    let mut reader = reader();
     let Some(root) = reader.cgroup_root.clone() else {
         println!("SKIP: no unified cgroup hierarchy is mounted");
         return;
@@ -226,7 +230,7 @@ fn beside(churn: impl Fn() + Sync, look: impl FnOnce()) {
 #[test]
 fn a_scan_holds_while_processes_come_and_go() {
     let living = Running::start(WAIT, &["kept"]);
-    let reader = reader();
+    let mut reader = reader();
     let vanish = || {
         let mut child = Command::new("/bin/true").spawn().unwrap();
         child.wait().unwrap();
@@ -269,7 +273,7 @@ fn a_process_that_goes_while_it_is_read_is_read_or_left_out() {
         let _ = std::fs::remove_dir(&directory);
     };
     beside(vanish, || {
-        let reader = Reader::new(proc.path(), None);
+        let mut reader = Reader::new(proc.path(), None);
         for pid in (0..20).flat_map(|_| 1_000_000..1_000_050) {
             let _found = reader.read(pid);
         }
@@ -278,6 +282,87 @@ fn a_process_that_goes_while_it_is_read_is_read_or_left_out() {
         }
     });
     assert!(Reader::new(proc.path(), None).scan().is_empty());
+}
+
+/// A `/proc` of processes like this one, each in the cgroup of its name.
+fn proc_of(pids: impl Iterator<Item = (u32, String)>) -> tempfile::TempDir {
+    let proc = tempfile::tempdir().unwrap();
+    for (pid, cgroup) in pids {
+        let directory = proc.path().join(pid.to_string());
+        std::fs::create_dir(&directory).unwrap();
+        for name in ["stat", "status", "cmdline", "environ"] {
+            let text = std::fs::read(Path::new("/proc/self").join(name)).unwrap();
+            std::fs::write(directory.join(name), text).unwrap();
+        }
+        std::fs::write(directory.join("cgroup"), format!("0::/{cgroup}\n")).unwrap();
+    }
+    proc
+}
+
+/// A pipe that nobody writes, which stands for memory whose lock is held.
+fn hold(proc: &Path, pid: u32) -> PathBuf {
+    let file = proc.join(pid.to_string()).join("cmdline");
+    std::fs::remove_file(&file).unwrap();
+    assert!(
+        Command::new("mkfifo")
+            .arg(&file)
+            .status()
+            .unwrap()
+            .success()
+    );
+    file
+}
+
+/// Lets a process go, if somebody waits for it.
+fn let_go(file: &Path) -> bool {
+    let mut options = File::options();
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    options.write(true).custom_flags(flags).open(file).is_ok()
+}
+
+#[test]
+fn who_holds_its_memory_holds_nobody_up() {
+    let named = |pid| (pid, format!("own-{pid}"));
+    let proc = proc_of((1..=40).map(named));
+    let held: Vec<PathBuf> = (1..=40).map(|pid| hold(proc.path(), pid)).collect();
+    let mut reader = Reader::new(proc.path(), None);
+    let start = Instant::now();
+    assert_eq!(reader.scan().len(), 40);
+    assert!(
+        start.elapsed() < 2 * PATIENCE_IN_ALL,
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(reader.unread(), 40);
+    assert_eq!(held.iter().filter(|file| let_go(file)).count(), THREADS_MAX);
+}
+
+#[test]
+fn a_container_whose_memory_is_held_takes_it_from_no_other() {
+    let cgroup = |pid| (pid, if pid <= 20 { "bad" } else { "good" }.to_owned());
+    let proc = proc_of((1..=21).map(cgroup));
+    let held: Vec<PathBuf> = (1..=20).map(|pid| hold(proc.path(), pid)).collect();
+    let mut reader = Reader::new(proc.path(), None);
+    let found = reader.scan();
+    let own = std::fs::read("/proc/self/cmdline").unwrap();
+    for process in found {
+        let args = if process.task.pid <= 20 {
+            &[][..]
+        } else {
+            &own
+        };
+        assert_eq!(process.args, args, "{}", process.task.pid);
+    }
+
+    // Once it lets go, the others are asked again.
+    assert_eq!(held.iter().filter(|file| let_go(file)).count(), 1);
+    for file in &held {
+        std::fs::remove_file(file).unwrap();
+        std::fs::write(file, &own).unwrap();
+    }
+    while reader.read(1).unwrap().args.is_empty() {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -204,23 +204,32 @@ fn a_child_of_an_unknown_caller_keeps_what_proc_told() {
 }
 
 #[test]
-fn a_rename_and_a_move_are_seen() {
+fn a_name_is_of_the_last_exec_or_fork() {
     let mut table = family();
-    let mut renamed = task(20, 3 * SECOND, 10, 2 * SECOND);
-    renamed.comm[..2].copy_from_slice(b"ls");
-    assert_eq!(table.seen(&renamed, b"").expect("known").name(), b"ls");
-    // Another thread's name is not the process's.
-    let thread = Task {
-        tid: 21,
-        comm: [b'x'; 16],
-        ..renamed
-    };
-    assert_eq!(table.seen(&thread, b"").expect("known").name(), b"ls");
+    let mut shell = task(10, 2 * SECOND, 1, SECOND);
+    shell.comm[..2].copy_from_slice(b"sh");
+    table.executed(&shell, image(b"/bin/sh"), b"/");
+    let mut renamed = shell;
+    renamed.comm[..4].copy_from_slice(b"sshd");
+    assert_eq!(table.seen(&renamed, b"").expect("known").name(), b"sh");
 
-    assert_eq!(&*table.seen(&thread, b"/srv").expect("known").cwd, b"/srv");
-    assert_eq!(&*table.seen(&thread, b"").expect("known").cwd, b"/srv");
+    // A runtime's helpers are known by the names that their makers gave themselves.
+    let mut child = task(30, 4 * SECOND, 10, 2 * SECOND);
+    child.comm = renamed.comm;
+    let child = table.forked(&child, ProcessKey::of(&shell));
+    assert_eq!(child.name(), b"sshd");
+    let parent = table.ancestors(&child).next().expect("parent");
+    assert_eq!(parent.name(), b"sh");
+}
 
-    table.moved(ProcessKey::of(&renamed), 9, 7);
+#[test]
+fn a_change_of_folder_and_a_move_are_seen() {
+    let mut table = family();
+    let child = task(20, 3 * SECOND, 10, 2 * SECOND);
+    assert_eq!(&*table.seen(&child, b"/srv").expect("known").cwd, b"/srv");
+    assert_eq!(&*table.seen(&child, b"").expect("known").cwd, b"/srv");
+
+    table.moved(ProcessKey::of(&child), 9, 7);
     let moved = table.by_pid(20).expect("known");
     assert_eq!((moved.cgroup, moved.origin_cgroup), (9, 7));
 }

@@ -220,6 +220,7 @@ impl State {
             figures.missed = probes.missed();
         }
         figures.unknown_processes = self.host.unknown_processes;
+        figures.unread_processes = self.host.unread();
         figures.coverage = probes.coverage().to_vec();
         figures.deliveries = self.guard.deliveries();
         figures.docker_up = self.docker_up;

@@ -42,19 +42,25 @@ impl What {
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes, KnownLayout)]
 #[repr(C)]
 pub struct Refusal {
+    /// When, `CLOCK_BOOTTIME` ns.
+    pub time: u64,
     /// Start of the process that tried, `CLOCK_BOOTTIME` ns.
     pub start: u64,
+    /// Id of its cgroup, in the hierarchy that tells containers apart.
+    pub cgroup: u64,
     /// Its id.
     pub pid: u32,
+    /// Its real user id.
+    pub uid: u32,
     /// A [`What`].
     pub what: u32,
     /// The signal, or the id of the map, program or link.
     pub number: u32,
-    /// 0.
-    pub reserved: u32,
+    /// The kernel's name of the task, NUL-padded.
+    pub comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<Refusal>() == 24);
+const _: () = assert!(size_of::<Refusal>() == 56);
 
 /// Key of an object in the map of the daemon's own.
 pub const fn object(what: What, id: u32) -> u64 {

@@ -26,9 +26,9 @@ pub mod syscall;
 pub use record::{Flags, Header, Kind, SLOTS, Slot, Task};
 
 /// Layout version of everything in this crate.
-pub const ABI_VERSION: u32 = 7;
+pub const ABI_VERSION: u32 = 8;
 /// Name of the global that an object built for this layout defines.
-pub const ABI_SYMBOL: &str = "MONITOR_ABI_7";
+pub const ABI_SYMBOL: &str = "MONITOR_ABI_8";
 /// Longest path the kernel accepts, and the most a record carries of one.
 pub const PATH_MAX: usize = 4096;
 /// Most bytes of an argument vector in a record: longer ones keep this much in two halves, head

@@ -87,7 +87,7 @@ pub unsafe fn describe<R: Read>(out: *mut Task, task: Pointer, whose: Whose) -> 
         family::<R>(out, &from);
         session::<R>(out, from.signal);
         // A worker's own name says nothing about the program it works for.
-        comm(out, if worker { from.leader } else { task });
+        comm(&raw mut (*out).comm, if worker { from.leader } else { task });
         (if worker { Flags::IO_WORKER } else { 0 }, home)
     }
 }
@@ -276,11 +276,15 @@ unsafe fn audit<R: Read>(out: *mut Task, task: Pointer) {
     }
 }
 
+/// The kernel's name of a task.
+///
+/// # Safety
+/// `task` is a `struct task_struct *`; `out` is memory of eight bytes' alignment.
 #[inline(always)]
-unsafe fn comm(out: *mut Task, task: Pointer) {
+pub unsafe fn comm(out: *mut [u8; 16], task: Pointer) {
     // SAFETY: 16 bytes of the record; the helper leaves what is behind the NUL, so zero first.
     unsafe {
-        let comm = (&raw mut (*out).comm).cast::<u64>();
+        let comm = out.cast::<u64>();
         comm.write_volatile(0);
         comm.add(1).write_volatile(0);
         let from = task.wrapping_add(TASK_COMM.load() as usize);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use aya::maps::{Map, MapData, RingBuf};
+use monitor_common::Task;
 use monitor_common::guard::{Refusal, What};
 use zerocopy::FromBytes as _;
 
@@ -23,12 +24,12 @@ const PROGRAMS: [(&str, &str); 5] = [
 const MODULES: &str = "/sys/kernel/security/lsm";
 
 /// An attempt that was refused.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Refused {
-    /// Who tried.
-    pub pid: u32,
-    /// Start of that process, `CLOCK_BOOTTIME` ns.
-    pub start: u64,
+    /// When, `CLOCK_BOOTTIME` ns.
+    pub time: u64,
+    /// Who tried: ids, start, cgroup and name, the rest is 0.
+    pub task: Task,
     /// What.
     pub what: What,
     /// The signal, or the id of the map, program or link.
@@ -36,6 +37,12 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// Whether the same process tried the same.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let all = |one: &Self| (one.task.pid, one.task.start, one.what, one.number);
+        all(self) == all(other)
+    }
+
     /// In words.
     pub fn text(&self) -> String {
         let number = self.number;
@@ -104,8 +111,15 @@ impl Guard {
             };
             let what = What::from_number(refusal.what);
             all.extend(what.map(|what| Refused {
-                pid: refusal.pid,
-                start: refusal.start,
+                time: refusal.time,
+                task: Task {
+                    pid: refusal.pid,
+                    start: refusal.start,
+                    cgroup: refusal.cgroup,
+                    uid: refusal.uid,
+                    comm: refusal.comm,
+                    ..Task::default()
+                },
                 what,
                 number: refusal.number,
             }));

@@ -198,6 +198,15 @@ impl Host {
         }
     }
 
+    /// The process of a task that something else than a record told of: what is known of it, or
+    /// else what the kernel said.
+    pub(super) fn named(&mut self, task: &Task) -> Arc<Process> {
+        let known = self.table.get(ProcessKey::of(task)).cloned();
+        known
+            .or_else(|| self.look_up(task.pid, task.start))
+            .unwrap_or_else(|| Arc::new(Process::new(*task, Arc::default(), Arc::default(), None)))
+    }
+
     /// Whether the container of this cgroup still waits for its metadata.
     pub(super) fn is_pending(&mut self, cgroup: u64) -> bool {
         match self.index.lookup(cgroup) {

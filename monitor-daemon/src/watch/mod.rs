@@ -13,6 +13,7 @@ mod judges;
 mod loads;
 mod losses;
 mod pace;
+mod refusals;
 mod reload;
 mod services;
 mod stalls;
@@ -34,6 +35,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 
+use crate::clock;
 use crate::config::Config;
 use crate::confine;
 use crate::container::{Update, scan};
@@ -308,11 +310,12 @@ fn wakeups(ring: BorrowedFd<'_>) -> io::Result<AsyncFd<OwnedFd>> {
 
 /// Handles a batch of records; whether there may be more before the next one wakes us.
 fn more(state: &mut State, rings: &mut Rings, pace: &mut Pace) -> bool {
+    let began = clock::boot_ns();
     let handled = drain(state, rings);
     if handled == BATCH {
         return true;
     }
-    state.drained();
+    state.drained(began);
     if pace.is_busy() {
         if handled > 0 {
             Pace::gather();

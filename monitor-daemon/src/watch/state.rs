@@ -12,6 +12,7 @@ use super::judge::Judge;
 use super::judges::Judges;
 use super::loads::Loads;
 use super::losses::Losses;
+use super::refusals::Refusals;
 use super::reload::Swap;
 use super::services::Services;
 use super::stalls::Stalls;
@@ -59,6 +60,7 @@ pub(super) struct State {
     canary: Canary,
     canary_ms: Option<u64>,
     stalls: Stalls,
+    refusals: Refusals,
     /// Refused attempts not told, by the last look at the counter.
     refusals_lost: u64,
     losses: Losses,
@@ -118,6 +120,7 @@ impl State {
             canary: Canary::new(starter),
             canary_ms: None,
             stalls: Stalls::default(),
+            refusals: Refusals::default(),
             refusals_lost: 0,
             losses: Losses::default(),
             life: Life::begin(&config.state_file),
@@ -190,9 +193,9 @@ impl State {
         self.reached = time;
     }
 
-    /// Whether an event waits for metadata.
+    /// Whether an event waits for metadata, or a refused attempt for earlier records.
     pub(super) fn waits(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || !self.refusals.is_empty()
     }
 
     /// Ends waits that are over and, once a second, publishes figures and drops old state.

@@ -30,10 +30,8 @@ int main(int argc, char **argv)
 	pthread_t thread;
 	must(pthread_create(&thread, NULL, flip, NULL) == 0, "pthread_create");
 	long hits = 0;
-	for (long round = atol(argv[4]); round > 0; round--) {
-		/* Not faster than alerts can be written: the race is what counts. */
-		if (round % 64 == 0)
-			usleep(2000);
+	long rounds = atol(argv[4]);
+	for (long round = 0; goes_on(round, rounds, hits); round++) {
 		int fd = openat(place, argv[3], O_RDONLY);
 		if (fd < 0)
 			continue;

@@ -38,10 +38,8 @@ int main(int argc, char **argv)
 	pthread_t thread;
 	must(pthread_create(&thread, NULL, flip, NULL) == 0, "pthread_create");
 	long hits = 0;
-	for (long round = atol(argv[3]); round > 0; round--) {
-		/* Not faster than alerts can be written: the race is what counts. */
-		if (round % 64 == 0)
-			usleep(2000);
+	long rounds = atol(argv[3]);
+	for (long round = 0; goes_on(round, rounds, hits); round++) {
 		make(first);
 		make(second);
 		must((renames ? rename(path, moved) : unlink(path)) == 0, argv[1]);

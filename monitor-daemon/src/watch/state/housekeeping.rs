@@ -1,7 +1,5 @@
 //! What is done from time to time: looks at the programs, losses, old state, figures.
 
-use std::sync::Arc;
-
 use monitor_common::Kind;
 
 use super::super::guard::Suspect;
@@ -11,8 +9,7 @@ use super::State;
 use crate::clock;
 use crate::metrics;
 use crate::output::{Alert, Status};
-use crate::probe::{Coverage, Loss, Probes, Refused, SWITCHED_OFF};
-use crate::process::ProcessKey;
+use crate::probe::{Coverage, Loss, Probes, SWITCHED_OFF};
 
 /// Time between two rounds of housekeeping, ns.
 const HOUSEKEEPING_NS: u64 = 1_000_000_000;
@@ -90,24 +87,19 @@ impl State {
         self.tell_refusals(probes, now);
     }
 
-    /// Attempts on the daemon that were refused, the same ones of this tick together.
+    /// Attempts on the daemon that were refused.
     fn tell_refusals(&mut self, probes: &mut Probes, now: u64) {
-        let mut told: Vec<(Refused, u64)> = Vec::new();
-        for refused in probes.refusals() {
-            match told.iter_mut().find(|(one, _)| *one == refused) {
-                Some((_, count)) => *count += 1,
-                None => told.push((refused, 1)),
-            }
-        }
-        for (refused, count) in told {
-            let key = ProcessKey::new(refused.pid, refused.start);
-            let process = self.host.table.get(key).map(Arc::clone);
-            let suspect = process.map(|process| Suspect { process, time: now });
+        let due = self.refusals.due(self.reached, now, || probes.refusals());
+        for (refused, count) in due {
+            let suspect = Suspect {
+                process: self.host.named(&refused.task),
+                time: refused.time,
+            };
             let mut what = refused.text();
             if count > 1 {
                 what = format!("{what} {count} times");
             }
-            self.tampered(&what, suspect.as_ref(), now);
+            self.tampered(&what, Some(&suspect), now);
         }
         let lost = probes.refusals_lost();
         if lost > self.refusals_lost {

@@ -23,9 +23,10 @@ impl State {
         }
     }
 
-    /// All rings are empty: nothing is left that happened before the moment of the swap.
-    pub(in crate::watch) fn drained(&mut self) {
-        self.reached(clock::boot_ns());
+    /// All rings were empty at some time after `since`: nothing is left that happened before that, or
+    /// before the moment of the swap.
+    pub(in crate::watch) fn drained(&mut self, since: u64) {
+        self.reached(self.reached.max(since));
         self.swap_before(u64::MAX);
     }
 

@@ -73,6 +73,11 @@ pub struct Filter {
 impl Filter {
     /// The filter for opens by these rules; `None` where it would keep everything.
     pub fn of_opens(policy: &Policy) -> Option<Self> {
+        Self::new(policy).filter(Self::is_of_use)
+    }
+
+    /// The same, of use or not.
+    pub fn new(policy: &Policy) -> Option<Self> {
         let handles = clauses(policy, true);
         let mut all = clauses(policy, false);
         for clause in handles {
@@ -84,11 +89,12 @@ impl Filter {
             if let Some(same) = all.iter_mut().find(same) {
                 same.fields.remove(&Field::EvtType.into());
                 same.rules.extend(&clause.rules);
+                same.widened |= clause.widened;
             } else {
                 all.push(clause);
             }
         }
-        Self::new(all)
+        Self::of_clauses(all)
     }
 
     /// Whether a clause is of opens by handle alone.
@@ -101,7 +107,7 @@ impl Filter {
         })
     }
 
-    fn new(clauses: Vec<Clause>) -> Option<Self> {
+    fn of_clauses(clauses: Vec<Clause>) -> Option<Self> {
         if clauses.len() > CLAUSES {
             return None;
         }
@@ -136,14 +142,13 @@ impl Filter {
             end,
             bytes,
         };
-        let filter = Self {
+        Some(Self {
             head,
             steps,
             found,
             clauses,
             widened,
-        };
-        filter.is_of_use().then_some(filter)
+        })
     }
 
     /// Whether it can leave out anything that succeeds and has a path.

@@ -289,6 +289,65 @@ fn eval_tries_a_condition_on_standard_input() {
 }
 
 #[test]
+fn explain_tells_of_one_rule_what_the_kernel_decides() {
+    let fixture = Fixture::new();
+    let explain = |more: &[&str]| {
+        let words = ["explain", "Reads shadow", "--policy", "rules.yaml"];
+        let output = fixture.run_words(&[&words[..], more].concat(), "");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let told = "kernel: open: recorded if one of these holds, or what other rules need:
+    fd.name /etc/shadow
+";
+    let said = explain(&[]);
+    assert!(said.starts_with("Reads shadow\n"), "{said}");
+    assert!(said.contains(told), "{said}");
+    let said: Value = serde_json::from_str(&explain(&["--format", "json"])).unwrap();
+    assert_eq!(said["rule"], "Reads shadow");
+    assert_eq!(said["kernel"], told.trim_end());
+    let said = explain(&["--event", r#"{"evt.type":"openat","fd.name":"/etc/hosts"}"#]);
+    assert!(said.contains("event openat: it does not match\n"), "{said}");
+    let output = fixture.run("explain shadow --policy rules.yaml");
+    assert_eq!(output.status.code(), Some(1));
+    let errors = text(&output.stderr);
+    assert!(errors.contains("did you mean `Reads shadow`?"), "{errors}");
+}
+
+#[test]
+fn explain_tells_what_the_kernel_decides_of_all_rules() {
+    let fixture = Fixture::new();
+    let output = fixture.run("explain --kernel --policy rules.yaml");
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for line in [
+        "open: 1 of at most 64 clauses, one of which has to hold",
+        "    decided in the kernel: fd.name",
+        "   1. fd.name /etc/*",
+        "      Reads shadow, Opens etc",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line}:\n{said}");
+    }
+    let output = fixture.run("explain --kernel --policy rules.yaml --format json");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        said,
+        json!([{
+            "kind": "open",
+            "clauses": [{
+                "clause": "fd.name /etc/*",
+                "rules": ["Reads shadow", "Opens etc"],
+                "widened": false,
+            }],
+            "families": ["fd.name"],
+            "widest": ["Reads shadow", "Opens etc"],
+        }])
+    );
+    let output = fixture.run("explain --kernel Rule");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn a_reader_that_has_had_enough_is_no_error() {
     let fixture = Fixture::new();
     let mut child = daemon(fixture.folder.path(), &["check", "rules.yaml"])

@@ -29,6 +29,7 @@ mod dist;
 mod dns;
 mod fields;
 mod filter;
+mod filtered;
 mod first;
 mod flood;
 mod gap;

@@ -36,6 +36,14 @@ const ERRORS: i64 = 4095;
 /// What fields of containers say on the host.
 const HOST: &[u8] = b"host";
 
+/// Fields of a path, in the order of [`Head::free`].
+const PATHS: [Field; 4] = [
+    Field::FdName,
+    Field::FdDirectory,
+    Field::FdFilename,
+    Field::FdNameraw,
+];
+
 /// What the kernel leaves out by rules.
 #[derive(Clone, Debug)]
 pub struct Filters {
@@ -73,6 +81,11 @@ pub struct Filter {
 impl Filter {
     /// The filter for opens by these rules; `None` where it would keep everything.
     pub fn of_opens(policy: &Policy) -> Option<Self> {
+        Self::new(policy).filter(Self::is_of_use)
+    }
+
+    /// The same, of use or not.
+    pub fn new(policy: &Policy) -> Option<Self> {
         let handles = clauses(policy, true);
         let mut all = clauses(policy, false);
         for clause in handles {
@@ -84,11 +97,12 @@ impl Filter {
             if let Some(same) = all.iter_mut().find(same) {
                 same.fields.remove(&Field::EvtType.into());
                 same.rules.extend(&clause.rules);
+                same.widened |= clause.widened;
             } else {
                 all.push(clause);
             }
         }
-        Self::new(all)
+        Self::of_clauses(all)
     }
 
     /// Whether a clause is of opens by handle alone.
@@ -101,7 +115,7 @@ impl Filter {
         })
     }
 
-    fn new(clauses: Vec<Clause>) -> Option<Self> {
+    fn of_clauses(clauses: Vec<Clause>) -> Option<Self> {
         if clauses.len() > CLAUSES {
             return None;
         }
@@ -136,14 +150,13 @@ impl Filter {
             end,
             bytes,
         };
-        let filter = Self {
+        Some(Self {
             head,
             steps,
             found,
             clauses,
             widened,
-        };
-        filter.is_of_use().then_some(filter)
+        })
     }
 
     /// Whether it can leave out anything that succeeds and has a path.
@@ -238,8 +251,36 @@ fn is_type(field: &FieldRef) -> bool {
     field.field == Field::EvtType
 }
 
+/// Whether the kernel looks at a clause for events of the host, and of containers.
+pub(crate) fn scopes(clause: &Clause) -> [bool; 2] {
+    let one = std::slice::from_ref(clause);
+    [Scope::Host, Scope::Container].map(|scope| conditions::left_by_scope(one, scope) != 0)
+}
+
+/// Whether it looks at a clause for opens that succeed, and that fail.
+pub(crate) fn outcomes(clause: &Clause) -> [bool; 2] {
+    let conditions = Conditions::new(std::slice::from_ref(clause));
+    [false, true].map(|failed| {
+        let mut classes = (0..CLASSES).filter(|class| (class & FAILED != 0) == failed);
+        classes.any(|class| conditions.left_by_class(class) != 0)
+    })
+}
+
+/// Whether it can look for the texts that a clause asks for in a field of the path.
+pub(crate) fn looks_at(clause: &Clause, field: Field) -> bool {
+    let conditions = Conditions::new(std::slice::from_ref(clause));
+    let part = PATHS.iter().position(|part| *part == field);
+    let free = part.and_then(|part| conditions.free.get(part));
+    free.is_some_and(|free| free & 1 == 0)
+}
+
+/// Whether a field is a text of the path.
+pub(crate) fn is_path(field: Field) -> bool {
+    PATHS.contains(&field)
+}
+
 /// Whether a field tells of containers something that is known on the host.
-fn is_of_container(field: Field) -> bool {
+pub(crate) fn is_of_container(field: Field) -> bool {
     on_host(field).is_some()
 }
 

@@ -53,6 +53,8 @@ const WATCHED: &str = "bpf";
 pub struct Numbers {
     /// The kinds of which something can be left out.
     pub kinds: Vec<OfKind>,
+    /// Those of which something could be, and that find no room for their tables.
+    pub no_room: Vec<Kind>,
 }
 
 /// The filter of one kind.
@@ -66,22 +68,32 @@ pub struct OfKind {
     pub tables: Vec<Pieces>,
     /// What one of has to hold, a bit each.
     pub clauses: Vec<Clause>,
+    /// Clauses of which some numbers are one with others, for want of room in a table.
+    pub widened: u64,
+    /// Clauses that ask for a number.
+    conditional: u64,
 }
 
 impl Numbers {
     /// The filters for these rules; `None` where they would keep everything.
     pub fn new(policy: &Policy) -> Option<Self> {
+        Self::within(policy, TABLES)
+    }
+
+    /// The same, with room for so many tables.
+    pub(super) fn within(policy: &Policy, mut room: usize) -> Option<Self> {
         let all = KINDS.iter().filter_map(|kind| OfKind::new(policy, *kind));
-        let mut room = TABLES;
-        let fits = |kind: &OfKind| match room.checked_sub(kind.tables.len()) {
-            Some(left) => {
-                room = left;
-                true
+        let mut found = Self::default();
+        for kind in all.filter(OfKind::is_of_use) {
+            match room.checked_sub(kind.tables.len()) {
+                Some(left) => {
+                    room = left;
+                    found.kinds.push(kind);
+                }
+                None => found.no_room.push(kind.kind),
             }
-            None => false,
-        };
-        let kinds: Vec<OfKind> = all.filter(fits).collect();
-        (!kinds.is_empty()).then_some(Self { kinds })
+        }
+        (!found.kinds.is_empty()).then_some(found)
     }
 
     /// The filter of a kind, if it has one.
@@ -91,7 +103,11 @@ impl Numbers {
 }
 
 impl OfKind {
-    fn new(policy: &Policy, kind: Kind) -> Option<Self> {
+    /// For the rules about a kind, of use or not; `None` where there is none.
+    pub fn new(policy: &Policy, kind: Kind) -> Option<Self> {
+        if !KINDS.contains(&kind) {
+            return None;
+        }
         let mut clauses = clauses(policy, kind);
         clauses.retain(|clause| is_possible(kind, clause));
         let no_rule = clauses.is_empty();
@@ -109,28 +125,37 @@ impl OfKind {
             tables: [0; QUANTITIES],
         };
         let mut tables = Vec::new();
-        let mut conditional = 0;
+        let (mut widened, mut conditional) = (0, 0);
         for quantity in Quantity::ALL {
             let keys = Keys::new(kind, quantity, &clauses);
             if keys.asked == 0 {
                 continue;
             }
-            conditional |= keys.asked;
             head.asked |= 1 << quantity as u32;
             if let Some(table) = head.tables.get_mut(quantity as usize) {
                 *table = tables.len() as u32;
             }
-            tables.push(pieces(&keys));
+            conditional |= keys.asked;
+            let (table, merged) = pieces(&keys);
+            tables.push(table);
+            widened |= merged;
         }
-        let [_, host, container, _] = head.by_scope;
-        let all = u64::MAX >> (CLAUSES - clauses.len());
-        let whatever = |scope: u64| scope & all & !conditional != 0;
-        (!whatever(host) || !whatever(container)).then_some(Self {
+        Some(Self {
             kind,
             head,
             tables,
             clauses,
+            widened,
+            conditional,
         })
+    }
+
+    /// Whether it can leave out anything.
+    fn is_of_use(&self) -> bool {
+        let [_, host, container, _] = self.head.by_scope;
+        let all = u64::MAX >> (CLAUSES - self.clauses.len());
+        let whatever = |scope: u64| scope & all & !self.conditional != 0;
+        !whatever(host) || !whatever(container)
     }
 }
 
@@ -171,6 +196,7 @@ fn clauses(policy: &Policy, kind: Kind) -> Vec<Clause> {
                 // What several need is told once.
                 Some((same, events)) => {
                     same.rules.extend(&clause.rules);
+                    same.widened |= clause.widened;
                     events.push(*event);
                 }
                 None => all.push((clause, vec![*event])),
@@ -211,8 +237,8 @@ fn is_possible(kind: Kind, clause: &Clause) -> bool {
         })
 }
 
-/// The table of a quantity.
-fn pieces(keys: &Keys) -> Pieces {
+/// The table of a quantity, and the clauses that it leaves where they are not, for want of room.
+fn pieces(keys: &Keys) -> (Pieces, u64) {
     let mut edges: BTreeSet<u64> = keys.edges().filter(|edge| *edge < MISSING).collect();
     edges.extend([0, MISSING]);
     let mut all: Vec<(u64, u64)> = Vec::new();
@@ -223,8 +249,9 @@ fn pieces(keys: &Keys) -> Pieces {
         }
     }
     // One is that of what is not known.
+    let mut widened = 0;
     while all.len() >= PIECES {
-        merge(&mut all);
+        widened |= merge(&mut all);
     }
     let mut table = Pieces::new_zeroed();
     table.edges = [UNKNOWN; PIECES];
@@ -232,20 +259,21 @@ fn pieces(keys: &Keys) -> Pieces {
     for ((edge, left), (from, piece)) in table.edges.iter_mut().zip(&mut table.left).zip(all) {
         (*edge, *left) = (from, piece);
     }
-    table
+    (table, widened)
 }
 
-/// Makes two pieces beside each other one that leaves what either does: those that differ least.
-fn merge(all: &mut Vec<(u64, u64)>) {
+/// Makes two pieces beside each other one that leaves what either does: those that differ least. The
+/// clauses that they differ in.
+fn merge(all: &mut Vec<(u64, u64)>) -> u64 {
     let pairs = all.iter().zip(all.iter().skip(1));
-    let apart = pairs.map(|((_, one), (_, two))| (one ^ two).count_ones());
-    let least = apart.enumerate().min_by_key(|(_, bits)| *bits);
-    if let Some((at, _)) = least {
-        let (_, gone) = all.remove(at + 1);
-        if let Some((_, left)) = all.get_mut(at) {
-            *left |= gone;
-        }
+    let apart = pairs.map(|((_, one), (_, two))| one ^ two);
+    let least = apart.enumerate().min_by_key(|(_, bits)| bits.count_ones());
+    let Some((at, differ)) = least else { return 0 };
+    all.remove(at + 1);
+    if let Some((_, left)) = all.get_mut(at) {
+        *left |= differ;
     }
+    differ
 }
 
 const _: () = assert!(LARGEST < MISSING && MISSING < UNKNOWN);

@@ -12,6 +12,7 @@ use zerocopy::{FromZeros as _, IntoBytes as _};
 
 use super::*;
 
+mod overflow;
 mod recorded;
 mod sockets;
 use crate::container::cgroup_path::{Owner, Runtime};

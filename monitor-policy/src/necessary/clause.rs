@@ -27,6 +27,8 @@ pub struct Clause {
     pub fields: BTreeMap<FieldRef, Allowed>,
     /// The rules that it was made from, by their index in [`Policy::rules`](crate::Policy::rules).
     pub rules: BTreeSet<usize>,
+    /// Whether it asks less than its rules do, for want of room for more clauses.
+    pub widened: bool,
 }
 
 impl Allowed {
@@ -94,6 +96,7 @@ impl Clause {
     fn and(&self, other: &Self) -> Option<Self> {
         let mut both = self.clone();
         both.rules.extend(&other.rules);
+        both.widened |= other.widened;
         for (field, allowed) in &other.fields {
             let allowed = match both.fields.get(field) {
                 Some(own) => own.and(allowed),
@@ -144,7 +147,10 @@ impl Clause {
 
     /// A clause for both.
     fn either(&self, other: &Self) -> Self {
-        let mut wide = Self::default();
+        let mut wide = Self {
+            widened: self.widened || other.widened,
+            ..Self::default()
+        };
         wide.rules.extend(self.rules.union(&other.rules));
         for (field, allowed) in &self.fields {
             let both = other.fields.get(field).map(|others| allowed.or(others));
@@ -184,7 +190,9 @@ impl Clauses {
     /// is without the other.
     pub(super) fn and(&self, other: &Self, budget: usize) -> Self {
         if self.0.len().saturating_mul(other.0.len()) > PAIRS_PER_CLAUSE.saturating_mul(budget) {
-            return self.clone();
+            let mut alone = self.clone();
+            alone.0.iter_mut().for_each(|clause| clause.widened = true);
+            return alone;
         }
         let mut both = Self::never();
         for one in &self.0 {
@@ -239,7 +247,8 @@ impl Clauses {
                     break;
                 }
                 if let (Some(Some(one)), Some(Some(two))) = (left.get(a), left.get(b)) {
-                    let wide = one.either(two);
+                    let mut wide = one.either(two);
+                    wide.widened = true;
                     self.add(wide);
                     excess -= 1;
                     for at in [a, b] {

@@ -117,6 +117,8 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let rounds = (extent.rounds, extent.length);
     if asked(What::Cost) {
         let extent = (extent.rounds, extent.length, extent.idle);
+        let mut subjects = subjects.clone();
+        subjects.push(Subject::Ours(Rules::Execs));
         report.add(&cost::cost(&loops, &subjects, extent)?)?;
     }
     if asked(What::Programs) {

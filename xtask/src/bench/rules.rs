@@ -1,5 +1,5 @@
 //! The rules that are loaded: upstream's stable ones, all of upstream's, and these with generated
-//! ones.
+//! ones; and one that needs no program at the end of calls.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,9 +9,20 @@ use anyhow::{Context, Result, ensure};
 use super::speed;
 use crate::{shell, workspace};
 
+/// It tells of needles by their exec, in the words that are waited for.
+const EXECS: &str = "
+- rule: needle
+  desc: a needle
+  condition: evt.type in (execve, execveat) and evt.res = SUCCESS and proc.args startswith needle
+  output: it would read /etc/shadow | command=%proc.cmdline
+  priority: NOTICE
+";
+
 /// A set of rules.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Rules {
+    /// About execs that succeed alone: other calls are to cost what they cost without.
+    Execs,
     Stable,
     All,
     Thousand,
@@ -22,6 +33,7 @@ impl Rules {
 
     pub(super) fn count(self) -> u32 {
         match self {
+            Self::Execs => 1,
             Self::Stable => 25,
             Self::All => 93,
             Self::Thousand => 1000,
@@ -30,6 +42,11 @@ impl Rules {
 
     /// Its files, in order.
     pub(super) fn files(self) -> Result<Vec<PathBuf>> {
+        if self == Self::Execs {
+            let file = workspace::target().join("bench/execs.yaml");
+            fs::write(&file, EXECS)?;
+            return Ok(vec![file]);
+        }
         let folder = workspace::root().join("../shared/falco/rules");
         let names = [
             "falco_rules",

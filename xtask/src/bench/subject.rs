@@ -63,6 +63,7 @@ impl Subject {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Nobody => "nobody".to_owned(),
+            Self::Ours(Rules::Execs) => "monitor, execs alone".to_owned(),
             Self::Ours(rules) => format!("monitor, {} rules", rules.count()),
             Self::Peer { name, .. } => name.clone(),
         }

@@ -1,5 +1,6 @@
 //! `explain`: what a rule looks at, and for an event what made it fire or stay silent.
 
+mod clause;
 mod event;
 mod json;
 mod kernel;
@@ -9,8 +10,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use monitor_policy::{
-    Event as _, Explanation, FieldRef, FlatEvent, Options, Part, Priority, Rule, RulesFile, Shape,
-    View, all_near,
+    Event as _, Explanation, FieldRef, FlatEvent, Options, Part, Priority, Rule, RulesFile,
+    Selected, Shape, Switch, View, all_near,
 };
 
 use super::error::Error;
@@ -88,18 +89,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         return Err(unknown(name, names));
     };
     let events = event::read(arguments.event.as_deref())?;
-    let subject = Subject {
+    let mut subject = Subject {
         rule,
         explanation: &explanation,
         events: &events,
-        kernel: kernel::of_rule(&policy, number),
+        kernel: String::new(),
     };
+    let alone = policies::finish(monitor_policy::load(&files, &only(name, &options)))?;
+    subject.kernel = kernel::of_rule(&policy, &alone, number, &subject.fields());
     match arguments.format {
         Format::Text => print(&text::text(&subject)),
         Format::Json => {
             let object = json::json(&subject);
             print(&format!("{}\n", serde_json::to_string_pretty(&object)?))
         }
+    }
+}
+
+/// The same, with this rule alone.
+fn only(name: &str, options: &Options) -> Options {
+    let switch = |enabled, name: &str| Switch {
+        enabled,
+        rules: Selected::Named(name.to_owned()),
+    };
+    Options {
+        switches: vec![switch(false, "*"), switch(true, name)],
+        ..options.clone()
     }
 }
 

@@ -150,7 +150,7 @@ fn of_socket(user: (Quantity, u64), body: &Socket) -> Vec<(Quantity, u64)> {
     ]
 }
 
-fn bytes(kind: Kind, user: u32, body: &(impl IntoBytes + Immutable)) -> Vec<u8> {
+pub(super) fn bytes(kind: Kind, user: u32, body: &(impl IntoBytes + Immutable)) -> Vec<u8> {
     let task = Task {
         pid: 4,
         tid: 4,
@@ -343,7 +343,7 @@ fn socket() -> impl Strategy<Value = Connect> {
         })
 }
 
-fn event() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn event() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![of_sockets(), of_all_others()]
 }
 

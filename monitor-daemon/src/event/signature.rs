@@ -141,6 +141,10 @@ signatures! {
     "fsetxattr": "res" Result, "fd" Descriptor(0), "name" Text, "size" Number(3);
     "removexattr" | "lremovexattr": "res" Result, "path" Path, "name" Text;
     "fremovexattr": "res" Result, "fd" Descriptor(0), "name" Text;
+    "setxattrat" | "removexattrat": "res" Result, "dirfd" Directory(0), "path" Path,
+        "name" Text, "flags" Flags(2, AT);
+    "file_setattr": "res" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(4, AT);
+    "futimesat": "res" Result, "dirfd" Directory(0), "path" Path;
     "utime" | "utimes" | "swapoff" | "acct": "res" Result, "path" Path;
     "utimensat": "res" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(3, AT);
     "fchdir": "res" Result, "fd" Descriptor(0);
@@ -148,7 +152,7 @@ signatures! {
     "mount": "res" Result, "dev" OldPath, "dir" Path, "type" Text, "flags" Flags(3, MOUNT);
     "umount2": "res" Result, "name" Path, "flags" Flags(1, UNMOUNT);
     "pivot_root": "res" Result, "new_root" Path, "put_old" OldPath;
-    "open_tree": "fd" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(2, TREE);
+    "open_tree" | "open_tree_attr": "fd" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(2, TREE);
     "move_mount": "res" Result, "olddirfd" OldDirectory(0), "oldpath" OldPath,
         "newdirfd" Directory(2), "newpath" Path, "flags" Number(4);
     "fsopen": "fd" Result, "fstype" Text, "flags" Number(1);
@@ -160,9 +164,9 @@ signatures! {
     "swapon": "res" Result, "path" Path, "flags" Number(1);
 
     "process_vm_readv" | "process_vm_writev": "res" Result, "pid" Process(0), "data" Absent;
-    "kill": "res" Result, "pid" Process(0), "sig" Signal(1);
+    "kill" | "rt_sigqueueinfo": "res" Result, "pid" Process(0), "sig" Signal(1);
     "tkill": "res" Result, "tid" Process(0), "sig" Signal(1);
-    "tgkill": "res" Result, "pid" Process(0), "tid" Process(1), "sig" Signal(2);
+    "tgkill" | "rt_tgsigqueueinfo": "res" Result, "pid" Process(0), "tid" Process(1), "sig" Signal(2);
     "pidfd_send_signal": "res" Result, "fd" Descriptor(0), "sig" Signal(1), "flags" Number(3);
     "pidfd_open": "fd" Result, "pid" Process(0), "flags" Number(1);
     "pidfd_getfd": "fd" Result, "pid_fd" Descriptor(0), "target_fd" Signed(1), "flags" Number(2);

@@ -16,15 +16,15 @@ const ASKED_FOR: &str = "
     mkdirat chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat truncate ftruncate setuid
     setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset setns unshare
     clone clone3 mount umount2 pivot_root fsopen fsconfig fsmount fspick open_tree move_mount
-    mount_setattr ptrace process_vm_writev process_vm_readv kill tkill tgkill pidfd_send_signal
-    pidfd_open pidfd_getfd bpf perf_event_open userfaultfd io_uring_setup io_uring_enter
+    mount_setattr open_tree_attr ptrace process_vm_writev process_vm_readv kill tkill tgkill
+    rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal pidfd_open pidfd_getfd bpf perf_event_open userfaultfd io_uring_setup io_uring_enter
     io_uring_register memfd_create memfd_secret mprotect mmap pkey_mprotect name_to_handle_at
     open_by_handle_at init_module finit_module delete_module kexec_load kexec_file_load prctl keyctl
     add_key request_key symlink symlinkat link linkat dup dup2 dup3 fcntl socket socketpair sendto
     sendmsg sendmmsg splice sendfile copy_file_range setsid setpgid chroot chdir fchdir mknod
     mknodat quotactl quotactl_fd seccomp landlock_create_ruleset landlock_add_rule
     landlock_restrict_self setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
-    utimensat swapon swapoff acct reboot sethostname setdomainname personality
+    setxattrat removexattrat file_setattr futimesat utimensat swapon swapoff acct reboot sethostname setdomainname personality
     read write pread pwrite readv writev preadv pwritev lseek fsync ioctl close pipe pipe2
     munmap
 ";

@@ -1,6 +1,7 @@
 //! That no call is forgotten: each that upstream's rules or users of such a monitor ask for has rows
 //! in the tables, of success and of failure, for both ABIs.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
@@ -8,6 +9,7 @@ use monitor_policy::{EventType, Options, RulesFile, load};
 use monitor_tests::paths;
 
 use super::TABLES;
+use super::doer::Done;
 use super::table::{self, Abi};
 
 /// What upstream's rules do not ask for and users do.
@@ -65,6 +67,29 @@ const ONE_SIDED: [(&str, &str); 19] = [
     ("swapoff", "it would change the host"),
     ("acct", "it would change the host"),
 ];
+
+/// What no row has succeed on this machine, and why; rows of others may fail where the kernel does not
+/// let them succeed, but not everywhere.
+const NOT_HERE: [(&str, &str); 0] = [];
+
+/// Calls with rows that may succeed, of which none did.
+pub(super) fn never_succeeded(all: &[Done], kernel: (u32, u32)) -> Vec<String> {
+    let mut calls: BTreeMap<&str, bool> = BTreeMap::new();
+    for done in all {
+        for (line, result) in done.group.lines.iter().zip(&done.results) {
+            let expected = line
+                .expected
+                .as_ref()
+                .filter(|row| row.may_succeed() && row.since.is_none_or(|since| since <= kernel));
+            if let (Some(call), Some(_)) = (&line.call, expected) {
+                *calls.entry(call).or_default() |= *result >= 0;
+            }
+        }
+    }
+    calls.retain(|call, succeeded| !*succeeded && !NOT_HERE.iter().any(|(known, _)| known == call));
+    let complaint = |call| format!("{call} never succeeded, so that its success was not tried");
+    calls.into_keys().map(complaint).collect()
+}
 
 /// Whether the rows of a call have it succeed, and fail.
 fn outcomes(call: &str, abi: Abi) -> Result<(bool, bool)> {

@@ -140,6 +140,8 @@ codes! {
     LintNeverTrue = "LINT_NEVER_TRUE", Warning, "Condition can never be true";
     LintEmptyList = "LINT_EMPTY_LIST", Warning, "Condition waits for a list to be filled";
     LintUnfilledField = "LINT_UNFILLED_FIELD", Warning, "Field never has a value";
+    LintUntoldParameter = "LINT_UNTOLD_PARAMETER", Warning,
+        "Parameter that the events of the rule do not have";
     LintAllow = "LINT_UNKNOWN_ALLOW", Warning, "Comment that silences no warning there is";
     LintMixed = "LINT_MIXED_AND_OR", Warning, "and and or without parentheses";
 }

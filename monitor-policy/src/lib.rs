@@ -45,7 +45,7 @@ pub use explain::{Definition, Explanation, Location, Part, Shape, Trace};
 pub use field::{Field, FieldArg, FieldDefinition, FieldFlags, FieldKind, FieldRef};
 pub use flat::{FlatEvent, FlatEventError};
 pub use limits::LoadLimits;
-pub use lint::{EXPLAINED_CODES, Example, ExplainedCode, LintGroup, LintOptions};
+pub use lint::{EXPLAINED_CODES, Example, ExplainedCode, LintGroup, LintOptions, Told};
 pub use load::{Loaded, Matching, Options, RulesFile, SuggestedOutput, load};
 pub use nearest::{all_near, nearest};
 pub use necessary::{Allowed, Clause, Ranges, TextKey, ValueSet, place};

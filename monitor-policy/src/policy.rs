@@ -33,6 +33,8 @@ pub struct Policy {
 struct Body {
     condition: NodeId,
     output: Template,
+    /// What the condition tests.
+    fields: HashSet<usize>,
 }
 
 /// A rule of a policy.
@@ -151,6 +153,15 @@ impl Policy {
     /// The fields with their arguments that conditions and outputs of enabled rules use.
     pub fn fields(&self) -> impl Iterator<Item = &FieldRef> {
         self.fields.iter()
+    }
+
+    /// The fields with their arguments that the condition of a rule tests; none for an index out
+    /// of bounds.
+    pub fn tested(&self, rule: usize) -> impl Iterator<Item = &FieldRef> {
+        let indices = self.bodies.get(rule).map(|body| &body.fields);
+        let known = self.graph.fields();
+        let tested = indices.into_iter().flatten();
+        tested.filter_map(|index| known.get(*index))
     }
 
     /// Whether a condition or an output of an enabled rule uses a field.
@@ -306,7 +317,7 @@ fn split(rule: CompiledRule) -> (Rule, Body) {
         condition,
         event_types,
         output,
-        fields: _,
+        fields,
         digest,
     } = rule;
     let public = Rule {
@@ -323,7 +334,12 @@ fn split(rule: CompiledRule) -> (Rule, Body) {
             .then_some(definition.capture.duration),
         digest,
     };
-    (public, Body { condition, output })
+    let body = Body {
+        condition,
+        output,
+        fields,
+    };
+    (public, body)
 }
 
 impl EnvironmentNames {

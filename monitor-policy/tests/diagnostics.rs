@@ -34,6 +34,7 @@ fn rendered(case: &str) -> String {
         lint: LintOptions {
             group: LintGroup::Likely,
             unfilled: &[Field::ProcStdinName],
+            told: None,
         },
         ..Options::default()
     };

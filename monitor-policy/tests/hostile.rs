@@ -33,6 +33,7 @@ fn load_text(text: &str) -> Loaded {
     let lint = LintOptions {
         group: LintGroup::All,
         unfilled: &[],
+        told: None,
     };
     let options = Options {
         lint,

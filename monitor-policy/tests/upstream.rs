@@ -94,6 +94,7 @@ fn lints_have_nothing_to_say() {
             lint: LintOptions {
                 group: LintGroup::Likely,
                 unfilled: &[Field::EvtBuffer],
+                told: None,
             },
             ..Options::default()
         };

@@ -55,6 +55,10 @@ const EVENTS: &[(Since, &str, &str, &str)] = &[
         "evt.args",
         "res=0 fd=<f>{}/file length=7",
     ),
+    (Always, "setxattr", "evt.arg.path", "{}/file"),
+    (Always, "fsetxattr", "evt.arg.name", "user.two"),
+    // Into a slot of the ring.
+    (Always, "openat", "fd.name", "{}/file"),
     (Always, "symlinkat", "evt.arg.linkpath", "{}/alias"),
     (Always, "openat", "fd.name", "{}/alias"),
     (Always, "openat2", "evt.res", "ENOENT"),
@@ -93,6 +97,9 @@ const EVENTS: &[(Since, &str, &str, &str)] = &[
     (Always, "recvfrom", "evt.rawres", "2"),
     (Always, "recvmsg", "evt.rawres", "3"),
     (Always, "socket", "evt.res", "SUCCESS"),
+    // Without copying.
+    (Always, "sendmsg", "fd.sport", "43571"),
+    (Always, "sendto", "evt.rawres", "4"),
     (Always, "sendmsg", "fd.sport", "43571"),
     (Always, "sendto", "fd.sport", "43571"),
 ];
@@ -100,12 +107,12 @@ const EVENTS: &[(Since, &str, &str, &str)] = &[
 fn rules() -> String {
     format!(
         "- rule: {RULE}\n  desc: what the program does\n  condition: >\n    proc.name = {PROGRAM} \
-         and evt.type in (mkdirat, openat, openat2, ftruncate, symlinkat, linkat, renameat2, \
+         and evt.type in (mkdirat, openat, openat2, ftruncate, setxattr, fsetxattr, symlinkat, linkat, renameat2, \
          unlinkat, socket, bind, listen, connect, accept4, recvfrom, recvmsg, sendmsg, sendto)\n    and not \
          evt.arg.flags contains O_DIRECTORY\n  \
          output: >\n    %evt.type %evt.res %evt.rawres %evt.args | name=%fd.name sport=%fd.sport \
          addr=%evt.arg.addr flags=%evt.arg.flags backlog=%evt.arg.backlog \
-         newpath=%evt.arg.newpath linkpath=%evt.arg.linkpath line=%proc.cmdline exe=%proc.exepath container=%container.name\n  \
+         newpath=%evt.arg.newpath path=%evt.arg.path attribute=%evt.arg.name linkpath=%evt.arg.linkpath line=%proc.cmdline exe=%proc.exepath container=%container.name\n  \
          priority: NOTICE\n\
          - rule: through a link\n  desc: the path that the kernel found\n  condition: >\n    \
          proc.name = {PROGRAM} and evt.type = openat and evt.is_open_write = false and fd.name \
@@ -148,7 +155,9 @@ fn whole(alerts: &[Value], mode: &str, folder: &str, kernel: Since) -> Result<()
 }
 
 fn is_last(alert: &Value) -> bool {
-    text(&alert["output_fields"], "evt.type") == "sendto"
+    let fields = &alert["output_fields"];
+    // The one before is shorter.
+    text(fields, "evt.type") == "sendto" && fields["evt.rawres"] == 5
 }
 
 /// Runs the program in each mode; `run` makes its command.

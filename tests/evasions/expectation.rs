@@ -132,7 +132,7 @@ fn bless(tier: Tier, found: &[(&str, Outcome)]) -> Result<()> {
         let kept = old.get(&key).filter(|old| old.outcome == outcome.name());
         let reason = match (kept, outcome) {
             (Some(old), _) => old.reason.clone(),
-            (None, Outcome::Detected) => String::new(),
+            (None, Outcome::Detected | Outcome::Counted) => String::new(),
             (None, Outcome::Blind { missing }) => missing.chars().take(120).collect(),
             (None, Outcome::Untried { reason }) => reason.clone(),
         };

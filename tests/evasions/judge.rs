@@ -12,6 +12,8 @@ use crate::script::{FENCE, Site};
 /// Longest that a gap may have begun before the act, s: the daemon tells of its life every two, in
 /// a guest that has to wait for its CPU every so often.
 const GAP_EARLY: u64 = 30;
+/// The rule of the daemon's own that tells of what was lost.
+const LOST: &str = "Monitor internal: events lost";
 /// Longest that it may go on behind it, s: until the daemon has started again, here or in a guest.
 const GAP_LATE: u64 = 120;
 
@@ -20,6 +22,8 @@ const GAP_LATE: u64 = 120;
 pub(crate) enum Outcome {
     /// All alerts came, and none for the twin.
     Detected,
+    /// Only a loss was told, with whose it is and of what kind.
+    Counted,
     /// Something did not come.
     Blind { missing: String },
     /// The kernel has no such thing.
@@ -31,6 +35,7 @@ impl Outcome {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Detected => "detected",
+            Self::Counted => "counted",
             Self::Blind { .. } => "blind",
             Self::Untried { .. } => "untried",
         }
@@ -71,7 +76,7 @@ impl<'r> Evidence<'r> {
     ///
     /// # Errors
     ///
-    /// When its act failed, a fence is missing, or its rule fired on the twin.
+    /// When its act or its twin failed, a fence is missing, or its rule fired on the twin.
     pub(crate) fn judge(&self, case: &Case) -> Result<Outcome> {
         let (said, status) = self.said(case)?;
         if status == 77 {
@@ -88,6 +93,11 @@ impl<'r> Evidence<'r> {
             "the act of `{}` failed with {status}: {said}",
             case.name
         );
+        // A twin that does nothing shows nothing.
+        let twin = format!("twin of {}: ", case.name);
+        if let Some(line) = self.text.lines().find(|line| line.starts_with(&twin)) {
+            bail!("the innocent {line}");
+        }
         self.behind(case, "end", case.name)?;
         if let Some(alert) = self.behind(case, "twin", case.name)?.first() {
             bail!("`{}` fired on its innocent twin: {alert}", case.name);
@@ -103,7 +113,11 @@ impl<'r> Evidence<'r> {
                 return Ok(Outcome::Blind { missing });
             }
         }
-        Ok(Outcome::Detected)
+        Ok(if case.seen.iter().all(|seen| seen.rule == LOST) {
+            Outcome::Counted
+        } else {
+            Outcome::Detected
+        })
     }
 
     fn missing(
@@ -199,4 +213,64 @@ fn spans(alert: &Value, second: u64) -> bool {
 fn facts(said: &str) -> HashMap<&str, &str> {
     let facts = said.lines().filter_map(|line| line.strip_prefix("fact "));
     facts.filter_map(|fact| fact.split_once(' ')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::{own, some};
+    use crate::script::Load;
+
+    const SITE: Site<'_> = Site {
+        root: "/run",
+        programs: "/programs",
+        daemon: "/daemon",
+        load: Load {
+            rounds: 1,
+            needles: 1,
+            spawns: 1,
+            short: 1,
+        },
+    };
+
+    /// Judges a case named `a` whose alert is of `rule`, by what its run printed.
+    fn judge(case: &Case, rule: &str, printed: &str) -> Result<Outcome> {
+        let alert = |rule: &str, args: &str| {
+            serde_json::json!({"rule": rule, "output_fields": {"proc.args": args}}).to_string()
+        };
+        let alerts = [
+            alert(FENCE, "a twin"),
+            alert(FENCE, "a act"),
+            alert(rule, ""),
+            alert(FENCE, "a end"),
+        ];
+        let text = format!("{printed}== a\nstatus 0\nafter 1 s\n");
+        Evidence::gather(SITE, &text, &alerts.join("\n"))?.judge(case)
+    }
+
+    #[test]
+    fn a_twin_that_fails_fails_its_case_and_no_other() -> Result<()> {
+        const CASE: Case = Case {
+            name: "a",
+            seen: &[some(&[])],
+            ..Case::BASE
+        };
+        assert_eq!(judge(&CASE, "a", "")?, Outcome::Detected);
+        assert_eq!(judge(&CASE, "a", "twin of ab: no\n")?, Outcome::Detected);
+        let failed = judge(&CASE, "a", "twin of a: not found\n").unwrap_err();
+        assert_eq!(failed.to_string(), "the innocent twin of a: not found");
+        Ok(())
+    }
+
+    #[test]
+    fn a_loss_that_is_told_is_not_the_act_that_is_seen() -> Result<()> {
+        const CASE: Case = Case {
+            name: "a",
+            seen: &[own(LOST, &[])],
+            ..Case::BASE
+        };
+        assert_eq!(judge(&CASE, LOST, "")?, Outcome::Counted);
+        assert_eq!(judge(&CASE, "a", "")?.name(), "blind");
+        Ok(())
+    }
 }

@@ -1,7 +1,7 @@
 //! Evasions: how a workload hides from a monitor, each as a case of its own, on both tiers.
 //!
 //! A case is *detected* when its alerts came with the right fields and its innocent twin caused
-//! none, *blind* when something is missing, *untried* where the kernel has no such thing. The
+//! none, *blind* when something is missing, *counted* when only a loss is told, *untried* where the kernel has no such thing. The
 //! outcomes are compared with `expected.tsv`, so that none changes or goes missing unseen.
 
 #![expect(
@@ -152,10 +152,11 @@ fn conclude(site: Site<'_>, text: &str, alerts: &str) -> Result<()> {
             .count()
     };
     println!(
-        "{} tier: {} cases detected, {} blind, {} untried",
+        "{} tier: {} cases detected, {} blind, {} counted, {} untried",
         tier.name(),
         of("detected"),
         of("blind"),
+        of("counted"),
         of("untried")
     );
     ensure!(

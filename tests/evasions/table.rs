@@ -20,7 +20,8 @@ const HEAD: &str = "\
 How a workload hides from a monitor, and whether it does from this one. Each case is a small \
 program or a few lines of shell in `tests/evasions`; what it does is *detected* when the alert is \
 there with the right process, container and path, and an innocent twin of it causes none. A case is \
-*blind* when something of that is missing, and *untried* where the kernel has no such thing. The \
+*blind* when something of that is missing, *counted* when only a loss is told, with its container \
+and kind, and *untried* where the kernel has no such thing. The \
 object tier is Debian 12's kernel in a virtual machine, the syscall tier a kernel that refuses \
 trampolines.
 
@@ -81,7 +82,7 @@ pub(crate) fn page(expectation: &Expectation) -> String {
     text
 }
 
-/// The rows of which a case is detected and none is blind.
+/// The rows of which a case is detected, and none is blind or only counted.
 pub(crate) fn detected_rows(expectation: &Expectation, tier: Tier) -> BTreeSet<u8> {
     let with = |outcome: &'static str| {
         let is = move |case: &str| {
@@ -94,8 +95,8 @@ pub(crate) fn detected_rows(expectation: &Expectation, tier: Tier) -> BTreeSet<u
             .map(|case| case.row)
             .collect::<BTreeSet<u8>>()
     };
-    with("detected")
-        .difference(&with("blind"))
-        .copied()
-        .collect()
+    let (blind, counted) = (with("blind"), with("counted"));
+    let mut rows = with("detected");
+    rows.retain(|row| !blind.contains(row) && !counted.contains(row));
+    rows
 }

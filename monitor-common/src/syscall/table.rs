@@ -146,11 +146,16 @@ pub const CALLS: &[Call] = &[
     registers(Kind::Call, 197).path(0).text(1),
     registers(Kind::Call, 198).path(0).text(1),
     registers(Kind::Call, 199).file(0).text(1),
-    // chdir, fchdir; utime, utimes, utimensat.
+    // setxattrat, removexattrat, file_setattr.
+    registers(Kind::Call, 463).path_at(0, 1).text(3),
+    registers(Kind::Call, 466).path_at(0, 1).text(3),
+    registers(Kind::Call, 469).path_at(0, 1),
+    // chdir, fchdir; utime, utimes, futimesat, utimensat.
     registers(Kind::Call, 80).path(0),
     registers(Kind::Call, 81).file(0),
     registers(Kind::Call, 132).path(0),
     registers(Kind::Call, 235).path(0),
+    registers(Kind::Call, 261).path_at(0, 1),
     registers(Kind::Call, 280).path_at(0, 1),
     // mmap, mprotect, pkey_mprotect.
     registers(Kind::Memory, 9).file(4),
@@ -161,7 +166,7 @@ pub const CALLS: &[Call] = &[
     registers(Kind::Control, 166).path(0),
     registers(Kind::Control, 155).path(0).target(1),
     registers(Kind::Control, 161).path(0),
-    // open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr.
+    // open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr, open_tree_attr.
     registers(Kind::Control, 428).path_at(0, 1),
     registers(Kind::Control, 429).path_at(2, 3).target_at(0, 1),
     registers(Kind::Control, 430).text(0),
@@ -169,12 +174,16 @@ pub const CALLS: &[Call] = &[
     registers(Kind::Control, 432),
     registers(Kind::Control, 433).path_at(0, 1),
     registers(Kind::Control, 442).path_at(0, 1),
-    // process_vm_readv, process_vm_writev, kill, tkill, tgkill, pidfd_send_signal, pidfd_getfd.
+    registers(Kind::Control, 467).path_at(0, 1),
+    // process_vm_readv, process_vm_writev, kill, tkill, tgkill, rt_sigqueueinfo,
+    // rt_tgsigqueueinfo, pidfd_send_signal, pidfd_getfd.
     registers(Kind::Control, 310),
     registers(Kind::Control, 311),
     registers(Kind::Control, 62),
     registers(Kind::Control, 200),
     registers(Kind::Control, 234),
+    registers(Kind::Control, 129),
+    registers(Kind::Control, 297),
     registers(Kind::Control, 424),
     registers(Kind::Control, 438),
     // bpf, perf_event_open, userfaultfd, io_uring_setup.

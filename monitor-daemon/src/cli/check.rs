@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use monitor_policy::{
-    Code, FileReport, LintGroup, LintOptions, Options, RulesFile, Severity, nearest,
+    Code, FileReport, LintGroup, LintOptions, Options, RulesFile, Severity, Told, nearest,
 };
 
 use super::Format;
 use super::error::Error;
 use super::policies::{self, Source};
 use super::print::{color, print};
-use crate::event::UNFILLED;
+use crate::event::{UNFILLED, told};
 
 const HELP: &str = "\
 Files are loaded together in the given order, as the daemon would: a later file may change what an
@@ -109,6 +109,7 @@ fn lint(lint: Lint) -> LintOptions {
     LintOptions {
         group,
         unfilled: UNFILLED,
+        told: Some(Told(told)),
     }
 }
 
@@ -202,6 +203,41 @@ mod tests {
         assert_eq!(verdict(&report), "ok, 1 warning");
         report.allow(&[Code::LintUnfilledField]);
         assert_eq!(verdict(&report), "ok");
+    }
+
+    #[test]
+    fn a_rule_on_a_parameter_that_its_events_do_not_have_is_warned_of() {
+        let codes = |condition: &str| -> Vec<Code> {
+            let text = format!(
+                "- rule: R\n  desc: d\n  priority: notice\n  output: o\n  condition: {condition}\n"
+            );
+            let file = RulesFile {
+                name: "r",
+                text: &text,
+            };
+            let report = monitor_policy::load(&[file], &likely()).files.remove(0);
+            assert!(report.is_successful(), "{condition}");
+            report.warnings().iter().map(|found| found.code).collect()
+        };
+        // Falco's table has all of these.
+        for condition in [
+            "evt.type = pidfd_getfd and evt.arg.pid_fd = 3 and evt.rawarg.target_fd = 1",
+            "evt.type in (mlock, mlock2) and evt.rawarg.len > 4096",
+            "evt.type = umount and evt.arg.name startswith /proc",
+            "evt.type in (openat, setns) and evt.arg.nstype contains CLONE_NEWNS",
+        ] {
+            assert_eq!(codes(condition), [], "{condition}");
+        }
+        for condition in [
+            "evt.type = io_uring_setup and evt.arg.flags contains IORING_SETUP_SQPOLL",
+            "evt.type = openat2 and evt.arg.resolve contains RESOLVE_BENEATH",
+            "evt.type = setsockopt and evt.arg.optname = SO_MARK",
+            "evt.type = init_module and evt.arg.img exists",
+            "evt.type = recvmsg and evt.arg.msgcontrol exists",
+            "evt.type = openat and (proc.name = a or evt.arg.sig = SIGKILL)",
+        ] {
+            assert_eq!(codes(condition), [Code::LintUntoldParameter], "{condition}");
+        }
     }
 
     #[test]

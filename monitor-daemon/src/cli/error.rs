@@ -34,7 +34,7 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (CONFIGURATION, "The configuration is wrong."),
     (
         TESTS,
-        "A test beside rules fails, `selftest` did something that was not seen, or `alerts verify` \
+        "A test beside rules fails, `selftest` did something that was not seen or could not do it, or `alerts verify` \
          finds that the log was changed.",
     ),
     (INTERNAL, "A bug of ours."),
@@ -91,6 +91,8 @@ pub(super) enum Error {
     Watcher(#[from] super::selftest::WatcherError),
     #[error("{blind} of the acts were not seen; `doctor` says what this kernel lets us see")]
     Unseen { blind: usize },
+    #[error("this host refused {refused} of the acts, so that nothing is known of them")]
+    Undone { refused: usize },
     #[error(transparent)]
     Ask(#[from] AskError),
     #[error(
@@ -171,7 +173,10 @@ impl Error {
             | Self::NotReloaded {
                 cause: Some(Cause::Configuration),
             } => CONFIGURATION,
-            Self::TestsFailed { .. } | Self::Unseen { .. } | Self::LogChanged { .. } => TESTS,
+            Self::TestsFailed { .. }
+            | Self::Unseen { .. }
+            | Self::Undone { .. }
+            | Self::LogChanged { .. } => TESTS,
             Self::Output(OutputError::Thread(_))
             | Self::Serve(ServeError::Start(_))
             | Self::Metrics(_)

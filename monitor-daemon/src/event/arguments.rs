@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use monitor_common::process::ExeFlags;
 use monitor_common::{Kind, Slot};
 use monitor_policy::text::{self, ExeState};
-use monitor_policy::{Value, View};
+use monitor_policy::{EventType, Value, View};
 
 use super::{Event, calls, dns, ends, fd, signature};
 use crate::record::Body;
@@ -81,7 +81,18 @@ const EXECUTION: &[&str] = &[
 
 /// Names of the event's parameters.
 pub(super) fn names(event: &Event<'_>) -> &'static [&'static str] {
-    match event.kind.name() {
+    of_type(event.kind.name())
+}
+
+/// Whether some event of a type has a value for the parameter of a name.
+pub fn told(event: EventType, name: &str) -> bool {
+    let event = event.name();
+    let untold = (event, name) == ("recvmsg", "msgcontrol") || signature::is_absent(event, name);
+    !untold && of_type(event).contains(&name)
+}
+
+fn of_type(event: &str) -> &'static [&'static str] {
+    match event {
         "execve" | "execveat" => EXECUTION,
         dns::NAME => dns::PARAMETERS,
         super::FILE_PASSED => &["fd", "name", "flags", "dev", "ino"],

@@ -34,6 +34,7 @@ use crate::names::NameTable;
 use crate::process::{Process, Table, trim_nul};
 use crate::record::{Body, Record};
 use crate::users::Accounts;
+pub use arguments::told;
 pub(crate) use calls::NumberArgument;
 pub(crate) use container::on_host;
 pub(crate) use ends::{l4proto, of_family};

@@ -84,6 +84,13 @@ macro_rules! signatures {
     };
 }
 
+/// Whether a parameter of an event type is one that is not recorded.
+pub(super) fn is_absent(event: &str, name: &str) -> bool {
+    let (names, shapes) = parameters(event);
+    let mut all = names.iter().zip(shapes);
+    all.any(|(known, shape)| *known == name && *shape == Absent)
+}
+
 signatures! {
     "setuid" | "setfsuid": "res" Result, "uid" User(0);
     "setgid" | "setfsgid": "res" Result, "gid" Group(0);
@@ -126,7 +133,7 @@ signatures! {
     "splice": "res" Result, "fd_in" Descriptor(0), "fd_out" Descriptor(2), "size" Number(4),
         "flags" Flags(5, SPLICE);
     "copy_file_range": "res" Result, "fdin" Descriptor(0), "fdout" Descriptor(2),
-        "length" Number(4);
+        "len" Number(4);
     "name_to_handle_at": "res" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(4, AT);
     "quotactl": "res" Result, "special" Path, "cmd" Part(0, 8, 24, QUOTA),
         "type" Part(0, 0, 8, QUOTA_OF), "id" Number(2);
@@ -134,6 +141,10 @@ signatures! {
     "fsetxattr": "res" Result, "fd" Descriptor(0), "name" Text, "size" Number(3);
     "removexattr" | "lremovexattr": "res" Result, "path" Path, "name" Text;
     "fremovexattr": "res" Result, "fd" Descriptor(0), "name" Text;
+    "setxattrat" | "removexattrat": "res" Result, "dirfd" Directory(0), "path" Path,
+        "name" Text, "flags" Flags(2, AT);
+    "file_setattr": "res" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(4, AT);
+    "futimesat": "res" Result, "dirfd" Directory(0), "path" Path;
     "utime" | "utimes" | "swapoff" | "acct": "res" Result, "path" Path;
     "utimensat": "res" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(3, AT);
     "fchdir": "res" Result, "fd" Descriptor(0);
@@ -141,7 +152,7 @@ signatures! {
     "mount": "res" Result, "dev" OldPath, "dir" Path, "type" Text, "flags" Flags(3, MOUNT);
     "umount2": "res" Result, "name" Path, "flags" Flags(1, UNMOUNT);
     "pivot_root": "res" Result, "new_root" Path, "put_old" OldPath;
-    "open_tree": "fd" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(2, TREE);
+    "open_tree" | "open_tree_attr": "fd" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(2, TREE);
     "move_mount": "res" Result, "olddirfd" OldDirectory(0), "oldpath" OldPath,
         "newdirfd" Directory(2), "newpath" Path, "flags" Number(4);
     "fsopen": "fd" Result, "fstype" Text, "flags" Number(1);
@@ -153,20 +164,20 @@ signatures! {
     "swapon": "res" Result, "path" Path, "flags" Number(1);
 
     "process_vm_readv" | "process_vm_writev": "res" Result, "pid" Process(0), "data" Absent;
-    "kill": "res" Result, "pid" Process(0), "sig" Signal(1);
+    "kill" | "rt_sigqueueinfo": "res" Result, "pid" Process(0), "sig" Signal(1);
     "tkill": "res" Result, "tid" Process(0), "sig" Signal(1);
-    "tgkill": "res" Result, "pid" Process(0), "tid" Process(1), "sig" Signal(2);
+    "tgkill" | "rt_tgsigqueueinfo": "res" Result, "pid" Process(0), "tid" Process(1), "sig" Signal(2);
     "pidfd_send_signal": "res" Result, "fd" Descriptor(0), "sig" Signal(1), "flags" Number(3);
     "pidfd_open": "fd" Result, "pid" Process(0), "flags" Number(1);
-    "pidfd_getfd": "fd" Result, "pidfd" Descriptor(0), "targetfd" Signed(1), "flags" Number(2);
+    "pidfd_getfd": "fd" Result, "pid_fd" Descriptor(0), "target_fd" Signed(1), "flags" Number(2);
     "bpf": "fd" Result, "cmd" OneOf(0, BPF);
     "perf_event_open": "fd" Result, "pid" Process(1), "cpu" Signed(2), "flags" Number(4);
     "userfaultfd": "res" Result, "flags" Flags(0, USERFAULT);
     "io_uring_setup": "res" Result, "entries" Number(0);
     "io_uring_enter": "res" Result, "fd" Descriptor(0), "to_submit" Number(1),
-        "min_complete" Number(2), "flags" Number(3);
-    "io_uring_register": "res" Result, "fd" Descriptor(0), "opcode" Number(1), "arg" Address(2),
-        "nr_args" Number(3);
+        "min_complete" Number(2), "flags" Flags(3, RING_ENTER);
+    "io_uring_register": "res" Result, "fd" Descriptor(0), "opcode" OneOf(1, RING_REGISTER),
+        "arg" Address(2), "nr_args" Number(3);
     "add_key": "res" Result, "type" Text, "size" Number(3), "key" Signed(4);
     "request_key": "res" Result, "type" Text, "key" Signed(3);
     "keyctl": "res" Result, "option" OneOf(0, KEYCTL), "key" Signed(1);
@@ -183,6 +194,15 @@ signatures! {
     "mmap": "res" Result, "addr" Address(0), "length" Number(1), "prot" Flags(2, PROTECTION),
         "flags" Flags(3, MAP), "fd" Descriptor(4), "offset" Number(5);
     "munmap": "res" Result, "addr" Address(0), "length" Number(1);
+    "mlock" | "munlock": "res" Result, "addr" Address(0), "len" Number(1);
+    "mlock2": "res" Result, "addr" Address(0), "len" Number(1), "flags" Flags(2, LOCK);
+    "mlockall": "res" Result, "flags" Flags(0, LOCK_ALL);
+    "munlockall": "res" Result;
+    "setrlimit" | "getrlimit": "res" Result, "resource" OneOf(0, LIMIT);
+    "prlimit": "res" Result, "pid" Process(0), "resource" OneOf(1, LIMIT);
+    "flock": "res" Result, "fd" Descriptor(0), "operation" Flags(1, FLOCK);
+    "semop": "res" Result, "semid" Signed(0), "nsops" Number(2);
+    "semget": "res" Result, "key" Address(0), "nsems" Signed(1), "semflg" Mode(2);
     "read" | "write": "res" Result, "data" Content, "fd" Descriptor(0), "size" Number(2);
     "pread" | "pwrite": "res" Result, "data" Content, "fd" Descriptor(0), "size" Number(2),
         "pos" Number(3);
@@ -203,6 +223,69 @@ signatures! {
     "nanosleep" | "alarm" | "inotify_init": "res" Result;
     "ioctl": "res" Result, "fd" Descriptor(0), "request" Address(1), "argument" Address(2);
 }
+
+/// Of `io_uring_enter(2)`.
+const RING_ENTER: Names = &[
+    (1, "IORING_ENTER_GETEVENTS"),
+    (2, "IORING_ENTER_SQ_WAKEUP"),
+    (4, "IORING_ENTER_SQ_WAIT"),
+    (8, "IORING_ENTER_EXT_ARG"),
+];
+/// Of `io_uring_register(2)`.
+const RING_REGISTER: Names = &[
+    (0, "IORING_REGISTER_BUFFERS"),
+    (1, "IORING_UNREGISTER_BUFFERS"),
+    (2, "IORING_REGISTER_FILES"),
+    (3, "IORING_UNREGISTER_FILES"),
+    (4, "IORING_REGISTER_EVENTFD"),
+    (5, "IORING_UNREGISTER_EVENTFD"),
+    (6, "IORING_REGISTER_FILES_UPDATE"),
+    (7, "IORING_REGISTER_EVENTFD_ASYNC"),
+    (8, "IORING_REGISTER_PROBE"),
+    (9, "IORING_REGISTER_PERSONALITY"),
+    (10, "IORING_UNREGISTER_PERSONALITY"),
+    (11, "IORING_REGISTER_RESTRICTIONS"),
+    (12, "IORING_REGISTER_ENABLE_RINGS"),
+    (13, "IORING_REGISTER_FILES2"),
+    (14, "IORING_REGISTER_FILES_UPDATE2"),
+    (15, "IORING_REGISTER_BUFFERS2"),
+    (16, "IORING_REGISTER_BUFFERS_UPDATE"),
+    (17, "IORING_REGISTER_IOWQ_AFF"),
+    (18, "IORING_UNREGISTER_IOWQ_AFF"),
+    (19, "IORING_REGISTER_IOWQ_MAX_WORKERS"),
+    (20, "IORING_REGISTER_RING_FDS"),
+    (21, "IORING_UNREGISTER_RING_FDS"),
+];
+/// Of `mlock2(2)`.
+const LOCK: Names = &[(1, "MLOCK_ONFAULT")];
+/// Of `mlockall(2)`.
+const LOCK_ALL: Names = &[(1, "MCL_CURRENT"), (2, "MCL_FUTURE"), (4, "MCL_ONFAULT")];
+/// Of `flock(2)`.
+const FLOCK: Names = &[
+    (1, "LOCK_SH"),
+    (2, "LOCK_EX"),
+    (4, "LOCK_NB"),
+    (8, "LOCK_UN"),
+];
+/// Of `setrlimit(2)`.
+const LIMIT: Names = &[
+    (0, "RLIMIT_CPU"),
+    (1, "RLIMIT_FSIZE"),
+    (2, "RLIMIT_DATA"),
+    (3, "RLIMIT_STACK"),
+    (4, "RLIMIT_CORE"),
+    (5, "RLIMIT_RSS"),
+    (6, "RLIMIT_NPROC"),
+    (7, "RLIMIT_NOFILE"),
+    (8, "RLIMIT_MEMLOCK"),
+    (9, "RLIMIT_AS"),
+    (10, "RLIMIT_LOCKS"),
+    (11, "RLIMIT_SIGPENDING"),
+    (12, "RLIMIT_MSGQUEUE"),
+    (13, "RLIMIT_NICE"),
+    (14, "RLIMIT_RTPRIO"),
+    (15, "RLIMIT_RTTIME"),
+];
 
 const O_DIRECT: u64 = match Machine::OWN {
     Machine::X86 => 0o40_000,

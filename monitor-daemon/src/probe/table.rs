@@ -61,7 +61,8 @@ const REDIRECTED: &str = "questions of sockets that are not connected, when rule
 const FIRST_MAPPING: &str =
     "all but the first of the files behind memory that one mprotect changes";
 const HARMLESS_MAPPINGS: &str = "mappings that are neither executable nor a file's to write to";
-const OLDEST_MMAP: &str = "32-bit programs that use the oldest form of mmap, call number 90";
+const OLDEST_MMAP: &str = "what 32-bit programs map by the oldest form of mmap, call number 90, is read \
+                           from their memory after the call, when it may have been changed";
 const FILE_NEEDS: &[Need] = &[Need::Task, Need::File];
 const SOCKET_NEEDS: &[Need] = &[Need::Task, Need::File, Need::Socket];
 

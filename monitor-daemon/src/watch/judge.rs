@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use monitor_common::Kind;
-use monitor_policy::{EventSet, EventType, Match, Policy, Rule, Scratch};
+use monitor_policy::{
+    EventSet, EventType, Field, FieldArg, FieldRef, Match, Policy, Rule, Scratch,
+};
 use prometheus::local::LocalHistogram;
 use prometheus::{Counter, IntCounter};
 
-use crate::event::{Event, event_types, recorded_for};
+use crate::event::{Event, event_types, recorded_for, told};
 use crate::metrics::Metrics;
 use crate::output::Alert;
 
@@ -127,6 +129,33 @@ impl Judge {
             .collect()
     }
 
+    /// Parameters that a rule tests and that no event has which it can match, with the rule's name.
+    pub(super) fn untold(policy: &Policy) -> Vec<(&str, &str)> {
+        let enabled = policy.rules().iter().enumerate();
+        let enabled = enabled.filter(|(_, rule)| rule.enabled);
+        enabled
+            .flat_map(|(index, rule)| {
+                let missing = |name: &&str| !rule.event_types.iter().any(|event| told(event, name));
+                let names = policy.tested(index).filter_map(parameter);
+                names.filter(missing).map(|name| (&*rule.name, name))
+            })
+            .collect()
+    }
+
+    /// Says in the log which rules cannot do what they are there for.
+    pub(super) fn warn(policy: &Policy) {
+        for rule in Self::silent_rules(policy) {
+            tracing::warn!(rule, "this build records no event that the rule can match");
+        }
+        for (rule, parameter) in Self::untold(policy) {
+            tracing::warn!(
+                rule,
+                parameter,
+                "no event that the rule can match has this parameter here: the test never holds"
+            );
+        }
+    }
+
     /// Tries the rules on an event and hands each alert to `emit`.
     pub(super) fn judge(&mut self, event: &Event<'_>, mut emit: impl FnMut(Alert)) {
         let started = Instant::now();
@@ -192,6 +221,14 @@ impl Judge {
     }
 }
 
+/// The name of a parameter that a field reads.
+fn parameter(field: &FieldRef) -> Option<&str> {
+    match (field.field, &field.arg) {
+        (Field::EvtArg | Field::EvtRawarg, Some(FieldArg::Key(name))) => Some(name),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 impl Judge {
     /// Names of its rules.
@@ -232,6 +269,14 @@ mod tests {
                 assert!(Judge::calls(&policy).contains(&number), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn a_parameter_that_no_event_of_a_rule_has_is_told() {
+        let told = policy("evt.type in (openat, kill) and (evt.arg.sig = 9 or evt.arg.len = 3)");
+        assert_eq!(Judge::untold(&told), [("r", "len")]);
+        let any = policy("evt.rawarg.pid_fd = 3 or evt.args contains x");
+        assert_eq!(Judge::untold(&any), []);
     }
 
     #[test]

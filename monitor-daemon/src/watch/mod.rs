@@ -127,9 +127,7 @@ async fn watch(settings: Settings, loader: Loader) -> Result<(), WatchError> {
             "`protect` is on, but this kernel cannot keep others off"
         );
     }
-    for rule in Judge::silent_rules(&settings.policy) {
-        tracing::warn!(rule, "this build records no event that the rule can match");
-    }
+    Judge::warn(&settings.policy);
     let names = settings.policy.host_names().map(Arc::from).collect();
     let (services, inputs) = services::start(&settings.config, names)?;
     let Settings {

@@ -228,6 +228,7 @@ impl Reloader {
         }
         let filter = filters(&config, &policy);
         let new = Running::new(config, checksum, &policy, filter);
+        Judge::warn(&policy);
         let judge = Judge::new(policy, &self.metrics, Arc::clone(&self.hostname));
         if let Err(refusal) = self.change(&new, Box::new(judge))? {
             self.forget(&new, &self.running);

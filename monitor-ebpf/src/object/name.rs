@@ -168,10 +168,11 @@ pub fn opened_name(ctx: FEntryContext) -> i32 {
     one(Kind::Control, Through::Calls, place)
 }
 
-/// x86-64 numbers of `setxattr`, `lsetxattr`, `removexattr` and `lremovexattr`.
-const ATTRIBUTES: [u32; 4] = [188, 189, 197, 198];
-/// Of `open_tree`, `fspick` and `mount_setattr`.
-const TREES: [u32; 3] = [428, 433, 442];
+/// x86-64 numbers of `setxattr`, `lsetxattr`, `removexattr` and `lremovexattr`, `setxattrat`,
+/// `removexattrat` and `file_setattr`.
+const ATTRIBUTES: [u32; 7] = [188, 189, 197, 198, 463, 466, 469];
+/// Of `open_tree`, `fspick`, `mount_setattr` and `open_tree_attr`.
+const TREES: [u32; 4] = [428, 433, 442, 467];
 /// Of `swapon`, `swapoff` and `acct`.
 const OPENERS: [u32; 3] = [167, 168, 163];
 

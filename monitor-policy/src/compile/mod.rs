@@ -278,7 +278,7 @@ impl Compiler<'_> {
 
     fn lint(&mut self, subject: Subject<'_>, facts: RuleFacts<'_>) {
         let macros = self.expressions.macros();
-        let findings = lint::rule(subject, facts, macros);
+        let findings = lint::rule(subject, facts, macros, self.options.lint);
         self.findings.extend(findings);
         self.findings
             .extend(lint::expression(subject, self.options.lint));

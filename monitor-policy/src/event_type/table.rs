@@ -418,7 +418,6 @@ pub(super) static OTHERS: &[&str] = &[
     // Not Falco's: an open file comes from another process.
     "fd_receive",
     "llseek",
-    "umount",
     "send",
     "recv",
     "stat64",
@@ -498,4 +497,6 @@ pub(super) static ALIASES: &[(&str, &str)] = &[
     ("pread64", "pread"),
     ("prlimit64", "prlimit"),
     ("pwrite64", "pwrite"),
+    // The oldest form, of 32-bit programs, is the other without flags.
+    ("umount", "umount2"),
 ];

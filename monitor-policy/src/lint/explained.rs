@@ -225,6 +225,12 @@ pub const EXPLAINED_CODES: &[ExplainedCode] = &[
         E::Condition("evt.type = openat and k8s.rc.name = x"),
     ),
     row(
+        Code::LintUntoldParameter,
+        "The parameter is one of the language, but no event type that the rule can match has it \
+         here, so that the test is always false.",
+        E::Condition("evt.type = openat and evt.arg.nstype = CLONE_NEWNS"),
+    ),
+    row(
         Code::LintAllow,
         "A comment `# monitor: allow …` names a warning that does not exist, or an error, and so \
          silences nothing.",
@@ -279,7 +285,7 @@ impl Example {
 mod tests {
     use super::*;
     use crate::diagnostic::Severity;
-    use crate::lint::{LintGroup, LintOptions};
+    use crate::lint::{LintGroup, LintOptions, Told};
     use crate::load::{Options, RulesFile, load};
 
     /// The codes that the example files bring about.
@@ -291,6 +297,7 @@ mod tests {
         let lint = LintOptions {
             group: LintGroup::All,
             unfilled: &[],
+            told: Some(Told(|_, name| name != "nstype")),
         };
         let options = Options {
             lint,

@@ -13,11 +13,7 @@ const MAX_COMM: usize = 15;
 
 /// Adds what is to say of a test.
 pub(super) fn lint(check: &Check, text: &Sourced, unfilled: &[Field], findings: &mut Vec<Finding>) {
-    let mut fields = Vec::new();
-    operand_fields(&check.left, &mut fields);
-    if let Right::Operand(right) = &check.right {
-        operand_fields(right, &mut fields);
-    }
+    let fields = fields(check);
     let found = fields
         .iter()
         .filter_map(|field| never_filled(field, unfilled));
@@ -42,6 +38,16 @@ pub(super) fn lint(check: &Check, text: &Sourced, unfilled: &[Field], findings: 
 }
 
 type Found = (Code, String, String);
+
+/// The fields that a test looks at.
+pub(super) fn fields(check: &Check) -> Vec<FieldRef> {
+    let mut fields = Vec::new();
+    operand_fields(&check.left, &mut fields);
+    if let Right::Operand(right) = &check.right {
+        operand_fields(right, &mut fields);
+    }
+    fields
+}
 
 fn operand_fields(operand: &Operand, fields: &mut Vec<FieldRef>) {
     match operand {

@@ -13,7 +13,7 @@ mod rule;
 use crate::compile::Macros;
 use crate::condition::ast::{Check, Expr, Literal, Right, Span};
 use crate::diagnostic::Code;
-use crate::event_type::EventSet;
+use crate::event_type::{EventSet, EventType};
 use crate::field::Field;
 use crate::output::Template;
 use crate::rules::{Finding, ItemRef};
@@ -29,6 +29,20 @@ pub struct LintOptions {
     pub group: LintGroup,
     /// The fields to which the caller's events never give a value.
     pub unfilled: &'static [Field],
+    /// Which parameters the caller's events have; `None` when that is not known.
+    pub told: Option<Told>,
+}
+
+/// Whether the events of a type give a value to the parameter of a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Told(pub fn(EventType, &str) -> bool);
+
+impl Eq for Told {}
+
+impl PartialEq for Told {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
 }
 
 /// Which lints are on.
@@ -120,9 +134,17 @@ pub(crate) fn expression(subject: Subject<'_>, options: LintOptions) -> Vec<Find
 }
 
 /// What is to say of a rule as a whole.
-pub(crate) fn rule(subject: Subject<'_>, facts: RuleFacts<'_>, macros: &Macros) -> Vec<Finding> {
+pub(crate) fn rule(
+    subject: Subject<'_>,
+    facts: RuleFacts<'_>,
+    macros: &Macros,
+    options: LintOptions,
+) -> Vec<Finding> {
     let mut findings = output::lint(facts.output, facts.template);
     findings.extend(rule::lint(subject, facts.event_types, macros));
+    if let Some(told) = options.told {
+        findings.extend(rule::untold(subject, facts.event_types, macros, told));
+    }
     findings.extend(never::lint(subject, facts.event_types, macros));
     let within = |finding: Finding| finding.within(subject.item);
     findings.into_iter().map(within).collect()

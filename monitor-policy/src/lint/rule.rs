@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::{Subject, collect, literals};
+use super::{Subject, Told, collect, leaf, literals};
 use crate::compile::Macros;
 use crate::condition::ast::{Check, Expr, Operand, Operator};
 use crate::diagnostic::Code;
 use crate::event_type::{EventSet, EventType};
+use crate::field::{Field, FieldArg, FieldRef};
 use crate::rules::{Finding, ItemRef};
 use crate::source::{Place, Sourced};
 
@@ -44,6 +45,51 @@ pub(super) fn lint(subject: Subject<'_>, events: &EventSet, macros: &Macros) -> 
                 .within(&item);
         }
         findings.push(finding);
+    }
+    findings
+}
+
+/// Tests of parameters that no event has which the rule can match.
+pub(super) fn untold(
+    subject: Subject<'_>,
+    events: &EventSet,
+    macros: &Macros,
+    Told(told): Told,
+) -> Vec<Finding> {
+    let missing = |field: &FieldRef| match (field.field, &field.arg) {
+        (Field::EvtArg | Field::EvtRawarg, Some(FieldArg::Key(name))) => {
+            !events.iter().any(|event| told(event, name))
+        }
+        _ => false,
+    };
+    let mut findings = Vec::new();
+    let mut look = |expr: &Expr, text: &Sourced, of: Option<&ItemRef>| {
+        let mut checks = Vec::new();
+        collect(expr, &mut checks);
+        for check in checks {
+            let Some(field) = leaf::fields(check).into_iter().find(missing) else {
+                continue;
+            };
+            let message = format!("no event of the rule has `{field}` here: the test never holds");
+            let place = text.place(&check.span);
+            let mut finding = Finding::new(Code::LintUntoldParameter, message, place);
+            if let Some(item) = of {
+                let needed = format!("rule `{}` needs it", subject.item.name);
+                finding = finding
+                    .with_related(needed, subject.item.place)
+                    .within(item);
+            }
+            findings.push(finding);
+        }
+    };
+    if events.is_empty() {
+        return findings;
+    }
+    look(subject.expr, subject.text, None);
+    for used in macros.used_by(subject.expr, &mut HashSet::new()) {
+        if let Some(expr) = &used.expr {
+            look(expr, &used.text, Some(&used.item));
+        }
     }
     findings
 }

@@ -1,6 +1,7 @@
 //! That no call is forgotten: each that upstream's rules or users of such a monitor ask for has rows
 //! in the tables, of success and of failure, for both ABIs.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
@@ -8,6 +9,7 @@ use monitor_policy::{EventType, Options, RulesFile, load};
 use monitor_tests::paths;
 
 use super::TABLES;
+use super::doer::Done;
 use super::table::{self, Abi};
 
 /// What upstream's rules do not ask for and users do.
@@ -16,15 +18,15 @@ const ASKED_FOR: &str = "
     mkdirat chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat truncate ftruncate setuid
     setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset setns unshare
     clone clone3 mount umount2 pivot_root fsopen fsconfig fsmount fspick open_tree move_mount
-    mount_setattr ptrace process_vm_writev process_vm_readv kill tkill tgkill pidfd_send_signal
-    pidfd_open pidfd_getfd bpf perf_event_open userfaultfd io_uring_setup io_uring_enter
+    mount_setattr open_tree_attr ptrace process_vm_writev process_vm_readv kill tkill tgkill
+    rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal pidfd_open pidfd_getfd bpf perf_event_open userfaultfd io_uring_setup io_uring_enter
     io_uring_register memfd_create memfd_secret mprotect mmap pkey_mprotect name_to_handle_at
     open_by_handle_at init_module finit_module delete_module kexec_load kexec_file_load prctl keyctl
     add_key request_key symlink symlinkat link linkat dup dup2 dup3 fcntl socket socketpair sendto
     sendmsg sendmmsg splice sendfile copy_file_range setsid setpgid chroot chdir fchdir mknod
     mknodat quotactl quotactl_fd seccomp landlock_create_ruleset landlock_add_rule
     landlock_restrict_self setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr
-    utimensat swapon swapoff acct reboot sethostname setdomainname personality
+    setxattrat removexattrat file_setattr futimesat utimensat swapon swapoff acct reboot sethostname setdomainname personality
     read write pread pwrite readv writev preadv pwritev lseek fsync ioctl close pipe pipe2
     munmap
 ";
@@ -65,6 +67,29 @@ const ONE_SIDED: [(&str, &str); 19] = [
     ("swapoff", "it would change the host"),
     ("acct", "it would change the host"),
 ];
+
+/// What no row has succeed on this machine, and why; rows of others may fail where the kernel does not
+/// let them succeed, but not everywhere.
+const NOT_HERE: [(&str, &str); 0] = [];
+
+/// Calls with rows that may succeed, of which none did.
+pub(super) fn never_succeeded(all: &[Done], kernel: (u32, u32)) -> Vec<String> {
+    let mut calls: BTreeMap<&str, bool> = BTreeMap::new();
+    for done in all {
+        for (line, result) in done.group.lines.iter().zip(&done.results) {
+            let expected = line
+                .expected
+                .as_ref()
+                .filter(|row| row.may_succeed() && row.since.is_none_or(|since| since <= kernel));
+            if let (Some(call), Some(_)) = (&line.call, expected) {
+                *calls.entry(call).or_default() |= *result >= 0;
+            }
+        }
+    }
+    calls.retain(|call, succeeded| !*succeeded && !NOT_HERE.iter().any(|(known, _)| known == call));
+    let complaint = |call| format!("{call} never succeeded, so that its success was not tried");
+    calls.into_keys().map(complaint).collect()
+}
 
 /// Whether the rows of a call have it succeed, and fail.
 fn outcomes(call: &str, abi: Abi) -> Result<(bool, bool)> {

@@ -118,7 +118,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         row: 36,
         name: "module",
-        technique: "a module is loaded",
+        technique: "a module is tried to be loaded, which the kernel refuses",
         condition: "evt.type in (init_module, finit_module) and proc.args contains $D/x.ko",
         prepare: "echo no module >$D/x.ko; echo no module >$D/y.ko",
         twin: "busybox insmod $D/y.ko 2>/dev/null; true",

@@ -67,7 +67,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         row: 7,
         name: "bind-mount",
-        technique: "the file is mounted elsewhere",
+        technique: "the file is mounted elsewhere, in the root file system",
         condition: "evt.type = mount and evt.arg.dev = $D/secret or opened and fd.name = $D/secret",
         prepare: "touch $D/x",
         twin: "unshare -m sh -c 'mount --bind $1/benign $1/x; cat $1/x' sh $D",
@@ -80,6 +80,32 @@ pub(super) const CASES: &[Case] = &[
                 ("container.id", "$BOX"),
             ]),
         ],
+        ..Case::BASE
+    },
+    Case {
+        row: 7,
+        name: "bind-mount-elsewhere",
+        technique: "a file of another file system than the root's is mounted elsewhere",
+        condition: "opened and evt.is_open_read = true and fd.name = $D/t/secret",
+        prepare: "mkdir $D/t; touch $D/x",
+        twin: "unshare -m sh -c 'mount -t tmpfs none $1/t; : >$1/t/benign; \
+               mount --bind $1/t/benign $1/x; cat $1/x' sh $D",
+        act: "box unshare -m sh -c 'mount -t tmpfs none $1/t; : >$1/t/secret; \
+              mount --bind $1/t/secret $1/x; cat $1/x' sh $D",
+        seen: &[some(&[("proc.name", "cat"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 7,
+        name: "overlay-mount",
+        technique: "the file's folder becomes the lower one of an overlay",
+        condition: SECRET,
+        prepare: "mkdir $D/t $D/place",
+        twin: "cat $D/benign",
+        act: "box unshare -m sh -c 'mount -t tmpfs none $1/t; mkdir $1/t/u $1/t/w; \
+              mount -t overlay -o lowerdir=$1,upperdir=$1/t/u,workdir=$1/t/w none $1/place || exit 77; \
+              cat $1/place/secret' sh $D",
+        seen: &[some(&[("proc.name", "cat"), ("container.id", "$BOX")])],
         ..Case::BASE
     },
     Case {
@@ -141,6 +167,17 @@ pub(super) const CASES: &[Case] = &[
         twin: "handle below-tree $D benign",
         act: "box handle below-tree $D secret",
         seen: &[some(&[("proc.name", "handle"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 10,
+        name: "exec-through-bind",
+        technique: "a program is mounted elsewhere and run from there",
+        condition: "started and proc.exepath = $P/payload and proc.args contains evade-bind",
+        prepare: "touch $D/x",
+        twin: "$P/payload evade-other",
+        act: "box unshare -m sh -c 'mount --bind $2/payload $1/x; $1/x evade-bind' sh $D $P",
+        seen: &[some(&[("container.id", "$BOX")])],
         ..Case::BASE
     },
     Case {

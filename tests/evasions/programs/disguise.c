@@ -1,5 +1,5 @@
-/* Calls itself something else in every way there is, after the fact: the memory of its arguments,
- * its name, and which arguments the kernel shows; then opens a file.
+/* Calls itself something else, after the fact: the memory of its arguments and its name; then opens
+ * a file.
  *
  *     disguise FILE
  */

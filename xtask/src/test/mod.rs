@@ -8,6 +8,7 @@ mod boundaries;
 mod further;
 mod guests;
 mod pace;
+mod skips;
 mod tally;
 mod tidy;
 
@@ -54,7 +55,7 @@ pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
     setup::setup(Level::Test)?;
     let mut tally = Tally::default();
     run_suites(suites, Extent::Native, &mut tally)?;
-    Ok(conclude(&tally))
+    Ok(conclude(tally))
 }
 
 /// Everything there is to check, or of the tests the suites named, with the demand that what must
@@ -62,7 +63,7 @@ pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
 pub(crate) fn ci(suites: &[String]) -> Result<ExitCode> {
     // The tests read this and fail where they would otherwise skip. Restarting is the safe way to
     // set a variable for all that follows.
-    if std::env::var_os("CI").is_none_or(|value| value != "true") {
+    if !is_ci() {
         let this = std::env::current_exe().context("cannot find this program")?;
         let mut again = Command::new(this);
         again.arg("ci").args(suites).env("CI", "true");
@@ -75,7 +76,11 @@ pub(crate) fn ci(suites: &[String]) -> Result<ExitCode> {
     let mut tally = Tally::default();
     run_suites(suites, Extent::Whole, &mut tally)?;
     further::check(&mut tally);
-    Ok(conclude(&tally))
+    Ok(conclude(tally))
+}
+
+fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
 }
 
 fn run_suites(suites: &[String], extent: Extent, tally: &mut Tally) -> Result<()> {
@@ -163,8 +168,12 @@ fn package(suite: &str) -> [&str; 3] {
     ["--package=monitor-tests", "--test", suite]
 }
 
-/// Prints what needs to be known of the whole run.
-fn conclude(tally: &Tally) -> ExitCode {
+/// Prints what needs to be known of the whole run. Where `CI=true`, what was left out and may not be
+/// has failed.
+fn conclude(mut tally: Tally) -> ExitCode {
+    if is_ci() {
+        skips::judge(&mut tally);
+    }
     for skip in &tally.skips {
         println!("SKIPPED: {skip}");
     }

@@ -15,11 +15,42 @@ const ROUNDS: u32 = 2;
 /// Longest time between two looks at the rings and the child, in ns.
 const LOOK: i64 = 10_000_000;
 
+/// Between the hooks of a provider.
+const BETWEEN: &str = " + ";
+
 /// What serves a kind, and whether it delivers, if that was checked.
 #[derive(Clone, Debug)]
 pub(super) struct Served {
     pub(super) coverage: Coverage,
     pub(super) delivery: Option<Delivery>,
+}
+
+impl Served {
+    /// Hooks that no act of the self-check goes through, of a kind that delivers: what it says is
+    /// true of the others.
+    pub(super) fn untried(&self) -> Vec<&str> {
+        if self.delivery != Some(Delivery::Delivers) {
+            return Vec::new();
+        }
+        let hooks = self.coverage.provider.as_deref().unwrap_or_default();
+        hooks
+            .split(BETWEEN)
+            .filter(|hook| is_untried(self.coverage.kind, hook))
+            .collect()
+    }
+}
+
+/// Acts use neither io_uring nor IPv6 and get no answers to their questions; and nothing asks whether
+/// what is removed or renamed came with the name that the object tier's hooks note.
+fn is_untried(kind: Kind, hook: &str) -> bool {
+    let notes_names = matches!(
+        kind,
+        Kind::Remove | Kind::Rename | Kind::Mode | Kind::Mkdir | Kind::Call | Kind::Control
+    );
+    hook.contains("io_uring")
+        || hook.starts_with("cgroup/") && hook.ends_with('6')
+        || hook == "cgroup_skb/ingress"
+        || notes_names && (hook.starts_with("fentry/") || hook.starts_with("fexit/"))
 }
 
 /// Loads and attaches every provider as `run` would, and lets go of them again.
@@ -132,6 +163,7 @@ pub(super) fn to_json(served: &Served) -> Value {
         "tier": tier.map(Tier::name),
         "delivers": delivers,
         "unchecked": unchecked,
+        "untried": served.untried(),
         "refused": refused,
         "blind": blind,
     })

@@ -177,6 +177,45 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn hooks_that_no_act_goes_through_are_not_said_to_deliver() {
+        let check = |kind, hooks: &[&str], expected: &[&str]| {
+            let kind = served(kind, Some(&hooks.join(" + ")), Some(Delivery::Delivers));
+            assert_eq!(kind.untried(), expected, "{hooks:?}");
+        };
+        check(
+            Kind::Connect,
+            &[
+                "tp_btf/sys_exit",
+                "tp_btf/io_uring_complete",
+                "cgroup/connect4",
+                "cgroup/connect6",
+            ],
+            &["tp_btf/io_uring_complete", "cgroup/connect6"],
+        );
+        check(
+            Kind::Dns,
+            &[
+                "cgroup_skb/egress",
+                "cgroup_skb/ingress",
+                "cgroup/sock_release",
+            ],
+            &["cgroup_skb/ingress"],
+        );
+        check(
+            Kind::Remove,
+            &["tp_btf/sys_exit", "fentry/security_path_unlink"],
+            &["fentry/security_path_unlink"],
+        );
+        check(Kind::Open, &["fexit/do_sys_openat2"], &[]);
+        let silent = served(
+            Kind::Open,
+            Some("tp_btf/io_uring_complete"),
+            Some(Delivery::Silent),
+        );
+        assert!(silent.untried().is_empty());
+    }
+
+    #[test]
     fn json_has_the_same() {
         assert_eq!(
             json(&facts(), Ok(&coverage())),
@@ -193,6 +232,7 @@ pub(super) mod tests {
                         "tier": "syscall",
                         "delivers": true,
                         "unchecked": null,
+                        "untried": [],
                         "refused": [
                             {"provider": "fentry", "reason": "trampolines are refused (EPERM)"},
                         ],
@@ -200,15 +240,17 @@ pub(super) mod tests {
                     },
                     {
                         "kind": "ptrace", "provider": null, "tier": null, "delivers": null,
-                        "unchecked": null, "refused": [], "blind": [],
+                        "unchecked": null, "untried": [], "refused": [], "blind": [],
                     },
                     {
                         "kind": "send", "provider": "sys_exit", "tier": "syscall",
-                        "delivers": false, "unchecked": null, "refused": [], "blind": [],
+                        "delivers": false, "unchecked": null, "untried": [], "refused": [],
+                        "blind": [],
                     },
                     {
                         "kind": "module", "provider": "sys_exit", "tier": "syscall",
-                        "delivers": null, "unchecked": "it would harm", "refused": [],
+                        "delivers": null, "unchecked": "it would harm", "untried": [],
+                        "refused": [],
                         "blind": [],
                     },
                 ],

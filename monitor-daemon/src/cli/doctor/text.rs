@@ -70,6 +70,11 @@ fn line(served: &Served, colour: Colour) -> String {
         };
         let delivery = colour.paint(style, &delivery.text());
         let _ = write!(text, "  {delivery}");
+        let untried = served.untried();
+        if !untried.is_empty() {
+            let but = format!("not checked: {}", untried.join(", "));
+            let _ = write!(text, " ({})", colour.paint(Style::new().dimmed(), &but));
+        }
     }
     text.push('\n');
     text
@@ -126,6 +131,7 @@ mod tests {
         let open = kinds[0].coverage.clone();
         kinds[2].coverage.refused = open.refused;
         kinds[2].coverage.blind = open.blind;
+        kinds[0].coverage.provider = Some("sys_exit + tp_btf/io_uring_complete".to_owned());
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
             text(&facts(), Ok(&kinds), Colour::Off),
@@ -134,7 +140,8 @@ mod tests {
                  ok    kernel      6.1.0\n\
                  warn  docker      not there\n                  start it\n\n\
                  Event kinds and what serves them:\n  \
-                 open           syscall     sys_exit  delivers\n  \
+                 open           syscall     sys_exit + tp_btf/io_uring_complete  \
+                 delivers (not checked: tp_btf/io_uring_complete)\n  \
                  ptrace         BLIND\n  \
                  send           syscall     sys_exit  \
                  SILENT: loaded, but no record of our own act came\n  \

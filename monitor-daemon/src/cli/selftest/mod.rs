@@ -2,7 +2,8 @@
 //!
 //! A watcher of its own (`run` as a child, with rules for these acts alone) sees acts of further
 //! children in a temporary folder; a daemon that runs already is not disturbed. What would load or
-//! change the host, or needs unsafe code, is listed as not tried. Nothing is left behind.
+//! change the host, or needs unsafe code, is listed as not tried. Nothing is left behind. What the
+//! host refuses shows nothing, so that it fails the test as what is not seen does.
 
 mod acts;
 mod report;
@@ -24,7 +25,8 @@ pub(super) use watcher::WatcherError;
 
 const HELP: &str = "\
 Takes some seconds. Acts in a temporary folder, on the loopback interface and on its own processes;
-a daemon that runs already goes on undisturbed. Exit code 5 when something was not seen.
+a daemon that runs already goes on undisturbed. Exit code 5 when something was not seen, or the host
+refused to let it be done.
 
 Examples:
   sudo monitor-daemon selftest
@@ -70,11 +72,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
             serde_json::to_string_pretty(&report::json(&findings))?
         ),
     })?;
-    let blind = report::count(&findings, "blind");
-    if blind == 0 {
-        Ok(())
-    } else {
-        Err(Error::Unseen { blind })
+    let [blind, refused] = ["blind", "refused"].map(|name| report::count(&findings, name));
+    match (blind, refused) {
+        (0, 0) => Ok(()),
+        (0, refused) => Err(Error::Undone { refused }),
+        (blind, _) => Err(Error::Unseen { blind }),
     }
 }
 

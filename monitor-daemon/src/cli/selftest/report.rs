@@ -10,8 +10,16 @@ use super::trials::Trial;
 #[derive(Debug)]
 pub(super) enum Outcome {
     Detected,
-    Blind { reason: String },
-    NotTried { reason: String },
+    Blind {
+        reason: String,
+    },
+    /// The host did not let it be done, so that nothing is known of it.
+    Refused {
+        reason: String,
+    },
+    NotTried {
+        reason: String,
+    },
 }
 
 impl Outcome {
@@ -19,6 +27,7 @@ impl Outcome {
         match self {
             Self::Detected => "detected",
             Self::Blind { .. } => "blind",
+            Self::Refused { .. } => "refused",
             Self::NotTried { .. } => "not tried",
         }
     }
@@ -26,7 +35,9 @@ impl Outcome {
     fn reason(&self) -> Option<&str> {
         match self {
             Self::Detected => None,
-            Self::Blind { reason } | Self::NotTried { reason } => Some(reason),
+            Self::Blind { reason } | Self::Refused { reason } | Self::NotTried { reason } => {
+                Some(reason)
+            }
         }
     }
 }
@@ -62,9 +73,10 @@ pub(super) fn text(findings: &[Finding<'_>]) -> String {
     }
     let _ = writeln!(
         text,
-        "{} detected, {} blind, {} not tried",
+        "{} detected, {} blind, {} refused, {} not tried",
         count(findings, "detected"),
         count(findings, "blind"),
+        count(findings, "refused"),
         count(findings, "not tried")
     );
     text
@@ -87,6 +99,7 @@ pub(super) fn json(findings: &[Finding<'_>]) -> Value {
     json!({
         "detected": count(findings, "detected"),
         "blind": count(findings, "blind"),
+        "refused": count(findings, "refused"),
         "not_tried": count(findings, "not tried"),
         "cases": cases,
     })
@@ -111,6 +124,9 @@ mod tests {
             Outcome::Blind {
                 reason: reason.clone(),
             },
+            Outcome::Refused {
+                reason: "not permitted".to_owned(),
+            },
             Outcome::NotTried { reason },
         ];
         let findings: Vec<Finding<'_>> = outcomes
@@ -124,11 +140,12 @@ mod tests {
             text(&findings),
             " 3  link               detected\n\
              \u{20}3  link               blind: no alert came\n\
+             \u{20}3  link               refused: not permitted\n\
              \u{20}3  link               not tried: no alert came\n\
-             1 detected, 1 blind, 1 not tried\n"
+             1 detected, 1 blind, 1 refused, 1 not tried\n"
         );
         let json = json(&findings);
-        assert_eq!(json["blind"], 1);
+        assert_eq!((&json["blind"], &json["refused"]), (&1.into(), &1.into()));
         assert_eq!(json["cases"][1]["reason"], "no alert came");
         assert_eq!(json["cases"][0]["reason"], Value::Null);
     }

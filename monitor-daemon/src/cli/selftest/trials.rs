@@ -30,10 +30,20 @@ pub(super) struct Act {
 
 const SECRET: &str = "opened and fd.name = $D/secret";
 const NAMED: &[(&str, &str)] = &[("fd.name", "$D/secret")];
-const UNSAFE: &str = "rewriting memory under a system call takes unsafe code, which this program \
-                      does not have";
+const REWRITES: &str = "rewriting memory under a system call takes unsafe code, which only the \
+                        daemon's own needs are a reason for";
+const RINGS: &str = "io_uring is used through shared memory, which takes unsafe code";
+const NARROW: &str = "32-bit calls take code in assembler";
+const EVICTS: &str = "taking pages out of memory takes unsafe code";
 const HEAVY: &str = "would load the host";
-const CHANGES: &str = "would change the host";
+const MOUNTED: &str =
+    "is told in the root file system only, and the temporary folder may lie in another";
+const CONTAINER: &str =
+    "takes a cgroup of a container, which a daemon that runs already would believe in";
+const OTHERS: &str = "would blind a daemon that runs already, and not the watcher alone";
+const TRACERS: &str = "would stop all tracers of this host";
+const ALARMS: &str = "would alarm a daemon that runs already";
+const WATCHER: &str = "takes another watcher, started or set up for it";
 
 const fn act(
     row: u8,
@@ -76,13 +86,13 @@ pub(super) const TRIALS: &[Trial] = &[
         1,
         "race",
         "path or address is rewritten during the call",
-        UNSAFE,
+        REWRITES,
     ),
     not_tried(
         2,
         "slow-race",
         "the address is rewritten while connect(2) blocks",
-        UNSAFE,
+        REWRITES,
     ),
     act(
         3,
@@ -109,7 +119,7 @@ pub(super) const TRIALS: &[Trial] = &[
         50,
     ),
     act(6, "chroot", "chroot, then a relative name", SECRET, &[], 1),
-    not_tried(7, "bind-mount", "the file is mounted elsewhere", CHANGES),
+    not_tried(7, "bind-mount", "the file is mounted elsewhere", MOUNTED),
     act(
         8,
         "hard-link",
@@ -142,7 +152,7 @@ pub(super) const TRIALS: &[Trial] = &[
         &[("evt.type", "openat2")],
         1,
     ),
-    not_tried(11, "io_uring", "calls through io_uring", UNSAFE),
+    not_tried(11, "io_uring", "calls through io_uring", RINGS),
     act(
         12,
         "argv0",
@@ -211,8 +221,8 @@ pub(super) const TRIALS: &[Trial] = &[
     ),
     not_tried(19, "flood", "a flood of opens with needles in it", HEAVY),
     not_tried(20, "exhaustion", "very many processes", HEAVY),
-    not_tried(21, "page-fault", "a path that is not in memory", UNSAFE),
-    not_tried(22, "32-bit", "32-bit system calls", UNSAFE),
+    not_tried(21, "page-fault", "a path that is not in memory", EVICTS),
+    not_tried(22, "32-bit", "32-bit system calls", NARROW),
     act(
         23,
         "short-lived",
@@ -225,13 +235,13 @@ pub(super) const TRIALS: &[Trial] = &[
         24,
         "leave-cgroup",
         "a container's process leaves its cgroup",
-        CHANGES,
+        CONTAINER,
     ),
     not_tried(
         25,
         "nested-cgroup",
         "a cgroup below the container's",
-        CHANGES,
+        CONTAINER,
     ),
     not_tried(26, "pid-reuse", "a process number is used again", HEAVY),
     act(
@@ -246,10 +256,10 @@ pub(super) const TRIALS: &[Trial] = &[
         28,
         "tamper",
         "the daemon's programs and maps are changed",
-        CHANGES,
+        OTHERS,
     ),
-    not_tried(29, "ftrace-off", "tracing is switched off", CHANGES),
-    not_tried(30, "own-bpf", "a BPF program is loaded", CHANGES),
+    not_tried(29, "ftrace-off", "tracing is switched off", TRACERS),
+    not_tried(30, "own-bpf", "a BPF program is loaded", ALARMS),
     act(
         31,
         "packet-socket",
@@ -306,6 +316,6 @@ pub(super) const TRIALS: &[Trial] = &[
         &[],
         1,
     ),
-    not_tried(37, "start", "the act before the daemon is up", CHANGES),
-    not_tried(38, "slow-output", "an output blocks", CHANGES),
+    not_tried(37, "start", "the act before the daemon is up", WATCHER),
+    not_tried(38, "slow-output", "an output blocks", WATCHER),
 ];

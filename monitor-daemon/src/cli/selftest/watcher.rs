@@ -115,7 +115,7 @@ impl Watcher {
         if !output.status.success() {
             let complaint = String::from_utf8_lossy(&output.stderr);
             let reason = complaint.trim().to_owned();
-            return Ok(Outcome::NotTried { reason });
+            return Ok(Outcome::Refused { reason });
         }
         let fits = |alert: &&Value| {
             let field = |name: &str| alert.get("output_fields")?.get(name)?.as_str();

@@ -124,13 +124,13 @@ pub(super) const CALLS: &[Provider] = &[
                 &["dir", "dentry"],
                 &[133, 259],
             ),
-            Part::names("times_name", "vfs_utimes", &["path"], &[132, 235, 280]).spare(TIMES),
+            Part::names("times_name", "vfs_utimes", &["path"], &[132, 235, 261, 280]).spare(TIMES),
             Part::names("chdir_name", "set_fs_pwd", &["fs", "path"], &[80, 81]).spare(DIRECTORIES),
             Part::names_after(
                 "attribute_name",
                 "filename_lookup",
                 LOOKUP,
-                &[188, 189, 197, 198],
+                &[188, 189, 197, 198, 463, 466, 469],
             )
             .spare(ATTRIBUTES),
         ],
@@ -168,8 +168,13 @@ pub(super) const CONTROLS: &[Provider] = &[
                 &[155],
             ),
             Part::names("chroot_name", "security_path_chroot", &["path"], &[161]),
-            Part::names_after("tree_name", "filename_lookup", LOOKUP, &[428, 433, 442])
-                .spare(TREES),
+            Part::names_after(
+                "tree_name",
+                "filename_lookup",
+                LOOKUP,
+                &[428, 433, 442, 467],
+            )
+            .spare(TREES),
             Part::names(
                 "opened_name",
                 "security_file_open",

@@ -27,6 +27,7 @@ fn warned(condition: &str) -> bool {
         lint: LintOptions {
             group: LintGroup::Likely,
             unfilled: &[],
+            told: None,
         },
         ..Options::default()
     };

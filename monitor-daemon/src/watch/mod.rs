@@ -313,12 +313,10 @@ fn more(state: &mut State, rings: &mut Rings, pace: &mut Pace) -> bool {
         return true;
     }
     state.drained();
+    pace.looked(handled);
     if pace.is_busy() {
-        if handled > 0 {
-            Pace::gather();
-            return true;
-        }
-        pace.quiet();
+        Pace::gather();
+        return true;
     }
     rings.arm()
 }

@@ -314,12 +314,10 @@ fn more(state: &mut State, rings: &mut Rings, pace: &mut Pace) -> bool {
         return true;
     }
     state.drained(began);
+    pace.looked(handled);
     if pace.is_busy() {
-        if handled > 0 {
-            Pace::gather();
-            return true;
-        }
-        pace.quiet();
+        Pace::gather();
+        return true;
     }
     rings.arm()
 }

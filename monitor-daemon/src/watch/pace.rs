@@ -1,23 +1,29 @@
 //! How soon records are read: at once on a quiet host, in batches on a busy one.
 //!
 //! The kernel wakes the reader for each record that finds its ring empty, which costs more than
-//! the record. A reader that is woken again and again looks from time to time instead, as long as
-//! each look finds something.
+//! the record. A reader that is woken again and again looks from time to time instead, until some
+//! looks in a row find nothing: programs that start a few milliseconds apart do not make it wait to
+//! be woken in between.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Time in which records gather: what an alert may come later on a busy host.
-const GATHER: Duration = Duration::from_millis(2);
+/// Time in which records gather: what an alert may come later on a busy host, where it has 5 ms. Each
+/// look costs about what a program's start does.
+const GATHER: Duration = Duration::from_millis(3);
 /// So many wake-ups make a host busy, when they come in this time: starting a program makes some
 /// ten, whose alert shall not wait.
 const MANY: u32 = 32;
 const WINDOW: Duration = Duration::from_millis(64);
+/// So many looks in a row that find nothing make it a quiet host again.
+const PATIENCE: u32 = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     since: Option<Instant>,
     wakeups: u32,
+    /// Looks in a row that found nothing.
+    empty: u32,
 }
 
 impl Pace {
@@ -42,10 +48,13 @@ impl Pace {
         thread::sleep(GATHER);
     }
 
-    /// Nothing has gathered: the next record wakes the reader.
-    pub(super) const fn quiet(&mut self) {
-        self.since = None;
-        self.wakeups = 0;
+    /// The reader looked, and found something or nothing. When nothing gathers any more, the next
+    /// record wakes the reader.
+    pub(super) fn looked(&mut self, handled: usize) {
+        self.empty = if handled == 0 { self.empty + 1 } else { 0 };
+        if self.empty == PATIENCE {
+            *self = Self::default();
+        }
     }
 }
 
@@ -69,8 +78,22 @@ mod tests {
         assert!(!wake(&mut pace, 20, close), "one program");
         assert!(!wake(&mut pace, 30, far), "which was all");
         assert!(wake(&mut pace, 2 * MANY, close), "a flood");
-        pace.quiet();
+        (0..PATIENCE).for_each(|_| pace.looked(0));
         assert!(!wake(&mut pace, MANY - 1, close), "which ended");
         assert!(wake(&mut pace, 1, close), "and begins again");
+    }
+
+    #[test]
+    fn a_busy_host_may_rest_for_some_looks() {
+        let mut pace = Pace::default();
+        let now = Instant::now();
+        (0..MANY).for_each(|_| pace.woken(now));
+        for _ in 0..3 {
+            (1..PATIENCE).for_each(|_| pace.looked(0));
+            assert!(pace.is_busy());
+            pace.looked(1);
+        }
+        (0..PATIENCE).for_each(|_| pace.looked(0));
+        assert!(!pace.is_busy());
     }
 }

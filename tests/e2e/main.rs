@@ -37,6 +37,7 @@ mod guest;
 mod host;
 mod hung;
 mod idle;
+mod installed;
 mod kernels;
 mod kinds;
 mod kubernetes;

@@ -38,6 +38,7 @@ mod guest;
 mod host;
 mod hung;
 mod idle;
+mod installed;
 mod kernels;
 mod kinds;
 mod kubernetes;

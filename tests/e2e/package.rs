@@ -120,7 +120,7 @@ impl Root {
 }
 
 /// The same package with a higher version.
-fn newer(folder: &Path) -> Result<PathBuf> {
+pub(crate) fn newer(folder: &Path) -> Result<PathBuf> {
     let (inside, package) = (folder.join("inside"), folder.join("newer.deb"));
     let mut unpack = Command::new("dpkg-deb");
     succeed(unpack.arg("-R").arg(paths::debian_package()?).arg(&inside))?;

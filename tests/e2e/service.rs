@@ -12,7 +12,7 @@ use crate::guest::section;
 const WITHIN: Duration = Duration::from_mins(8);
 
 /// Beside the shipped policies, so that every kind of event is watched.
-const RULES: &str = r"
+pub(crate) const RULES: &str = r"
 - rule: needle
   desc: the case's own program
   condition: evt.type in (execve, execveat) and proc.args startswith e2e-needle
@@ -20,7 +20,7 @@ const RULES: &str = r"
   priority: CRITICAL
 ";
 
-const CONFIGURATION: &str = "\
+pub(crate) const CONFIGURATION: &str = "\
 policies: [/usr/share/monitor-daemon/policies, /etc/monitor/rules]
 alerts:
   file: /var/log/monitor/alerts.jsonl
@@ -207,7 +207,7 @@ fn runs_on(series: &str) -> Result<()> {
 }
 
 /// Not root in any way, and nothing that it started would have its powers.
-fn own_user(status: &str) -> Result<()> {
+pub(crate) fn own_user(status: &str) -> Result<()> {
     let numbers = |name: &str| {
         let mut lines = status.lines();
         let line = lines.find_map(|line| line.strip_prefix(name));
@@ -236,7 +236,7 @@ fn notified(text: &str) -> Result<()> {
     has_lines(text, &expected)
 }
 
-fn has_lines(text: &str, expected: &[&str]) -> Result<()> {
+pub(crate) fn has_lines(text: &str, expected: &[&str]) -> Result<()> {
     for expected in expected {
         ensure!(text.lines().any(|line| line == *expected), "{text}");
     }
@@ -244,7 +244,7 @@ fn has_lines(text: &str, expected: &[&str]) -> Result<()> {
 }
 
 /// Of root's powers five, none to be had, system calls filtered, nothing to write to.
-fn hardened(status: &str, mounts: &str) -> Result<()> {
+pub(crate) fn hardened(status: &str, mounts: &str) -> Result<()> {
     // CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_NET_ADMIN, CAP_DAC_READ_SEARCH.
     const POWERS: &str = "000000c000081004";
     let value = |name: &str| {
@@ -329,7 +329,7 @@ fn delivers(metrics: &str) -> Result<()> {
 }
 
 /// systemd's own judgement; 10 is a service that does nothing for its safety.
-fn exposure(text: &str) -> Result<()> {
+pub(crate) fn exposure(text: &str) -> Result<()> {
     let line = text
         .lines()
         .find(|line| line.contains("Overall exposure level"));

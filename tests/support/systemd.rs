@@ -10,7 +10,7 @@ use crate::tree::{Tree, package_files};
 use crate::{skip, vm};
 
 /// Parts of the package that a guest has no use for.
-const LEFT_OUT: [&str; 4] = [
+pub const LEFT_OUT: [&str; 4] = [
     "/usr/share/doc",
     "/usr/share/man",
     "/usr/share/locale",

@@ -1,10 +1,11 @@
 //! Alerts to message brokers, NATS and Kafka: in order, each until the broker says that it is kept.
+//! Syslog servers are written to in the same way.
 
 mod kafka;
 mod nats;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -10,16 +10,15 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use super::wire::{self, Reader};
 use super::{Kafka, records};
 use crate::output::bus::Bus as _;
 use crate::output::bus::tests::{
-    Killed, PATIENCE, Subject, alert, config, entry, is_missing, number, refusal, secret, tls_keys,
+    Killed, PATIENCE, Subject, alert, config, entry, is_missing, number, refusal, secret,
+    server_tls, tls_keys,
 };
 use crate::output::format::{Encoder, Format};
 use crate::output::json::JsonFormat;
@@ -230,17 +229,7 @@ struct Broker {
 
 impl Broker {
     fn start(folder: &Path, password: &'static str) -> Self {
-        let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let certificate = CertificateDer::from_pem_slice(&read("localhost.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(&read("localhost.key")).unwrap();
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        let tls = Arc::new(tls);
+        let tls = server_tls(folder);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let produced = Arc::new(Mutex::new(Vec::new()));

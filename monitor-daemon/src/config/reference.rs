@@ -119,7 +119,7 @@ Between two attempts are 0.5 s to 60 s, doubled each time, less up to half of th
 log. So that an alert at which a server fails each time does not block the others for ever, after \
 `retry_hours` up to 256 alerts from that request on are sent alone. Where the server takes some, those \
 that it does not take, even a second time, are lost, as above. Where it takes none, it is the server, and it is \
-waited for again. Where there is only one alert to send, that is lost.
+waited for again. Only an alert behind which no other waits is lost.
 
 An alert can come twice, after an answer that got lost or an end of the daemon; it has the same \
 `uuid` then. Files and secrets are read again while the daemon runs: certificates for each \

@@ -164,6 +164,26 @@ fn each_alert_is_there_in_order_whatever_brokers_do() {
     assert_eq!(alert["uuid"], first.uuid);
 }
 
+/// Only who leads its own partition concerns an alert.
+#[test]
+fn a_partition_without_a_leader_does_not_keep_alerts_from_the_others() {
+    if is_missing("kafka", HEADER) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut mock = Mock::start(folder.path());
+    assert_ne!(records::partition("web-1", 4), 0);
+    mock.order("leader 0 -1");
+    for partition in 1..4 {
+        mock.order(&format!("leader {partition} 2"));
+    }
+    // A broker is away that the others still tell of.
+    mock.order("down 1");
+    let mut bus = kafka(&format!("brokers: ['{}'], topic: alerts", mock.brokers));
+    let sent = bus.send(&[entry(1, alert(1))]);
+    assert_eq!((sent.taken, sent.trouble), (1, None));
+}
+
 #[test]
 fn alerts_of_containers_go_to_their_partitions_and_one_that_fails_repeats_no_other() {
     if is_missing("kafka", HEADER) {

@@ -18,7 +18,7 @@ fn a_report_has_figures_and_no_secrets() -> Result<()> {
     let port = http::free_port()?;
     let settings = format!(
         "metrics:\n  listen: 127.0.0.1:{port}\nstatic_fields: {{api_token: e2e-hidden, \
-         site: e2e-shown, proxy: 'http://me:e2e-word@proxy'}}\n"
+         site: e2e-shown, proxy: 'http://me:e2e-word@proxy/?key=e2e-word'}}\n"
     );
     let config = configuration(&programs, &settings)?;
     let policy = daemon::policy(programs.folder(), WATCHING)?;

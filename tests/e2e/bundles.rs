@@ -1,30 +1,68 @@
-//! Policies from a server, as `packaging/fleet/monitor-policies` takes them: signed, checked, and
-//! gone back from, under a daemon that runs.
+//! Policies from a server, as `packaging/fleet/monitor-policies` takes them by HTTPS: signed, checked,
+//! in stages, and gone back from, under a daemon that runs.
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::{self, Daemon, is_from};
-use monitor_tests::{paths, skip, skip_if};
+use monitor_tests::{http, paths, skip, skip_if, wait};
 use tempfile::TempDir;
 
 use crate::actions::{Programs, run, succeed};
 use crate::world::{PATIENCE, configuration};
 
-/// The server's folder, its key, and the host's folder.
+/// Channels that the server has: a folder each.
+const CHANNELS: [&str; 2] = ["canary", "stable"];
+
+/// The server's folder, its keys, the host's folder, and the web server.
 struct Server {
     folder: TempDir,
     programs: Programs,
+    port: u16,
+    web: Child,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _gone = self.web.kill();
+        let _status = self.web.wait();
+    }
+}
+
+/// A web server that shows what is in `folder`, with a certificate of its own.
+fn serve(folder: &Path, port: u16) -> Result<Child> {
+    let mut certificate = Command::new("openssl");
+    certificate.args(["req", "-x509", "-newkey", "ed25519", "-nodes", "-subj"]);
+    certificate.args(["/CN=policies", "-addext", "subjectAltName=IP:127.0.0.1"]);
+    certificate.args(["-keyout", "web.key", "-out", "web.pem"]);
+    succeed(certificate.current_dir(folder))?;
+    let mut server = Command::new("openssl");
+    server.args(["s_server", "-WWW", "-cert", "web.pem", "-key", "web.key"]);
+    server.arg("-accept").arg(format!("127.0.0.1:{port}"));
+    server.stdin(Stdio::null()).stdout(Stdio::null());
+    Ok(server.current_dir(folder).stderr(Stdio::null()).spawn()?)
 }
 
 impl Server {
     fn new() -> Result<Self> {
+        let folder = TempDir::with_prefix("bundles-")?;
+        for channel in CHANNELS {
+            fs::create_dir(folder.path().join(channel))?;
+        }
+        let port = http::free_port()?;
         let server = Self {
-            folder: TempDir::with_prefix("bundles-")?,
+            web: serve(folder.path(), port)?,
+            port,
+            folder,
             programs: Programs::new()?,
         };
+        wait::until("the web server", PATIENCE, || {
+            Ok(TcpStream::connect(("127.0.0.1", port)).ok())
+        })?;
         for name in ["key.pem", "other.pem"] {
             let mut make = Command::new("openssl");
             make.args(["genpkey", "-algorithm", "ed25519", "-out"]);
@@ -42,8 +80,14 @@ impl Server {
         self.folder.path().join(name)
     }
 
-    /// Puts a bundle of these rules there, signed by a key.
+    /// Puts a bundle of these rules into both channels, signed by a key.
     fn offer(&self, version: &str, rules: &str, key: &str) -> Result<()> {
+        self.offer_to_few(version, rules, key)?;
+        self.promote()
+    }
+
+    /// Puts it into the one that few hosts follow.
+    fn offer_to_few(&self, version: &str, rules: &str, key: &str) -> Result<()> {
         let bundle = tempfile::tempdir()?;
         fs::write(bundle.path().join("VERSION"), version)?;
         fs::write(bundle.path().join("own.yaml"), rules)?;
@@ -51,13 +95,22 @@ impl Server {
         tar.arg("-C")
             .arg(bundle.path())
             .arg("-czf")
-            .arg(self.path("b.tar.gz"));
+            .arg(self.path("canary/b.tar.gz"));
         succeed(tar.args(["VERSION", "own.yaml"]))?;
         let mut sign = Command::new("openssl");
         sign.args(["pkeyutl", "-sign", "-rawin", "-inkey"])
             .arg(self.path(key));
-        sign.arg("-in").arg(self.path("b.tar.gz"));
-        succeed(sign.arg("-out").arg(self.path("b.tar.gz.sig"))).map(drop)
+        sign.arg("-in").arg(self.path("canary/b.tar.gz"));
+        succeed(sign.arg("-out").arg(self.path("canary/b.tar.gz.sig"))).map(drop)
+    }
+
+    /// What few hosts have is for all, as it is.
+    fn promote(&self) -> Result<()> {
+        for file in ["b.tar.gz", "b.tar.gz.sig"] {
+            let [few, all] = CHANNELS.map(|channel| self.path(channel).join(file));
+            fs::copy(few, all)?;
+        }
+        Ok(())
     }
 
     /// Runs the script on the host.
@@ -65,6 +118,7 @@ impl Server {
         let mut script = Command::new(paths::root().join("packaging/fleet/monitor-policies"));
         script.env("MONITOR_POLICIES", self.path("host"));
         script.env("MONITOR_DAEMON", paths::daemon()?);
+        script.env("CURL_CA_BUNDLE", self.path("web.pem"));
         script.env(
             "MONITOR_CONFIG",
             self.programs.folder().join("monitor.yaml"),
@@ -73,12 +127,8 @@ impl Server {
     }
 
     fn fetch(&self) -> Result<Output> {
-        let (url, key) = (self.path("b.tar.gz"), self.path("key.pub"));
-        self.host(&[
-            "fetch",
-            &format!("file://{}", url.display()),
-            &key.display().to_string(),
-        ])
+        let url = format!("https://127.0.0.1:{}/stable/b.tar.gz", self.port);
+        self.host(&["fetch", &url, &self.path("key.pub").display().to_string()])
     }
 
     /// What is offered is refused for a reason, and `version` stays.
@@ -140,7 +190,11 @@ fn what_is_signed_and_right_is_taken_and_gone_back_from() -> Result<()> {
     let mut daemon = Daemon::start(&arguments)?;
     is_in_force(&mut daemon, &server.programs, "first")?;
 
-    server.offer("2", &rule("second"), "key.pem")?;
+    // This host is one of the many, which get what the few have had.
+    server.offer_to_few("2", &rule("second"), "key.pem")?;
+    ok(server.fetch()?)?;
+    is_in_force(&mut daemon, &server.programs, "first")?;
+    server.promote()?;
     ok(server.fetch()?)?;
     is_in_force(&mut daemon, &server.programs, "second")?;
 
@@ -150,7 +204,7 @@ fn what_is_signed_and_right_is_taken_and_gone_back_from() -> Result<()> {
     server.is_refused("version 3 is wrong", "2")?;
     server.offer("1", &rule("first"), "key.pem")?;
     server.is_refused("not newer", "2")?;
-    fs::write(server.path("b.tar.gz"), "changed on the way")?;
+    fs::write(server.path("stable/b.tar.gz"), "changed on the way")?;
     server.is_refused("signature", "2")?;
     is_in_force(&mut daemon, &server.programs, "second")?;
 

@@ -86,12 +86,16 @@ are sent before it goes on so. The file and standard output are always in order.
 
 /// What the keys do not say of syslog.
 const SYSLOG: &str = "
-Syslog has no receipts. Over TCP and TLS an alert counts as delivered when it is on its way over a \
-connection that stands; what a server had not read when it died may be lost, and so may any datagram. \
-Over TLS the server is given 0.5 s after each handshake to refuse us before anything is sent, as some \
-look at our certificate only then. A server that is away, whose certificate is not of an authority \
-of `tls_ca` or not for the host of `address`, or that refuses us, is tried again every 0.1 s to 10 s, and \
-alerts wait in the alert log. Certificates and keys are read again for each connection.
+Syslog has no receipts. Over TCP and TLS an alert counts as delivered when the server's kernel has \
+acknowledged all of it; what a server had not read when it died may be lost, and so may any datagram. \
+A connection on which nothing is acknowledged for 10 s, as where a firewall has forgotten it or the \
+server has lost its power, is given up, and what was not acknowledged is sent again by the next: an \
+alert can come twice then. Over TLS the server is given 0.5 s after each handshake to refuse us before \
+anything is sent, as some look at our certificate only then. A server that is away, whose certificate \
+is not of an authority of `tls_ca` or not for the host of `address`, or that refuses us, is tried again \
+after 0.5 s to 60 s, doubled each time, less up to half of that by chance, and alerts wait in the alert \
+log. One that is too long for a datagram is lost for this output: logged, counted with the reason \
+`refused`, and told by an alert. Certificates and keys are read again for each connection.
 ";
 
 /// What the keys do not say of outputs by HTTP.
@@ -129,7 +133,7 @@ Between two attempts are 0.5 s to 60 s, doubled each time, less up to half of th
 log. So that an alert at which a server fails each time does not block the others for ever, after \
 `retry_hours` up to 256 alerts from that request on are sent alone. Where the server takes some, those \
 that it does not take, even a second time, are lost, as above. Where it takes none, it is the server, and it is \
-waited for again. Where there is only one alert to send, that is lost.
+waited for again. Only an alert behind which no other waits is lost.
 
 An alert can come twice, after an answer that got lost or an end of the daemon; it has the same \
 `uuid` then. Files and secrets are read again while the daemon runs: certificates for each \

@@ -258,14 +258,34 @@ impl Feed {
             self.ahead = numbers.collect();
             return Batch::of(before_their_turn.into_iter().map(Arc::new));
         }
+        let batch = self.in_order();
+        let oldest = batch.oldest().unwrap_or_default();
+        self.output.oldest.store(oldest, Ordering::Relaxed);
+        batch
+    }
+
+    /// More alerts for the batch, where others wait behind it.
+    pub(super) fn more(&mut self) -> Vec<Arc<Entry>> {
+        // Of those before their turn there are no others, and what is put back of both is not told apart.
+        while self.ahead.is_empty() && self.ready_within(Duration::ZERO) {
+            let Batch { items, closed, .. } = self.in_order();
+            let alerts: Vec<_> = items.into_iter().filter_map(Item::alert).collect();
+            if closed || !alerts.is_empty() {
+                return alerts;
+            }
+        }
+        Vec::new()
+    }
+
+    fn in_order(&mut self) -> Batch {
         let mut batch = if let Some(held) = self.held.take() {
-            self.bytes = held.bytes;
-            self.last = held.last;
+            self.bytes += held.bytes;
+            self.last = held.last.or(self.last);
             Batch::of(held.alerts)
         } else {
             let batch = self.take();
-            self.bytes = batch.bytes;
-            self.last = batch.last();
+            self.bytes += batch.bytes;
+            self.last = batch.last().or(self.last);
             batch
         };
         if let Some(last) = self.last {
@@ -275,8 +295,6 @@ impl Feed {
             Item::Alert(entry) => self.output.lacks(entry),
             Item::Line(_) => true,
         });
-        let oldest = batch.oldest().unwrap_or_default();
-        self.output.oldest.store(oldest, Ordering::Relaxed);
         batch
     }
 

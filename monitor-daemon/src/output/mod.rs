@@ -32,6 +32,7 @@ mod text;
 mod time;
 mod tls;
 mod tls_stream;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
@@ -67,7 +68,6 @@ use self::format::Encoder;
 use self::http::{Client, HttpWriter};
 use self::keeper::Keeper;
 use self::queue::{Item, Queue, Refused};
-use self::syslog::SyslogWriter;
 use self::syslog_link::Link;
 use self::syslog_message::SyslogMessage;
 use self::terminal::{Form, Levels, Screen, TerminalWriter};
@@ -396,14 +396,17 @@ impl Starting<'_> {
             })?;
         }
         let feed = self.feed(label, name, server.selection.clone());
-        let writer = SyslogWriter {
-            link: Link::new(server.clone()),
-            message: SyslogMessage {
-                settings: server.clone(),
-                json,
+        let writer = BusWriter {
+            name: label.to_owned(),
+            bus: syslog::Syslog {
+                link: Link::new(server.clone()),
+                message: SyslogMessage {
+                    settings: server.clone(),
+                    json,
+                },
             },
             feed,
-            pause: syslog::FIRST_PAUSE,
+            backoff: None,
         };
         // Of a thread's name the kernel has 15 letters.
         let thread = format!("alerts-{label}");

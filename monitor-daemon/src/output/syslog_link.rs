@@ -2,13 +2,16 @@
 //! (RFC 6587) or TLS (RFC 5425).
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _, UdpSocket};
+use std::net::{SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::time::Duration;
 
+use super::tcp;
 use super::tls_stream::TlsStream;
+use super::wire::{NOTHING_TAKEN, Wire, in_words};
 use crate::config::{Syslog, SyslogProtocol};
 
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// For connecting, over all addresses, and how long a server may take nothing.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The way to a server, opened when there is something to send.
 #[derive(Debug)]
@@ -20,7 +23,12 @@ pub(super) struct Link {
 #[derive(Debug)]
 enum Open {
     Udp(UdpSocket),
-    Tcp(TcpStream),
+    Stream(Stream),
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(Wire),
     Tls(Box<TlsStream>),
 }
 
@@ -37,63 +45,76 @@ impl Link {
         &self.settings.address
     }
 
-    /// Sends one message; after an error the next call starts afresh.
-    pub(super) fn send(&mut self, message: &str) -> io::Result<()> {
+    /// Sends messages. So many of the first have arrived, as far as the protocol tells; what is
+    /// wrong with the next. After an error the next call starts afresh.
+    pub(super) fn send(
+        &mut self,
+        messages: impl Iterator<Item = String>,
+    ) -> (usize, io::Result<()>) {
         let kept = self.open.take();
         let usable = kept.and_then(|mut open| (!open.has_ended()).then_some(open));
-        let mut open = match usable {
-            Some(open) => open,
-            None => self.connect()?,
+        let mut open = match usable.map_or_else(|| self.connect(), Ok) {
+            Ok(open) => open,
+            Err(error) => return (0, Err(error)),
         };
-        let framed = || format!("{} {message}", message.len());
-        match &mut open {
-            Open::Udp(socket) => _ = socket.send(message.as_bytes())?,
-            Open::Tcp(stream) => stream.write_all(framed().as_bytes())?,
-            Open::Tls(stream) => stream.send(framed().as_bytes())?,
+        let sent = match &mut open {
+            Open::Udp(socket) => send_each(socket, messages),
+            Open::Stream(stream) => stream.send(messages),
+        };
+        if sent.1.is_ok() {
+            self.open = Some(open);
         }
-        self.open = Some(open);
-        Ok(())
+        sent
     }
 
     fn connect(&self) -> io::Result<Open> {
-        let mut result = Err(io::ErrorKind::NotFound.into());
-        for address in self.settings.address.to_socket_addrs()? {
-            result = self.connect_to(address);
-            if result.is_ok() {
-                break;
-            }
-        }
-        result
-    }
-
-    fn connect_to(&self, address: SocketAddr) -> io::Result<Open> {
+        let Syslog { address, .. } = &self.settings;
+        let socket = || tcp::connect(address.as_str(), TIMEOUT);
         match self.settings.protocol {
-            SyslogProtocol::Udp => {
-                let any = if address.is_ipv4() {
-                    "0.0.0.0:0"
-                } else {
-                    "[::]:0"
-                };
-                let socket = UdpSocket::bind(any)?;
-                socket.connect(address)?;
-                Ok(Open::Udp(socket))
-            }
-            SyslogProtocol::Tcp => Ok(Open::Tcp(connect(address)?)),
+            SyslogProtocol::Udp => datagrams(address).map(Open::Udp),
+            SyslogProtocol::Tcp => Ok(Open::Stream(Stream::Tcp(Wire::new(socket()?)))),
             SyslogProtocol::Tls => {
-                let host = self.settings.address.rsplit_once(':');
-                let host = host.map_or("", |(host, _)| host);
-                let stream = TlsStream::open(connect(address)?, host, &self.settings.tls)?;
-                Ok(Open::Tls(Box::new(stream)))
+                let host = address.rsplit_once(':').map_or("", |(host, _)| host);
+                let stream = TlsStream::open(Wire::new(socket()?), host, &self.settings.tls)?;
+                Ok(Open::Stream(Stream::Tls(Box::new(stream))))
             }
         }
     }
 }
 
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    Ok(stream)
+/// A socket for the first address that there is a way to.
+fn datagrams(address: &str) -> io::Result<UdpSocket> {
+    let open = |address: SocketAddr| {
+        let any = if address.is_ipv4() {
+            "0.0.0.0:0"
+        } else {
+            "[::]:0"
+        };
+        let socket = UdpSocket::bind(any)?;
+        socket.connect(address).map(|()| socket)
+    };
+    let mut result = Err(io::ErrorKind::NotFound.into());
+    for address in address.to_socket_addrs()? {
+        result = open(address);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+fn send_each(
+    socket: &UdpSocket,
+    messages: impl Iterator<Item = String>,
+) -> (usize, io::Result<()>) {
+    let mut count = 0;
+    for message in messages {
+        if let Err(error) = socket.send(message.as_bytes()) {
+            return (count, Err(error));
+        }
+        count += 1;
+    }
+    (count, Ok(()))
 }
 
 impl Open {
@@ -101,18 +122,42 @@ impl Open {
     fn has_ended(&mut self) -> bool {
         match self {
             Self::Udp(_) => false,
-            Self::Tcp(stream) => has_ended(stream),
-            Self::Tls(stream) => stream.has_ended(),
+            Self::Stream(Stream::Tcp(wire)) => wire.has_ended(),
+            Self::Stream(Stream::Tls(stream)) => stream.has_ended(),
         }
     }
 }
 
-fn has_ended(stream: &TcpStream) -> bool {
-    use rustix::net::{RecvFlags, recv};
-    let mut byte = [0_u8; 1];
-    match recv(stream, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-        // Servers do not talk; if one does, that is no end.
-        Ok((_, length)) => length == 0,
-        Err(error) => error != rustix::io::Errno::AGAIN,
+impl Stream {
+    /// Sends messages and waits until all have arrived; that many of the first have.
+    fn send(&mut self, messages: impl Iterator<Item = String>) -> (usize, io::Result<()>) {
+        let mut ends = Vec::new();
+        let mut result = Ok(());
+        for message in messages {
+            result = self.write(format!("{} {message}", message.len()).as_bytes());
+            if result.is_err() {
+                break;
+            }
+            ends.push(self.wire().written());
+        }
+        let result = result.and_then(|()| self.wire().settle(TIMEOUT));
+        let arrived = self.wire().arrived().unwrap_or_default();
+        let count = ends.iter().take_while(|end| **end <= arrived).count();
+        (count, result)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = match self {
+            Self::Tcp(wire) => wire.write_all(bytes),
+            Self::Tls(stream) => stream.send(bytes),
+        };
+        written.map_err(|error| in_words(error, NOTHING_TAKEN))
+    }
+
+    fn wire(&self) -> &Wire {
+        match self {
+            Self::Tcp(wire) => wire,
+            Self::Tls(stream) => stream.wire(),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The outputs together: threads, files, limits, the end.
 
+mod sinks;
+
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
 use std::path::Path;
@@ -34,6 +36,8 @@ pub(super) fn is_alone(test: &str, setup: &str) -> bool {
         let mut command = Command::new("unshare");
         command.args(["--map-root-user", "--mount", "--net", "sh", "-ec"]);
         command.args([script, "sh"]).env(ALONE, "");
+        // As systemd says where a service's credentials are.
+        command.env("CREDENTIALS_DIRECTORY", "/mnt");
         command
     };
     let script = "ip link set lo up";

@@ -2,13 +2,13 @@
 //! back.
 
 use std::io::{self, Write as _};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
 use super::tls::TlsFiles;
+use super::wire::{Wire, in_words, is_nothing};
 
 /// How long a server is given to say that it does not want us. With TLS 1.3 it looks at our
 /// certificate only when the handshake is over for us, and some servers look at names even later;
@@ -17,17 +17,17 @@ const VERDICT: Duration = Duration::from_millis(500);
 
 /// A connection whose server is who it should be.
 #[derive(Debug)]
-pub(super) struct TlsStream(StreamOwned<ClientConnection, TcpStream>);
+pub(super) struct TlsStream(StreamOwned<ClientConnection, Wire>);
 
 impl TlsStream {
-    /// Does the handshake on `socket`, which has timeouts, with the server `host`: a name, or an
+    /// Does the handshake on `wire`, which has timeouts, with the server `host`: a name, or an
     /// address, in brackets or not.
-    pub(super) fn open(socket: TcpStream, host: &str, files: &TlsFiles) -> io::Result<Self> {
+    pub(super) fn open(wire: Wire, host: &str, files: &TlsFiles) -> io::Result<Self> {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let config = files.load().map_err(io::Error::other)?;
         let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
-        let mut stream = StreamOwned::new(connection, socket);
+        let mut stream = StreamOwned::new(connection, wire);
         while stream.conn.is_handshaking() {
             let done = stream.conn.complete_io(&mut stream.sock);
             done.map_err(|error| in_words(error, "no TLS handshake in time"))?;
@@ -37,32 +37,36 @@ impl TlsStream {
         Ok(stream)
     }
 
-    /// Sends `bytes`; they are on their way then, and nothing tells when they are there.
+    /// Sends `bytes`; they are on their way then.
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let sent = self.0.write_all(bytes).and_then(|()| self.0.flush());
-        sent.map_err(|error| in_words(error, "the server takes nothing"))
+        self.0.write_all(bytes).and_then(|()| self.0.flush())
+    }
+
+    /// What it goes over.
+    pub(super) fn wire(&self) -> &Wire {
+        &self.0.sock
     }
 
     /// Whether the server has closed, or has broken off.
     pub(super) fn has_ended(&mut self) -> bool {
-        let looked = self.0.sock.set_nonblocking(true);
+        let looked = self.0.sock.socket.set_nonblocking(true);
         let ended = looked.and_then(|()| self.read());
-        let back = self.0.sock.set_nonblocking(false);
+        let back = self.0.sock.socket.set_nonblocking(false);
         ended.is_err() || back.is_err()
     }
 
     fn await_verdict(&mut self) -> io::Result<()> {
-        let usual = self.0.sock.read_timeout()?;
+        let usual = self.0.sock.socket.read_timeout()?;
         let end = Instant::now() + VERDICT;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            self.0.sock.set_read_timeout(Some(left))?;
+            self.0.sock.socket.set_read_timeout(Some(left))?;
             self.read()?;
         }
-        self.0.sock.set_read_timeout(usual)
+        self.0.sock.socket.set_read_timeout(usual)
     }
 
     /// Takes in what has come: tickets for sessions, mostly. The error is the connection's end.
@@ -90,19 +94,4 @@ fn closed() -> io::Error {
         io::ErrorKind::ConnectionAborted,
         "the server has closed the connection",
     )
-}
-
-fn is_nothing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
-    )
-}
-
-/// A timeout of a socket is `WouldBlock`, which tells nobody anything.
-fn in_words(error: io::Error, timeout: &'static str) -> io::Error {
-    if is_nothing(&error) {
-        return io::Error::new(io::ErrorKind::TimedOut, timeout);
-    }
-    error
 }

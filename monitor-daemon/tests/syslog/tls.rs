@@ -183,7 +183,7 @@ fn only_the_right_server_gets_alerts() {
     for number in 3..6 {
         outputs.queue().push(alert(number)).unwrap();
     }
-    log.says(&server, "not valid for name \"127.0.0.1\"");
+    log.says(&server, "not valid for name");
     assert_eq!(counted.written.get(), 3);
     server.stop();
     for (path, content) in own {
@@ -207,7 +207,7 @@ fn a_server_that_asks_who_is_there_is_told() {
         let server = files.server(folder.path(), driver, "x509/certvalid");
         let (nobody, metrics) = start(settings(&server, &files.ca, None));
         nobody.queue().push(alert(0)).unwrap();
-        log.says(&server, "cannot send alerts to syslog");
+        log.says(&server, "alerts are not taken");
         assert_eq!(metrics.output("syslog").written.get(), 0);
         drop(nobody);
         assert_eq!(metrics.output("syslog").written.get(), 0, "{driver}");

@@ -108,6 +108,7 @@ const DEPENDENCIES: &[(&str, &[&str])] = &[
     ("monitor-freeze", &["aya", "monitor-", "tokio", "rustix"]),
     ("monitor-memory", &["aya", "monitor-", "tokio", "rustix"]),
     ("monitor-policy", &["aya", "monitor-", "tokio", "rustix"]),
+    ("monitor-unacked", &["aya", "monitor-", "tokio", "rustix"]),
     ("monitor-daemon", &["monitor-tests"]),
     ("xtask", &["monitor-"]),
 ];

@@ -23,8 +23,9 @@ use parts::Part;
 
 const HELP: &str = "\
 Nothing is asked and nothing is sent. The archive holds plain text files, README.txt tells which.
-Alerts, command lines, and names of containers are not in it. Values of keys named like secrets, and
-names and passwords in addresses, are removed; look through it all the same before you pass it on.
+Alerts, command lines, and names of containers are not in it. Values of keys named like secrets,
+names, passwords and all behind a `?` in addresses, and what servers said to alerts are removed; look
+through it all the same before you pass it on.
 
 Examples:
   sudo monitor-daemon bugreport

@@ -31,7 +31,7 @@ pub(super) struct Part {
 
 fn part(name: &'static str, about: &'static str, text: Result<String, String>) -> Part {
     // Also where nobody expects an address with a password.
-    let text = text.map(|text| secrets::without_userinfo(&text));
+    let text = text.map(|text| secrets::without_secrets(&text));
     Part { name, about, text }
 }
 
@@ -215,7 +215,8 @@ fn own_lines(text: &str) -> String {
         *line == "ready" || (time.ends_with('Z') && time.contains('T') && level)
     };
     let lines = text.lines().filter(own);
-    lines.fold(String::new(), |text, line| text + line + "\n")
+    let own = lines.fold(String::new(), |text, line| text + line + "\n");
+    secrets::without_answers(&own)
 }
 
 /// Files of which all is told.
@@ -290,11 +291,17 @@ ready
 2026-01-31T12:00:05.000001Z ERROR somebody tampered with the daemon
 2026-01-31T12:00:05.000001Z nothing
 é
+2026-01-31T12:00:06.000001Z ERROR monitor_daemon::output::feed: an alert is refused output=\"http.a\" rule=R why=\"the server answered 400 Bad Request: {\\\"value\\\":\\\"hunter2\\\"}\"
+2026-01-31T12:00:07.000001Z ERROR alerts are refused why=\"the server took all but 1 of 2: hunter2\"
+2026-01-31T12:00:08.000001Z  WARN alerts are not taken why=\"cannot connect: refused\"
 ";
         let expected = "\
 2026-01-31T12:00:00.000001Z  INFO the rules are in force
 ready
 2026-01-31T12:00:05.000001Z ERROR somebody tampered with the daemon
+2026-01-31T12:00:06.000001Z ERROR monitor_daemon::output::feed: an alert is refused output=\"http.a\" rule=R why=\"the server answered 400 Bad Request: REMOVED
+2026-01-31T12:00:07.000001Z ERROR alerts are refused why=\"the server took all but 1 of 2: REMOVED
+2026-01-31T12:00:08.000001Z  WARN alerts are not taken why=\"cannot connect: refused\"
 ";
         assert_eq!(own_lines(journal), expected);
     }

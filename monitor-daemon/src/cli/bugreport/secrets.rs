@@ -1,6 +1,7 @@
 //! What nobody else is to read is taken out: values of keys that are named like secrets, headers of
-//! requests, and names and passwords in addresses. A file's path is no secret, so keys that end in
-//! `file` or `path` keep theirs.
+//! requests, names and passwords in addresses, and all behind an address's `?`. A file's path is no
+//! secret, so keys that end in `file` or `path` keep theirs. What servers said to alerts goes, too: it
+//! may quote them.
 
 use serde_yaml::Value;
 
@@ -35,7 +36,7 @@ pub(super) fn remove(value: &mut Value) {
             }
         }
         Value::Sequence(items) => items.iter_mut().for_each(remove),
-        Value::String(text) => *text = without_userinfo(text),
+        Value::String(text) => *text = without_secrets(text),
         _ => {}
     }
 }
@@ -49,15 +50,18 @@ fn blank(value: &mut Value) {
     }
 }
 
-/// `https://me:word@host/` as `https://REMOVED@host/`, wherever it stands in a text.
-pub(super) fn without_userinfo(text: &str) -> String {
+/// `https://me:word@host/in?key=a` as `https://REMOVED@host/in?REMOVED`, wherever it stands in a text.
+pub(super) fn without_secrets(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once("://") {
         shown.push_str(before);
         shown.push_str("://");
-        let end = behind.find(|sign: char| sign.is_whitespace() || "/?#\"'`<>".contains(sign));
-        let (authority, further) = behind.split_at(end.unwrap_or(behind.len()));
+        let end = |text: &str, signs: &str| {
+            let ends = |sign: char| sign.is_whitespace() || signs.contains(sign);
+            text.find(ends).unwrap_or(text.len())
+        };
+        let (authority, further) = behind.split_at(end(behind, "/?#\"'`<>"));
         match authority.rsplit_once('@') {
             Some((_, host)) => {
                 shown.push_str(REMOVED);
@@ -66,10 +70,41 @@ pub(super) fn without_userinfo(text: &str) -> String {
             }
             None => shown.push_str(authority),
         }
+        let (path, further) = further.split_at(end(further, "?#\"'`<>"));
+        shown.push_str(path);
         rest = further;
+        if further.starts_with(['?', '#']) {
+            shown.push('?');
+            shown.push_str(REMOVED);
+            rest = further.split_at(end(further, "\"'`<>")).1;
+        }
     }
     shown.push_str(rest);
     shown
+}
+
+/// What stands before words of a server, as the outputs tell them.
+const ANSWERS: [&str; 3] = [
+    "the server answered ",
+    "the server took all but ",
+    "that is no answer of `_bulk`",
+];
+
+/// Log lines without what servers said to alerts; their status stays.
+pub(super) fn without_answers(lines: &str) -> String {
+    lines.lines().fold(String::new(), |mut shown, line| {
+        let told = ANSWERS.iter().filter_map(|start| line.find(start)).min();
+        let said = told.and_then(|at| Some(at + line.get(at..)?.find(": ")? + 2));
+        match said.and_then(|at| line.get(..at)) {
+            Some(kept) => {
+                shown.push_str(kept);
+                shown.push_str(REMOVED);
+            }
+            None => shown.push_str(line),
+        }
+        shown.push('\n');
+        shown
+    })
 }
 
 #[cfg(test)]
@@ -120,9 +155,14 @@ hostname: null
             ("see https://h/a@b and a@b.c", "see https://h/a@b and a@b.c"),
             ("http://t@", "http://REMOVED@"),
             ("://", "://"),
+            (
+                "url: 'https://h/logs?dd-api-key=u:p&b=/c' is https://h?k=u:p next",
+                "url: 'https://h/logs?REMOVED' is https://h?REMOVED next",
+            ),
+            ("why? http://h/a why?", "why? http://h/a why?"),
         ] {
             // A list is one authority up to its last `@`: rather too little is shown.
-            let shown = without_userinfo(text);
+            let shown = without_secrets(text);
             assert!(!shown.contains("u:p"), "{shown}");
             if !text.contains(',') {
                 assert_eq!(shown, expected);

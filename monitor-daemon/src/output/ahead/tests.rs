@@ -316,7 +316,8 @@ fn after_an_outage_the_newest_severe_alerts_come_first_then_the_rest_in_order() 
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        // An address that no other test's server has while this one's is away.
+        let free = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 77), 0)).unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
         let keys = keys.replace("ADDRESS", &address.to_string());

@@ -1,14 +1,15 @@
 //! Alerts to message brokers, NATS and Kafka: in order, each until the broker says that it is kept.
+//! Syslog servers are written to in the same way.
 
 mod kafka;
 mod nats;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) use self::kafka::Kafka;
 pub(super) use self::nats::Nats;
@@ -18,7 +19,7 @@ use super::queue::Item;
 use crate::alert_log::Entry;
 
 /// How often a connection without alerts is looked after: brokers ask whether somebody is there.
-const IDLE: Duration = Duration::from_secs(20);
+const IDLE: Duration = Duration::from_secs(5);
 
 /// A broker, as the writer sees it.
 pub(super) trait Bus: Debug {
@@ -26,7 +27,7 @@ pub(super) trait Bus: Debug {
     /// broker says of them.
     fn send(&mut self, alerts: &[Arc<Entry>]) -> Sent;
 
-    /// Answers what the broker asked meanwhile; called while there is nothing to send.
+    /// Answers what the broker asked meanwhile; called every few seconds while there is nothing to send.
     fn tend(&mut self);
 }
 
@@ -61,13 +62,22 @@ pub(super) struct BusWriter<B> {
 
 impl<B: Bus> BusWriter<B> {
     pub(super) fn run(mut self) {
+        let mut tended = Instant::now();
         loop {
             while !self.feed.ready_within(IDLE) {
                 self.bus.tend();
+                tended = Instant::now();
             }
             let batch = self.feed.next();
             let closed = batch.closed;
             let alerts: Vec<Arc<Entry>> = batch.items.into_iter().filter_map(Item::alert).collect();
+            // None of many may be for this output.
+            if !alerts.is_empty() {
+                tended = Instant::now();
+            } else if tended.elapsed() >= IDLE {
+                self.bus.tend();
+                tended = Instant::now();
+            }
             let left = self.deliver(&alerts);
             if left > 0 {
                 return self.feed.give_up(left as u64);

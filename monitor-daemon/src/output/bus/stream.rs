@@ -40,15 +40,8 @@ pub(super) enum Stream {
 impl Stream {
     /// Connecting takes `time` at most, over all addresses; so does each reading and writing then.
     pub(super) fn connect(broker: &Broker, time: Duration) -> Result<Self, StreamError> {
-        let open = |stream: &TcpStream| {
-            // What is sent at once is one write; waiting for more would only delay it.
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(time))?;
-            stream.set_write_timeout(Some(time))
-        };
         let stream = tcp::connect((broker.host.as_str(), broker.port), time);
         let stream = stream.map_err(StreamError::Connect)?;
-        open(&stream).map_err(StreamError::Connect)?;
         Ok(Self::Plain(stream))
     }
 

@@ -210,9 +210,8 @@ async fn connect(settings: &Http, is_secure: bool) -> Result<Sender, HttpError> 
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = settings.url.port_u16();
     let port = port.unwrap_or(if is_secure { 443 } else { 80 });
-    let stream = tcp::race(host, port).await.map_err(HttpError::Connect)?;
-    // A request is one write; waiting for more would only delay it.
-    stream.set_nodelay(true).map_err(HttpError::Connect)?;
+    let stream = tcp::race(host, port, settings.timeout).await;
+    let stream = stream.map_err(HttpError::Connect)?;
     let is_two = wants_http2(settings);
     if !is_secure {
         return speak(TokioIo::new(stream), is_two).await;

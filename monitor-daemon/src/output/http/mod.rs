@@ -127,7 +127,11 @@ impl HttpWriter {
                         parts.push(part);
                     }
                 }
-                Outcome::Refused(why) | Outcome::Expired(why) => {
+                Outcome::Expired(why) => {
+                    let others: Vec<_> = parts.drain(..).rev().flatten().cloned().collect();
+                    return self.alone(part, others, &why);
+                }
+                Outcome::Refused(why) => {
                     self.lose(now, &why);
                     parts.push(later);
                 }
@@ -142,6 +146,23 @@ impl HttpWriter {
             }
         }
         0
+    }
+
+    /// Deals with one alert that was refused for too long for the time being. Whether it is the alert
+    /// or the server is told by others that wait.
+    fn alone(&mut self, alert: &[Arc<Entry>], mut others: Vec<Arc<Entry>>, why: &str) -> usize {
+        if others.is_empty() {
+            others = self.feed.more();
+        }
+        if others.is_empty() {
+            self.lose(alert, why);
+            return 0;
+        }
+        let all: Vec<_> = alert.iter().cloned().chain(others).collect();
+        if self.one_by_one(&all) {
+            return 0;
+        }
+        self.deliver(&all)
     }
 
     /// Tries until something is decided.

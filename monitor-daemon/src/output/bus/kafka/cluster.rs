@@ -70,14 +70,28 @@ impl Cluster {
         self.known = None;
     }
 
-    /// A number for a producer.
+    /// A number for a producer, which any broker may give.
     pub(super) fn introduce(&mut self) -> Result<Producer, ClusterError> {
-        let leader = self.known()?.leaders.values().next().copied();
+        let mut nodes: Vec<i32> = self.known()?.brokers.keys().copied().collect();
+        // One that was there just now, if there is such.
+        nodes.sort_by_key(|node| !self.open.contains_key(node));
+        let mut first = None;
+        for node in nodes {
+            match self.introduce_to(node) {
+                Ok(producer) => return Ok(producer),
+                // What the first says is told, for the log not to change with each attempt.
+                Err(error) => _ = first.get_or_insert(error),
+            }
+        }
+        Err(first.unwrap_or_else(|| NotKafka.into()))
+    }
+
+    fn introduce_to(&mut self, node: i32) -> Result<Producer, ClusterError> {
         let mut body = Vec::new();
         // No transactions, and no time for them.
         body.extend_from_slice(&(-1_i16).to_be_bytes());
         body.extend_from_slice(&i32::MAX.to_be_bytes());
-        let answer = self.ask(leader.unwrap_or(NOBODY), 0, INIT_PRODUCER_ID, &body)?;
+        let answer = self.ask(node, 0, INIT_PRODUCER_ID, &body)?;
         let mut answer = Reader(&answer);
         // How long the broker holds back, which it does by itself.
         answer.skip(4)?;

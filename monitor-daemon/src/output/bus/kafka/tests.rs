@@ -10,16 +10,15 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use super::wire::{self, Reader};
 use super::{Kafka, records};
 use crate::output::bus::Bus as _;
 use crate::output::bus::tests::{
-    Killed, PATIENCE, Subject, alert, config, entry, is_missing, number, refusal, secret, tls_keys,
+    Killed, PATIENCE, Subject, alert, config, entry, is_missing, number, refusal, secret,
+    server_tls, tls_keys,
 };
 use crate::output::format::{Encoder, Format};
 use crate::output::json::JsonFormat;
@@ -165,6 +164,26 @@ fn each_alert_is_there_in_order_whatever_brokers_do() {
     assert_eq!(alert["uuid"], first.uuid);
 }
 
+/// Only who leads its own partition concerns an alert.
+#[test]
+fn a_partition_without_a_leader_does_not_keep_alerts_from_the_others() {
+    if is_missing("kafka", HEADER) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut mock = Mock::start(folder.path());
+    assert_ne!(records::partition("web-1", 4), 0);
+    mock.order("leader 0 -1");
+    for partition in 1..4 {
+        mock.order(&format!("leader {partition} 2"));
+    }
+    // A broker is away that the others still tell of.
+    mock.order("down 1");
+    let mut bus = kafka(&format!("brokers: ['{}'], topic: alerts", mock.brokers));
+    let sent = bus.send(&[entry(1, alert(1))]);
+    assert_eq!((sent.taken, sent.trouble), (1, None));
+}
+
 #[test]
 fn alerts_of_containers_go_to_their_partitions_and_one_that_fails_repeats_no_other() {
     if is_missing("kafka", HEADER) {
@@ -230,17 +249,7 @@ struct Broker {
 
 impl Broker {
     fn start(folder: &Path, password: &'static str) -> Self {
-        let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let certificate = CertificateDer::from_pem_slice(&read("localhost.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(&read("localhost.key")).unwrap();
-        let tls = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        let tls = Arc::new(tls);
+        let tls = server_tls(folder);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let produced = Arc::new(Mutex::new(Vec::new()));

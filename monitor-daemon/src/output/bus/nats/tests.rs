@@ -6,10 +6,12 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use monitor_policy::Priority;
 use serde_json::{Value, json};
 
 use super::Nats;
@@ -176,6 +178,34 @@ fn each_alert_is_there_once_and_in_order_also_when_the_server_is_killed() {
     assert_eq!(name, "monitor.alerts.web-1.warning");
     let alert: Value = serde_json::from_str(text).unwrap();
     assert_eq!(alert["rule"], "Read shadow");
+}
+
+/// A server closes connections that do not answer whether somebody is there.
+#[test]
+fn a_server_is_answered_also_while_all_alerts_are_for_others() {
+    if is_missing("nats", PROGRAM) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), "one", "ping_interval: 2s, ping_max: 3");
+    server.make_stream(1);
+    let keys = format!("servers: ['{}'], priority: critical", server.url());
+    let subject = Subject::start("nats", &keys, folder.path());
+    let severe = |number| Alert {
+        priority: Priority::Critical,
+        ..alert(number)
+    };
+    subject.push_alert(severe(0));
+    subject.wait(1);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(12) {
+        subject.push([1]);
+        sleep(Duration::from_millis(200));
+    }
+    subject.push_alert(severe(2));
+    subject.wait(2);
+    assert_eq!(subject.metrics.write_errors.get(), 0);
+    assert_eq!(server.numbers(), [0, 2]);
 }
 
 #[test]

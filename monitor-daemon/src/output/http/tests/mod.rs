@@ -349,18 +349,27 @@ fn a_lone_alert_that_is_refused_for_too_long_is_told_by_others() {
     );
 }
 
-/// The same where it is not the alerts: none is lost, however long it takes.
+/// The same where it is not the alerts: none is lost, however long it takes. That is so for several in
+/// one request, and for one that was alone when the outage began.
 #[test]
 fn a_server_that_takes_nothing_costs_nothing() {
+    for first_that_fails in [2, 1] {
+        takes_nothing_from(first_that_fails);
+    }
+}
+
+fn takes_nothing_from(first_that_fails: usize) {
     let mut count = 0;
+    let (come, first) = channel();
     let (go, wait) = channel();
-    let server = Server::judging(None, move |_| {
+    let server = Server::judging(None, move |request| {
         count += 1;
         if count == 1 {
+            come.send(numbers(&request.body)).unwrap();
             // The others are in one batch then.
             wait.recv().unwrap();
         }
-        if (2..=20).contains(&count) {
+        if (first_that_fails..=20).contains(&count) {
             answer(401)
         } else {
             answer(200)
@@ -372,7 +381,9 @@ fn a_server_that_takes_nothing_costs_nothing() {
     let folder = tempfile::tempdir().unwrap();
     settings.file = Some(folder.path().join("alerts"));
     let subject = start(&settings);
-    subject.push(0..6);
+    subject.push([0]);
+    assert_eq!(first.recv_timeout(PATIENCE).unwrap(), [0], "alone");
+    subject.push(1..6);
     let in_file = subject.all.output("file").written;
     let since = Instant::now();
     while in_file.get() < 6 {

@@ -54,7 +54,7 @@ pub(in crate::output) fn write(folder: &Path, name: &str, label: &str, der: &[u8
     path
 }
 
-pub(super) fn config(
+pub(in crate::output) fn config(
     authority: &Authority,
     name: &str,
     clients: Option<&Authority>,

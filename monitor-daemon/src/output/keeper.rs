@@ -6,13 +6,16 @@
 
 mod lost;
 mod retain;
+mod steady;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 pub(super) use self::lost::{Lost, RULE};
+use self::steady::Steady;
 use super::Intake;
 use super::ahead::Ahead;
 use super::feed::Output;
@@ -63,6 +66,8 @@ pub(super) struct State {
     /// Alerts written since it was last looked whether there are too many, and when that was.
     unchecked: u64,
     checked: Option<Instant>,
+    /// Whether the clock is believed that tells the age of alerts.
+    clock: Steady,
     /// When it was last told what outputs refused.
     told: Vec<Option<Instant>>,
     /// There is more to remove.
@@ -82,6 +87,7 @@ impl State {
             progress,
             unchecked: 0,
             checked: None,
+            clock: Steady::default(),
             is_removing: false,
             lost: Vec::new(),
         }

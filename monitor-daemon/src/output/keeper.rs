@@ -126,6 +126,10 @@ impl Keeper {
 
     /// Lets the outputs end, and writes down how far they came.
     fn end(&mut self) {
+        // An output may hang, and nobody wait for the end of this.
+        self.state.failed = None;
+        self.keep(&[]);
+        self.tell_unwritten();
         self.terminal.queue.close();
         for output in self.outputs.iter() {
             output.queue.close();
@@ -143,9 +147,26 @@ impl Keeper {
                 .unwritten
                 .iter()
                 .filter(|entry| entry.sequence > has && output.wants(&entry.alert));
+            let lost = lost.count() as u64;
             if self.log.is_some() {
-                output.metrics.lost_log.inc_by(lost.count() as u64);
+                output.metrics.lost_log.inc_by(lost);
+                self.intake.lost.fetch_add(lost, Ordering::AcqRel);
             }
+        }
+    }
+
+    /// Says which alerts the log does not have at the end.
+    fn tell_unwritten(&self) {
+        let mut unwritten = self.state.unwritten.iter().map(|entry| entry.sequence);
+        let alerts = unwritten.len();
+        if let Some(first) = unwritten.next() {
+            let last = unwritten.next_back().unwrap_or(first);
+            tracing::error!(
+                alerts,
+                first,
+                last,
+                "the alert log cannot be written at the end: only outputs that take them now have these"
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask chaos`: numbered alerts all the while, and each round something goes wrong: the
 //! daemon is killed, its log server, both; the disk of the alert log is full; the log's last pages
-//! are damaged; and, if asked for, the host's clock jumps.
+//! are damaged, or its index while the server is away; and, if asked for, the host's clock jumps
+//! ahead by more than alerts are kept, also while the server is away.
 //!
 //! Arguments: how many rounds, and `clock` for jumps of the clock. Prints what was raised and what
 //! came. Ends with status 1 when an alert is lost, or came as two.
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail, ensure};
 use monitor_tests::daemon::{self, Daemon};
 use monitor_tests::{http, paths, wait};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use counter::Counter;
@@ -36,7 +38,10 @@ use verdict::Watched;
 const PATIENCE: Duration = Duration::from_mins(2);
 /// From the end of one fault to the next, and how long a fault lasts.
 const PAUSE: Duration = Duration::from_millis(400);
-const JUMP_SECONDS: i64 = 3600;
+/// Further than alerts are kept.
+const JUMP_SECONDS: i64 = 400 * 24 * 3600;
+/// The keeper of the log looks for old alerts after so many.
+const LOOK: usize = 256;
 const FAILING: &str = "monitor_alert_log_failing";
 /// Bytes at the end of the log's file that are damaged: some pages.
 const DAMAGED: u64 = 16 * 4096;
@@ -48,11 +53,13 @@ enum Fault {
     KillBoth,
     FillDisk,
     DamageLog,
+    DamageBehind,
     Clock,
+    ClockBehind,
 }
 
 /// One after the other; the most telling ones more often.
-const FAULTS: [Fault; 10] = [
+const FAULTS: [Fault; 12] = [
     Fault::KillDaemon,
     Fault::KillSink,
     Fault::KillBoth,
@@ -62,7 +69,9 @@ const FAULTS: [Fault; 10] = [
     Fault::DamageLog,
     Fault::KillSink,
     Fault::KillBoth,
+    Fault::DamageBehind,
     Fault::Clock,
+    Fault::ClockBehind,
 ];
 
 struct World {
@@ -93,7 +102,7 @@ fn main() -> Result<ExitCode> {
     let mut world = World::start()?;
     let faults = FAULTS
         .iter()
-        .filter(|fault| clock || !matches!(fault, Fault::Clock));
+        .filter(|fault| clock || !matches!(fault, Fault::Clock | Fault::ClockBehind));
     for (round, fault) in faults.cycle().take(rounds).enumerate() {
         thread::sleep(PAUSE);
         let done = world.suffer(*fault);
@@ -206,12 +215,37 @@ impl World {
                 self.start_daemon()?;
                 self.counter.go_on()
             }
+            // Nobody can find the alerts by priority any more, nor add any.
+            Fault::DamageBehind => {
+                self.kill_sink()?;
+                thread::sleep(PAUSE);
+                self.kill_daemon()?;
+                damage_index(&self.disk.folder().join("alerts.db"))?;
+                self.start_daemon()?;
+                thread::sleep(PAUSE);
+                self.start_sink()
+            }
+            Fault::ClockBehind => self.jump_behind(),
             Fault::Clock => {
                 jump(JUMP_SECONDS)?;
                 thread::sleep(PAUSE);
                 jump(-JUMP_SECONDS)
             }
         }
+    }
+
+    /// Has the clock jump while the server is away, for so long that the log is looked through for
+    /// what is too old.
+    fn jump_behind(&mut self) -> Result<()> {
+        self.kill_sink()?;
+        thread::sleep(PAUSE);
+        jump(JUMP_SECONDS)?;
+        let until = self.counter.needles()?.len() + 2 * LOOK;
+        wait::until("more alerts", PATIENCE, || {
+            Ok((self.counter.needles()?.len() > until).then_some(()))
+        })?;
+        jump(-JUMP_SECONDS)?;
+        self.start_sink()
     }
 
     /// Waits until the server has all that it must get.
@@ -259,6 +293,17 @@ fn damage(path: &Path) -> Result<()> {
     let start = length.saturating_sub(DAMAGED);
     let pages: Vec<u8> = (start..length).map(|_| 0xa5).collect();
     Ok(file.write_all_at(&pages, start)?)
+}
+
+/// Overwrites the page in which the index of priorities begins.
+fn damage_index(path: &Path) -> Result<()> {
+    let log = Connection::open(path)?;
+    let query = "SELECT rootpage FROM sqlite_schema WHERE name = 'by_priority'";
+    let page: u64 = log.query_row(query, (), |row| row.get(0))?;
+    // What is new goes to the file itself.
+    log.close().map_err(|(_, error)| error)?;
+    let file = fs::File::options().write(true).open(path)?;
+    Ok(file.write_all_at(&[0xa5; 4096], (page - 1) * 4096)?)
 }
 
 fn jump(seconds: i64) -> Result<()> {

@@ -13,7 +13,7 @@ pub(crate) struct Options {
     /// How many times something goes wrong
     #[arg(long, default_value_t = ROUNDS)]
     rounds: usize,
-    /// Have the clock of this host jump by an hour too, there and back
+    /// Have the clock of this host jump by 400 days too, there and back
     #[arg(long)]
     clock: bool,
 }

@@ -26,7 +26,7 @@ pub use append::{AlertLog, Cursor, Settings};
 pub use entry::{Entry, LogId, Uuid};
 pub use query::Query;
 pub use read::Reader;
-pub use retention::{Retained, Retention};
+pub use retention::{Aged, Retained, Retention};
 pub use verify::{Verified, verify};
 
 /// The file's name in the folder of the daemon's state.

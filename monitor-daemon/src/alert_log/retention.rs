@@ -33,6 +33,15 @@ pub struct Retention {
     pub age_ns: u64,
 }
 
+/// Which alerts may be removed for their age.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Aged {
+    /// What time it is, ns since the epoch.
+    pub now: u64,
+    /// Number of the last alert that all outputs have, with all before.
+    pub delivered: u64,
+}
+
 /// What a call of [`AlertLog::retain`] did.
 #[derive(Debug)]
 pub struct Retained {
@@ -43,13 +52,13 @@ pub struct Retained {
 }
 
 impl AlertLog {
-    /// Removes what is too old at `now`, ns since the epoch, or too much; a bounded number of alerts
-    /// a call. Call again until it is done. The newest alert always stays.
+    /// Removes what is too old by `aged`, if that is given, or too much; a bounded number of alerts a
+    /// call. Call again until it is done. The newest alert always stays.
     ///
     /// # Errors
     ///
     /// The log cannot be written.
-    pub fn retain(&mut self, now: u64) -> Result<Retained, LogError> {
+    pub fn retain(&mut self, aged: Option<Aged>) -> Result<Retained, LogError> {
         let retention = self.settings.retention;
         let (newest, known) = (self.newest(), self.hashes);
         let remove = |connection: &mut Connection| {
@@ -65,8 +74,11 @@ impl AlertLog {
             let mut passed = forget(&transaction)?;
             let mut removed = Vec::new();
             if passed.hashes < FORGOTTEN {
-                let oldest = now.saturating_sub(retention.age_ns);
-                removed = take_old(&transaction, oldest, newest)?;
+                if let Some(Aged { now, delivered }) = aged {
+                    let oldest = now.saturating_sub(retention.age_ns);
+                    let below = newest.min(delivered.saturating_add(1));
+                    removed = take_old(&transaction, oldest, below)?;
+                }
                 if removed.is_empty() && too_much {
                     // Hashes go with the oldest alert. There may be ever more of them behind one
                     // that is severe, until nothing else has room.
@@ -123,12 +135,12 @@ fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(pages * figure("page_size")?)
 }
 
-/// Removes alerts from before the time `oldest`. Only the oldest by number are looked at: they all
-/// could be a million.
-fn take_old(transaction: &Transaction<'_>, oldest: u64, newest: u64) -> rusqlite::Result<Vec<Row>> {
+/// Removes alerts from before the time `oldest`, with numbers below `below`. Only the oldest by number
+/// are looked at: they all could be a million.
+fn take_old(transaction: &Transaction<'_>, oldest: u64, below: u64) -> rusqlite::Result<Vec<Row>> {
     let which = "time < ?1 AND sequence IN
          (SELECT sequence FROM alerts WHERE sequence < ?2 ORDER BY sequence LIMIT ?3)";
-    take(transaction, which, (oldest, newest, STEP))
+    take(transaction, which, (oldest, below, STEP))
 }
 
 /// Removes the alerts that `which` says, and keeps their hashes.

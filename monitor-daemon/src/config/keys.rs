@@ -117,7 +117,9 @@ pub const KEYS: &[Key] = &[
     key(
         "alerts.log.days",
         "1 to 36500",
-        "How long an alert is kept at most.",
+        "How long an alert is kept at most that all outputs have; one that an output has still to get \
+         is not removed for its age. No alert is, for an hour after the daemon's start and for a day \
+         after the clock was set by more than a minute.",
     ),
     key(
         "alerts.log.sync",

@@ -6,13 +6,16 @@
 
 mod lost;
 mod retain;
+mod steady;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 pub(super) use self::lost::{Lost, RULE};
+use self::steady::Steady;
 use super::Intake;
 use super::ahead::Ahead;
 use super::feed::Output;
@@ -63,6 +66,8 @@ pub(super) struct State {
     /// Alerts written since it was last looked whether there are too many, and when that was.
     unchecked: u64,
     checked: Option<Instant>,
+    /// Whether the clock is believed that tells the age of alerts.
+    clock: Steady,
     /// When it was last told what outputs refused.
     told: Vec<Option<Instant>>,
     /// There is more to remove.
@@ -82,6 +87,7 @@ impl State {
             progress,
             unchecked: 0,
             checked: None,
+            clock: Steady::default(),
             is_removing: false,
             lost: Vec::new(),
         }
@@ -120,6 +126,10 @@ impl Keeper {
 
     /// Lets the outputs end, and writes down how far they came.
     fn end(&mut self) {
+        // An output may hang, and nobody wait for the end of this.
+        self.state.failed = None;
+        self.keep(&[]);
+        self.tell_unwritten();
         self.terminal.queue.close();
         for output in self.outputs.iter() {
             output.queue.close();
@@ -137,9 +147,26 @@ impl Keeper {
                 .unwritten
                 .iter()
                 .filter(|entry| entry.sequence > has && output.wants(&entry.alert));
+            let lost = lost.count() as u64;
             if self.log.is_some() {
-                output.metrics.lost_log.inc_by(lost.count() as u64);
+                output.metrics.lost_log.inc_by(lost);
+                self.intake.lost.fetch_add(lost, Ordering::AcqRel);
             }
+        }
+    }
+
+    /// Says which alerts the log does not have at the end.
+    fn tell_unwritten(&self) {
+        let mut unwritten = self.state.unwritten.iter().map(|entry| entry.sequence);
+        let alerts = unwritten.len();
+        if let Some(first) = unwritten.next() {
+            let last = unwritten.next_back().unwrap_or(first);
+            tracing::error!(
+                alerts,
+                first,
+                last,
+                "the alert log cannot be written at the end: only outputs that take them now have these"
+            );
         }
     }
 

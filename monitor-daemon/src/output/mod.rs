@@ -37,7 +37,7 @@ mod wire;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -224,6 +224,8 @@ struct Intake {
     log: LogId,
     /// The number of the newest alert.
     given: Mutex<u64>,
+    /// At the end: alerts that outputs did not get and that are not in the log either.
+    lost: AtomicU64,
 }
 
 impl Outputs {
@@ -243,6 +245,7 @@ impl Outputs {
             queue: Queue::new(settings.queue_bytes),
             log: log.as_ref().map_or_else(LogId::random, AlertLog::id),
             given: Mutex::new(given),
+            lost: AtomicU64::default(),
         });
         let json = JsonFormat {
             properties: settings.json,
@@ -312,7 +315,7 @@ impl Outputs {
             // Nothing is ever sent.
             let _ended = self.done.recv_timeout(time);
         }
-        self.queue.give_up()
+        self.queue.give_up() + self.queue.intake.lost.load(Ordering::Acquire)
     }
 }
 

@@ -106,6 +106,7 @@ impl World {
             queue: Queue::new(0),
             log: log.id(),
             given: Mutex::default(),
+            lost: AtomicU64::default(),
         });
         let (output, feed) = begin(&log, &intake);
         Self {

@@ -4,23 +4,31 @@
 use std::time::Instant;
 
 use super::{Keeper, Lost};
+use crate::alert_log::Aged;
 use crate::clock;
 
 /// Removals at a time. They are more alerts than a batch has: the log does not grow meanwhile.
 const STEPS: usize = 8;
 
 impl Keeper {
-    /// Removes some of what is too old or too much. What an output has not got by then is lost for
-    /// it, which is counted, and told when all is done.
+    /// Removes some of what is too old or too much. What an output has not got is not too old, but
+    /// it may be too much: it is lost for the output then, which is counted, and told when all is
+    /// done.
     pub(super) fn retain(&mut self) {
         self.state.unchecked = 0;
         self.state.checked = Some(Instant::now());
         self.state.is_removing = false;
         let Some(log) = &mut self.log else { return };
-        let now = clock::epoch_ns();
+        let outputs = self.outputs.iter();
+        let delivered = outputs.map(|output| output.acknowledged()).min();
+        let now = self.state.clock.now(clock::epoch_ns(), clock::boot_ns());
+        let aged = now.map(|now| Aged {
+            now,
+            delivered: delivered.unwrap_or(log.newest()),
+        });
         self.state.lost.resize(self.outputs.len(), Lost::default());
         for step in 1..=STEPS {
-            match log.retain(now) {
+            match log.retain(aged) {
                 Ok(retained) => {
                     self.metrics.removed.inc_by(retained.removed.len() as u64);
                     for (output, lost) in self.outputs.iter().zip(&mut self.state.lost) {

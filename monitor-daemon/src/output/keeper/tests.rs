@@ -16,6 +16,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const DISK: &str = "mount -t tmpfs -o size=24m none /mnt";
 const LARGE: usize = 8192;
 
+/// A log on the little disk, and an output to `file`.
+fn settings(file: &Path) -> OutputSettings {
+    OutputSettings {
+        log: Some(alert_log::Settings {
+            path: Path::new("/mnt").join(alert_log::NAME),
+            synced: false,
+            retention: Retention {
+                bytes: 1 << 30,
+                age_ns: u64::MAX,
+            },
+        }),
+        stdout: StdoutFormat::Off,
+        file: Some(file.to_owned()),
+        queue_bytes: 32 << 20,
+        ..OutputSettings::new(&Config::default(), "web-1".into())
+    }
+}
+
+fn fill() -> File {
+    let mut filler = File::create("/mnt/filler").unwrap();
+    while filler.write_all(&[0; 1 << 12]).is_ok() {}
+    filler
+}
+
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
@@ -34,27 +58,12 @@ fn a_full_disk_is_tried_now_and_then_and_what_fits_is_written() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("alerts");
-    let settings = OutputSettings {
-        log: Some(alert_log::Settings {
-            path: Path::new("/mnt").join(alert_log::NAME),
-            synced: false,
-            retention: Retention {
-                bytes: 1 << 30,
-                age_ns: u64::MAX,
-            },
-        }),
-        stdout: StdoutFormat::Off,
-        file: Some(file),
-        queue_bytes: 32 << 20,
-        ..OutputSettings::new(&Config::default(), "web-1".into())
-    };
+    let settings = settings(&folder.path().join("alerts"));
     let metrics = Metrics::new().unwrap();
     let mut outputs = Outputs::start(&settings, &metrics).unwrap();
     let written = metrics.output("file").written.clone();
     let log = &metrics.log;
-    let mut filler = File::create("/mnt/filler").unwrap();
-    while filler.write_all(&[0; 1 << 12]).is_ok() {}
+    let filler = fill();
     let started = Instant::now();
     // One after the other: each is tried by itself, or rouses the keeper.
     for count in 1..=600 {
@@ -77,4 +86,25 @@ fn a_full_disk_is_tried_now_and_then_and_what_fits_is_written() {
     wait_until("all in the log", || log.failing.get() == 0);
     assert_eq!(log.written.get(), 600);
     outputs.stop(PATIENCE);
+}
+
+#[test]
+fn the_end_says_what_neither_the_log_nor_an_output_has() {
+    let test = concat!(
+        module_path!(),
+        "::the_end_says_what_neither_the_log_nor_an_output_has"
+    );
+    if !is_alone(test, DISK) {
+        return;
+    }
+    // As a full disk, this fails every write.
+    let settings = settings(Path::new("/dev/full"));
+    let metrics = Metrics::new().unwrap();
+    let mut outputs = Outputs::start(&settings, &metrics).unwrap();
+    let _filler = fill();
+    for _ in 0..10 {
+        outputs.queue().push(sample()).unwrap();
+    }
+    assert_eq!(outputs.stop(PATIENCE), 10);
+    assert_eq!(metrics.output("file").lost_log.get(), 10);
 }

@@ -34,6 +34,8 @@ pub enum Runtime {
     Lxc,
     /// systemd-nspawn.
     Nspawn,
+    /// Not known, see [`super::Container::unknown`].
+    Unknown,
 }
 
 impl Runtime {
@@ -47,6 +49,7 @@ impl Runtime {
             Self::BuildKit => "buildkit",
             Self::Lxc => "lxc",
             Self::Nspawn => "systemd-nspawn",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -125,6 +125,8 @@ struct Cgroup {
     chain: Option<Box<[Key]>>,
     made: u64,
     removed: Option<u64>,
+    /// It decides the container of some process, so it must not be forgotten.
+    is_origin: bool,
     /// The answer, and the version that it is good for.
     answer: Option<(u64, Arc<Container>)>,
 }
@@ -214,13 +216,17 @@ impl Index {
             self.cgroups_dropped += 1;
             return;
         }
-        if let Some(innermost) = chain.last() {
-            self.attach(innermost, cgroup);
+        if let Some(innermost) = chain.last()
+            && !self.attach(innermost, cgroup)
+        {
+            self.cgroups_dropped += 1;
+            return;
         }
         let node = Cgroup {
             chain: Some(chain.into()),
             made: now,
             removed: None,
+            is_origin: false,
             answer: None,
         };
         self.cgroups.insert(cgroup, node);
@@ -276,8 +282,17 @@ impl Index {
             chain: None,
             made: now,
             removed: Some(now),
+            is_origin: false,
             answer: None,
         });
+    }
+
+    /// A cgroup decides the container of a process from now on: it is not forgotten for others,
+    /// until [`Self::expire`] is told that it does no more.
+    pub fn hold(&mut self, cgroup: u64) {
+        if let Some(node) = self.cgroups.get_mut(&cgroup) {
+            node.is_origin = true;
+        }
     }
 
     /// Hands the ids that Docker should be asked for to `ask`, until it answers `false`: then that
@@ -296,8 +311,10 @@ impl Index {
     pub fn expire(&mut self, now: u64, used: impl Fn(u64) -> bool) {
         let grace = u64::try_from(self.settings.grace.as_nanos()).unwrap_or(u64::MAX);
         let over = |since: Option<u64>| since.is_some_and(|t| now.saturating_sub(t) >= grace);
-        self.cgroups
-            .retain(|id, node| !over(node.removed) || used(*id) && node.chain.is_some());
+        self.cgroups.retain(|id, node| {
+            node.is_origin = used(*id);
+            !over(node.removed) || node.is_origin && node.chain.is_some()
+        });
         let kept: HashSet<&Key> = self
             .cgroups
             .values()
@@ -401,7 +418,9 @@ impl Index {
     /// Makes room at the cost of the host's cgroups, which count for less than containers': one
     /// that is not known is looked up when something happens in it. `false` if there are none.
     fn forget_host_cgroups(&mut self) -> bool {
-        let is_host = |node: &Cgroup| node.chain.as_ref().is_none_or(|chain| chain.is_empty());
+        let is_host = |node: &Cgroup| {
+            !node.is_origin && node.chain.as_ref().is_none_or(|chain| chain.is_empty())
+        };
         let known = self.cgroups.iter();
         let host = known.filter_map(|(id, node)| is_host(node).then_some(*id));
         // Not one by one: each time all are looked at.
@@ -452,12 +471,26 @@ impl Index {
         Some(result)
     }
 
-    /// Notes a cgroup as the container's; with too many, the oldest nested one is forgotten.
-    fn attach(&mut self, key: &Key, cgroup: u64) {
-        let forgotten = self.change(key, |entry| {
-            let over = entry.cgroups.len() >= CGROUPS_PER_CONTAINER;
+    /// Notes a cgroup as the container's; with too many, the oldest nested one that nobody belongs
+    /// to is forgotten. Whether there is room.
+    fn attach(&mut self, key: &Key, cgroup: u64) -> bool {
+        let cgroups = &self.cgroups;
+        let is_held = |id: &u64| cgroups.get(id).is_some_and(|node| node.is_origin);
+        let Some(entry) = self.entries.get(key) else {
+            return true;
+        };
+        let forgotten = if entry.cgroups.len() >= CGROUPS_PER_CONTAINER {
             // The first is the container's own.
-            let forgotten = if over { entry.cgroups.remove(1) } else { None };
+            let mut nested = entry.cgroups.iter().enumerate().skip(1);
+            match nested.find(|(_, id)| !is_held(id)) {
+                Some((at, _)) => Some(at),
+                None => return false,
+            }
+        } else {
+            None
+        };
+        let forgotten = self.change(key, |entry| {
+            let forgotten = forgotten.and_then(|at| entry.cgroups.remove(at));
             entry.cgroups.push_back(cgroup);
             forgotten
         });
@@ -465,6 +498,7 @@ impl Index {
             self.cgroups.remove(&old);
             self.cgroups_dropped += 1;
         }
+        true
     }
 
     fn keep_budget(&mut self) {

@@ -25,6 +25,23 @@ pub struct Container {
 }
 
 impl Container {
+    /// What a process belongs to of which it cannot be told whether it is the host's: rules about
+    /// containers hold for it, and no exception for the host does.
+    pub fn unknown() -> Self {
+        Self {
+            id: "unknown".into(),
+            runtime: Runtime::Unknown,
+            owner: Owner::System,
+            state: State::Unknown(Unknown::NoClient),
+            early: None,
+        }
+    }
+
+    /// Whether it is [`Self::unknown`].
+    pub fn is_unknown(&self) -> bool {
+        self.runtime == Runtime::Unknown
+    }
+
     /// The first 12 characters of the id, as the field `container.id` gives it.
     pub fn short_id(&self) -> &str {
         cgroup_path::short_id(&self.id)

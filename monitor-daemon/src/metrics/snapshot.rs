@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub processes: Cache,
     /// Records of a process that nothing else had told of, since start.
     pub unknown_processes: u64,
+    /// How often it could not be told whose a process is.
+    pub unknown_places: u64,
     /// Processes whose arguments could not be read in time.
     pub unread_processes: u64,
     /// When these figures were made, ms since boot.
@@ -147,6 +149,13 @@ const UNKNOWN: &Definition = &counter(
     &[],
     "records",
     "Records of a process that nothing else had told of.",
+);
+const UNKNOWN_PLACES: &Definition = &counter(
+    "monitor_unknown_containers_total",
+    &[],
+    "events",
+    "Events of a process whose cgroup could not be told. They are judged as those of a container \
+     whose id is `unknown`.",
 );
 const UNREAD: &Definition = &counter(
     "monitor_unread_processes_total",
@@ -277,6 +286,7 @@ pub(super) const DEFINITIONS: &[&Definition] = &[
     LOST_PLACES,
     MISSED,
     UNKNOWN,
+    UNKNOWN_PLACES,
     UNREAD,
     PROVIDER,
     DELIVERS,
@@ -370,7 +380,7 @@ impl Collector for SnapshotCollector {
 }
 
 /// The figures without labels.
-fn plain(snapshot: &Snapshot) -> [(&'static Definition, u64); 19] {
+fn plain(snapshot: &Snapshot) -> [(&'static Definition, u64); 20] {
     let Snapshot {
         containers,
         accounts,
@@ -378,6 +388,7 @@ fn plain(snapshot: &Snapshot) -> [(&'static Definition, u64); 19] {
         docker_up,
         processes,
         unknown_processes,
+        unknown_places,
         unread_processes,
         ..
     } = snapshot;
@@ -397,6 +408,7 @@ fn plain(snapshot: &Snapshot) -> [(&'static Definition, u64); 19] {
         (WAIT_REFUSED, waiting.refused),
         (DOCKER_UP, u64::from(*docker_up)),
         (UNKNOWN, *unknown_processes),
+        (UNKNOWN_PLACES, *unknown_places),
         (UNREAD, *unread_processes),
         (PROCESSES, processes.entries),
         (PROCESSES_BYTES, processes.bytes),

@@ -71,6 +71,7 @@ fn figures() -> Snapshot {
     Snapshot {
         missed: vec![("open", 2)],
         unknown_processes: 3,
+        unknown_places: 4,
         unread_processes: 2,
         made_ms: 1_234,
         canary_ms: Some(1_000),

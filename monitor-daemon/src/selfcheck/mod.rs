@@ -7,9 +7,11 @@
 pub mod acts;
 mod check;
 pub mod child;
+mod claim;
 mod round;
 pub mod starter;
 
 pub use check::{Check, Delivery, Lost, plan};
+pub use claim::Claim;
 pub use round::Round;
 pub use starter::{Started, Starter};

@@ -8,6 +8,7 @@ use monitor_common::Kind;
 use super::acts::Act;
 use super::check::{Check, Delivery, Lost, Reading};
 use super::child;
+use super::claim::Claim;
 use super::starter::{Started, Starter};
 use crate::clock;
 use crate::record::Record;
@@ -19,7 +20,7 @@ const CHILD_TIME: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Round {
     child: Option<Started>,
-    pid: u32,
+    claim: Claim,
     started: Instant,
     /// When its end was seen, `CLOCK_BOOTTIME` ns.
     ended: Option<u64>,
@@ -34,9 +35,10 @@ impl Round {
         acts: Vec<&'static Act>,
         lost: Lost,
     ) -> io::Result<Self> {
+        let asked = clock::boot_ns();
         let child = starter.start(acts.iter().copied())?;
         Ok(Self {
-            pid: child.id(),
+            claim: Claim::new(child.id(), asked),
             child: Some(child),
             started: Instant::now(),
             ended: None,
@@ -46,7 +48,7 @@ impl Round {
 
     /// Takes note of a record; whether it is one of the child's, so no user's event.
     pub fn saw(&mut self, record: &Record<'_>) -> bool {
-        let own = record.task().pid == self.pid;
+        let own = self.claim.is_of(record.task());
         if own {
             self.check.saw(record.kind());
         }
@@ -75,6 +77,7 @@ impl Round {
         let Some(child) = &mut self.child else {
             return;
         };
+        let now = clock::boot_ns();
         if self.started.elapsed() >= CHILD_TIME {
             // It is killed by that.
             self.child = None;
@@ -85,6 +88,7 @@ impl Round {
                 Err(error) => tracing::warn!(%error, "cannot read the self-check's outcome"),
             }
         }
+        self.claim.ended(now);
         self.ended = Some(clock::boot_ns());
     }
 }

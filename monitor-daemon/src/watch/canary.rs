@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::output::{Alert, INTERNAL, OWN_TAG};
 use crate::record::Record;
-use crate::selfcheck::{Started, Starter};
+use crate::selfcheck::{Claim, Started, Starter};
 
 /// Name of the alert, where others have the name of their rule.
 pub(super) const RULE: &str = "Monitor internal: canary missing";
@@ -43,6 +43,7 @@ pub(super) enum Sighting {
 pub(super) struct Canary {
     course: Course,
     child: Option<Started>,
+    claim: Option<Claim>,
     starter: Starter,
     /// Why the last one could not be started.
     failed: Option<String>,
@@ -71,8 +72,10 @@ impl Canary {
         });
         // It had seconds to end. What has not is killed.
         self.child = None;
+        self.claim = None;
         match self.starter.start([]) {
             Ok(child) => {
+                self.claim = Some(Claim::new(child.id(), now));
                 self.child = Some(child);
                 self.failed = None;
             }
@@ -84,9 +87,8 @@ impl Canary {
 
     /// Takes note of a record.
     pub(super) fn saw(&mut self, record: &Record<'_>) -> Sighting {
-        // Until it is reaped, nobody else can have its number.
-        let pid = self.child.as_ref().map(Started::id);
-        if pid != Some(record.task().pid) {
+        let claim = self.claim.as_mut();
+        if !claim.is_some_and(|claim| claim.is_of(record.task())) {
             return Sighting::Other;
         }
         match record.kind() {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use monitor_common::cgroup::Cgroup;
@@ -37,14 +37,21 @@ pub(super) struct Host {
     pub(super) index: Index,
     /// How often a record spoke of a process that nothing else had told of.
     pub(super) unknown_processes: u64,
+    /// How often it could not be told whose a process is, which is taken for a container's then.
+    pub(super) unknown_places: u64,
     /// How often a record told that somebody was put into a cgroup.
     pub(super) attaches: u64,
     /// Whether cgroups are those of the unified hierarchy.
     pub(super) unified: bool,
     reader: snapshot::Reader,
     cgroup_root: Option<PathBuf>,
+    /// Whether all cgroups can be found below that root: one that cannot is not just elsewhere.
+    sees_all: bool,
     environment: EnvironmentNames,
     scanned: u64,
+    /// Time of the latest record.
+    now: u64,
+    unknown: Arc<Container>,
 }
 
 impl Host {
@@ -63,18 +70,23 @@ impl Host {
             table,
             index,
             unknown_processes: 0,
+            unknown_places: 0,
             attaches: 0,
             unified: matches!(hierarchy, Hierarchy::Unified),
             reader,
+            sees_all: cgroup_root.as_deref().is_some_and(is_whole),
             cgroup_root,
             environment,
             scanned: 0,
+            now: 0,
+            unknown: Arc::new(Container::unknown()),
         }
     }
 
     /// Fills tables from what already runs. Call it once the probes are attached and before the
     /// first record: what changes meanwhile is in the rings.
     pub(super) fn snapshot(&mut self, now: u64) {
+        self.now = now;
         self.scan_cgroups(now);
         let mut processes = self.reader.scan();
         // Parents first: a child may belong where its parent does.
@@ -106,6 +118,7 @@ impl Host {
     /// Applies a record, and says who acted: for a fork the child, for an exec the new program.
     pub(super) fn apply(&mut self, record: &Record<'_>) -> Arc<Process> {
         let task = record.task();
+        self.now = record.header().time;
         match record.body() {
             Body::Fork(fork) => self.forked(task, fork),
             Body::Exec(exec) if exec.ret == 0 => self.executed(record, exec),
@@ -138,7 +151,7 @@ impl Host {
                 let process = self.table.get(key).cloned();
                 let process =
                     process.or_else(|| self.look_up(cgroup.target_pid, cgroup.target_start))?;
-                let source = self.container(&process, time);
+                let source = self.known_container(&process, time);
                 let moved = Moved::attached(cgroup, task, process.name());
                 Movement::of(moved, source.as_deref(), record.string(Slot::Resolved))
             }
@@ -148,7 +161,7 @@ impl Host {
                 if caller.cgroup == task.cgroup || task.cgroup == 0 {
                     return None;
                 }
-                let source = self.container(&caller, time)?;
+                let source = self.known_container(&caller, time)?;
                 if self.index.lies_in(task.cgroup, &source) {
                     return None;
                 }
@@ -165,8 +178,21 @@ impl Host {
         }
     }
 
-    /// The container a process belongs to; `None` on the host.
+    /// The container a process belongs to; `None` on the host. Where it cannot be told, that is a
+    /// container too: who is in one must not become the host's by making others forget it.
     pub(super) fn container(&mut self, process: &Process, now: u64) -> Option<Arc<Container>> {
+        match self.place(process, now) {
+            Lookup::Container(container) => Some(container),
+            Lookup::Host => None,
+            Lookup::Lost | Lookup::UnknownCgroup => {
+                self.unknown_places += 1;
+                Some(Arc::clone(&self.unknown))
+            }
+        }
+    }
+
+    /// Whose the cgroup is that a process belongs to, if that can be found out.
+    fn place(&mut self, process: &Process, now: u64) -> Lookup {
         let cgroup = process.origin_cgroup;
         let mut found = self.index.lookup(cgroup);
         if let Lookup::UnknownCgroup = found {
@@ -174,6 +200,15 @@ impl Host {
             found = self.index.lookup(cgroup);
         }
         match found {
+            // Where no containers can be told apart, there are none.
+            Lookup::Lost | Lookup::UnknownCgroup if cgroup == 0 || !self.sees_all => Lookup::Host,
+            found => found,
+        }
+    }
+
+    /// The container of a process, if it is known to be of one.
+    fn known_container(&mut self, process: &Process, now: u64) -> Option<Arc<Container>> {
+        match self.place(process, now) {
             Lookup::Container(container) => Some(container),
             Lookup::Host | Lookup::Lost | Lookup::UnknownCgroup => None,
         }
@@ -321,10 +356,11 @@ impl Host {
     /// a container may have left its cgroup before it was seen.
     fn born(&mut self, process: Arc<Process>) -> Arc<Process> {
         let parent = process.parent.and_then(|parent| self.table.get(parent));
-        let Some(before) = parent.map(|parent| parent.origin_cgroup) else {
+        let Some(parent) = parent.cloned() else {
+            self.index.hold(process.origin_cgroup);
             return process;
         };
-        let origin = self.origin(before, process.cgroup);
+        let origin = self.origin(&parent, process.cgroup);
         if origin == process.origin_cgroup {
             return process;
         }
@@ -380,7 +416,7 @@ impl Host {
         if process.cgroup == cgroup || cgroup == 0 {
             return process;
         }
-        let origin = self.origin(process.origin_cgroup, cgroup);
+        let origin = self.origin(&process, cgroup);
         self.table
             .moved(process.key(), cgroup, origin)
             .unwrap_or(process)
@@ -389,13 +425,27 @@ impl Host {
     /// A process of the host belongs wherever it is put; one of a container stays that
     /// container's. (Containers made inside of it are told apart by the index, from the cgroup's
     /// path, and start from host processes too.)
-    fn origin(&mut self, before: u64, now: u64) -> u64 {
-        if matches!(self.index.lookup(before), Lookup::Container(_)) {
-            before
-        } else {
-            now
-        }
+    /// One whose place cannot be told joins a container, and is not set free by a cgroup of the
+    /// host's.
+    fn origin(&mut self, process: &Process, cgroup: u64) -> u64 {
+        let stays = match self.place(process, self.now) {
+            Lookup::Container(_) => true,
+            Lookup::Host => false,
+            Lookup::Lost | Lookup::UnknownCgroup => {
+                !matches!(self.index.lookup(cgroup), Lookup::Container(_))
+            }
+        };
+        let origin = if stays { process.origin_cgroup } else { cgroup };
+        self.index.hold(origin);
+        origin
     }
+}
+
+/// Whether a folder is the root of a hierarchy, and not that of a namespace.
+fn is_whole(root: &Path) -> bool {
+    /// `kernfs_create_root`: the first of each.
+    const FIRST: u64 = 1;
+    rustix::fs::stat(root).is_ok_and(|root| root.st_ino == FIRST)
 }
 
 /// The entries of an environment block that policies read.

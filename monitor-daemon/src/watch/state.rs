@@ -408,6 +408,9 @@ fn accounts<'u>(
     let Some(container) = container else {
         return Some(users.host(now));
     };
+    if container.is_unknown() {
+        return None;
+    }
     let metadata = container.metadata();
     let first = metadata.and_then(|metadata| metadata.pid);
     let place = Place {

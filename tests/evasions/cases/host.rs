@@ -83,6 +83,18 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 25,
+        name: "crowded-cgroups",
+        technique: "a container makes so many cgroups that its own is forgotten, again and again",
+        condition: "opened and fd.name = $D/secret",
+        twin: "cat $D/benign",
+        act: "mkdir $BOX_CGROUP/init; cd $BOX_CGROUP/init; echo fact number 30
+              (echo 0 >cgroup.procs; exec sh -c 'for n in $(seq 30); do cat $1/secret
+              seq 2000 3100 | xargs mkdir; seq 2000 3100 | xargs rmdir; done' sh $D)",
+        seen: &[exactly("number", &[("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
         row: 29,
         name: "ftrace-off",
         technique: "kernel.ftrace_enabled is set to 0, then the file is opened",

@@ -433,6 +433,31 @@ fn a_container_that_makes_cgroups_at_will_hurts_only_itself() {
     assert_eq!(seen(&mut index, 2), "unknown cgroup");
 }
 
+#[test]
+fn a_cgroup_that_a_process_belongs_to_is_not_forgotten_for_others() {
+    let mut index = synced();
+    index.apply(known(A, "web"), 0);
+    index.cgroup_made(1, &docker(A), 0);
+    // Where some runtimes put what they start.
+    index.cgroup_made(2, format!("/docker/{A}/init").as_bytes(), 0);
+    index.hold(2);
+    let flood = |index: &mut Index, cgroups: std::ops::Range<u64>| {
+        for number in cgroups {
+            index.cgroup_made(number, format!("/docker/{A}/{number}").as_bytes(), 0);
+        }
+    };
+    flood(&mut index, 3..5_000);
+    assert_eq!(seen(&mut index, 2), "web");
+    index.expire(SECOND, |cgroup| cgroup == 2);
+    flood(&mut index, 5_000..10_000);
+    assert_eq!(seen(&mut index, 2), "web");
+    assert_eq!(index.stats().cgroups, CGROUPS_PER_CONTAINER);
+
+    index.expire(2 * SECOND, |_| false);
+    flood(&mut index, 10_000..15_000);
+    assert_eq!(seen(&mut index, 2), "unknown cgroup");
+}
+
 /// Cgroups that look like containers, made by whom `path` says; `N` stands for an id.
 fn flood(index: &mut Index, path: &str, number: usize) -> u64 {
     let cgroup = 1_000_000 + number as u64;

@@ -120,6 +120,7 @@ fn host() -> Host {
     let mut host = Host::new(table, index, EnvironmentNames::default());
     // No look at the machine that runs the test.
     host.cgroup_root = None;
+    host.sees_all = false;
     host.reader = snapshot::Reader::new("/nonexistent", None);
     for (path, id) in CGROUPS {
         host.index.cgroup_made(id, path.as_bytes(), 0);
@@ -313,6 +314,77 @@ fn a_cgroup_that_no_record_told_of_is_found_by_its_process_at_once() {
     // All cgroups were looked at just now.
     host.scanned = 100 * SECOND;
     let process = apply(&mut host, Forks(1, 3, id));
+    assert_eq!(belongs(&mut host, &process), "c");
+}
+
+/// The record of its making was lost, and it is gone.
+const LOST_CGROUP: u64 = 77;
+
+#[test]
+fn whose_place_cannot_be_told_is_no_process_of_the_host() {
+    let cases: [(&str, &[Step], &str); 6] = [
+        ("short-lived", &[Forks(1, 3, LOST_CGROUP)], "u"),
+        (
+            "moves itself to the host's cgroup",
+            &[
+                Forks(1, 3, LOST_CGROUP),
+                Attach(3, HOST_CGROUP),
+                Act(3, 1, HOST_CGROUP),
+            ],
+            "u",
+        ),
+        (
+            "its child, after the move",
+            &[
+                Forks(1, 3, LOST_CGROUP),
+                Attach(3, HOST_CGROUP),
+                Forks(3, 4, HOST_CGROUP),
+            ],
+            "u",
+        ),
+        (
+            "put into a container",
+            &[Forks(1, 3, LOST_CGROUP), Attach(3, 7), Act(3, 1, 7)],
+            "a",
+        ),
+        (
+            "of a container, in such a cgroup",
+            &[Forks(2, 3, LOST_CGROUP)],
+            "a",
+        ),
+        ("of no cgroup at all", &[Exec(3, 9, 0)], "host"),
+    ];
+    for (case, steps, expected) in cases {
+        let mut host = host();
+        host.sees_all = true;
+        let last = steps.iter().map(|step| apply(&mut host, *step)).last();
+        assert_eq!(
+            belongs(&mut host, &last.expect("a step")),
+            expected,
+            "{case}"
+        );
+        assert_eq!(host.unknown_places, u64::from(expected == "u"), "{case}");
+    }
+    // Where no cgroup can be told, nobody is in a container.
+    let mut host = host();
+    let process = apply(&mut host, Forks(1, 3, LOST_CGROUP));
+    assert_eq!(belongs(&mut host, &process), "host");
+}
+
+#[test]
+fn who_moves_out_of_a_container_before_anybody_looked_is_still_its_own() {
+    let root = tempfile::tempdir().expect("a directory");
+    let cgroup = root.path().join("docker").join("c".repeat(64));
+    std::fs::create_dir_all(&cgroup).expect("a folder");
+    let id = rustix::fs::stat(&cgroup).expect("a cgroup").st_ino;
+
+    let mut host = host();
+    host.sees_all = true;
+    host.cgroup_root = Some(root.path().to_owned());
+    for step in [Forks(1, 3, id), Attach(3, HOST_CGROUP)] {
+        apply(&mut host, step);
+    }
+    let process = apply(&mut host, Act(3, 1, HOST_CGROUP));
     assert_eq!(belongs(&mut host, &process), "c");
 }
 

@@ -212,6 +212,7 @@ impl State {
             figures.missed = probes.missed();
         }
         figures.unknown_processes = self.host.unknown_processes;
+        figures.unknown_places = self.host.unknown_places;
         figures.unread_processes = self.host.unread();
         figures.coverage = probes.coverage().to_vec();
         figures.deliveries = self.guard.deliveries();

@@ -45,6 +45,21 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         row: 27,
+        name: "daemon-frozen",
+        technique: "the daemon is put into a cgroup that is frozen for a while",
+        condition: "started and proc.exepath = $D/payload",
+        prepare: "cp $P/payload $D/payload",
+        twin: "$P/payload",
+        act: "echo fact number $NEEDLES; frozen=$CGROUPS/evade-frozen
+              box sh -c 'mkdir $1 && echo $2 >$1/cgroup.procs && echo 1 >$1/cgroup.freeze' \
+                  sh $frozen $(cat $R/pid) || exit 1
+              box spawn $NEEDLES $D/payload; sleep 1
+              echo 0 >$frozen/cgroup.freeze; cat $R/pid >$CGROUPS/cgroup.procs; rmdir $frozen",
+        seen: &[exactly("number", &[("container.id", "$BOX")])],
+        place: Place::Alone,
+    },
+    Case {
+        row: 27,
         name: "daemon-killed",
         technique: "SIGKILL to the daemon, then the act; started again, it tells for how long \
                     nobody watched (the act itself is not recorded)",

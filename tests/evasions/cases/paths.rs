@@ -65,6 +65,20 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 6,
+        name: "pivot-root",
+        technique: "pivot_root into the folder, then a relative name",
+        condition: SECRET,
+        prepare: "mkdir $D/place",
+        twin: "chroot-read $D benign $D/place",
+        act: "box chroot-read $D secret $D/place",
+        seen: &[some(&[
+            ("proc.name", "chroot-read"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
         row: 7,
         name: "bind-mount",
         technique: "the file is mounted elsewhere, in the root file system",

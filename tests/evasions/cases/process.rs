@@ -36,6 +36,32 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         row: 12,
+        name: "arguments-moved",
+        technique: "the kernel is told that the arguments are elsewhere (PR_SET_MM_MAP)",
+        condition: "opened and fd.name = $D/secret and proc.exepath = $P/disguise",
+        twin: "disguise $D/benign moved",
+        act: "box disguise $D/secret moved",
+        seen: &[some(&[
+            ("proc.args", "$D/secret moved"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 12,
+        name: "rewritten-before",
+        technique: "arguments and name are rewritten before the daemon starts: it is told by its program",
+        condition: "opened and fd.name = $D/secret and proc.exepath = $P/disguise",
+        twin: "disguise $D/benign",
+        act: "daemon_stop; box disguise $D/secret $D/go & elder=$!
+              until grep -qs '^xxxxxxxx' /proc/[0-9]*/cmdline; do sleep 0.1; done
+              daemon_start; : >$D/go; wait $elder",
+        seen: &[some(&[("container.id", "$BOX")])],
+        place: Place::Alone,
+        ..Case::BASE
+    },
+    Case {
+        row: 12,
         name: "renamed",
         technique: "a program calls itself by the name that a rule excepts (PR_SET_NAME)",
         condition: "opened and fd.name = $D/secret and not proc.name in (sshd)",

@@ -87,7 +87,10 @@ pub unsafe fn describe<R: Read>(out: *mut Task, task: Pointer, whose: Whose) -> 
         family::<R>(out, &from);
         session::<R>(out, from.signal);
         // A worker's own name says nothing about the program it works for.
-        comm(&raw mut (*out).comm, if worker { from.leader } else { task });
+        comm(
+            &raw mut (*out).comm,
+            if worker { from.leader } else { task },
+        );
         (if worker { Flags::IO_WORKER } else { 0 }, home)
     }
 }

@@ -58,6 +58,7 @@ const REFUSED: &[(&str, &[&str])] = &[
             "chroot",
             "move_mount",
             "open_tree",
+            "open_tree_attr",
             "fsopen",
             "fsconfig",
             "fsmount",

@@ -150,6 +150,11 @@ impl Policy {
         &self.event_types
     }
 
+    /// How many rules may match an event.
+    pub fn matching(&self) -> Matching {
+        self.matching
+    }
+
     /// The fields with their arguments that conditions and outputs of enabled rules use.
     pub fn fields(&self) -> impl Iterator<Item = &FieldRef> {
         self.fields.iter()

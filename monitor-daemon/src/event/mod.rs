@@ -17,6 +17,7 @@ mod meta;
 mod movement;
 mod path;
 mod process;
+mod renamed;
 mod signature;
 mod user;
 mod when;
@@ -42,6 +43,7 @@ pub use filled::{UNFILLED, filled};
 pub(crate) use movement::NAME as CGROUP_MOVE;
 pub use movement::{Moved, Movement};
 use path::Paths;
+pub use renamed::Renamed;
 
 #[cfg(test)]
 mod tests;

@@ -252,7 +252,7 @@ fn line(block: &[u8]) -> Vec<u8> {
     block.iter().map(blank).collect()
 }
 
-fn join<'p>(parts: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
+pub(super) fn join<'p>(parts: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
     let mut line = Vec::new();
     append(&mut line, parts);
     line

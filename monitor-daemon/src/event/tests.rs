@@ -127,9 +127,13 @@ fn show(value: Option<Value<'_>>) -> String {
     }
 }
 
-/// Checks fields of one record in one view.
+/// One record, joined.
 #[track_caller]
-fn check_in(bytes: &[u8], container: Option<&Container>, view: View, expected: &[(&str, &str)]) {
+fn joined<R>(
+    bytes: &[u8],
+    container: Option<&Container>,
+    look: impl FnOnce(&Event<'_>) -> R,
+) -> R {
     let table = table();
     let record = Record::parse(bytes).expect("a record");
     let process = table.by_pid(record.task().pid).expect("a known process");
@@ -142,10 +146,17 @@ fn check_in(bytes: &[u8], container: Option<&Container>, view: View, expected: &
         hostname: "web-1",
         boot_to_epoch_ns: 1_000 * SECOND,
     };
-    let event = Event::join(record, &actor, container, world, 7).expect("an event");
-    for (name, value) in expected {
-        assert_eq!(show(event.value(&field(name), view)), *value, "{name}");
-    }
+    look(&Event::join(record, &actor, container, world, 7).expect("an event"))
+}
+
+/// Checks fields of one record in one view.
+#[track_caller]
+fn check_in(bytes: &[u8], container: Option<&Container>, view: View, expected: &[(&str, &str)]) {
+    joined(bytes, container, |event| {
+        for (name, value) in expected {
+            assert_eq!(show(event.value(&field(name), view)), *value, "{name}");
+        }
+    });
 }
 
 #[track_caller]
@@ -446,14 +457,24 @@ fn host_and_container_fields() {
 }
 
 #[test]
-fn who_renames_itself_keeps_its_name() {
-    let body = Open {
-        ret: 3,
-        ..Open::new_zeroed()
+fn who_renames_itself_has_both_names() {
+    let shown = |event: &dyn monitor_policy::Event| {
+        ["proc.name", "proc.cmdline"].map(|name| show(event.value(&field(name), View::Passed)))
     };
+    let names = |task: Task| {
+        let bytes = bytes(Kind::Open, task, &Open::new_zeroed(), &[]);
+        joined(&bytes, None, |event| {
+            (shown(event), event.renamed().map(|renamed| shown(&renamed)))
+        })
+    };
+    let told = ["cat", "cat x"].map(str::to_owned);
+    let own = ["sshd", "sshd x"].map(str::to_owned);
     let renamed = child_of(3, 4, "sshd");
-    let bytes = bytes(Kind::Open, renamed, &body, &[(Slot::Resolved, "/x")]);
-    check(&bytes, &[("proc.name", "cat"), ("proc.aname[0]", "cat")]);
+    assert_eq!(names(child_of(3, 4, "cat")), (told.clone(), None));
+    assert_eq!(names(renamed), (told.clone(), Some(own)));
+    // Another thread names itself only.
+    let thread = Task { tid: 99, ..renamed };
+    assert_eq!(names(thread), (told, None));
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use monitor_common::Kind;
 use monitor_policy::{
-    EventSet, EventType, Field, FieldArg, FieldRef, Match, Policy, Rule, Scratch,
+    EventSet, EventType, Field, FieldArg, FieldRef, Match, Matching, Policy, Rule, Scratch,
 };
 use prometheus::local::LocalHistogram;
 use prometheus::{Counter, IntCounter};
 
-use crate::event::{Event, event_types, recorded_for, told};
+use crate::event::{Event, Renamed, event_types, recorded_for, told};
 use crate::metrics::Metrics;
 use crate::output::Alert;
 
@@ -164,12 +164,28 @@ impl Judge {
         } else {
             self.policy.evaluate(event, &mut self.scratch).to_vec()
         };
+        let renamed = event.renamed();
+        let others = renamed.as_ref().map(|renamed| self.further(renamed, &matches));
         self.evaluation.observe(started.elapsed().as_secs_f64());
+        let time = event.time();
         for found in matches {
-            if let Some(alert) = self.alert(event, found) {
-                emit(alert);
+            self.alert(event, time, found).map(&mut emit);
+        }
+        if let Some((renamed, others)) = renamed.zip(others) {
+            for found in others {
+                self.alert(&renamed, time, found).map(&mut emit);
             }
         }
+    }
+
+    /// What matches by the name that a process gave itself, beside what does by its exec's.
+    fn further(&mut self, event: &Renamed<'_, '_>, before: &[Match]) -> Vec<Match> {
+        if !before.is_empty() && self.policy.matching() == Matching::First {
+            return Vec::new();
+        }
+        let is_new = |found: &&Match| before.iter().all(|known| known.rule != found.rule);
+        let found = self.policy.evaluate(event, &mut self.scratch).iter();
+        found.filter(is_new).copied().collect()
     }
 
     /// Tries the rules on an event that is nobody's: no match counts.
@@ -203,7 +219,12 @@ impl Judge {
             .to_vec()
     }
 
-    fn alert(&self, event: &Event<'_>, found: Match) -> Option<Alert> {
+    fn alert(
+        &self,
+        event: &dyn monitor_policy::Event,
+        time: u64,
+        found: Match,
+    ) -> Option<Alert> {
         let card = self.cards.get(found.rule)?;
         let rule = self.policy.rules().get(found.rule)?;
         card.matches.inc();
@@ -213,7 +234,7 @@ impl Judge {
             priority: rule.priority,
             source: Arc::clone(&card.source),
             tags: Arc::clone(&card.tags),
-            time: event.time(),
+            time,
             hostname: Arc::clone(&self.hostname),
             output: output.text,
             fields: output.fields,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::doer::{Done, PROGRAM, Way};
+use super::doer::{Done, PROGRAM};
 use super::table::{Expected, Objects};
 
 /// Compares what was told of a process with what it did.
@@ -75,9 +75,6 @@ const PRESENT: [&str; 10] = [
     "group.name",
 ];
 
-/// What tells a process's name.
-const NAMES: [&str; 2] = ["proc.name", "proc.cmdline"];
-
 /// What an alert has to tell of a call.
 fn fields(
     done: &Done,
@@ -129,8 +126,6 @@ fn fields(
     let common = common.into_iter().chain(present);
     let common = common.map(|(name, value)| (name.to_owned(), value));
     let told = expected.fields.iter().cloned();
-    // The name of a thread is not that of its process.
-    let told = told.filter(|(name, _)| done.way != Way::Thread || !NAMES.contains(&name.as_str()));
     let all = common.chain(told);
     all.map(|(name, value)| (name, filled(&value, done, result)))
         .collect()

@@ -24,10 +24,10 @@ use crate::layout::*;
 use crate::read::{Pointer, Probed, Read, Typed, current};
 use crate::syscall::{registers_of, thread};
 
-/// Events that the second program has not been asked about yet: one for each task that is between
-/// both.
+/// Events that one of two programs has told of and the other was not asked about yet, by kind and task,
+/// with their [`mark`]: one for each task that is between both.
 #[map]
-static TOLD: LruHashMap<[u32; 2], u32> = LruHashMap::with_max_entries(8192, 0);
+static TOLD: LruHashMap<[u32; 2], u64> = LruHashMap::with_max_entries(8192, 0);
 
 /// A thread's call that was told within, and how many of its calls have ended that are asked about here,
 /// at the place that the thread's id gives; the loader says how many. Of two threads at one place at
@@ -59,25 +59,50 @@ pub fn preempted(_ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The first program is done with an event of a task, which is an argument of its hook.
+/// A program is done with an event of a task, which is an argument of its hook or the current one.
 #[inline(always)]
 pub fn told(kind: Kind, task: Pointer) {
     if AGAIN.load() != 0 {
         // Where it cannot be noted, the event is told twice.
-        let _full = TOLD.insert(key(kind, task), 0, 0);
+        let _full = TOLD.insert(key(kind, task), mark(kind, task), 0);
     }
 }
 
-/// Whether it was; forgets it.
+/// Whether the other program was; forgets it. Either may be the first: all programs of perf run at
+/// once, where the first of them was attached, by whomever.
 #[inline(always)]
 pub fn was_told(kind: Kind, task: Pointer) -> bool {
-    TOLD.remove(key(kind, task)).is_ok()
+    if AGAIN.load() == 0 {
+        return false;
+    }
+    let key = key(kind, task);
+    // SAFETY: a copy of a number.
+    let found = unsafe { TOLD.get(key).copied() };
+    // One of an event whose other program was left out stays.
+    let was_told = found == Some(mark(kind, task));
+    if was_told {
+        let _gone = TOLD.remove(key);
+    }
+    was_told
 }
 
 #[inline(always)]
 fn key(kind: Kind, task: Pointer) -> [u32; 2] {
-    // SAFETY: an argument of the hook is typed.
+    // SAFETY: an argument of the hook or the current task is typed.
     [kind as u32, unsafe { Typed::get(task, &TASK_PID) }]
+}
+
+/// What tells an event from the one before it of a task with that id: an exec's memory is made while
+/// that of the one before is still there; a task is made once and ends once.
+#[inline(always)]
+fn mark(kind: Kind, task: Pointer) -> u64 {
+    let place = if matches!(kind, Kind::Exec) {
+        &TASK_MM
+    } else {
+        &TASK_START
+    };
+    // SAFETY: an argument of the hook or the current task is typed.
+    unsafe { Typed::get(task, place) }
 }
 
 /// A hook within the call that the current task is in tells of it, or has found that nobody wants it:

@@ -46,6 +46,9 @@ type LargeRecord = Record<{ scratch::LARGE }>;
 /// and later: the new program is in place and has not run yet.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn exec(ctx: BtfTracePointContext) -> i32 {
+    if again::was_told(Kind::Exec, ctx.arg(0)) {
+        return 0;
+    }
     let outcome = exec_by_binary(ctx.arg(0), ctx.arg(2), Turn::First);
     again::told(Kind::Exec, ctx.arg(0));
     settle(Kind::Exec, outcome)
@@ -68,7 +71,9 @@ pub fn exec_bare(ctx: TracePointContext) -> u32 {
     if again::was_told(Kind::Exec, task) {
         return 0;
     }
-    settle(Kind::Exec, exec_by_task(&ctx, task));
+    let outcome = exec_by_task(&ctx, task);
+    again::told(Kind::Exec, task);
+    settle(Kind::Exec, outcome);
     0
 }
 
@@ -357,6 +362,9 @@ pub fn has_namespaces(call: &mut Call, by_structure: bool) -> bool {
 /// `sched_process_exit(struct task_struct *p)`, 5.10 and later; since 6.16 `bool group_dead` too.
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn exit(ctx: BtfTracePointContext) -> i32 {
+    if again::was_told(Kind::Exit, ctx.arg(0)) {
+        return 0;
+    }
     forget();
     // The second need not ask what the kernel says of it here.
     if is_alive(&ctx) {
@@ -386,8 +394,11 @@ pub fn exit_bare(_ctx: TracePointContext) -> u32 {
         return 0;
     }
     forget();
-    if !has_live(task) {
-        settle(Kind::Exit, exit_record(task));
+    let is_process = !has_live(task);
+    let outcome = is_process.then(|| exit_record(task));
+    again::told(Kind::Exit, task);
+    if let Some(outcome) = outcome {
+        settle(Kind::Exit, outcome);
     }
     0
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use monitor_common::Flags;
-use monitor_policy::{Event as _, EventType, Field, FieldRef, Value, View};
+use monitor_policy::{EventType, Field, FieldRef, Value, View};
 
 use super::Event;
 use super::process::join;
@@ -47,12 +47,7 @@ impl monitor_policy::Event for Renamed<'_, '_> {
         }
     }
 
-    fn elements<'e>(
-        &'e self,
-        field: &FieldRef,
-        view: View,
-        elements: &mut Vec<Value<'e>>,
-    ) -> bool {
+    fn elements<'e>(&'e self, field: &FieldRef, view: View, elements: &mut Vec<Value<'e>>) -> bool {
         self.0.elements(field, view, elements)
     }
 

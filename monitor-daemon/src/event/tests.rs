@@ -129,11 +129,7 @@ fn show(value: Option<Value<'_>>) -> String {
 
 /// One record, joined.
 #[track_caller]
-fn joined<R>(
-    bytes: &[u8],
-    container: Option<&Container>,
-    look: impl FnOnce(&Event<'_>) -> R,
-) -> R {
+fn joined<R>(bytes: &[u8], container: Option<&Container>, look: impl FnOnce(&Event<'_>) -> R) -> R {
     let table = table();
     let record = Record::parse(bytes).expect("a record");
     let process = table.by_pid(record.task().pid).expect("a known process");

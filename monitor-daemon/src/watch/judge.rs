@@ -165,7 +165,9 @@ impl Judge {
             self.policy.evaluate(event, &mut self.scratch).to_vec()
         };
         let renamed = event.renamed();
-        let others = renamed.as_ref().map(|renamed| self.further(renamed, &matches));
+        let others = renamed
+            .as_ref()
+            .map(|renamed| self.further(renamed, &matches));
         self.evaluation.observe(started.elapsed().as_secs_f64());
         let time = event.time();
         for found in matches {
@@ -219,12 +221,7 @@ impl Judge {
             .to_vec()
     }
 
-    fn alert(
-        &self,
-        event: &dyn monitor_policy::Event,
-        time: u64,
-        found: Match,
-    ) -> Option<Alert> {
+    fn alert(&self, event: &dyn monitor_policy::Event, time: u64, found: Match) -> Option<Alert> {
         let card = self.cards.get(found.rule)?;
         let rule = self.policy.rules().get(found.rule)?;
         card.matches.inc();

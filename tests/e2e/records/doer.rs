@@ -57,7 +57,6 @@ pub(super) struct Doer {
 
 /// What one process did.
 pub(super) struct Done {
-    pub(super) way: Way,
     pub(super) group: Group,
     /// Where it was.
     pub(super) folder: PathBuf,
@@ -142,7 +141,6 @@ impl Doer {
             "{arguments} ended with {status} after {results:?} of {script}"
         );
         Ok(Done {
-            way: self.way,
             group: self.group,
             folder: self.folder,
             pid: self.pid,

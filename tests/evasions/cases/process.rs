@@ -1,6 +1,6 @@
 //! Rows 12 to 15, 17, 18, 20, 22, 23, 25 and 26: who a process is, and what it runs.
 
-use crate::case::{Case, exactly, own, some};
+use crate::case::{Case, Place, exactly, own, some};
 
 const PAYLOAD: &str = "started and proc.exepath = $D/payload";
 const COPY: &str = "cp $P/payload $D/payload";

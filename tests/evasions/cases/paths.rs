@@ -1,4 +1,6 @@
 //! Rows 3, 4, 6, 7, 8, 10, 16, 18 and 35: other ways to a file than its name.
+//!
+//! Busybox's shell runs `cat` as itself: where that is to be known by its name, bash starts it.
 
 use crate::case::{Case, exactly, some};
 
@@ -84,8 +86,8 @@ pub(super) const CASES: &[Case] = &[
         technique: "the file is mounted elsewhere, in the root file system",
         condition: "evt.type = mount and evt.arg.dev = $D/secret or opened and fd.name = $D/secret",
         prepare: "touch $D/x",
-        twin: "unshare -m sh -c 'mount --bind $1/benign $1/x; cat $1/x' sh $D",
-        act: "box unshare -m sh -c 'mount --bind $1/secret $1/x; cat $1/x' sh $D",
+        twin: "unshare -m bash -c 'mount --bind $1/benign $1/x; cat $1/x' sh $D",
+        act: "box unshare -m bash -c 'mount --bind $1/secret $1/x; cat $1/x' sh $D",
         seen: &[
             some(&[("evt.type", "mount"), ("container.id", "$BOX")]),
             some(&[
@@ -102,9 +104,9 @@ pub(super) const CASES: &[Case] = &[
         technique: "a file of another file system than the root's is mounted elsewhere",
         condition: "opened and evt.is_open_read = true and fd.name = $D/t/secret",
         prepare: "mkdir $D/t; touch $D/x",
-        twin: "unshare -m sh -c 'mount -t tmpfs none $1/t; : >$1/t/benign; \
+        twin: "unshare -m bash -c 'mount -t tmpfs none $1/t; : >$1/t/benign; \
                mount --bind $1/t/benign $1/x; cat $1/x' sh $D",
-        act: "box unshare -m sh -c 'mount -t tmpfs none $1/t; : >$1/t/secret; \
+        act: "box unshare -m bash -c 'mount -t tmpfs none $1/t; : >$1/t/secret; \
               mount --bind $1/t/secret $1/x; cat $1/x' sh $D",
         seen: &[some(&[("proc.name", "cat"), ("container.id", "$BOX")])],
         ..Case::BASE
@@ -116,7 +118,7 @@ pub(super) const CASES: &[Case] = &[
         condition: SECRET,
         prepare: "mkdir $D/t $D/place",
         twin: "cat $D/benign",
-        act: "box unshare -m sh -c 'mount -t tmpfs none $1/t; mkdir $1/t/u $1/t/w; \
+        act: "box unshare -m bash -c 'mount -t tmpfs none $1/t; mkdir $1/t/u $1/t/w; \
               mount -t overlay -o lowerdir=$1,upperdir=$1/t/u,workdir=$1/t/w none $1/place || exit 77; \
               cat $1/place/secret' sh $D",
         seen: &[some(&[("proc.name", "cat"), ("container.id", "$BOX")])],
@@ -166,7 +168,7 @@ pub(super) const CASES: &[Case] = &[
         condition: "evt.type = open_tree and evt.arg.path = $D or opened and fd.name = $D/secret",
         prepare: "mkdir $D/place",
         twin: "cat $D/benign",
-        act: "box unshare -m sh -c 'handle tree $1 $1/place; cat $1/place/secret' sh $D",
+        act: "box unshare -m bash -c 'handle tree $1 $1/place; cat $1/place/secret' sh $D",
         seen: &[
             some(&[("evt.type", "open_tree"), ("container.id", "$BOX")]),
             some(&[("proc.name", "cat"), ("container.id", "$BOX")]),

@@ -50,6 +50,12 @@ fn settings(folder: &Path, server: SocketAddr) -> OutputSettings {
     }
 }
 
+/// Where a server will be that is away.
+fn away() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
 /// Raises alerts with these numbers, as fast as the log takes them.
 fn raise(queue: &AlertQueue, numbers: std::ops::Range<u64>) {
     for number in numbers {
@@ -100,9 +106,7 @@ fn number(alert: &Value) -> u64 {
 #[test]
 fn a_server_that_was_away_gets_all_that_memory_could_not_hold() {
     let folder = tempfile::tempdir().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = listener.local_addr().unwrap();
-    drop(listener);
+    let server = away();
     let metrics = Metrics::new().unwrap();
     let settings = settings(folder.path(), server);
     let mut outputs = Outputs::start(&settings, &metrics).unwrap();
@@ -179,9 +183,7 @@ fn lost(alert: &Value) -> Option<u64> {
 fn a_damaged_part_of_the_log_costs_no_alert_beside_it() {
     const RAISED: u64 = 2000;
     let folder = tempfile::tempdir().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = listener.local_addr().unwrap();
-    drop(listener);
+    let server = away();
     let settings = settings(folder.path(), server);
     let metrics = Metrics::new().unwrap();
     let mut outputs = Outputs::start(&settings, &metrics).unwrap();
@@ -230,9 +232,7 @@ fn replaced(damage: impl FnOnce(&Path), afterwards: impl FnOnce(&Path)) -> (u64,
     const ALL: u64 = RAISED + 500;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(alert_log::NAME);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = listener.local_addr().unwrap();
-    drop(listener);
+    let server = away();
     let settings = settings(folder.path(), server);
     let start = |metrics: &Metrics| Outputs::start(&settings, metrics).unwrap();
     let mut outputs = start(&Metrics::new().unwrap());
@@ -278,9 +278,7 @@ fn a_log_that_cannot_be_read_for_a_while_costs_no_alert() {
     // Longer than one is waited for that is gone.
     const AWAY: Duration = Duration::from_secs(12);
     let folder = tempfile::tempdir().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = listener.local_addr().unwrap();
-    drop(listener);
+    let server = away();
     let settings = settings(folder.path(), server);
     let metrics = Metrics::new().unwrap();
     let outputs = Outputs::start(&settings, &metrics).unwrap();
@@ -309,9 +307,7 @@ fn a_log_that_cannot_be_read_for_a_while_costs_no_alert() {
 #[test]
 fn what_a_full_log_removes_is_told_to_who_has_not_got_it() {
     let folder = tempfile::tempdir().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = listener.local_addr().unwrap();
-    drop(listener);
+    let server = away();
     let mut settings = settings(folder.path(), server);
     let path = folder.path().join(alert_log::NAME);
     if let Some(log) = &mut settings.log {

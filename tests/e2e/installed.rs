@@ -41,19 +41,7 @@ while (my $client = $server->accept) {
 
 const SCRIPT: &str = r#"
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C
-unit=monitor-daemon
-die() { echo "FAILED: $1"; systemctl status $unit; journalctl -u $unit | tail -n 40; exit 1; }
-property() { systemctl show -P "$1" $unit; }
-# Until a command succeeds: name, command.
-until_true() {
-    what=$1; shift; tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1)); [ $tries -lt 240 ] || die "$what"
-        usleep 500000
-    done
-}
 alerted() { grep -q "\"proc.args\":\"$1\"" /var/log/monitor/alerts.jsonl; }
-needle() { /bin/echo $1; until_true "no alert of $1" alerted $1; }
 # Busybox has a `dpkg` of its own.
 dpkg() { /usr/bin/dpkg "$@"; }
 state() { systemctl is-enabled $unit; systemctl is-active $unit; }

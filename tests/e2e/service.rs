@@ -40,19 +40,7 @@ const ASKED: &str = "[Service]\nExecStart=/bin/touch /run/asked\n";
 const OVERRIDE: &str = "[Service]\nWatchdogSec=20\nTimeoutAbortSec=2\nRestartSec=1\n";
 
 const SCRIPT: &str = r#"
-unit=monitor-daemon
-die() { echo "FAILED: $1"; systemctl status $unit; journalctl -u $unit | tail -n 40; exit 1; }
-property() { systemctl show -P "$1" $unit; }
-# Until a command succeeds: name, command.
-until_true() {
-    what=$1; shift; tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1)); [ $tries -lt 240 ] || die "$what"
-        usleep 500000
-    done
-}
 alerted() { journalctl -u $unit -o cat | grep -q "\"proc.args\":\"$1\""; }
-needle() { /bin/echo $1; until_true "no alert of $1" alerted $1; }
 
 tar -C / -xzf /archive.tar.gz || die unpack
 systemd-sysusers || die sysusers

@@ -37,6 +37,22 @@ echo "guest-exit-status $?"
 poweroff -f
 "#;
 
+/// What scripts begin with. They say themselves how a needle is found: `alerted NEEDLE`.
+const PRELUDE: &str = r#"
+unit=monitor-daemon
+die() { echo "FAILED: $1"; systemctl status $unit; journalctl -u $unit | tail -n 40; exit 1; }
+property() { systemctl show -P "$1" $unit; }
+# Until a command succeeds: name, command.
+until_true() {
+    what=$1; shift; tries=0
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries + 1)); [ $tries -lt 240 ] || die "$what"
+        usleep 500000
+    done
+}
+needle() { /bin/echo $1; until_true "no alert of $1" alerted $1; }
+"#;
+
 /// Why no such guest can be booted here, if so.
 pub fn obstacle() -> Option<String> {
     let parts = vm::obstacle(vm::DEBIAN_12);
@@ -74,6 +90,7 @@ pub fn tree(script: &str) -> Result<Tree> {
         )?
         // Nobody logs in.
         .symlink(&format!("{units}/getty.target"), "/dev/null")?;
-    tree.file("/case", RUN)?.file("/script", script)?;
+    tree.file("/case", RUN)?
+        .file("/script", format!("{PRELUDE}{script}"))?;
     Ok(tree)
 }

@@ -27,6 +27,9 @@ perl -e '($p, $n) = qw(/tmp/alias/hosts none); $s = pack(q(Q4), 1, 0, 0, 0);
     syscall(188, $p, $n, $n, 4, 0); syscall(189, $p, $n, $n, 4, 0); syscall(197, $p, $n);
     syscall(198, $p, $n); syscall(428, -100, $p, 0); syscall(433, -100, $p, 0);
     syscall(442, -100, $p, 0, $s, 32); syscall(167, $p, 0); syscall(168, $p)'
+perl -e 'open F, q(<), q(/modules/dummy.ko) or die; $n = q(dummy); $p = q(numdummies=0);
+    { local $/; $i = <F> } syscall(313, fileno F, $p, 0); syscall(176, $n, 2048);
+    syscall(175, $i, length $i, $p); syscall(176, $n, 0)'
 /bin/grep 'BEGIN RSA PRIVATE' /dev/null fence
 ";
 
@@ -43,6 +46,11 @@ const OWN: &str = r"
     swapon, swapoff) and evt.args contains /etc/hosts
   output: on the file | type=%evt.type args=%evt.args
   priority: NOTICE
+- rule: modules
+  desc: what loads and removes kernel modules
+  condition: evt.type in (finit_module, init_module, delete_module)
+  output: module | %evt.type %evt.res %fd.name %evt.arg.name %evt.arg.uargs %proc.name
+  priority: NOTICE
 ";
 
 /// Calls of [`ACTIONS`] whose names the kernel resolves.
@@ -58,10 +66,15 @@ const RESOLVED: [&str; 9] = [
     "swapoff",
 ];
 
+/// The daemon's own rule on what the guest loads.
+const OWN_RULE: &str = "Kernel module loaded from an unusual place";
+
 #[test]
 fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(vm::obstacle(vm::DEBIAN_12));
+    let modules = paths::guest_modules(vm::DEBIAN_12);
+    skip_if!(modules.as_ref().err().map(ToString::to_string));
     let rules = paths::upstream_rules();
     skip_if!(
         rules
@@ -76,14 +89,20 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
         &paths::program("perl").context("perl is missing")?,
     )?;
     tree.program("/bin/uring-open", env!("CARGO_BIN_EXE_uring-open").as_ref())?;
+    tree.copy("/modules", &modules?)?;
     tree.file("/etc/hosts", "127.0.0.1 localhost\n")?;
     tree.file("/rules/falco_rules.yaml", rules)?
-        .file("/rules/own.yaml", OWN)?;
+        .file("/rules/own.yaml", OWN)?
+        .file(
+            "/rules/kernel.yaml",
+            std::fs::read(paths::root().join("policies/kernel.yaml"))?,
+        )?;
     tree.file(
         "/rules/monitor.yaml",
         "rule_matching: all\nmetrics:\n  listen: off\n",
     )?;
-    let policies = "--policy /rules/falco_rules.yaml --policy /rules/own.yaml";
+    let policies = "--policy /rules/kernel.yaml --policy /rules/falco_rules.yaml \
+                    --policy /rules/own.yaml";
     let output = vm::run(
         vm::DEBIAN_12,
         &tree,
@@ -97,6 +116,7 @@ fn the_object_tier_sees_exec_open_and_connect() -> Result<()> {
     opens(&alerts)?;
     connect(&alerts)?;
     resolved(&alerts)?;
+    module(&alerts)?;
     tiers(&output.text)
 }
 
@@ -201,6 +221,36 @@ fn resolved(alerts: &[Value]) -> Result<()> {
         .map(|alert| text(&alert["output_fields"], "evt.type"))
         .collect();
     ensure!(types == RESOLVED, "{types:?}");
+    Ok(())
+}
+
+/// A module that is loaded from its file and from memory, and removed each time.
+fn module(alerts: &[Value]) -> Result<()> {
+    let told: Vec<Value> = alerts
+        .iter()
+        .filter(|alert| is_from(alert, "modules"))
+        .map(|alert| {
+            let fields = &alert["output_fields"];
+            let names = [
+                "evt.type",
+                "evt.res",
+                "fd.name",
+                "evt.arg.name",
+                "evt.arg.uargs",
+            ];
+            names.iter().map(|name| fields[*name].clone()).collect()
+        })
+        .collect();
+    let file = "/modules/dummy.ko";
+    let expected = json!([
+        ["finit_module", "SUCCESS", file, null, "numdummies=0"],
+        ["delete_module", "SUCCESS", null, "dummy", null],
+        ["init_module", "SUCCESS", null, null, "numdummies=0"],
+        ["delete_module", "SUCCESS", null, "dummy", null],
+    ]);
+    ensure!(json!(told) == expected, "{told:#?}");
+    let alert = find(alerts, OWN_RULE, "fd.name", file)?;
+    assert_fields(alert, &[("proc.exepath", json!("/bin/perl"))]);
     Ok(())
 }
 

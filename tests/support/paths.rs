@@ -84,6 +84,25 @@ pub fn guest_kernel(series: &str) -> Result<PathBuf> {
     Ok(image)
 }
 
+/// The folder of the modules that guests with the kernel `series` may load.
+///
+/// # Errors
+///
+/// When it has not been set up.
+pub fn guest_modules(series: &str) -> Result<PathBuf> {
+    let folder = root()
+        .join("target/vm/kernels")
+        .join(series)
+        .join("modules");
+    if !folder.is_dir() {
+        bail!(
+            "`{}` is missing; run `cargo xtask setup --level test`",
+            folder.display()
+        );
+    }
+    Ok(folder)
+}
+
 /// The daemon and a busybox for aarch64.
 ///
 /// # Errors

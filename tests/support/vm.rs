@@ -4,8 +4,8 @@
 //!
 //! The guest lives in memory, from an initramfs. It has the kernel's file systems mounted (procfs,
 //! sysfs, devtmpfs, cgroup2, tracefs, securityfs, bpffs), the loopback interface up, no other
-//! network, no modules and no disk. What the script prints comes over a serial line of its own, so
-//! that kernel messages cannot break its lines.
+//! network, no disk, and no modules but what the files have. What the script prints comes over a
+//! serial line of its own, so that kernel messages cannot break its lines.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

@@ -34,3 +34,8 @@ pub(crate) fn tools() -> PathBuf {
 pub(crate) fn guest_kernel(version: &str) -> PathBuf {
     target().join("vm/kernels").join(version).join("vmlinuz")
 }
+
+/// The kernel modules that guests running `version` may load.
+pub(crate) fn guest_modules(version: &str) -> PathBuf {
+    target().join("vm/kernels").join(version).join("modules")
+}

@@ -36,6 +36,18 @@ const ARM: [(&str, &str); 2] = [
 /// The end of their series.
 pub(crate) const ARM_SUFFIX: &str = "-arm64";
 
+/// Modules of [`DEFAULT`] that its guests load, each behind those that it needs, below the folder of
+/// the package's modules.
+const MODULES: [&str; 7] = [
+    "drivers/net/dummy.ko",
+    "fs/overlayfs/overlay.ko",
+    "net/vmw_vsock/vsock.ko",
+    "lib/libcrc32c.ko",
+    "net/ipv4/udp_tunnel.ko",
+    "net/ipv6/ip6_udp_tunnel.ko",
+    "net/sctp/sctp.ko",
+];
+
 /// Fetches every kernel that the tests boot. One of another release that cannot be fetched is told,
 /// and is an error only where `CI=true` is set: its tests then fail, elsewhere they skip.
 pub(crate) fn install_all() -> Result<()> {
@@ -83,7 +95,8 @@ fn from_arm(package: &str, path: &str, name: &str) -> Result<PathBuf> {
 /// Fetches the newest kernel of `series` that there is.
 pub(crate) fn install(series: &str) -> Result<()> {
     let image = workspace::guest_kernel(series);
-    if image.is_file() {
+    let modules = workspace::guest_modules(series);
+    if image.is_file() && (series != DEFAULT || modules.is_dir()) {
         return Ok(());
     }
     let folder = image.parent().context("the image has no folder")?;
@@ -109,6 +122,9 @@ pub(crate) fn install(series: &str) -> Result<()> {
     fs::create_dir_all(folder)?;
     let unpacked = source.unpack(&package, folder)?;
     let found = image_in(&unpacked, &package)?;
+    if series == DEFAULT {
+        keep_modules(&unpacked, &package, &modules)?;
+    }
     // The last step, so that an interrupted call leaves no image behind.
     fs::rename(&found, &image).with_context(|| format!("`{}` is missing", found.display()))?;
     fs::remove_dir_all(&unpacked)?;
@@ -122,13 +138,31 @@ fn no_kernel(series: &str) -> String {
     )
 }
 
+/// Moves [`MODULES`] of an unpacked package to `kept`.
+fn keep_modules(unpacked: &Path, package: &str, kept: &Path) -> Result<()> {
+    let all = unpacked.join("lib/modules").join(release(package));
+    fs::create_dir_all(kept)?;
+    for module in MODULES {
+        let found = all.join("kernel").join(module);
+        let name = found.file_name().context("a module without a name")?;
+        fs::rename(&found, kept.join(name))
+            .with_context(|| format!("`{package}` has no `{module}`"))?;
+    }
+    Ok(())
+}
+
+/// The kernel's own name in that of its package.
+fn release(package: &str) -> &str {
+    ["linux-image-", "linux-binary-"]
+        .iter()
+        .find_map(|prefix| package.strip_prefix(prefix))
+        .unwrap_or(package)
+}
+
 /// Where an unpacked package has its image: below `/boot`, or in the folder of the modules since
 /// Debian 14.
 fn image_in(unpacked: &Path, package: &str) -> Result<PathBuf> {
-    let release = ["linux-image-", "linux-binary-"]
-        .iter()
-        .find_map(|prefix| package.strip_prefix(prefix))
-        .unwrap_or(package);
+    let release = release(package);
     let places = [
         unpacked.join("boot").join(format!("vmlinuz-{release}")),
         unpacked

@@ -247,6 +247,7 @@ const CONNECTS: &[Provider] = &[
         ],
         blind: &[
             "calls whose descriptor or address pointer is bad",
+            BY_OPTION,
             URING_LATE,
         ],
     },
@@ -261,9 +262,10 @@ const CONNECTS: &[Provider] = &[
             BY_MESSAGE4,
             BY_MESSAGE6,
         ],
-        blind: &[URING_LATE, PACKED],
+        blind: &[BY_OPTION, URING_LATE, PACKED],
     },
 ];
+const BY_OPTION: &str = "connections that SCTP makes by an option of its socket";
 const BY_MESSAGE4: Part =
     Part::new("message_connect4", Hook::Cgroup("cgroup/connect4")).spare(FAST_OPEN);
 const BY_MESSAGE6: Part =
@@ -657,19 +659,44 @@ const MEMORIES: &[Provider] = &[
 const REPLACED: &str = "files that the supervisor of a seccomp filter puts in the place of others";
 const TAKEN_FILES: &str = "files that pidfd_getfd(2) takes: that is an event of its own";
 const TAKEN: &[&str] = &["file", "ufd", "o_flags"];
+const INSTEAD: Part = Part::new(
+    "passed_instead",
+    Hook::Exit("receive_fd_replace", &["new_fd", "file", "o_flags"]),
+)
+.spare(REPLACED);
 const PASSED_FILES: &[Provider] = &[
     Provider {
         tier: Tier::Object,
         needs: FILE_NEEDS,
-        parts: &[Part::new("passed_done", Hook::Exit("receive_fd", TAKEN))],
-        blind: &[REPLACED],
+        parts: &[
+            Part::new("passed_done", Hook::Exit("receive_fd", TAKEN)),
+            INSTEAD,
+        ],
+        blind: &[],
     },
-    // Up to 6.7.
+    // 5.15 to 6.7: there may be a copy of the second in the first.
     Provider {
         tier: Tier::Object,
         needs: FILE_NEEDS,
-        parts: &[Part::new("passed_done", Hook::Exit("__receive_fd", TAKEN))],
-        blind: &[REPLACED, TAKEN_FILES],
+        parts: &[
+            Part::new("passed_to", Hook::Exit("__receive_fd", TAKEN)),
+            Part::new(
+                "passed_alone",
+                Hook::Exit("receive_fd", &["file", "o_flags"]),
+            ),
+            INSTEAD,
+        ],
+        blind: &[],
+    },
+    // 5.12 to 5.14.
+    Provider {
+        tier: Tier::Object,
+        needs: FILE_NEEDS,
+        parts: &[
+            Part::new("passed_done", Hook::Exit("__receive_fd", TAKEN)),
+            INSTEAD,
+        ],
+        blind: &[TAKEN_FILES],
     },
     // 5.10.
     Provider {

@@ -23,6 +23,28 @@ pub fn passed_done(ctx: FExitContext) -> i32 {
     report(ctx.arg(0), ctx.arg::<u64>(3) as i32)
 }
 
+/// The same of `__receive_fd` beside [`passed_alone`], whose function gives no place for the
+/// descriptor's number: it may call this one, or have it within itself.
+#[fexit(function = "__receive_fd")]
+pub fn passed_to(ctx: FExitContext) -> i32 {
+    if ctx.arg::<u64>(1) == 0 {
+        return 0;
+    }
+    report(ctx.arg(0), ctx.arg::<u64>(3) as i32)
+}
+
+/// `receive_fd(struct file *file, unsigned int o_flags)`, 5.15 to 6.7.
+#[fexit(function = "receive_fd")]
+pub fn passed_alone(ctx: FExitContext) -> i32 {
+    report(ctx.arg(0), ctx.arg::<u64>(2) as i32)
+}
+
+/// `receive_fd_replace(int new_fd, struct file *file, unsigned int o_flags)`, 5.12 and later.
+#[fexit(function = "receive_fd_replace")]
+pub fn passed_instead(ctx: FExitContext) -> i32 {
+    report(ctx.arg(1), ctx.arg::<u64>(3) as i32)
+}
+
 /// `file` is an argument of the hook.
 #[inline(always)]
 fn report(file: Pointer, ret: i32) -> i32 {

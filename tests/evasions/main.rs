@@ -35,6 +35,13 @@ use script::{Load, Site};
 /// Busybox's shell does itself what is called as programs, or runs itself as `exe`: they would not be
 /// known by their names.
 const AGAIN: &str = "[ -n \"$BASH_VERSION\" ] || exec bash \"$0\"\n";
+/// The guest's kernel has these file systems and protocols as modules, in this order.
+const MODULES: &str = "\
+MODULES=/modules
+for name in overlay vsock libcrc32c udp_tunnel ip6_udp_tunnel sctp; do
+    insmod $MODULES/$name.ko || exit 1
+done
+";
 /// Longest that a run may take; a quiet machine needs two minutes, on this host as in the guest.
 const PATIENCE: Duration = Duration::from_mins(15);
 
@@ -42,7 +49,7 @@ const PATIENCE: Duration = Duration::from_mins(15);
 fn evasions_on_this_host() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(skip::without(&[
-        "gcc", "busybox", "unshare", "nsenter", "timeout"
+        "gcc", "busybox", "unshare", "nsenter", "timeout", "perl"
     ]));
     // In the root file system, where a file is told from what mounts show of it.
     let folder = tempfile::Builder::new().prefix("evade-").tempdir_in("/")?;
@@ -91,15 +98,18 @@ fn evasions_on_this_host() -> Result<()> {
 fn evasions_in_a_guest() -> Result<()> {
     skip_if!(daemon::obstacle());
     skip_if!(vm::obstacle(vm::DEBIAN_12));
-    skip_if!(skip::without(&["gcc", "bash"]));
+    let modules = paths::guest_modules(vm::DEBIAN_12);
+    skip_if!(modules.as_ref().err().map(ToString::to_string));
+    skip_if!(skip::without(&["gcc", "bash", "perl"]));
     let folder = tempfile::tempdir()?;
     let tree = Tree::busybox()?;
     tree.folder("/run-of-cases")?;
     tree.program("/bin/monitor-daemon", &paths::daemon()?)?;
-    tree.program(
-        "/bin/bash",
-        &paths::program("bash").context("bash is missing")?,
-    )?;
+    for name in ["bash", "perl"] {
+        let program = paths::program(name).with_context(|| format!("{name} is missing"))?;
+        tree.program(&format!("/bin/{name}"), &program)?;
+    }
+    tree.copy("/modules", &modules?)?;
     for program in fs::read_dir(programs::build(folder.path())?)? {
         let program = program?;
         let name = program.file_name();
@@ -117,7 +127,10 @@ fn evasions_in_a_guest() -> Result<()> {
             short: 200,
         },
     };
-    let script = format!("{AGAIN}SHOW_ALERTS=yes\n{}", site.script(&cases::chosen()));
+    let script = format!(
+        "{AGAIN}{MODULES}SHOW_ALERTS=yes\n{}",
+        site.script(&cases::chosen())
+    );
     let start = Instant::now();
     let output = vm::run(vm::DEBIAN_12, &tree, &script, PATIENCE)?;
     println!("{:?} for the run", start.elapsed());

@@ -60,6 +60,21 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         row: 27,
+        name: "daemon-traced",
+        technique: "ptrace holds the daemon",
+        condition: "evt.type = ptrace and evt.arg.request = PTRACE_ATTACH and proc.args startswith attach",
+        twin: "inject ptrace",
+        act: "box inject attach $(cat $R/pid)",
+        seen: &[some(&[
+            ("evt.rawarg.pid", "{target}"),
+            ("proc.exepath", "$P/inject"),
+            ("container.id", "$BOX"),
+        ])],
+        place: Place::Alone,
+        ..Case::BASE
+    },
+    Case {
+        row: 27,
         name: "daemon-killed",
         technique: "SIGKILL to the daemon, then the act; started again, it tells for how long \
                     nobody watched (the act itself is not recorded)",

@@ -139,4 +139,21 @@ pub(super) const CASES: &[Case] = &[
         seen: &[some(&[("evt.failed", "true"), ("container.id", "$BOX")])],
         ..Case::BASE
     },
+    Case {
+        row: 36,
+        name: "module-loaded",
+        technique: "a module is loaded, and removed again",
+        condition: "evt.type in (finit_module, delete_module) and evt.failed = false",
+        twin: "busybox insmod /dev/null 2>/dev/null; true",
+        act: "[ -n \"$MODULES\" ] || exit 77; box insmod $MODULES/dummy.ko && box rmmod dummy",
+        seen: &[
+            some(&[
+                ("evt.type", "finit_module"),
+                ("fd.name", "/modules/dummy.ko"),
+                ("container.id", "$BOX"),
+            ]),
+            some(&[("evt.type", "delete_module"), ("container.id", "$BOX")]),
+        ],
+        ..Case::BASE
+    },
 ];

@@ -2,6 +2,8 @@
 
 use crate::case::{Case, exactly, some};
 
+const RECEIVED: &str = "evt.type = fd_receive and fd.name = $D/secret";
+
 pub(super) const CASES: &[Case] = &[
     Case {
         row: 16,
@@ -85,6 +87,44 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 31,
+        name: "sctp-connect",
+        technique: "connect of SCTP",
+        condition: "evt.type = connect and fd.sport = 4131",
+        twin: "families sctp 4132 || [ $? = 77 ]",
+        act: "box families sctp 4131",
+        seen: &[some(&[
+            ("proc.args", "sctp 4131"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 31,
+        name: "sctp-connectx",
+        technique: "a socket of SCTP connects by an option (SCTP_SOCKOPT_CONNECTX): that it is made is \
+                    told, not whom it connects to",
+        condition: "evt.type = socket and evt.rawarg.proto = 132 and proc.args = 'sctpx 4133'",
+        twin: "families sctpx 4134 || [ $? = 77 ]",
+        act: "box families sctpx 4133",
+        seen: &[some(&[("proc.name", "families"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 32,
+        name: "dns-tunnel",
+        technique: "data in names that are asked for, each another",
+        condition: "evt.type = dns and dns.question.name endswith .tunnel.evade.test and \
+                    len(dns.question.name) > 100",
+        twin: "tunnel 10 8",
+        act: "echo fact number 50; box tunnel 50 60",
+        seen: &[exactly(
+            "number",
+            &[("proc.name", "tunnel"), ("container.id", "$BOX")],
+        )],
+        ..Case::BASE
+    },
+    Case {
         row: 32,
         name: "datagrams",
         technique: "sendto, sendmsg and sendmmsg without connect",
@@ -161,6 +201,88 @@ pub(super) const CASES: &[Case] = &[
         twin: "pass take $D/benign",
         act: "box pass take $D/secret",
         seen: &[some(&[("proc.name", "pass"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 33,
+        name: "inherited-file",
+        technique: "a file that was opened outside is inherited by a program of the container, which reads it",
+        condition: "evt.type in (openat, readv) and evt.rawres >= 0 and fd.name = $D/secret",
+        twin: "copy inherited 9 9<$D/benign",
+        act: "exec 9<$D/secret; box copy inherited 9",
+        seen: &[
+            some(&[("evt.type", "openat"), ("container.id", "host")]),
+            some(&[
+                ("evt.type", "readv"),
+                ("proc.name", "copy"),
+                ("container.id", "$BOX"),
+            ]),
+        ],
+        ..Case::BASE
+    },
+    Case {
+        row: 33,
+        name: "supervisor-adds",
+        technique: "the supervisor of a seccomp filter gives a process an open file (ADDFD)",
+        condition: RECEIVED,
+        twin: "supervise add $D/benign $BOX_CGROUP",
+        act: "supervise add $D/secret $BOX_CGROUP",
+        seen: &[some(&[
+            ("proc.name", "supervise"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 33,
+        name: "supervisor-replaces",
+        technique: "the same, in the place of another file (SETFD)",
+        condition: RECEIVED,
+        twin: "supervise replace $D/benign $BOX_CGROUP",
+        act: "supervise replace $D/secret $BOX_CGROUP",
+        seen: &[some(&[
+            ("proc.name", "supervise"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 33,
+        name: "ring-to-ring",
+        technique: "an open file is sent from one ring of io_uring to another (MSG_RING)",
+        condition: RECEIVED,
+        twin: "ring-file $D/benign $BOX_CGROUP",
+        act: "ring-file $D/secret $BOX_CGROUP",
+        seen: &[some(&[
+            ("proc.name", "ring-file"),
+            ("container.id", "$BOX"),
+        ])],
+        ..Case::BASE
+    },
+    Case {
+        row: 34,
+        name: "shared-sysv",
+        technique: "what a file says is handed on in memory (SysV): that the memory is attached is told",
+        condition: "evt.type = shmat and proc.exepath = $P/shared",
+        twin: "$P/payload",
+        act: "shared sysv put $D/secret; box shared sysv get $D/secret",
+        seen: &[
+            some(&[("container.id", "host")]),
+            some(&[("container.id", "$BOX")]),
+        ],
+        ..Case::BASE
+    },
+    Case {
+        row: 34,
+        name: "shared-posix",
+        technique: "the same with POSIX's, which is a file",
+        condition: "opened and fd.name = /dev/shm/evade-shared",
+        twin: "shared sysv put $D/benign; shared sysv get $D/benign",
+        act: "shared posix put $D/secret; box shared posix get $D/secret",
+        seen: &[
+            some(&[("proc.name", "shared"), ("container.id", "host")]),
+            some(&[("proc.name", "shared"), ("container.id", "$BOX")]),
+        ],
         ..Case::BASE
     },
     Case {

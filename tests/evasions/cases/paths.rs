@@ -187,6 +187,27 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         row: 10,
+        name: "mounted-by-parts",
+        technique: "a file system is mounted by fsopen, fsmount and move_mount, then a file opened in it",
+        condition: "evt.type in (fsopen, fsmount, move_mount) and proc.args contains $D or \
+                    opened and fd.name = $D/place/inside",
+        prepare: "mkdir $D/place",
+        twin: "cat $D/benign",
+        act: "box unshare -m bash -c 'handle mount $1/place; : >$1/place/inside' sh $D",
+        seen: &[
+            some(&[("evt.type", "fsopen"), ("container.id", "$BOX")]),
+            some(&[("evt.type", "fsmount"), ("container.id", "$BOX")]),
+            some(&[("evt.type", "move_mount"), ("container.id", "$BOX")]),
+            some(&[
+                ("fd.name", "$D/place/inside"),
+                ("proc.name", "bash"),
+                ("container.id", "$BOX"),
+            ]),
+        ],
+        ..Case::BASE
+    },
+    Case {
+        row: 10,
         name: "exec-through-bind",
         technique: "a program is mounted elsewhere and run from there",
         condition: "started and proc.exepath = $P/payload and proc.args contains evade-bind",

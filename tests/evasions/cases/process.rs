@@ -159,6 +159,24 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 15,
+        name: "one-line-program",
+        technique: "an interpreter is given its program as an argument (perl -e)",
+        condition: "opened and fd.name = $D/secret or \
+                    started and proc.name = perl and proc.args contains $D/secret",
+        twin: "perl -e 'open F, shift and <F> or exit 1' $D/benign",
+        act: "box perl -e 'open F, shift and <F> or exit 1' $D/secret",
+        seen: &[
+            some(&[("evt.type", "execve"), ("container.id", "$BOX")]),
+            some(&[
+                ("fd.name", "$D/secret"),
+                ("proc.name", "perl"),
+                ("container.id", "$BOX"),
+            ]),
+        ],
+        ..Case::BASE
+    },
+    Case {
         row: 17,
         name: "inject-ptrace",
         technique: "another process's memory is changed by ptrace",
@@ -293,6 +311,16 @@ pub(super) const CASES: &[Case] = &[
         twin: "int80 socketcall 4118",
         act: "box int80 socketcall 4117",
         seen: &[some(&[("proc.name", "int80"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 22,
+        name: "x32-open",
+        technique: "an open by a call of x32, the ABI with short pointers",
+        condition: "opened and fd.name = $D/secret",
+        twin: "x32 $D/benign || [ $? = 77 ]",
+        act: "box x32 $D/secret",
+        seen: &[some(&[("proc.name", "x32"), ("container.id", "$BOX")])],
         ..Case::BASE
     },
     Case {

@@ -2,15 +2,23 @@
  *
  *     copy sendfile | splice FILE     into a socket
  *     copy range FILE OTHER           copy_file_range
+ *     copy inherited DESCRIPTOR       reads what it was started with
  */
 #include "evade.h"
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 int main(int argc, char **argv)
 {
 	if (argc < 3)
 		return 2;
+	if (strcmp(argv[1], "inherited") == 0) {
+		char byte;
+		struct iovec place = { &byte, 1 };
+		must(readv(atoi(argv[2]), &place, 1) == 1, argv[1]);
+		return 0;
+	}
 	int file = open(argv[2], O_RDONLY), sockets[2], pipes[2];
 	must(file >= 0, argv[2]);
 	must(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0 && pipe(pipes) == 0, "socketpair");

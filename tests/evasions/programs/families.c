@@ -1,7 +1,8 @@
 /* Makes a socket of each family and kind that rules on plain TCP and UDP do not think of, and sends
  * or connects where that is how it is used.
  *
- *     families packet | raw | netlink | abstract | vsock | mptcp | sctp
+ *     families packet | raw | netlink | abstract | vsock | mptcp
+ *     families sctp | sctpx PORT     connect(2), and what SCTP has instead, an option of the socket
  */
 #include "evade.h"
 #include <arpa/inet.h>
@@ -17,14 +18,29 @@ static void is(const char *what, const char *name, int family, int type, int pro
 		must(socket(family, type, protocol) >= 0, name);
 }
 
+static void sctp(const char *what, int port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+	if (fd < 0 && errno == EPROTONOSUPPORT)
+		errno = EAFNOSUPPORT;
+	must(fd >= 0, "socket");
+	int done = strcmp(what, "sctp") == 0 ? connect(fd, (struct sockaddr *)&address, sizeof address) :
+		setsockopt(fd, IPPROTO_SCTP, 110 /* SCTP_SOCKOPT_CONNECTX */, &address, sizeof address);
+	/* Nobody listens, which the kernel found out by trying. */
+	must(done < 0 && errno == ECONNREFUSED, what);
+}
+
 int main(int argc, char **argv)
 {
-	const char *what = argc == 2 ? argv[1] : "";
+	const char *what = argc >= 2 ? argv[1] : "";
 	is(what, "packet", AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
 	is(what, "raw", AF_INET, SOCK_RAW, IPPROTO_ICMP);
 	is(what, "netlink", AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 	is(what, "mptcp", AF_INET, SOCK_STREAM, 262 /* IPPROTO_MPTCP */);
-	is(what, "sctp", AF_INET, SOCK_SEQPACKET, 132 /* IPPROTO_SCTP */);
+	if (argc == 3)
+		sctp(what, atoi(argv[2]));
 	if (strcmp(what, "abstract") == 0) {
 		struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "\0evade-abstract" };
 		connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&address,

@@ -4,6 +4,7 @@
  *     handle by-handle FILE        name_to_handle_at, then open_by_handle_at
  *     handle tree FOLDER PLACE     open_tree of a folder, put elsewhere by move_mount
  *     handle below-tree FOLDER NAME   open_tree of a folder, and an open below that
+ *     handle mount PLACE           a file system made by fsopen and fsmount, put there by move_mount
  */
 #include "evade.h"
 #include <linux/openat2.h>
@@ -35,6 +36,14 @@ int main(int argc, char **argv)
 		int tree = syscall(SYS_open_tree, AT_FDCWD, argv[2], 1 /* OPEN_TREE_CLONE */);
 		must(tree >= 0, "open_tree");
 		must(openat(tree, second, O_RDONLY) >= 0, act);
+	} else if (strcmp(act, "mount") == 0) {
+		int made = syscall(SYS_fsopen, "tmpfs", 0);
+		must(made >= 0, "fsopen");
+		must(syscall(SYS_fsconfig, made, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0) == 0, "fsconfig");
+		int tree = syscall(SYS_fsmount, made, 0, 0);
+		must(tree >= 0, "fsmount");
+		must(syscall(SYS_move_mount, tree, "", AT_FDCWD, argv[2], 4 /* MOVE_MOUNT_F_EMPTY_PATH */) == 0,
+		     "move_mount");
 	} else {
 		return 2;
 	}

@@ -2,6 +2,7 @@
  * exit status whether it was changed.
  *
  *     inject ptrace | vm | mem
+ *     inject attach PID     only holds another process for a moment, by ptrace
  */
 #include "evade.h"
 #include <signal.h>
@@ -11,8 +12,20 @@
 
 static volatile long word;
 
+static int attach(pid_t target)
+{
+	printf("fact target %d\n", target);
+	must(ptrace(PTRACE_ATTACH, target, NULL, NULL) == 0, "ptrace");
+	/* One of its threads, which no wait for children of another kind tells of. */
+	must(waitpid(target, NULL, __WALL) == target, "wait");
+	must(ptrace(PTRACE_DETACH, target, NULL, NULL) == 0, "detach");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 3)
+		return attach(atoi(argv[2]));
 	if (argc != 2)
 		return 2;
 	pid_t child = fork();

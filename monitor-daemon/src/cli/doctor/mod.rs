@@ -183,6 +183,11 @@ pub(super) mod tests {
             assert_eq!(kind.untried(), expected, "{hooks:?}");
         };
         check(
+            Kind::Passed,
+            &["fexit/__receive_fd", "fexit/receive_fd"],
+            &["fexit/receive_fd"],
+        );
+        check(
             Kind::Connect,
             &[
                 "tp_btf/sys_exit",

@@ -116,18 +116,22 @@ pub(crate) fn install(series: &str) -> Result<()> {
         package = source.newest(series)?;
     }
     let package = package.with_context(|| no_kernel(series))?;
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
+    let fresh = folder.join("fresh");
+    for old in [&fresh, &modules] {
+        if old.exists() {
+            fs::remove_dir_all(old)?;
+        }
     }
-    fs::create_dir_all(folder)?;
-    let unpacked = source.unpack(&package, folder)?;
+    fs::create_dir_all(&fresh)?;
+    let unpacked = source.unpack(&package, &fresh)?;
     let found = image_in(&unpacked, &package)?;
-    if series == DEFAULT {
-        keep_modules(&unpacked, &package, &modules)?;
-    }
-    // The last step, so that an interrupted call leaves no image behind.
     fs::rename(&found, &image).with_context(|| format!("`{}` is missing", found.display()))?;
-    fs::remove_dir_all(&unpacked)?;
+    // The last step, so that an interrupted call leaves no modules of another kernel.
+    if series == DEFAULT {
+        let kept = keep_modules(&unpacked, &package, &fresh)?;
+        fs::rename(kept, &modules)?;
+    }
+    fs::remove_dir_all(&fresh)?;
     Ok(())
 }
 
@@ -138,17 +142,18 @@ fn no_kernel(series: &str) -> String {
     )
 }
 
-/// Moves [`MODULES`] of an unpacked package to `kept`.
-fn keep_modules(unpacked: &Path, package: &str, kept: &Path) -> Result<()> {
+/// Moves [`MODULES`] of an unpacked package to a folder below `fresh`; which.
+fn keep_modules(unpacked: &Path, package: &str, fresh: &Path) -> Result<PathBuf> {
     let all = unpacked.join("lib/modules").join(release(package));
-    fs::create_dir_all(kept)?;
+    let kept = fresh.join("modules");
+    fs::create_dir_all(&kept)?;
     for module in MODULES {
         let found = all.join("kernel").join(module);
         let name = found.file_name().context("a module without a name")?;
         fs::rename(&found, kept.join(name))
             .with_context(|| format!("`{package}` has no `{module}`"))?;
     }
-    Ok(())
+    Ok(kept)
 }
 
 /// The kernel's own name in that of its package.

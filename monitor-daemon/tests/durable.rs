@@ -42,6 +42,7 @@ fn settings(folder: &Path, server: SocketAddr) -> OutputSettings {
             protocol: "tcp".parse().unwrap(),
             facility: "daemon".parse().unwrap(),
             format: "json".parse().unwrap(),
+            timeout: Duration::from_secs(10),
             tls: TlsFiles::default(),
             selection: Selection::default(),
         }),

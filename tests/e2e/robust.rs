@@ -4,6 +4,7 @@
 mod bomb;
 mod disk;
 mod end;
+mod files;
 mod input;
 mod kept;
 mod peer;
@@ -25,6 +26,9 @@ use crate::world::{PATIENCE, configuration, text};
 
 /// Longest that an end may take: outputs get five seconds.
 const END: Duration = Duration::from_secs(10);
+
+/// What a daemon writes to standard output.
+const STDOUT: &str = "stdout";
 
 /// A needle is a program with a number and as much text behind it as wanted.
 const RULES: &str = "
@@ -49,8 +53,13 @@ impl Subject {
     fn start(programs: &Programs, rules: &str, alerts: &Path, settings: &str) -> Result<Self> {
         let port = http::free_port()?;
         let policy = daemon::policy(programs.folder(), rules)?;
+        let stdout = if settings.contains("  stdout: ") {
+            ""
+        } else {
+            "  stdout: off\n"
+        };
         let settings = format!(
-            "state_file: off\nalerts:\n  stdout: off\n  file: {}\n{settings}metrics:\n  \
+            "state_file: off\nalerts:\n{stdout}  file: {}\n{settings}metrics:\n  \
              listen: 127.0.0.1:{port}\n",
             alerts.display()
         );
@@ -64,7 +73,7 @@ impl Subject {
             // Where the alert log is.
             .env(daemon::STATE, programs.folder())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(File::create(programs.folder().join(STDOUT))?)
             .stderr(File::create(&log)?)
             .spawn()?;
         let mut subject = Self {

@@ -122,7 +122,7 @@ fn configure(arguments: &Arguments) -> Result<Config, Error> {
         config.policies.clone_from(&arguments.policy);
     }
     match arguments.alerts.as_deref() {
-        Some(path) if path == Path::new("-") => config.alerts.stdout = StdoutFormat::Json,
+        Some(path) if path == Path::new("-") => config.alerts.stdout = StdoutFormat::JSON,
         Some(path) => config.alerts.file = Some(path.to_owned()),
         None => {}
     }
@@ -218,10 +218,10 @@ mod tests {
         let config = arguments(written, &["c", "d"], Some("e.jsonl"));
         assert_eq!(config.policies, ["c", "d"].map(PathBuf::from));
         assert_eq!(config.alerts.file, Some("e.jsonl".into()));
-        assert_eq!(config.alerts.stdout, StdoutFormat::Text);
+        assert_eq!(config.alerts.stdout, StdoutFormat::default());
         let config = arguments(written, &[], Some("-"));
         assert_eq!(config.alerts.file, Some("b.jsonl".into()));
-        assert_eq!(config.alerts.stdout, StdoutFormat::Json);
+        assert_eq!(config.alerts.stdout, StdoutFormat::JSON);
         assert!(!config.alerts.rollup.window.is_zero());
     }
 }

@@ -4,13 +4,15 @@ use monitor_policy::{Matching, SuggestedOutput};
 use serde_yaml::{Mapping, Value};
 
 use super::append;
+use super::file;
 use super::http;
 use super::kafka;
 use super::limits;
 use super::nats;
+use super::outputs;
 use super::switches;
 use super::syslog;
-use super::value::{StateFile, StdoutFormat};
+use super::value::StateFile;
 use super::{Alerts, Config, Docker, JsonProperties, KEYS, Rollup};
 
 impl Config {
@@ -116,12 +118,13 @@ fn insert(section: &mut Mapping, key: &str, value: Value) {
 
 fn alerts(alerts: &Alerts, name: &str) -> Value {
     match name {
-        "stdout" => match alerts.stdout {
-            StdoutFormat::Text => "text".into(),
-            StdoutFormat::Json => "json".into(),
-            StdoutFormat::Off => "off".into(),
-        },
+        "stdout" => alerts.stdout.name().into(),
+        "stdout_priority" | "stdout_tags" | "stdout_rules" => {
+            let (_, key) = name.split_once('_').unwrap_or_default();
+            outputs::selected(&alerts.stdout_selection, key).unwrap_or_default()
+        }
         "file" => alerts.file.as_deref().map_or(Value::Null, text),
+        "files" => file::to_yaml(&alerts.files),
         "file_format" => alerts.file_format.name().into(),
         "queue_bytes" => alerts.queue_bytes.into(),
         "http" => http::to_yaml(&alerts.http),

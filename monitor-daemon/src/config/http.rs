@@ -359,11 +359,11 @@ impl RawHttp {
         if self.body.is_some_and(|body| body != HttpBody::Single) && !is_post {
             return Err("has a `body`, which only `api: post` leaves open");
         }
-        if format == Format::Cef && self.body == Some(HttpBody::Array) {
-            return Err("has `format: cef`, which is no JSON: use another `body` than `array`");
+        if !format.is_json() && self.body == Some(HttpBody::Array) {
+            return Err("has a `format` that is no JSON: use another `body` than `array`");
         }
-        if format == Format::Cef && api == Api::Elasticsearch {
-            return Err("has `format: cef`, which is no JSON, as Elasticsearch wants it");
+        if !format.is_json() && api == Api::Elasticsearch {
+            return Err("has a `format` that is no JSON, as Elasticsearch wants it");
         }
         if matches!(api, Api::Otlp | Api::OtlpGrpc) && format != Format::Otlp {
             return Err("has a `format`, which OTLP leaves no choice of");

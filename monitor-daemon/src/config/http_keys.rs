@@ -31,7 +31,7 @@ pub(super) const HTTP_KEYS: &[Key] = &[
     ),
     key(
         "format",
-        "`falco`, `ecs`, `ocsf`, `cef`, `otlp`",
+        "`falco`, `text`, `ecs`, `ocsf`, `cef`, `otlp`",
         "The shape of alerts; docs/reference/formats.md has all of them. For Elasticsearch `ecs`, \
          if nothing else is said; for OTLP always `otlp`.",
     ),

@@ -18,7 +18,7 @@ pub(super) const KAFKA_KEYS: &[Key] = &[
     ),
     key(
         "format",
-        "`falco`, `ecs`, `ocsf`, `cef`, `otlp`",
+        "`falco`, `text`, `ecs`, `ocsf`, `cef`, `otlp`",
         "The shape of alerts; docs/reference/formats.md has all of them.",
     ),
     key(

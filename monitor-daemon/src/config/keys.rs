@@ -97,8 +97,25 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "alerts.stdout",
-        "`text`, `json`, `off`",
-        "What standard output gets.",
+        "`text`, `json`, `ecs`, `ocsf`, `cef`, `otlp`, `off`",
+        "What standard output gets; `json` is Falco's. On a terminal `text` is a readable form, with \
+         colours.",
+    ),
+    key(
+        "alerts.stdout_priority",
+        "`emergency` to `debug`",
+        "Less severe alerts are not for standard output.",
+    ),
+    key(
+        "alerts.stdout_tags",
+        "list of texts",
+        "Only alerts with one of these tags are for it, and those of the daemon itself. Empty: all.",
+    ),
+    key(
+        "alerts.stdout_rules",
+        "list of texts",
+        "Only alerts of these rules are for it, and those of the daemon itself; `*` stands for \
+         anything. Empty: all.",
     ),
     key(
         "alerts.log.path",
@@ -156,13 +173,19 @@ pub const KEYS: &[Key] = &[
     key(
         "alerts.file",
         "path",
-        "Alerts are appended here as lines. Reopened when it was rotated away; no signal is \
-         needed.",
+        "All alerts are appended here as lines. Reopened when it was rotated away, which is left to \
+         others, such as logrotate; no signal is needed.",
     ),
     key(
         "alerts.file_format",
-        "`falco`, `ecs`, `ocsf`, `cef`, `otlp`",
+        "`falco`, `text`, `ecs`, `ocsf`, `cef`, `otlp`",
         "The shape of alerts there; docs/reference/formats.md has all of them.",
+    ),
+    key(
+        "alerts.files",
+        "names with sections",
+        "Files, each under a name of your choice, that get the alerts of your choice and are rotated \
+         by the daemon. The keys of a section are in a table of docs/reference/configuration.md.",
     ),
     key(
         "alerts.queue_bytes",
@@ -192,6 +215,12 @@ pub const KEYS: &[Key] = &[
         "`json`, `structured`, `ecs`, `ocsf`, `cef`",
         "Whether the text of a message is the alert as Falco's JSON, its text line with the fields \
          as structured data, or the alert in another shape (docs/reference/formats.md).",
+    ),
+    key(
+        "alerts.syslog.timeout_ms",
+        "100 to 600000",
+        "For `tcp` and `tls`: how long connecting may take, over all addresses, and after how long \
+         a server that acknowledges nothing is given up, in ms.",
     ),
     key(
         "alerts.syslog.tls_ca",

@@ -9,6 +9,8 @@ mod append;
 mod broker;
 mod effective;
 mod error;
+mod file;
+mod file_keys;
 mod http;
 mod http_keys;
 mod kafka;
@@ -33,10 +35,11 @@ use std::time::Duration;
 use monitor_policy::Options;
 
 use crate::alert_log::{self, Retention};
-use crate::output::Format;
+use crate::output::{Format, Selection};
 use crate::rollup;
 pub use broker::Broker;
 pub use error::ConfigError;
+pub use file::File;
 pub use http::{Api, Http, HttpBody, Login};
 pub use kafka::{Kafka, KafkaKey, KafkaLogin, Mechanism};
 pub use keys::{KEYS, Key};
@@ -100,8 +103,10 @@ pub struct Config {
 /// Where alerts go.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Alerts {
-    /// `alerts.stdout`: `text` (default), `json` or `off`.
+    /// `alerts.stdout`: `text` (default), `json`, another format, or `off`.
     pub stdout: StdoutFormat,
+    /// `alerts.stdout_priority`, `alerts.stdout_tags`, `alerts.stdout_rules`: which alerts it gets.
+    pub stdout_selection: Selection,
     /// `alerts.log`: where and for how long alerts are kept.
     pub log: AlertLog,
     /// `alerts.rollup`: which alerts are only counted.
@@ -110,6 +115,8 @@ pub struct Alerts {
     pub file: Option<PathBuf>,
     /// `alerts.file_format`: their shape. Default `falco`.
     pub file_format: Format,
+    /// `alerts.files`: more files, by name.
+    pub files: BTreeMap<String, File>,
     /// `alerts.queue_bytes`: bytes of alerts each output may hold back while it is slow or
     /// failing. Default 8 MiB, at least 64 KiB.
     pub queue_bytes: usize,

@@ -92,6 +92,14 @@ pub(super) fn value(tls: &TlsFiles, selection: &Selection, key: &str) -> Option<
         "tls_ca" => path(tls.ca.as_ref()),
         "tls_certificate" => path(identity.map(|(certificate, _)| certificate)),
         "tls_key" => path(identity.map(|(_, key)| key)),
+        _ => return selected(selection, key),
+    };
+    Some(value)
+}
+
+/// The value of a key for which alerts an output gets; nothing for other keys.
+pub(super) fn selected(selection: &Selection, key: &str) -> Option<Value> {
+    let value = match key {
         "priority" => selection.priority.to_string().to_lowercase().into(),
         "tags" => texts(&selection.tags),
         "rules" => texts(&selection.rules),

@@ -10,17 +10,21 @@ use serde::Deserialize;
 
 use super::append::RawAppend;
 use super::error::ConfigError;
+use super::file::{self, RawFile};
 use super::http::{self, RawHttp};
 use super::kafka::{self, RawKafka};
 use super::limits::RawLimits;
 use super::nats::{self, RawNats};
+use super::outputs::selection;
 use super::switches::RawSwitch;
 use super::syslog::{self, RawSyslog, Servers};
 use super::value::{
     Bounded, ControlSocket, Listen, MatchingName, PriorityName, RingBytes, StateFile, StdoutFormat,
     optional, scalar,
 };
-use super::{AlertLog, Alerts, Config, Docker, Http, JsonProperties, Kafka, Nats, Rings, Rollup};
+use super::{
+    AlertLog, Alerts, Config, Docker, File, Http, JsonProperties, Kafka, Nats, Rings, Rollup,
+};
 use crate::output::Format;
 
 /// Where metrics are served by default; the port is OpenTelemetry's for a Prometheus exporter.
@@ -94,6 +98,7 @@ pub(super) struct RawConfig {
 /// Outputs that were checked as a whole.
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
+    files: BTreeMap<String, File>,
     http: BTreeMap<String, Http>,
     syslog: Servers,
     nats: BTreeMap<String, Nats>,
@@ -105,11 +110,16 @@ pub(super) struct Outputs {
 struct RawAlerts {
     #[serde(deserialize_with = "scalar")]
     stdout: Option<StdoutFormat>,
+    #[serde(deserialize_with = "scalar")]
+    stdout_priority: Option<PriorityName>,
+    stdout_tags: Vec<String>,
+    stdout_rules: Vec<String>,
     log: RawLog,
     rollup: RawRollup,
     file: Option<PathBuf>,
     #[serde(deserialize_with = "scalar")]
     file_format: Option<Format>,
+    files: BTreeMap<String, RawFile>,
     #[serde(deserialize_with = "scalar")]
     queue_bytes: Option<Bounded<65_536, 1_073_741_824>>,
     syslog: RawSyslog,
@@ -217,6 +227,12 @@ impl RawConfig {
                 file: origin("hostname"),
             });
         }
+        let files = std::mem::take(&mut self.alerts.files);
+        let files = file::check(files, self.alerts.file.as_deref());
+        let files = files.map_err(|problem| ConfigError::Output {
+            file: origin("alerts.files"),
+            problem,
+        })?;
         let http = http::check(std::mem::take(&mut self.alerts.http));
         let http = http.map_err(|problem| ConfigError::Output {
             file: origin("alerts.http"),
@@ -238,6 +254,7 @@ impl RawConfig {
             problem,
         })?;
         let outputs = Outputs {
+            files,
             http,
             syslog,
             nats,
@@ -335,10 +352,17 @@ impl RawAlerts {
             .map_or(DEFAULT_QUEUE_BYTES, |bounded| bounded.0);
         Alerts {
             stdout: self.stdout.unwrap_or_default(),
+            stdout_selection: selection(
+                self.stdout_priority,
+                self.stdout_tags,
+                self.stdout_rules,
+                None,
+            ),
             log: self.log.into_log(),
             rollup: self.rollup.into_rollup(),
             file: self.file,
             file_format: self.file_format.unwrap_or_default(),
+            files: outputs.files,
             queue_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
             syslog: outputs.syslog.main,
             syslog_servers: outputs.syslog.named,

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 
 use serde_yaml::Value;
 
+use super::file_keys::FILE_KEYS;
 use super::http_keys::HTTP_KEYS;
 use super::kafka_keys::KAFKA_KEYS;
 use super::nats_keys::NATS_KEYS;
-use super::{Config, DEFAULT_PATH, KEYS, Key, http, kafka, nats};
+use super::{Config, DEFAULT_PATH, KEYS, Key, file, http, kafka, nats};
 
 /// The reference, as Markdown.
 pub fn markdown() -> String {
@@ -26,6 +27,14 @@ pub fn markdown() -> String {
     for key in KEYS {
         row(&mut text, key, &default.value(key.name));
     }
+    text.push_str(
+        "\nKeys of a section of `alerts.files`:\n\n\
+         | Key | Values | Default | Meaning |\n|---|---|---|---|\n",
+    );
+    for key in FILE_KEYS {
+        row(&mut text, key, &file::default(key.name));
+    }
+    text.push_str(FILES);
     text.push_str(SYSLOG);
     text.push_str(
         "\nKeys of a section of `alerts.http`:\n\n\
@@ -62,8 +71,8 @@ pub fn markdown() -> String {
 
 /// What the keys do not say of which alerts an output gets.
 const SELECTION: &str = "
-Syslog, HTTP, NATS and Kafka may have `priority`, `tags` and `rules`, which all have to hold; standard \
-output and the file get every alert. Alerts of the daemon itself (`source` is `internal`, one of the tags \
+Every output but `alerts.file` may have `priority`, `tags` and `rules`, which all have to hold; those \
+of standard output are `alerts.stdout_priority` and so on. Alerts of the daemon itself (`source` is `internal`, one of the tags \
 `monitor`) are left out by `priority` alone, never by `tags` and `rules`: they tell that other alerts \
 were lost, are late or may be missing. Whoever does not want them drops them by their `source`.
 
@@ -81,14 +90,31 @@ tried while the server was away, and those raised while a backlog is worked off 
 left of it. All others are in order. As ever none is left out, none is sent twice but after a failure, and an end \
 of the daemon changes nothing: the alert log knows which went ahead. Nobody who reads them should \
 take the last `sequence` for how far an output is then. After 65536 that went ahead, some of the others \
-are sent before it goes on so. The file and standard output are always in order.
+are sent before it goes on so. Files and standard output are always in order.
+";
+
+/// What the keys do not say of files.
+const FILES: &str = "
+```yaml
+alerts:
+  files:
+    all: {path: /var/log/monitor/all.log, format: text, keep: 3}
+    siem: {path: /var/log/monitor/siem.log, format: ecs, priority: warning, tags: [network]}
+```
+
+A file is made readable and writable by its owner alone. Lines are never split between two files, and \
+none is lost or there twice when a file is rotated, whoever does it; names in `*.log` are not in the \
+rules that are shipped for logrotate. One that cannot be rotated, as where the folder is not the \
+daemon's to write to, is logged and grows. What cannot be written, as on a full disk, is tried again \
+after 0.5 s to 10 s, doubled each time, less up to half of that by chance, and alerts wait in the alert \
+log.
 ";
 
 /// What the keys do not say of syslog.
 const SYSLOG: &str = "
 Syslog has no receipts. Over TCP and TLS an alert counts as delivered when the server's kernel has \
 acknowledged all of it; what a server had not read when it died may be lost, and so may any datagram. \
-A connection on which nothing is acknowledged for 10 s, as where a firewall has forgotten it or the \
+A connection on which nothing is acknowledged for `timeout_ms`, as where a firewall has forgotten it or the \
 server has lost its power, is given up, and what was not acknowledged is sent again by the next: an \
 alert can come twice then. Over TLS the server is given 0.5 s after each handshake to refuse us before \
 anything is sent, as some look at our certificate only then. A server that is away, whose certificate \

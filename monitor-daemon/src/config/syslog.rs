@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_yaml::Value;
 
 use super::outputs::{self, identity, selection};
 use super::value::{
-    HostPort, NewestFirst, PriorityName, SyslogFacility, SyslogFormat, SyslogProtocol,
+    Bounded, HostPort, NewestFirst, PriorityName, SyslogFacility, SyslogFormat, SyslogProtocol,
 };
 use super::value::{optional, scalar};
 use crate::output::{Selection, TlsFiles};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A syslog server.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,6 +27,9 @@ pub struct Syslog {
     pub facility: SyslogFacility,
     /// `format`: `json` (default), `structured`, `ecs`, `ocsf` or `cef`.
     pub format: SyslogFormat,
+    /// `timeout_ms`: longest time until a connection is there, and that a server may take nothing.
+    /// Default 10 s.
+    pub timeout: Duration,
     /// `tls_ca`, `tls_certificate`, `tls_key`: for `tls`.
     pub tls: TlsFiles,
     /// `priority`, `tags`, `rules`, `newest_first`: which alerts it gets, and in which order.
@@ -31,11 +37,12 @@ pub struct Syslog {
 }
 
 /// Keys of a server, in the order in which they are shown.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "address",
     "protocol",
     "facility",
     "format",
+    "timeout_ms",
     "tls_ca",
     "tls_certificate",
     "tls_key",
@@ -57,6 +64,8 @@ pub(super) struct RawSyslog {
     facility: Option<SyslogFacility>,
     #[serde(deserialize_with = "scalar")]
     format: Option<SyslogFormat>,
+    #[serde(deserialize_with = "scalar")]
+    timeout_ms: Option<Bounded<100, 600_000>>,
     tls_ca: Option<PathBuf>,
     tls_certificate: Option<PathBuf>,
     tls_key: Option<PathBuf>,
@@ -110,6 +119,9 @@ impl RawSyslog {
             protocol,
             facility: self.facility.unwrap_or_default(),
             format: self.format.unwrap_or_default(),
+            timeout: self
+                .timeout_ms
+                .map_or(DEFAULT_TIMEOUT, |given| Duration::from_millis(given.0)),
             tls,
             selection: selection(self.priority, self.tags, self.rules, self.newest_first),
         }))
@@ -138,6 +150,10 @@ pub(super) fn value(syslog: Option<&Syslog>, name: &str) -> Value {
         "format" => {
             let format = syslog.map(|syslog| syslog.format).unwrap_or_default();
             format.name().into()
+        }
+        "timeout_ms" => {
+            let timeout = syslog.map_or(DEFAULT_TIMEOUT, |syslog| syslog.timeout);
+            (timeout.as_millis() as u64).into()
         }
         _ => {
             let usual = (TlsFiles::default(), Selection::default());

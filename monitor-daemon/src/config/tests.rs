@@ -8,6 +8,7 @@ use monitor_policy::{
     AppendOutput, ExtraField, Matching, Options, Priority, Selected, SuggestedOutput, Switch,
 };
 
+use super::file_keys::FILE_KEYS;
 use super::http_keys::HTTP_KEYS;
 use super::kafka_keys::KAFKA_KEYS;
 use super::nats_keys::NATS_KEYS;
@@ -70,16 +71,30 @@ append_output:
 static_fields: { site: west }
 alerts:
   stdout: json
+  stdout_priority: notice
+  stdout_tags: [c]
+  stdout_rules: ['*d']
   log: { path: /run/alerts.db, bytes: 1048576, days: 3, sync: true }
   rollup: { window_seconds: 5, rule_alerts: 7, bytes: 65536, ignored_fields: [fd.sport] }
   file: /var/log/alerts.jsonl
   file_format: ecs
+  files:
+    one:
+      path: /var/log/one
+      format: text
+      max_bytes: 4096
+      keep: 2
+      priority: error
+      tags: [a]
+      rules: ['b*']
+    two: { path: /var/log/two, max_bytes: off }
   queue_bytes: 65536
   syslog:
     address: 'log:6514'
     protocol: tls
     facility: local3
     format: structured
+    timeout_ms: 100
     tls_ca: /ca.pem
     tls_certificate: /own.pem
     tls_key: credential:syslog-key
@@ -174,13 +189,34 @@ control: { socket: /run/other.sock }
 ";
 
 #[test]
+fn every_key_of_files_and_standard_output_is_taken() {
+    let config = parse(EVERY_KEY).unwrap();
+    let stdout = &config.alerts.stdout_selection;
+    assert_eq!(stdout.priority, Priority::Notice);
+    assert_eq!(
+        (&*stdout.tags, &*stdout.rules),
+        (&["c".to_owned()][..], &["*d".to_owned()][..])
+    );
+    let (one, two) = (&config.alerts.files["one"], &config.alerts.files["two"]);
+    assert_eq!(
+        (one.format, one.max_bytes, one.keep),
+        (Format::Text, Some(4096), 2)
+    );
+    assert_eq!(one.selection.priority, Priority::Error);
+    assert_eq!(
+        (two.format, two.max_bytes, two.keep),
+        (Format::Falco, None, 9)
+    );
+}
+
+#[test]
 fn every_key_is_taken() {
     let config = parse(EVERY_KEY).unwrap();
     assert_eq!(
         config.policies,
         ["/etc/monitor/policies", "/opt/site.yaml"].map(PathBuf::from)
     );
-    assert_eq!(config.alerts.stdout, StdoutFormat::Json);
+    assert_eq!(config.alerts.stdout, StdoutFormat::JSON);
     assert_eq!(
         config.alerts.file.as_deref(),
         Some(Path::new("/var/log/alerts.jsonl"))
@@ -191,6 +227,7 @@ fn every_key_is_taken() {
     assert_eq!((rollup.rule_alerts, rollup.bytes), (7, 65536));
     assert_eq!(rollup.ignored_fields, ["fd.sport"]);
     let syslog = config.alerts.syslog.as_ref().unwrap();
+    assert_eq!(syslog.timeout, Duration::from_millis(100));
     assert_eq!(syslog.address, "log:6514");
     assert_eq!(syslog.protocol, SyslogProtocol::Tls);
     assert_eq!(syslog.facility.number(), 19);
@@ -436,7 +473,7 @@ const WRONG_OUTPUTS: &[(&str, &str)] = &[
     ),
     (
         "alerts: {http: {a: {url: 'http://x/', format: cef, body: array}}}",
-        "m.yaml: `alerts.http.a` has `format: cef`, which is no JSON: use another `body` than `array`",
+        "m.yaml: `alerts.http.a` has a `format` that is no JSON: use another `body` than `array`",
     ),
     (
         "alerts: {nats: {a: {}}}",
@@ -510,7 +547,8 @@ const WRONG_OUTPUTS: &[(&str, &str)] = &[
     ),
     (
         "alerts: {file_format: xml}",
-        "m.yaml:1:23: alerts.file_format: expected `falco`, `ecs`, `ocsf`, `cef` or `otlp`, not `xml`",
+        "m.yaml:1:23: alerts.file_format: expected `falco`, `text`, `ecs`, `ocsf`, `cef` or `otlp`, not \
+         `xml`",
     ),
     (
         "alerts: {http: {a: {body: xml}}}",
@@ -582,7 +620,30 @@ const WRONG_VALUES: &[(&str, &str)] = &[
     ),
     (
         "alerts:\n  stdout: xml\n",
-        "m.yaml:2:11: alerts.stdout: expected `text`, `json` or `off`, not `xml`",
+        "m.yaml:2:11: alerts.stdout: expected `text`, `json`, `ecs`, `ocsf`, `cef`, `otlp` or `off`, \
+         not `xml`",
+    ),
+    (
+        "alerts: {files: {a: {keep: 2}}}",
+        "m.yaml: `alerts.files.a` has no `path`",
+    ),
+    (
+        "alerts: {files: {A: {path: /a}}}",
+        "m.yaml: `alerts.files` has the name `A`: give one of small letters, digits, `-` and `_`, 32 at \
+         most",
+    ),
+    (
+        "alerts: {files: {a: {path: /a, max_bytes: 1}}}",
+        "m.yaml:1:43: alerts.files.a.max_bytes: expected a whole number from 4096 to 1099511627776, or \
+         `off`, not `1`",
+    ),
+    (
+        "alerts: {file: /a.2, files: {a: {path: /a, keep: 1}, b: {path: /a}}}",
+        "m.yaml: `alerts.files.a` and another output both write to `/a`: give each a file of its own",
+    ),
+    (
+        "alerts: {file: /a.2, files: {a: {path: /a, keep: 2}}}",
+        "m.yaml: `alerts.files.a` and another output both write to `/a.2`: give each a file of its own",
     ),
     (
         "rings:\n  bulk_bytes: 100000\n",
@@ -683,6 +744,8 @@ fn the_reference_has_the_keys_that_are_read() {
     }
     let written: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
     assert_eq!(read, written);
+    let file: Vec<&str> = FILE_KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(valid("alerts: {files: {a: {qqqq: 1}}}"), file);
     let http: Vec<&str> = HTTP_KEYS.iter().map(|key| key.name).collect();
     assert_eq!(valid("alerts: {http: {a: {qqqq: 1}}}"), http);
     let nats: Vec<&str> = NATS_KEYS.iter().map(|key| key.name).collect();

@@ -10,28 +10,47 @@ use std::str::FromStr;
 use monitor_policy::{Matching, Priority};
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 
+use crate::output::Format;
+
 /// What standard output gets.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StdoutFormat {
-    /// Text lines; a readable, coloured form when it is a terminal.
-    #[default]
-    Text,
-    /// JSON lines.
-    Json,
+    /// Lines; instead of text a readable, coloured form when it is a terminal.
+    Lines(Format),
     /// Nothing.
     Off,
+}
+
+impl StdoutFormat {
+    /// Falco's JSON.
+    pub const JSON: Self = Self::Lines(Format::Falco);
+
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::JSON => "json",
+            Self::Lines(format) => format.name(),
+            Self::Off => "off",
+        }
+    }
+}
+
+impl Default for StdoutFormat {
+    /// Text.
+    fn default() -> Self {
+        Self::Lines(Format::Text)
+    }
 }
 
 impl FromStr for StdoutFormat {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            "off" => Ok(Self::Off),
-            _ => Err(format!("expected `text`, `json` or `off`, not `{text}`")),
-        }
+        let lines = Format::ALL.map(Self::Lines).into_iter();
+        let found = lines.chain([Self::Off]).find(|all| all.name() == text);
+        found.ok_or_else(|| {
+            format!("expected `text`, `json`, `ecs`, `ocsf`, `cef`, `otlp` or `off`, not `{text}`")
+        })
     }
 }
 
@@ -210,6 +229,25 @@ impl FromStr for RingBytes {
                 "expected a power of two from 65536 (64 KiB) to 1073741824 (1 GiB), not `{text}`"
             )),
         }
+    }
+}
+
+/// Bytes of a file, or any number of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FileBytes(pub(super) Option<u64>);
+
+impl FromStr for FileBytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let bounded: Result<Bounded<4096, 1_099_511_627_776>, String> = text.parse();
+        let bounded = bounded.map_err(|_| {
+            format!("expected a whole number from 4096 to 1099511627776, or `off`, not `{text}`")
+        })?;
+        Ok(Self(Some(bounded.0)))
     }
 }
 

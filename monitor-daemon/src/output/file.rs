@@ -1,129 +1,153 @@
 //! Alerts as lines in a file.
 //!
-//! The file is only ever appended to. It is reopened when it was renamed or removed (log
-//! rotation); a write that fails is tried again every second for as long as the daemon runs, and
-//! what does not fit the queue meanwhile is counted as lost. A line that was cut by an error is
-//! completed, never left behind torn; one that was cut by the end of an earlier daemon is ended, so
-//! that it costs no other.
+//! The file is only ever appended to. It is reopened when it was renamed or removed (log rotation),
+//! and renamed by ourselves between two lines where it may not grow for ever. A line that was cut by
+//! an error is completed, never left behind torn; one that was cut by the end of an earlier daemon
+//! is ended, so that it costs no other. Attempts after an error are [`super::bus`]'s.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::feed::Feed;
+use super::bus::{Bus, Sent, Trouble};
 use super::format::Encoder;
-use super::latency;
-use super::queue::Item;
 use crate::alert_log::Entry;
-
-const RETRY: Duration = Duration::from_secs(1);
-
-/// Writes batches from a queue to a file until the queue is closed and drained.
-#[derive(Debug)]
-pub(super) struct FileWriter {
-    pub(super) file: AlertFile,
-    pub(super) encoder: Encoder,
-    pub(super) feed: Feed,
-}
-
-impl FileWriter {
-    pub(super) fn run(mut self) {
-        loop {
-            let batch = self.feed.next();
-            let closed = batch.closed;
-            let alerts: Vec<Arc<Entry>> = batch.items.into_iter().filter_map(Item::alert).collect();
-            if !self.deliver(&alerts) {
-                return self.feed.give_up(alerts.len() as u64);
-            }
-            self.feed.done();
-            if closed {
-                return;
-            }
-        }
-    }
-
-    /// Writes until it succeeds; `false` when the queue was closed before that.
-    fn deliver(&mut self, alerts: &[Arc<Entry>]) -> bool {
-        let mut text = Vec::new();
-        for alert in alerts {
-            self.encoder.line(alert, &mut text);
-        }
-        let mut written = 0;
-        let mut failed = false;
-        while let Err(error) = self.file.append(&text, &mut written) {
-            self.feed.metrics().write_errors.inc();
-            if !failed {
-                let file = self.file.path.display();
-                tracing::warn!(%error, %file, "cannot write alerts, trying again every second");
-                failed = true;
-            }
-            let why = Some(error.to_string());
-            self.feed.metrics().trouble.replace(why);
-            if self.feed.pause(RETRY) {
-                // The last chance: what the error said may be over.
-                return self.file.append(&text, &mut written).is_ok() && self.count(alerts);
-            }
-        }
-        if failed {
-            self.feed.metrics().trouble.replace(None);
-            tracing::info!(file = %self.file.path.display(), "alerts are written again");
-        }
-        self.count(alerts)
-    }
-
-    fn count(&self, alerts: &[Arc<Entry>]) -> bool {
-        self.feed.metrics().written.inc_by(alerts.len() as u64);
-        for alert in alerts {
-            self.feed
-                .metrics()
-                .latency
-                .observe(latency(alert.alert.time));
-        }
-        true
-    }
-}
+use crate::config;
 
 /// A file that others may rotate away.
 #[derive(Debug)]
 pub(super) struct AlertFile {
-    path: PathBuf,
+    settings: config::File,
+    encoder: Encoder,
     file: Option<File>,
-    /// Whether the file was found to end amid a line.
+    /// Whether the file ends amid a line that nobody completes.
     torn: bool,
+    /// The number of the alert whose line was cut, and how much of it is there.
+    cut: Option<(u64, usize)>,
+    /// Whether the file could not be rotated, which is logged once.
+    stuck: bool,
+}
+
+impl Bus for AlertFile {
+    /// An attempt costs nobody else anything.
+    const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+    fn send(&mut self, alerts: &[Arc<Entry>]) -> Sent {
+        let mut text = Vec::new();
+        let mut ends = Vec::new();
+        for alert in alerts {
+            self.encoder.line(alert, &mut text);
+            ends.push(text.len());
+        }
+        let mut written = self.resume(alerts);
+        let result = self.append(&text, &mut written);
+        let taken = ends.iter().take_while(|end| **end <= written).count();
+        let whole = ends.iter().take(taken).next_back();
+        let whole = whole.copied().unwrap_or_default();
+        let next = alerts.get(taken).filter(|_| written > whole);
+        self.cut = next.map(|next| (next.sequence, written - whole));
+        let path = self.settings.path.display();
+        let trouble = result.map_err(|error| Trouble::Later(format!("{path}: {error}")));
+        Sent {
+            taken,
+            trouble: trouble.err(),
+        }
+    }
 }
 
 impl AlertFile {
-    /// Opens or creates `path`, readable by its owner only.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = open(path)?;
+    /// Opens or creates the file, readable by its owner only.
+    pub(super) fn open(settings: config::File, encoder: Encoder) -> io::Result<Self> {
+        let file = open(&settings.path)?;
         Ok(Self {
-            path: path.to_owned(),
-            torn: ends_amid_line(&file, path),
+            torn: ends_amid_line(&file, &settings.path),
+            settings,
+            encoder,
             file: Some(file),
+            cut: None,
+            stuck: false,
         })
+    }
+
+    /// How much of the first of `alerts` is in the file already. Whatever else was cut there stays.
+    fn resume(&mut self, alerts: &[Arc<Entry>]) -> usize {
+        let Some((sequence, bytes)) = self.cut.take() else {
+            return 0;
+        };
+        if alerts
+            .first()
+            .is_some_and(|first| first.sequence == sequence)
+        {
+            return bytes;
+        }
+        self.torn = true;
+        0
     }
 
     /// Appends the rest of `text` from `written` on, which it moves; in a fresh file the line that
     /// was cut starts again.
     fn append(&mut self, text: &[u8], written: &mut usize) -> io::Result<()> {
-        if text.is_empty() {
-            return Ok(());
-        }
-        let mut file = match self.file.take() {
-            Some(file) if is_same(&file, &self.path) => file,
-            _ => {
-                *written = start_of_line(text, *written);
-                let file = open(&self.path)?;
-                self.torn = ends_amid_line(&file, &self.path);
-                file
+        while *written < text.len() {
+            let mut file = self.opened(text, written)?;
+            let mut end = self.room(&file, text, *written)?;
+            if end == *written {
+                drop(file);
+                if self.rotate() {
+                    continue;
+                }
+                file = self.opened(text, written)?;
+                end = text.len();
             }
+            let result = self.write(&mut file, text.get(..end).unwrap_or(text), written);
+            self.file = Some(file);
+            result?;
+        }
+        Ok(())
+    }
+
+    /// The file, which may have to be opened again.
+    fn opened(&mut self, text: &[u8], written: &mut usize) -> io::Result<File> {
+        let path = &self.settings.path;
+        if let Some(file) = self.file.take().filter(|file| is_same(file, path)) {
+            return Ok(file);
+        }
+        *written = start_of_line(text, *written);
+        let file = open(path)?;
+        self.torn = ends_amid_line(&file, path);
+        Ok(file)
+    }
+
+    /// Up to where `text` may go into this file: `written` itself if it is full.
+    fn room(&self, file: &File, text: &[u8], written: usize) -> io::Result<usize> {
+        let metadata = file.metadata()?;
+        let Some(most) = self.settings.max_bytes.filter(|_| metadata.is_file()) else {
+            return Ok(text.len());
         };
-        let result = self.write(&mut file, text, written);
-        self.file = Some(file);
-        result
+        let room = usize::try_from(most.saturating_sub(metadata.len())).unwrap_or(usize::MAX);
+        let fits = start_of_line(text, written.saturating_add(room).min(text.len()));
+        // A line ends where it began, and one too long for any file has one for itself.
+        let has_begun = start_of_line(text, written) < written;
+        if fits <= written && (has_begun || metadata.len() == 0) {
+            return Ok(end_of_line(text, written));
+        }
+        Ok(fits.max(written))
+    }
+
+    /// Makes way for a new file, or says that it cannot: the old one grows then.
+    fn rotate(&mut self) -> bool {
+        let path = &self.settings.path;
+        let rotated = make_way(path, self.settings.keep);
+        let failed = rotated.is_err();
+        if let Err(error) = rotated
+            && !self.stuck
+        {
+            tracing::warn!(%error, file = %path.display(), "cannot rotate alerts, the file grows");
+        }
+        self.stuck = failed;
+        !failed
     }
 
     fn write(&mut self, file: &mut File, text: &[u8], written: &mut usize) -> io::Result<()> {
@@ -133,6 +157,21 @@ impl AlertFile {
         }
         write_rest(file, text, written)
     }
+}
+
+/// Renames the file, and those that were before.
+fn make_way(path: &Path, keep: u64) -> io::Result<()> {
+    // Not a link to it.
+    let path = fs::canonicalize(path)?;
+    let rotated = |times| config::File::rotated(&path, times);
+    // Only as far as there is no gap: where the last step fails each time, the first may not go on
+    // pushing out the oldest.
+    let is_free = |times: &u64| rotated(*times).symlink_metadata().is_err();
+    let last = (1..=keep).find(is_free).unwrap_or(keep);
+    for times in (1..last).rev() {
+        fs::rename(rotated(times), rotated(times + 1))?;
+    }
+    fs::rename(&path, rotated(1))
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -183,91 +222,11 @@ fn start_of_line(text: &[u8], written: usize) -> usize {
         .map_or(0, |end| end + 1)
 }
 
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn appends_and_is_private() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("alerts.jsonl");
-        fs::write(&path, "old\n").unwrap();
-        AlertFile::open(&path)
-            .unwrap()
-            .append(b"new\n", &mut 0)
-            .unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old\nnew\n");
-        fs::remove_file(&path).unwrap();
-        AlertFile::open(&path).unwrap();
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-    }
-
-    #[test]
-    fn a_line_that_an_earlier_daemon_left_unfinished_costs_no_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        fs::write(&path, "one\ntw").unwrap();
-        let mut file = AlertFile::open(&path).unwrap();
-        file.append(b"three\n", &mut 0).unwrap();
-        file.append(b"four\n", &mut 0).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntw\nthree\nfour\n");
-    }
-
-    #[test]
-    fn follows_a_rotation_and_starts_a_cut_line_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, old) = (folder.path().join("a"), folder.path().join("a.1"));
-        let mut file = AlertFile::open(&path).unwrap();
-        let text = b"one\ntwo\nthree\n";
-        let mut written = 0;
-        file.append(&text[..6], &mut written).unwrap();
-        fs::rename(&path, &old).unwrap();
-        file.append(text, &mut written).unwrap();
-        assert_eq!(fs::read_to_string(&old).unwrap(), "one\ntw");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "two\nthree\n");
-        fs::remove_file(&path).unwrap();
-        file.append(b"four\n", &mut 0).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "four\n");
-    }
-
-    /// A disk that takes three bytes, then is full, then has room again.
-    struct Full {
-        room: usize,
-        text: Vec<u8>,
-    }
-
-    impl Write for Full {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let count = bytes.len().min(self.room);
-            if count == 0 {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            self.room -= count;
-            self.text.extend_from_slice(&bytes[..count]);
-            Ok(count)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn goes_on_inside_a_line_when_the_disk_has_room_again() {
-        let mut disk = Full {
-            room: 6,
-            text: Vec::new(),
-        };
-        let mut written = 0;
-        assert!(write_rest(&mut disk, b"one\ntwo\n", &mut written).is_err());
-        disk.room = 100;
-        write_rest(&mut disk, b"one\ntwo\n", &mut written).unwrap();
-        assert_eq!(disk.text, b"one\ntwo\n");
-    }
+fn end_of_line(text: &[u8], written: usize) -> usize {
+    let rest = text.get(written..).unwrap_or_default();
+    let end = rest.iter().position(|byte| *byte == b'\n');
+    end.map_or(text.len(), |end| written + end + 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,14 @@
-//! Where alerts go: into the alert log, and from there to standard output, a file, a syslog server
+//! Where alerts go: into the alert log, and from there to standard output, files, syslog servers,
 //! servers that take HTTP, NATS and Kafka, each behind its own bounded queue and thread, so that a
-//! slow reader or a full disk stops neither the daemon nor the other outputs. What has no room in an output's queue it takes from the
-//! log later, also after a new start.
+//! slow reader or a full disk stops neither the daemon nor the other outputs. What has no room in an
+//! output's queue it takes from the log later, also after a new start.
 //!
 //! [`Outputs`] owns the threads; [`AlertQueue`] is what the rest of the daemon holds. Standard
 //! error (log lines, `ready`, the status line) goes through the same thread as standard output.
 
 mod ahead;
 mod alert;
+mod backoff;
 mod bus;
 mod feed;
 mod file;
@@ -36,7 +37,7 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,7 +64,7 @@ pub use tls::{TlsError, TlsFiles};
 use self::ahead::Ahead;
 use self::bus::{Bus, BusWriter};
 use self::feed::{Feed, Kept, Output, Reached};
-use self::file::{AlertFile, FileWriter};
+use self::file::AlertFile;
 use self::format::Encoder;
 use self::http::{Client, HttpWriter};
 use self::keeper::Keeper;
@@ -74,7 +75,7 @@ use self::terminal::{Form, Levels, Screen, TerminalWriter};
 use crate::alert_log::{self, AlertLog, Entry, LogError, LogId, Uuid};
 use crate::clock;
 use crate::config::{
-    Config, Http, JsonProperties, Kafka, Nats, StdoutFormat, Syslog, SyslogProtocol,
+    Config, File, Http, JsonProperties, Kafka, Nats, StdoutFormat, Syslog, SyslogProtocol,
 };
 use crate::metrics::Metrics;
 
@@ -90,10 +91,14 @@ pub struct OutputSettings {
     pub hostname: Arc<str>,
     /// What standard output gets.
     pub stdout: StdoutFormat,
-    /// Lines are appended here.
+    /// And which alerts.
+    pub stdout_selection: Selection,
+    /// All alerts are appended here as lines.
     pub file: Option<PathBuf>,
     /// In this shape.
     pub file_format: Format,
+    /// More files, by name.
+    pub files: BTreeMap<String, File>,
     /// A syslog server gets them too.
     pub syslog: Option<Syslog>,
     /// And these, by name.
@@ -119,8 +124,10 @@ impl OutputSettings {
             log: config.alerts.log.settings(),
             hostname,
             stdout: config.alerts.stdout,
+            stdout_selection: config.alerts.stdout_selection.clone(),
             file: config.alerts.file.clone(),
             file_format: config.alerts.file_format,
+            files: config.alerts.files.clone(),
             syslog: config.alerts.syslog.clone(),
             syslog_servers: config.alerts.syslog_servers.clone(),
             http: config.alerts.http.clone(),
@@ -140,7 +147,7 @@ impl OutputSettings {
 /// Outputs cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// The alert file cannot be opened.
+    /// An alert file cannot be opened.
     #[error("cannot open `{}` for alerts: {source}{}", path.display(), whose(source))]
     Open {
         /// The file.
@@ -229,12 +236,12 @@ struct Intake {
 }
 
 impl Outputs {
-    /// Opens the alert log and the file, if any, and starts a thread an output. Without the log,
+    /// Opens the alert log and the files, if any, and starts a thread an output. Without the log,
     /// which [`Outputs::log_error`] then tells, the outputs work all the same.
     ///
     /// # Errors
     ///
-    /// The file cannot be opened, or a thread not be started.
+    /// A file cannot be opened, or a thread not be started.
     pub fn start(settings: &OutputSettings, metrics: &Metrics) -> Result<Self, OutputError> {
         let opened = settings.log.clone().map(alert_log::open_or_begin_anew);
         let (log, log_error) = opened.unwrap_or_default();
@@ -260,9 +267,7 @@ impl Outputs {
             finished,
             outputs: Vec::new(),
         };
-        if let Some(path) = &settings.file {
-            starting.file(path, json.clone())?;
-        }
+        starting.files(&json)?;
         starting.syslogs(&json)?;
         for (name, server) in &settings.http {
             starting.http(name, server, json.clone())?;
@@ -335,7 +340,8 @@ impl Starting<'_> {
         let is_off = self.settings.stdout == StdoutFormat::Off;
         // A terminal is read by somebody who is there now.
         let from = (is_off || io::stdout().is_terminal()).then_some(newest);
-        let output = self.output("stdout", "stdout".to_owned(), Selection::default(), from);
+        let selection = self.settings.stdout_selection.clone();
+        let output = self.output("stdout", "stdout".to_owned(), selection, from);
         let writer = TerminalWriter {
             form: form(self.settings, json),
             levels: Levels::of(io::stdout()),
@@ -352,23 +358,39 @@ impl Starting<'_> {
         Ok(output)
     }
 
-    fn file(&mut self, path: &Path, json: JsonFormat) -> Result<(), OutputError> {
-        let file = AlertFile::open(path).map_err(|source| OutputError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
-        let name = format!("file {}", path.display());
-        let feed = self.feed("file", name, Selection::default());
+    fn files(&mut self, json: &JsonFormat) -> Result<(), OutputError> {
+        let settings = self.settings;
+        if let Some(path) = &settings.file {
+            let file = File::grows(path.clone(), settings.file_format);
+            let name = format!("file {}", path.display());
+            self.file("file", name, &file, json.clone())?;
+        }
+        for (name, file) in &settings.files {
+            let label = format!("file.{name}");
+            // A path of the file without a name may read the same.
+            self.file(&label, format!("files {name}"), file, json.clone())?;
+        }
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        label: &str,
+        name: String,
+        file: &File,
+        json: JsonFormat,
+    ) -> Result<(), OutputError> {
         let encoder = Encoder {
-            format: self.settings.file_format,
+            format: file.format,
             json,
         };
-        let writer = FileWriter {
-            file,
-            encoder,
-            feed,
-        };
-        spawn("alerts-file", self.finished.clone(), move || writer.run())
+        let opened = AlertFile::open(file.clone(), encoder);
+        let bus = opened.map_err(|source| OutputError::Open {
+            path: file.path.clone(),
+            source,
+        })?;
+        let feed = self.feed(label, name, file.selection.clone());
+        self.writer(label, bus, feed)
     }
 
     fn syslogs(&mut self, json: &JsonFormat) -> Result<(), OutputError> {
@@ -399,15 +421,26 @@ impl Starting<'_> {
             })?;
         }
         let feed = self.feed(label, name, server.selection.clone());
+        let bus = syslog::Syslog {
+            link: Link::new(server.clone()),
+            message: SyslogMessage {
+                settings: server.clone(),
+                json,
+            },
+        };
+        self.writer(label, bus, feed)
+    }
+
+    /// A thread that gives `bus` what `feed` has.
+    fn writer(
+        &self,
+        label: &str,
+        bus: impl Bus + Send + 'static,
+        feed: Feed,
+    ) -> Result<(), OutputError> {
         let writer = BusWriter {
             name: label.to_owned(),
-            bus: syslog::Syslog {
-                link: Link::new(server.clone()),
-                message: SyslogMessage {
-                    settings: server.clone(),
-                    json,
-                },
-            },
+            bus,
             feed,
             backoff: None,
         };
@@ -618,10 +651,13 @@ impl AlertQueue {
 }
 
 fn form(settings: &OutputSettings, json: JsonFormat) -> Form {
-    match (settings.stdout, Colour::of(&io::stdout())) {
-        (StdoutFormat::Json, _) => Form::Json(Box::new(json)),
-        (_, Some(colour)) => Form::Pretty(settings.time.clone(), colour),
-        (_, None) => Form::Text(settings.time.clone()),
+    let format = match settings.stdout {
+        StdoutFormat::Lines(format) => format,
+        StdoutFormat::Off => Format::Text,
+    };
+    match Colour::of(&io::stdout()).filter(|_| format == Format::Text) {
+        Some(colour) => Form::Pretty(settings.time.clone(), colour),
+        None => Form::Lines(Box::new(Encoder { format, json })),
     }
 }
 

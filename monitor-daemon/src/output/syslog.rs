@@ -38,7 +38,4 @@ impl Bus for Syslog {
         });
         Sent { taken, trouble }
     }
-
-    /// Servers ask nothing.
-    fn tend(&mut self) {}
 }

@@ -10,9 +10,6 @@ use super::tls_stream::TlsStream;
 use super::wire::{NOTHING_TAKEN, Wire, in_words};
 use crate::config::{Syslog, SyslogProtocol};
 
-/// For connecting, over all addresses, and how long a server may take nothing.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
 /// The way to a server, opened when there is something to send.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -59,7 +56,7 @@ impl Link {
         };
         let sent = match &mut open {
             Open::Udp(socket) => send_each(socket, messages),
-            Open::Stream(stream) => stream.send(messages),
+            Open::Stream(stream) => stream.send(messages, self.settings.timeout),
         };
         if sent.1.is_ok() {
             self.open = Some(open);
@@ -69,7 +66,7 @@ impl Link {
 
     fn connect(&self) -> io::Result<Open> {
         let Syslog { address, .. } = &self.settings;
-        let socket = || tcp::connect(address.as_str(), TIMEOUT);
+        let socket = || tcp::connect(address.as_str(), self.settings.timeout);
         match self.settings.protocol {
             SyslogProtocol::Udp => datagrams(address).map(Open::Udp),
             SyslogProtocol::Tcp => Ok(Open::Stream(Stream::Tcp(Wire::new(socket()?)))),
@@ -129,8 +126,13 @@ impl Open {
 }
 
 impl Stream {
-    /// Sends messages and waits until all have arrived; that many of the first have.
-    fn send(&mut self, messages: impl Iterator<Item = String>) -> (usize, io::Result<()>) {
+    /// Sends messages and waits until all have arrived, for as long as some do within `timeout`;
+    /// that many of the first have.
+    fn send(
+        &mut self,
+        messages: impl Iterator<Item = String>,
+        timeout: Duration,
+    ) -> (usize, io::Result<()>) {
         let mut ends = Vec::new();
         let mut result = Ok(());
         for message in messages {
@@ -140,7 +142,7 @@ impl Stream {
             }
             ends.push(self.wire().written());
         }
-        let result = result.and_then(|()| self.wire().settle(TIMEOUT));
+        let result = result.and_then(|()| self.wire().settle(timeout));
         let arrived = self.wire().arrived().unwrap_or_default();
         let count = ends.iter().take_while(|end| **end <= arrived).count();
         (count, result)

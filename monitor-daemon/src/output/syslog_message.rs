@@ -124,6 +124,8 @@ fn parameter(text: &mut String, name: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use jiff::tz::TimeZone;
 
     use super::super::alert::Alert;
@@ -141,6 +143,7 @@ mod tests {
                 protocol: SyslogProtocol::Udp,
                 facility: SyslogFacility::default(),
                 format,
+                timeout: Duration::from_secs(10),
                 tls: TlsFiles::default(),
                 selection: Selection::default(),
             },

@@ -7,12 +7,12 @@ use std::os::fd::AsFd;
 use rustix::termios::tcgetwinsize;
 
 use super::feed::Feed;
-use super::json::JsonFormat;
+use super::format::Encoder;
 use super::pretty::{self, Colour};
 use super::queue::{Batch, Item};
 use super::status::Status;
 use super::time::TimeFormat;
-use super::{journal, latency, text};
+use super::{journal, latency};
 use crate::alert_log::Entry;
 
 /// Back to the start of the line, and clear it.
@@ -25,10 +25,8 @@ const DEFAULT_WIDTH: usize = 100;
 pub(super) enum Form {
     /// For human eyes.
     Pretty(TimeFormat, Colour),
-    /// Falco's text lines.
-    Text(TimeFormat),
-    /// JSON lines.
-    Json(Box<JsonFormat>),
+    /// Lines, as a file has them.
+    Lines(Box<Encoder>),
 }
 
 /// Whether lines say how severe they are, for the journal.
@@ -116,15 +114,7 @@ impl<O: Write, E: Write> TerminalWriter<O, E> {
             Form::Pretty(time, colour) => {
                 buffer.extend_from_slice(pretty::alert(alert, time, width(), *colour).as_bytes());
             }
-            Form::Text(time) => {
-                buffer.extend_from_slice(text::line(alert, time).as_bytes());
-                buffer.push(b'\n');
-            }
-            Form::Json(format) => {
-                if let Err(error) = format.write_line(entry, buffer) {
-                    tracing::error!(%error, rule = %alert.rule, "an alert has no JSON form");
-                }
-            }
+            Form::Lines(encoder) => encoder.line(entry, buffer),
         }
     }
 
@@ -187,9 +177,12 @@ mod tests {
     use super::super::alert::Alert;
     use super::super::alert::tests::{entry, sample};
     use super::super::feed::{Output, Reached};
+    use super::super::format::Format;
+    use super::super::json::JsonFormat;
     use super::super::queue::Queue;
     use super::super::selection::Selection;
     use super::*;
+    use crate::config::JsonProperties;
     use crate::metrics::Metrics;
 
     /// Both streams of a terminal, in the order in which they were written.
@@ -222,7 +215,13 @@ mod tests {
         TerminalWriter {
             out,
             err,
-            form: Form::Text(TimeFormat::TimeOfDay(TimeZone::UTC)),
+            form: Form::Lines(Box::new(Encoder {
+                format: Format::Text,
+                json: JsonFormat {
+                    properties: JsonProperties::default(),
+                    time: TimeFormat::TimeOfDay(TimeZone::UTC),
+                },
+            })),
             levels: Levels::None,
             status: Some(Colour::Off),
             feed: Feed::new(output),

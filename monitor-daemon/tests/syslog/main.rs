@@ -48,6 +48,7 @@ fn outputs(server: &Server, protocol: SyslogProtocol, format: SyslogFormat) -> (
         protocol,
         facility: "local3".parse().unwrap(),
         format,
+        timeout: Duration::from_secs(10),
         tls: TlsFiles::default(),
         selection: Selection::default(),
     })
@@ -146,6 +147,7 @@ fn what_a_missing_server_costs_is_counted() {
         protocol: SyslogProtocol::Tcp,
         facility: "daemon".parse().unwrap(),
         format: SyslogFormat::Json,
+        timeout: Duration::from_secs(10),
         tls: TlsFiles::default(),
         selection: Selection::default(),
     };

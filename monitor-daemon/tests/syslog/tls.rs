@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -73,6 +74,7 @@ fn settings(server: &Server, ca: &Path, identity: Option<&Files>) -> Syslog {
         protocol: SyslogProtocol::Tls,
         facility: "local3".parse().unwrap(),
         format: SyslogFormat::Structured,
+        timeout: Duration::from_secs(10),
         tls: TlsFiles {
             ca: Some(ca.to_owned()),
             identity: identity.map(|files| (files.certificate.clone(), files.key.clone())),

@@ -72,7 +72,7 @@ fn a_full_disk_costs_what_is_counted_and_no_line_is_torn() -> Result<()> {
     })?;
     ensure!(subject.metric(ERRORS)? > 0);
     let said = |subject: &Subject| -> Result<usize> {
-        Ok(subject.log()?.matches("cannot write alerts").count())
+        Ok(subject.log()?.matches("alerts are not taken").count())
     };
     ensure!(said(&subject)? == 1, "{}", subject.log()?);
     // It goes on watching: what comes now is lost too, and counted.
@@ -85,10 +85,10 @@ fn a_full_disk_costs_what_is_counted_and_no_line_is_torn() -> Result<()> {
     ensure!(said(&subject)? == 1, "{}", subject.log()?);
 
     disk.resize("16m")?;
-    wait::until("alerts written again", PATIENCE, || {
+    wait::until("alerts taken again", PATIENCE, || {
         Ok(subject
             .log()?
-            .contains("alerts are written again")
+            .contains("alerts are taken again")
             .then_some(()))
     })?;
     needle(sent, 0)?;

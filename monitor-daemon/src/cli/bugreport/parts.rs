@@ -146,6 +146,7 @@ fn files(config: Option<&Config>, named: Option<&Path>) -> String {
     });
     paths.extend(log);
     paths.extend(config.alerts.file);
+    paths.extend(config.alerts.files.into_values().map(|file| file.path));
     let mut text = String::new();
     for path in paths {
         let size = match fs::metadata(&path) {

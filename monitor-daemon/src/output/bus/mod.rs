@@ -1,5 +1,5 @@
 //! Alerts to message brokers, NATS and Kafka: in order, each until the broker says that it is kept.
-//! Syslog servers are written to in the same way.
+//! Syslog servers and files are written to in the same way.
 
 mod kafka;
 mod nats;
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 pub(super) use self::kafka::Kafka;
 pub(super) use self::nats::Nats;
+use super::backoff::{Backoff, LONGEST};
 use super::feed::Feed;
-use super::http::backoff::Backoff;
 use super::queue::Item;
 use crate::alert_log::Entry;
 
@@ -23,12 +23,15 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// A broker, as the writer sees it.
 pub(super) trait Bus: Debug {
+    /// The longest pause between two attempts.
+    const LONGEST_PAUSE: Duration = LONGEST;
+
     /// Sends the first of `alerts`, as many as may be under way at once, and waits for what the
     /// broker says of them.
     fn send(&mut self, alerts: &[Arc<Entry>]) -> Sent;
 
     /// Answers what the broker asked meanwhile; called every few seconds while there is nothing to send.
-    fn tend(&mut self);
+    fn tend(&mut self) {}
 }
 
 /// What became of alerts.
@@ -92,7 +95,8 @@ impl<B: Bus> BusWriter<B> {
     /// Sends `alerts` until all are kept, unless others overtake them; how many are left at the end of the daemon.
     fn deliver(&mut self, alerts: &[Arc<Entry>]) -> usize {
         let mut rest = alerts;
-        let mut backoff = self.backoff.take().unwrap_or_else(Backoff::new);
+        let backoff = self.backoff.take();
+        let mut backoff = backoff.unwrap_or_else(|| Backoff::up_to(B::LONGEST_PAUSE));
         let mut last = false;
         while !rest.is_empty() {
             let Sent { taken, trouble } = self.bus.send(rest);
@@ -100,7 +104,7 @@ impl<B: Bus> BusWriter<B> {
             self.taken(done);
             rest = left;
             if taken > 0 {
-                backoff = Backoff::new();
+                backoff = Backoff::up_to(B::LONGEST_PAUSE);
             }
             match (trouble, rest) {
                 (Some(Trouble::Later(why)), [_, ..]) => {

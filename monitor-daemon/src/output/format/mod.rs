@@ -16,6 +16,7 @@ use std::io;
 use std::str::FromStr;
 
 use super::json::JsonFormat;
+use super::text;
 use crate::alert_log::Entry;
 
 /// The shape of an alert.
@@ -24,6 +25,8 @@ pub enum Format {
     /// Falco's JSON object.
     #[default]
     Falco,
+    /// Falco's text line.
+    Text,
     /// Elastic Common Schema.
     Ecs,
     /// Detection Finding of OCSF.
@@ -35,15 +38,31 @@ pub enum Format {
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Falco,
+        Self::Text,
+        Self::Ecs,
+        Self::Ocsf,
+        Self::Cef,
+        Self::Otlp,
+    ];
+
     /// Its name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Falco => "falco",
+            Self::Text => "text",
             Self::Ecs => "ecs",
             Self::Ocsf => "ocsf",
             Self::Cef => "cef",
             Self::Otlp => "otlp",
         }
+    }
+
+    /// Whether an alert is a JSON object in it, and not a line of text.
+    pub fn is_json(self) -> bool {
+        !matches!(self, Self::Text | Self::Cef)
     }
 }
 
@@ -51,10 +70,9 @@ impl FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let all = [Self::Falco, Self::Ecs, Self::Ocsf, Self::Cef, Self::Otlp];
-        let found = all.into_iter().find(|format| format.name() == text);
+        let found = Self::ALL.into_iter().find(|format| format.name() == text);
         found.ok_or_else(|| {
-            format!("expected `falco`, `ecs`, `ocsf`, `cef` or `otlp`, not `{text}`")
+            format!("expected `falco`, `text`, `ecs`, `ocsf`, `cef` or `otlp`, not `{text}`")
         })
     }
 }
@@ -63,7 +81,7 @@ impl FromStr for Format {
 #[derive(Clone, Debug)]
 pub(super) struct Encoder {
     pub(super) format: Format,
-    /// How Falco's object looks.
+    /// How Falco's object looks, and the time in front of text.
     pub(super) json: JsonFormat,
 }
 
@@ -81,6 +99,9 @@ impl Encoder {
     fn write(&self, entry: &Entry, buffer: &mut Vec<u8>) -> io::Result<()> {
         match self.format {
             Format::Falco => return self.json.write_line(entry, buffer),
+            Format::Text => {
+                buffer.extend_from_slice(text::line(&entry.alert, &self.json.time).as_bytes());
+            }
             Format::Ecs => serde_json::to_writer(&mut *buffer, &ecs::value(entry))?,
             Format::Ocsf => serde_json::to_writer(&mut *buffer, &ocsf::value(entry))?,
             Format::Cef => buffer.extend_from_slice(cef::line(entry).as_bytes()),

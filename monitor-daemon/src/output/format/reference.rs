@@ -38,6 +38,11 @@ pub(crate) fn markdown() -> String {
          in alphabetical order, a line an alert. `json.*` of the configuration leaves keys out.\n\n",
     );
     table(&mut text, "", json::KEYS, &[]);
+    text.push_str(
+        "\n## text\n\nFalco's text line: time, priority and the rule's output, such as `12:00:00.000000001: \
+         Warning Shadow read | file=/etc/shadow`. Nothing says which alert of the log it is. What \
+         could end the line or move a terminal's cursor is escaped as in JSON.\n",
+    );
     structured(&mut text);
     _ = write!(
         text,

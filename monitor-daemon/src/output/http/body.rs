@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::grpc;
 use crate::alert_log::Entry;
 use crate::config::{Api, Http, HttpBody};
-use crate::output::format::{Encoder, Format, otlp};
+use crate::output::format::{Encoder, otlp};
 
 /// How bodies look.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl BodyFormat {
         let request = Request {
             body: self.body(used, &parts).into(),
             content_type: match (api, body) {
-                (Api::Post, _) if self.encoder.format == Format::Cef => "text/plain; charset=utf-8",
+                (Api::Post, _) if !self.encoder.format.is_json() => "text/plain; charset=utf-8",
                 (Api::Elasticsearch, _) | (Api::Post, HttpBody::Ndjson) => "application/x-ndjson",
                 (Api::OtlpGrpc, _) => "application/grpc",
                 _ => "application/json",

@@ -22,9 +22,9 @@ use tokio::runtime::Runtime;
 use tokio::task::yield_now;
 use tokio_rustls::TlsConnector;
 
-use super::{backoff, grpc};
+use super::grpc;
 use crate::config::{Api, Http, Login};
-use crate::output::{TlsError, tcp};
+use crate::output::{TlsError, backoff, tcp};
 
 /// Bytes of an answer's body: enough for what servers say about each alert of a request.
 const ANSWER_BYTES: usize = 4 << 20;

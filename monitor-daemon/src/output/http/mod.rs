@@ -4,7 +4,6 @@
 //! (`config/reference.rs`); [`answer::verdict`] is the table.
 
 mod answer;
-pub(super) mod backoff;
 mod body;
 mod client;
 mod grpc;
@@ -15,10 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::answer::Verdict;
-use self::backoff::Backoff;
 use self::body::BodyFormat;
 pub use self::client::HttpError;
 pub(super) use self::client::{Answer, Client};
+use super::backoff::{Backoff, LONGEST};
 use super::feed::Feed;
 use super::format::Encoder;
 use super::queue::Item;
@@ -167,7 +166,10 @@ impl HttpWriter {
 
     /// Tries until something is decided.
     fn send(&mut self, request: &body::Request) -> Outcome {
-        let mut backoff = self.backoff.take().unwrap_or_else(Backoff::new);
+        let mut backoff = self
+            .backoff
+            .take()
+            .unwrap_or_else(|| Backoff::up_to(LONGEST));
         let mut refused_since = None;
         let mut last = false;
         loop {
@@ -291,7 +293,7 @@ impl HttpWriter {
         }
         if verdicts.iter().any(|verdict| is_for_later(&verdict)) {
             // It took some: it is not away, but it has enough for now.
-            self.feed.pause(Backoff::new().pause(None));
+            self.feed.pause(Backoff::up_to(LONGEST).pause(None));
         }
         parts.extend(again.into_iter().rev());
     }

@@ -4,11 +4,16 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustls::{ServerConnection, StreamOwned};
 
 use crate::output::bus::tests::{PATIENCE, Subject, number, server_tls, tls_keys, wait_for};
 use crate::output::tests::is_alone;
+
+/// Far less than what holds without it.
+const TIMEOUT: &str = "timeout_ms: 1500";
+const USUAL: Duration = Duration::from_secs(10);
 
 /// A server by TCP or TLS, and an output that sends there.
 struct Pair {
@@ -24,9 +29,9 @@ impl Pair {
         let (ca, _) = tls_keys(folder.path());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let mut keys = format!("address: 'localhost:{port}', protocol: tcp");
+        let mut keys = format!("address: 'localhost:{port}', {TIMEOUT}, protocol: tcp");
         if is_secure {
-            keys = format!("address: 'localhost:{port}', protocol: tls, {ca}");
+            keys = format!("address: 'localhost:{port}', {TIMEOUT}, protocol: tls, {ca}");
         }
         Self {
             subject: Subject::start("syslog", &keys, folder.path()),
@@ -96,6 +101,7 @@ fn what_a_dead_connection_swallows_is_not_taken_for_delivered() {
         pair.subject.wait(1);
         lines
     });
+    let since = Instant::now();
     loopback("down");
     for pair in &pairs {
         pair.subject.push(1..300);
@@ -106,6 +112,7 @@ fn what_a_dead_connection_swallows_is_not_taken_for_delivered() {
         assert!(why.starts_with("localhost:") && told, "{why}");
         assert_eq!(subject.metrics.written.get(), 1);
     }
+    assert!(since.elapsed() < USUAL, "`timeout_ms` is not heeded");
     // Who is back knows of no connection.
     drop(first);
     loopback("up");

@@ -2,13 +2,14 @@
 //! are to it, where it is found, and how long it may be silent.
 
 use std::fs;
-use std::io::{Read as _, Write};
+use std::io::{ErrorKind, Read as _, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use monitor_policy::Priority;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
@@ -18,7 +19,7 @@ use crate::config::{Config, StdoutFormat};
 use crate::metrics::Metrics;
 use crate::output::bus::tests::{PATIENCE, wait_for};
 use crate::output::http::tests::tls::{Authority, config, write};
-use crate::output::{OutputSettings, Outputs, sample};
+use crate::output::{Alert, OutputSettings, Outputs, sample};
 
 /// Each kind of output, as a user writes it. `*` stands for its other keys.
 const SINKS: [(&str, &str); 9] = [
@@ -54,16 +55,24 @@ const SINKS: [(&str, &str); 9] = [
     ),
 ];
 
-/// A running output that has one alert to send.
+/// A running output.
 struct Subject {
     all: Metrics,
     label: &'static str,
+    outputs: Outputs,
     /// Ends with it.
-    _outputs: (Outputs, TempDir),
+    _folder: TempDir,
 }
 
 impl Subject {
-    fn start((label, sink): (&'static str, &str), host: &str, keys: &str) -> Self {
+    /// One that has one alert to send.
+    fn start(sink: (&'static str, &str), host: &str, keys: &str) -> Self {
+        let subject = Self::without_alerts(sink, host, keys);
+        subject.push(sample());
+        subject
+    }
+
+    fn without_alerts((label, sink): (&'static str, &str), host: &str, keys: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sink = sink.replace("HOST", host).replace(", *", keys);
         let text = format!("alerts: {{log: {{days: 36500}}, {sink}}}");
@@ -78,12 +87,24 @@ impl Subject {
         };
         let all = Metrics::new().unwrap();
         let outputs = Outputs::start(&settings, &all).unwrap();
-        outputs.queue().push(sample()).unwrap();
         Self {
             all,
             label,
-            _outputs: (outputs, folder),
+            outputs,
+            _folder: folder,
         }
+    }
+
+    fn push(&self, alert: Alert) {
+        self.outputs.queue().push(alert).unwrap();
+    }
+
+    /// Waits until there is nothing up to this alert that it lacks.
+    fn wait_for_progress(&self, sequence: u64) {
+        wait_for(self.label, || {
+            let progress = self.outputs.queue().progress();
+            progress.iter().all(|one| one.has == sequence).then_some(())
+        });
     }
 
     fn wait_for_trouble(&self) -> String {
@@ -233,4 +254,66 @@ fn each_is_tired_of_a_server_that_is_silent_and_tries_again() {
         assert!(why.contains("within 300 ms"), "{why}");
         let _again = listener.accept().unwrap();
     }
+}
+
+/// What [`unwanted`] alerts have not.
+const CHOICE: &str = ", priority: warning, tags: [host], rules: ['Read*']";
+
+/// Each lacks one of the three.
+fn unwanted() -> [Alert; 3] {
+    let [milder, elsewhere, other] = [sample(), sample(), sample()];
+    [
+        Alert {
+            priority: Priority::Notice,
+            ..milder
+        },
+        Alert {
+            tags: ["network".to_owned()].into(),
+            ..elsewhere
+        },
+        Alert {
+            rule: "Write shadow".into(),
+            ..other
+        },
+    ]
+}
+
+/// A server is not even spoken to for what it is not to have.
+#[test]
+fn each_gets_what_is_chosen_by_priority_tags_and_rules() {
+    let tried = SINKS.map(|(label, sink)| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let subject = Subject::without_alerts((label, &plain(sink)), &host, CHOICE);
+        for alert in unwanted() {
+            subject.push(alert);
+        }
+        (sink, listener, subject)
+    });
+    for (sink, listener, subject) in &tried {
+        subject.wait_for_progress(3);
+        listener.set_nonblocking(true).unwrap();
+        let asked = listener.accept().map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(asked, Err(ErrorKind::WouldBlock), "{sink}");
+        listener.set_nonblocking(false).unwrap();
+        subject.push(sample());
+        let _asked = listener.accept().unwrap();
+    }
+}
+
+#[test]
+fn a_file_gets_what_is_chosen_by_priority_tags_and_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one");
+    let path = path.display();
+    let sink = format!("files: {{one: {{path: {path}, format: text, *}}}}");
+    let subject = Subject::without_alerts(("file.one", &sink), "", CHOICE);
+    for alert in unwanted() {
+        subject.push(alert);
+    }
+    subject.push(sample());
+    subject.wait_for_progress(4);
+    let text = fs::read_to_string(path.to_string()).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains(": Warning Shadow read"), "{text}");
 }

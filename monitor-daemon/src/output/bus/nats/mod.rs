@@ -16,7 +16,7 @@ pub(in crate::output) use self::client::Client;
 use super::{Bus, Sent};
 use crate::alert_log::Entry;
 use crate::config;
-use crate::output::format::{Encoder, Format};
+use crate::output::format::Encoder;
 
 /// Publishes alerts.
 #[derive(Debug)]
@@ -49,9 +49,10 @@ impl Nats {
         if payload.last() == Some(&b'\n') {
             payload.pop();
         }
-        let kind = match self.encoder.format {
-            Format::Cef => "text/plain",
-            _ => "application/json",
+        let kind = if self.encoder.format.is_json() {
+            "application/json"
+        } else {
+            "text/plain"
         };
         let stream = self.settings.stream.as_ref().map(|name| {
             // The server refuses what another stream would take.

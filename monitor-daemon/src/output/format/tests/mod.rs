@@ -13,7 +13,7 @@ use super::super::time::TimeFormat;
 use super::mapping::Mapping;
 use super::*;
 use crate::config::JsonProperties;
-use crate::output::Alert;
+use crate::output::{Alert, INTERNAL};
 
 fn line(format: Format, alert: &Alert) -> String {
     let encoder = Encoder {
@@ -103,4 +103,59 @@ fn cef_is_one_line_with_its_separators_escaped() {
         line(Format::Cef, alert).contains(&format!(" {}=", mapping.theirs))
     });
     assert!(line(Format::Cef, &samples()[1]).contains(" src=10.0.0.1 dst=192.0.2.7 msg="));
+}
+
+/// What the types of falcosidekick's `FalcoPayload` take, what it goes on to demand of a payload
+/// (`FalcoPayload.Check`, an output that is not empty), and its names of priorities, in any case.
+#[derive(serde::Deserialize)]
+struct Payload {
+    uuid: String,
+    output: String,
+    priority: String,
+    rule: String,
+    time: String,
+    output_fields: serde_json::Map<String, Value>,
+    source: String,
+    tags: Vec<String>,
+    hostname: String,
+}
+
+#[test]
+fn falcosidekick_takes_what_falcos_format_gives() {
+    const PRIORITIES: [&str; 8] = [
+        "emergency",
+        "alert",
+        "critical",
+        "error",
+        "warning",
+        "notice",
+        "informational",
+        "debug",
+    ];
+    let own = Alert {
+        source: INTERNAL.into(),
+        fields: Vec::new(),
+        ..sample()
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for alert in samples().iter().chain([&own]) {
+        let line = line(Format::Falco, alert);
+        let payload: Payload = serde_json::from_str(&line).unwrap();
+        let priority = payload.priority.to_lowercase();
+        assert!(PRIORITIES.contains(&&*priority), "{priority}");
+        seen.insert(priority);
+        let time: jiff::Timestamp = payload.time.parse().unwrap();
+        assert_eq!(time.as_nanosecond(), i128::from(alert.time));
+        assert!(!payload.output_fields.is_empty(), "{line}");
+        let texts = [
+            &*payload.output,
+            &payload.rule,
+            &payload.source,
+            &payload.hostname,
+        ];
+        assert!(texts.iter().all(|text| !text.is_empty()), "{line}");
+        assert_eq!(payload.uuid.len(), 36);
+        assert_eq!(payload.tags, alert.tags.to_vec());
+    }
+    assert_eq!(seen.len(), PRIORITIES.len());
 }

@@ -7,26 +7,32 @@ use hyper::header::HeaderValue;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 const FIRST: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_mins(1);
+/// The longest pause before a server is tried again.
+pub(super) const LONGEST: Duration = Duration::from_mins(1);
 /// A server that asks for more is asked again all the same.
 const LONGEST_ASKED: Duration = Duration::from_mins(15);
 
 /// Growing pauses, of which chance takes up to half, so that many hosts do not all come at once
 /// when a server is back.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::output) struct Backoff {
+pub(super) struct Backoff {
     next: Duration,
+    longest: Duration,
 }
 
 impl Backoff {
-    pub(in crate::output) fn new() -> Self {
-        Self { next: FIRST }
+    /// Pauses that grow up to `longest`.
+    pub(super) fn up_to(longest: Duration) -> Self {
+        Self {
+            next: FIRST,
+            longest,
+        }
     }
 
     /// The pause before the next attempt; `asked` is what the server wants.
-    pub(in crate::output) fn pause(&mut self, asked: Option<Duration>) -> Duration {
+    pub(super) fn pause(&mut self, asked: Option<Duration>) -> Duration {
         let full = self.next;
-        self.next = (full * 2).min(LONGEST);
+        self.next = (full * 2).min(self.longest);
         let ours = full.mul_f64(1.0 - chance() / 2.0);
         match asked {
             Some(asked) => asked.clamp(FIRST, LONGEST_ASKED),
@@ -59,14 +65,16 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_minute_and_differ() {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::up_to(LONGEST);
         let pauses: Vec<Duration> = (0..10).map(|_| backoff.pause(None)).collect();
         let mut full = FIRST;
         for pause in &pauses {
             assert!(*pause >= full / 2 && *pause <= full, "{pauses:?}");
             full = (full * 2).min(LONGEST);
         }
-        let others: Vec<Duration> = (0..10).map(|_| Backoff::new().pause(None)).collect();
+        let others: Vec<Duration> = (0..10)
+            .map(|_| Backoff::up_to(LONGEST).pause(None))
+            .collect();
         assert!(others.iter().any(|pause| *pause != others[0]), "{others:?}");
     }
 
@@ -82,7 +90,7 @@ mod tests {
         check("Sun, 06 Nov 1994 08:00:00 GMT", Some(0));
         check("soon", None);
         check("-1", None);
-        let pause = |seconds| Backoff::new().pause(Some(Duration::from_secs(seconds)));
+        let pause = |seconds| Backoff::up_to(LONGEST).pause(Some(Duration::from_secs(seconds)));
         assert_eq!(pause(7), Duration::from_secs(7));
         assert_eq!(pause(0), FIRST);
         assert_eq!(pause(u64::MAX), LONGEST_ASKED);

@@ -1,5 +1,6 @@
 //! Opens that no rule can match go no further: the kernel's part of `monitor_common::filter`.
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 use monitor_common::file::Open;
@@ -21,13 +22,14 @@ use crate::syscall::Call;
 /// The filter in force: 0 for none, or one more than its number. Behind it that of numbers
 /// (`crate::numbers`).
 #[map]
-pub static FILTER_IN_FORCE: Array<u64> = Array::with_max_entries(2, 0);
+pub static FILTER_IN_FORCE: Array<u64> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
-static FILTER_HEADS: Array<Head> = Array::with_max_entries(SLOTS as u32, 0);
+static FILTER_HEADS: Array<Head> = Array::with_max_entries(SLOTS as u32, BPF_F_MMAPABLE);
 #[map]
-static FILTER_STEPS: Array<[u16; PIECE]> = Array::with_max_entries((SLOTS * PIECES) as u32, 0);
+static FILTER_STEPS: Array<[u16; PIECE]> =
+    Array::with_max_entries((SLOTS * PIECES) as u32, BPF_F_MMAPABLE);
 #[map]
-static FILTER_FOUND: Array<Found> = Array::with_max_entries((SLOTS * FOUND) as u32, 0);
+static FILTER_FOUND: Array<Found> = Array::with_max_entries((SLOTS * FOUND) as u32, BPF_F_MMAPABLE);
 /// Events left out, by kind.
 #[map]
 pub static FILTERED: Counters<{ KINDS_MAX as usize }> = Counters::with_max_entries(1, 0);

@@ -4,6 +4,7 @@
 //! What the call itself tells is looked at before a record is begun, the rest when its body is
 //! complete, before any string is read that is not needed for that.
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 use monitor_common::call::Registers;
@@ -26,9 +27,10 @@ use crate::syscall::Call;
 
 /// What is asked of each kind.
 #[map]
-static NUMBER_HEADS: Array<Head> = Array::with_max_entries((SLOTS * KINDS) as u32, 0);
+static NUMBER_HEADS: Array<Head> = Array::with_max_entries((SLOTS * KINDS) as u32, BPF_F_MMAPABLE);
 #[map]
-static NUMBER_TABLES: Array<Pieces> = Array::with_max_entries((SLOTS * TABLES) as u32, 0);
+static NUMBER_TABLES: Array<Pieces> =
+    Array::with_max_entries((SLOTS * TABLES) as u32, BPF_F_MMAPABLE);
 
 /// In `FILTER_IN_FORCE`, behind the filter of paths.
 const NUMBERS: u32 = 1;

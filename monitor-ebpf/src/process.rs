@@ -1,6 +1,7 @@
 //! Processes: exec, fork, exit, ptrace.
 
 use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use aya_ebpf::macros::{btf_tracepoint, map, tracepoint};
 use aya_ebpf::maps::Array;
@@ -38,7 +39,7 @@ const NAMESPACES: u64 = 0x7e02_0080;
 
 /// What the daemon changes while the programs run: 1 if the environment goes into exec records.
 #[map]
-static SWITCHES: Array<u64> = Array::with_max_entries(1, 0);
+static SWITCHES: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 type LargeRecord = Record<{ scratch::LARGE }>;
 

@@ -6,6 +6,7 @@
 //! handed on at fork; whoever is put into another cgroup takes it along out of a cgroup of the host's
 //! only. All that is not known may be either.
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 use monitor_common::filter::{
@@ -19,17 +20,17 @@ use crate::task;
 /// What cgroups are, each at its place.
 #[map]
 static SCOPES: Array<[u64; CGROUPS_PIECE]> =
-    Array::with_max_entries(CGROUPS / CGROUPS_PIECE as u32, 0);
+    Array::with_max_entries(CGROUPS / CGROUPS_PIECE as u32, BPF_F_MMAPABLE);
 /// Processes that were the host's at all times, each at its place: which, and the cgroup that it was
 /// last put into.
 #[map]
-static HOST_PROCESSES: Array<[u64; 2]> = Array::with_max_entries(HOSTS, 0);
+static HOST_PROCESSES: Array<[u64; 2]> = Array::with_max_entries(HOSTS, BPF_F_MMAPABLE);
 /// How often somebody was put into a cgroup. The daemon only reads it, so that nobody else writes.
 #[map]
-static ATTACHES: Array<u64> = Array::with_max_entries(1, 0);
+static ATTACHES: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// Whether processes may be taken for the host's, which they may not while the daemon tells of some.
 #[map]
-static HOSTS_BELIEVED: Array<u64> = Array::with_max_entries(1, 0);
+static HOSTS_BELIEVED: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Whose the current task is.
 #[inline(always)]

@@ -7,6 +7,7 @@
 //! so that they are there when the write is done.
 
 use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::helpers::generated::{bpf_sysctl_get_name, bpf_sysctl_get_new_value};
 use aya_ebpf::macros::{cgroup_sysctl, map};
 use aya_ebpf::maps::Array;
@@ -18,10 +19,10 @@ use crate::uring::URING_OPERATIONS;
 
 /// Entries for the tables of calls: see `monitor_common::syscall::standby`.
 #[map]
-static STANDBY: Array<[u64; 2]> = Array::with_max_entries(ENTRIES, 0);
+static STANDBY: Array<[u64; 2]> = Array::with_max_entries(ENTRIES, BPF_F_MMAPABLE);
 /// How many of these there are, and whether they were put in.
 #[map]
-static STANDBY_STATE: Array<u64> = Array::with_max_entries(STATES, 0);
+static STANDBY_STATE: Array<u64> = Array::with_max_entries(STATES, BPF_F_MMAPABLE);
 
 const NAME: &[u8; 21] = b"kernel/ftrace_enabled";
 const NAME_ROOM: usize = 24;

@@ -1,5 +1,6 @@
 //! The syscall tier: one look at the end of every system call, and what to do with the wanted.
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::helpers::generated::{bpf_probe_read_user, bpf_task_pt_regs};
 use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::Array;
@@ -22,7 +23,8 @@ use crate::scratch::COMMON;
 
 /// What to do at the end of each call; see `monitor_common::syscall`.
 #[map]
-pub static OPERATIONS: Array<u64> = Array::with_max_entries(2 * NUMBERS + SOCKETCALLS, 0);
+pub static OPERATIONS: Array<u64> =
+    Array::with_max_entries(2 * NUMBERS + SOCKETCALLS, BPF_F_MMAPABLE);
 
 /// What `creat` opens with: `O_CREAT | O_WRONLY | O_TRUNC`.
 const CREAT_FLAGS: u32 = 0o1101;

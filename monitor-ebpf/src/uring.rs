@@ -10,6 +10,7 @@
 //! is the open file that the first names, and the one before that the open file it made, or the
 //! address of a message, whose length is the second.
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::helpers::generated::{
     bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user,
 };
@@ -35,7 +36,7 @@ use crate::tell;
 
 /// For each operation, `monitor_common::syscall::Call::entry` of the call it is told as, or 0.
 #[map]
-pub static URING_OPERATIONS: Array<u64> = Array::with_max_entries(OPERATIONS, 0);
+pub static URING_OPERATIONS: Array<u64> = Array::with_max_entries(OPERATIONS, BPF_F_MMAPABLE);
 /// Notes by request. A request is used again when it is done, and its note with it. Memory is taken
 /// as it is needed: at most 8 MiB for as many operations on names as a busy program has in flight.
 #[map]

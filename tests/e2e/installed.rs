@@ -10,7 +10,9 @@ use monitor_tests::{paths, skip, skip_if, systemd, vm};
 
 use crate::guest::section;
 use crate::package;
-use crate::service::{CONFIGURATION, RULES, exposure, hardened, has_lines, own_user};
+use crate::service::{
+    CONFIGURATION, RULES, exposure, hardened, has_lines, own_user, sees_everything,
+};
 
 const WITHIN: Duration = Duration::from_mins(12);
 
@@ -54,6 +56,9 @@ pid=$(property MainPID)
 echo '== process'; cat /proc/$pid/status
 echo '== mounts'; cat /proc/$pid/mountinfo
 echo '== security'; systemd-analyze security $unit
+delivers() { wget -q -O - http://127.0.0.1:9464/metrics | grep -q ^monitor_provider_delivers; }
+until_true 'no self-check' delivers
+echo '== metrics'; wget -q -O - http://127.0.0.1:9464/metrics
 until_true 'nothing was sent' grep -q e2e-needle-1 /requests
 echo '== secret'; grep -i '^authorization' /requests | sort -u; cat /proc/$pid/environ | tr '\0' '\n'
 
@@ -157,6 +162,7 @@ fn the_package_runs_the_service_and_takes_it_away() -> Result<()> {
     own_user(part("process")?)?;
     hardened(part("process")?, part("mounts")?)?;
     exposure(part("security")?)?;
+    sees_everything(part("metrics")?)?;
     let secret = part("secret")?;
     ensure!(
         secret

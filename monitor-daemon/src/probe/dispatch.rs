@@ -2,10 +2,13 @@
 //! who can call `bpf(2)` can write to the former.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsFd as _;
 
 use aya::Ebpf;
-use aya::maps::{Array, MapData, MapError};
+use aya::maps::{Array, Map, MapData, MapError};
 use monitor_common::syscall::{NUMBERS, SOCKETCALLS, uring};
+use monitor_memory::Words;
+use zerocopy::{Immutable, IntoBytes};
 
 /// One of the tables, an array.
 pub(super) struct Dispatch {
@@ -93,13 +96,14 @@ impl Dispatch {
     }
 
     fn wrong(&self, ebpf: &mut Ebpf) -> Result<Vec<u32>, String> {
+        let words = words(ebpf, self.map, self.length as usize)?;
         let mut table = self.table(ebpf)?;
-        let failed = |error: MapError| error.to_string();
         let mut wrong = Vec::new();
         for index in 0..self.length {
             let due = self.due(index);
-            if table.get(&index, 0).map_err(failed)? != due {
-                table.set(index, due, 0).map_err(failed)?;
+            if words.get(index as usize) != Some(due) {
+                let set = table.set(index, due, 0);
+                set.map_err(|error| error.to_string())?;
                 wrong.push(index);
             }
         }
@@ -133,22 +137,35 @@ impl Dispatch {
 }
 
 /// Sets right what somebody else wrote into an array, from an index on; whether there was anything.
-pub(super) fn hold<T: aya::Pod + PartialEq>(
+pub(super) fn hold<T: aya::Pod + IntoBytes + Immutable>(
     ebpf: &mut Ebpf,
     name: &str,
     from: u32,
     due: &[T],
 ) -> Result<bool, String> {
-    let failed = |error: MapError| error.to_string();
+    let each = size_of::<T>() / size_of::<u64>();
+    let from_word = from as usize * each;
+    let words = words(ebpf, name, from_word + due.len() * each)?;
     let mut table = array::<T>(ebpf, name)?;
     let mut changed = false;
-    for (index, due) in (from..).zip(due) {
-        if table.get(&index, 0).map_err(failed)? != *due {
-            table.set(index, due, 0).map_err(failed)?;
+    for ((index, place), due) in (from..).zip((from_word..).step_by(each)).zip(due) {
+        if !words.hold(place, due.as_bytes()) {
+            let set = table.set(index, due, 0);
+            set.map_err(|error| error.to_string())?;
             changed = true;
         }
     }
     Ok(changed)
+}
+
+/// The first words of an array of the object, to look at. (A look by `bpf(2)` keeps programs from
+/// running, ADR 18.)
+pub(super) fn words(ebpf: &Ebpf, name: &str, count: usize) -> Result<Words, String> {
+    let Some(Map::Array(map)) = ebpf.map(name) else {
+        return Err(format!("the object has no array `{name}`"));
+    };
+    let words = Words::new(map.fd().as_fd(), count);
+    words.map_err(|error| format!("`{name}` cannot be mapped: {error}"))
 }
 
 /// What was done to a map of which no single entry says anything to people, if anything was.

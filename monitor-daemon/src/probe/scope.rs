@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 
 use aya::Ebpf;
 use monitor_common::filter::{
-    CGROUPS, CGROUPS_PIECE, Scope, cgroup_entry, cgroup_place, host_key, host_place, scope_of,
+    CGROUPS, CGROUPS_PIECE, HOSTS, Scope, cgroup_entry, cgroup_place, host_key, host_place,
+    scope_of,
 };
+use monitor_memory::Words;
 
-use super::dispatch::{Dispatch, array, hold, told};
+use super::dispatch::{Dispatch, array, hold, told, words};
 
 /// Ids are below this, so that a scope fits beside them.
 const CGROUP_IDS: u64 = 1 << 62;
@@ -75,12 +77,13 @@ impl Scopes {
             return Ok(false);
         }
         self.believed.set(ebpf, 0, 0)?;
+        let known = entries(ebpf)?;
         let mut written = Vec::new();
         let told = processes.try_for_each(|process| {
             let place = host_place(process.pid);
             written.push(place);
             let key = host_key(process.pid, process.start);
-            write(ebpf, place, [key, process.cgroup])
+            write(ebpf, &known, place, [key, process.cgroup])
         });
         let same = told.and_then(|()| Ok(attached(ebpf)? == attaches));
         if same != Ok(true) {
@@ -128,9 +131,10 @@ impl Scopes {
         strangers: impl Iterator<Item = (u32, u64)>,
     ) -> Result<BTreeSet<u32>, String> {
         let mut found = BTreeSet::new();
+        let known = entries(ebpf)?;
         for (pid, start) in strangers {
             let place = host_place(pid);
-            let [key, cgroup] = get(ebpf, place)?;
+            let [key, cgroup] = entry(&known, place);
             if key == host_key(pid, start) && matches!(self.of(cgroup), Scope::Host) {
                 set(ebpf, place, [0, 0])?;
                 found.insert(pid);
@@ -162,26 +166,32 @@ fn pieces(known: impl Iterator<Item = (u64, Scope)>) -> Vec<Piece> {
 }
 
 /// How often somebody was put into a cgroup.
-fn attached(ebpf: &mut Ebpf) -> Result<u64, String> {
-    let counter = array::<u64>(ebpf, "ATTACHES")?.get(&0, 0);
-    counter.map_err(|error| error.to_string())
+fn attached(ebpf: &Ebpf) -> Result<u64, String> {
+    let counter = words(ebpf, "ATTACHES", 1)?.get(0);
+    counter.ok_or_else(|| "`ATTACHES` is empty".to_owned())
 }
 
 /// Writes an entry, in steps that each leave it empty or complete.
-fn write(ebpf: &mut Ebpf, place: u32, entry: [u64; 2]) -> Result<(), String> {
-    let known = get(ebpf, place)?;
-    if known == entry {
+fn write(ebpf: &mut Ebpf, known: &Words, place: u32, due: [u64; 2]) -> Result<(), String> {
+    let known = entry(known, place);
+    if known == due {
         return Ok(());
     }
     let [_, cgroup] = known;
     set(ebpf, place, [0, cgroup])?;
-    set(ebpf, place, [0, entry[1]])?;
-    set(ebpf, place, entry)
+    set(ebpf, place, [0, due[1]])?;
+    set(ebpf, place, due)
 }
 
-fn get(ebpf: &mut Ebpf, place: u32) -> Result<[u64; 2], String> {
-    let known = array::<[u64; 2]>(ebpf, PROCESSES_MAP)?.get(&place, 0);
-    known.map_err(|error| error.to_string())
+/// All entries of processes.
+fn entries(ebpf: &Ebpf) -> Result<Words, String> {
+    words(ebpf, PROCESSES_MAP, 2 * HOSTS as usize)
+}
+
+/// The one at a place; empty where there is none.
+fn entry(known: &Words, place: u32) -> [u64; 2] {
+    let word = |at: usize| known.get(2 * place as usize + at).unwrap_or_default();
+    [word(0), word(1)]
 }
 
 fn set(ebpf: &mut Ebpf, place: u32, entry: [u64; 2]) -> Result<(), String> {

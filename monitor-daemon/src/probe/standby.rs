@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 
 use aya::maps::{Array, MapData, MapError};
 use monitor_common::Kind;
-use monitor_common::syscall::standby::{COUNT, ENTRIES, OFF, URING};
+use monitor_common::syscall::standby::{COUNT, ENTRIES, OFF, STATES, URING};
 
 use super::ahead::Wanted;
-use super::dispatch::{array, hold, told};
+use super::dispatch::{array, hold, told, words};
 use super::object::Object;
 use super::provider::{Hook, Provider};
 use super::served::{Needs, Served};
@@ -22,6 +22,8 @@ use super::{ProbeError, Probes, Request, Tiers, parts};
 /// The program, and where it is attached.
 pub(super) const PROGRAM: &str = "ftrace_off";
 const HOOK: Hook = Hook::Cgroup("cgroup/sysctl");
+/// How many entries it has, and whether it has put them in.
+const STATE: &str = "STANDBY_STATE";
 /// What programs that calls go on in are loaded for.
 const PART: Hook = Hook::Passed;
 const BLIND: &str = "what happens when kernel.ftrace_enabled is set to 0, until the self-check finds \
@@ -195,7 +197,7 @@ impl Object {
     pub(super) fn repair_standby(&mut self) -> impl Iterator<Item = String> {
         let ebpf = &mut self.ebpf;
         let count = [self.standby.len() as u64];
-        let [entries, state] = ["STANDBY", "STANDBY_STATE"];
+        let [entries, state] = ["STANDBY", STATE];
         let changed = [
             told(entries, hold(ebpf, entries, 0, &self.standby)),
             told(state, hold(ebpf, state, COUNT, &count)),
@@ -204,9 +206,9 @@ impl Object {
     }
 
     /// Whether the kernel side has put them in.
-    pub(super) fn is_switched_off(&mut self) -> bool {
-        let state = self.standby_state();
-        state.is_ok_and(|state| state.get(&OFF, 0).is_ok_and(|off| off != 0))
+    pub(super) fn is_switched_off(&self) -> bool {
+        let state = words(&self.ebpf, STATE, STATES as usize);
+        state.is_ok_and(|state| state.get(OFF as usize).is_some_and(|off| off != 0))
     }
 
     fn take_switched_off(&mut self) -> Result<(), String> {
@@ -215,7 +217,7 @@ impl Object {
     }
 
     fn standby_state(&mut self) -> Result<Array<&mut MapData, u64>, String> {
-        array(&mut self.ebpf, "STANDBY_STATE")
+        array(&mut self.ebpf, STATE)
     }
 }
 

@@ -122,11 +122,18 @@ pub(crate) fn setup(level: Level) -> Result<()> {
         Need::named(format!("llvm-{llvm}-dev")),
         Need::named(format!("libpolly-{llvm}-dev")),
     ])?;
-    linker::install(llvm)?;
-    if matches!(level, Level::Test | Level::Ci) {
+    let tests = matches!(level, Level::Test | Level::Ci);
+    // The one waits for the network, the other for the compiler.
+    std::thread::scope(|scope| {
+        let kernels = tests.then(|| scope.spawn(kernel::install_all));
+        linker::install(llvm)?;
+        let Some(kernels) = kernels else {
+            return Ok(());
+        };
         rustup_components()?;
-        kernel::install_all()?;
-    }
+        let fetched = kernels.join();
+        fetched.unwrap_or_else(|_| bail!("kernels cannot be fetched"))
+    })?;
     if level == Level::Ci {
         kernel::install_arm()?;
         arm_target()?;

@@ -15,6 +15,7 @@ mod tidy;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -52,7 +53,7 @@ const INSTALLING: [&str; 1] = ["e2e"];
 
 /// Runs the suites named, or all of them; a failed check is no error but the exit status.
 pub(crate) fn test(suites: &[String]) -> Result<ExitCode> {
-    setup::setup(Level::Test)?;
+    timed("setup", || setup::setup(Level::Test))?;
     let mut tally = Tally::default();
     run_suites(suites, Extent::Native, &mut tally)?;
     Ok(conclude(tally))
@@ -70,9 +71,9 @@ pub(crate) fn ci(suites: &[String]) -> Result<ExitCode> {
         shell::announce(&again);
         return Err(again.exec()).context("cannot start this program again");
     }
-    setup::setup(Level::Ci)?;
+    timed("setup", || setup::setup(Level::Ci))?;
     // For the guests that emulate it.
-    build::build_arm(Profile::Debug)?;
+    timed("build for aarch64", || build::build_arm(Profile::Debug))?;
     let mut tally = Tally::default();
     run_suites(suites, Extent::Whole, &mut tally)?;
     further::check(&mut tally);
@@ -81,6 +82,14 @@ pub(crate) fn ci(suites: &[String]) -> Result<ExitCode> {
 
 fn is_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+/// Does a part of the work and says how long that took, so that a log tells where the time went.
+fn timed<T>(phase: &str, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let done = work();
+    println!("phase {phase}: {} s", started.elapsed().as_secs());
+    done
 }
 
 fn run_suites(suites: &[String], extent: Extent, tally: &mut Tally) -> Result<()> {
@@ -96,19 +105,22 @@ fn run_suites(suites: &[String], extent: Extent, tally: &mut Tally) -> Result<()
         );
     }
     let selected = |suite: &str| suites.is_empty() || suites.iter().any(|name| name == suite);
-    if INSTALLING.into_iter().any(selected) {
-        dist::dist()?;
-    } else {
-        build::build(Profile::Release)?;
-    }
-
+    timed("build", || {
+        if INSTALLING.into_iter().any(selected) {
+            dist::dist()
+        } else {
+            build::build(Profile::Release)
+        }
+    })?;
     if selected("tidy") {
-        tidy::check(tally)?;
+        timed("tidy", || tidy::check(tally))?;
     }
     if selected("unit") {
-        let ours = ["--workspace", "--exclude=monitor-tests", "--no-fail-fast"];
-        cargo_test(&ours, &[], tally)?;
-        cargo_test(&["--package=monitor-tests", "--lib", "--bins"], &[], tally)?;
+        timed("unit", || {
+            let ours = ["--workspace", "--exclude=monitor-tests", "--no-fail-fast"];
+            cargo_test(&ours, &[], tally)?;
+            cargo_test(&["--package=monitor-tests", "--lib", "--bins"], &[], tally)
+        })?;
     }
     let suites = outside.iter().map(String::as_str);
     let suites: Vec<&str> = suites.filter(|suite| selected(suite)).collect();
@@ -126,9 +138,9 @@ fn from_outside(suites: &[&str], extent: Extent, tally: &mut Tally) -> Result<()
     let mut native = Tally::default();
     for suite in suites {
         if LOUD.contains(suite) {
-            natively(suite, &[], tally)?;
+            timed(suite, || natively(suite, &[], tally))?;
         } else if *suite == ON_KERNELS {
-            natively(suite, &TIMED, &mut native)?;
+            timed("e2e about time", || natively(suite, &TIMED, &mut native))?;
         }
     }
     let pool = Pool::new(|suite| suites.contains(&suite), extent);
@@ -137,12 +149,13 @@ fn from_outside(suites: &[&str], extent: Extent, tally: &mut Tally) -> Result<()
         for suite in suites {
             if *suite == ON_KERNELS {
                 let skips = TIMED.iter().flat_map(|name| ["--skip", name]);
-                natively(suite, &skips.collect::<Vec<_>>(), &mut native)?;
+                let skips: Vec<&str> = skips.collect();
+                timed("e2e", || natively(suite, &skips, &mut native))?;
             } else if !LOUD.contains(suite) {
-                natively(suite, &[], tally)?;
+                timed(suite, || natively(suite, &[], tally))?;
             }
         }
-        pool.work();
+        timed("guests", || pool.work());
         Ok(())
     })?;
     if suites.contains(&ON_KERNELS) {

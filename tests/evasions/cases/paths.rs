@@ -26,6 +26,20 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 3,
+        name: "socket-names",
+        technique: "a socket by a symbolic link, a hard link and a relative name",
+        condition: "evt.type = connect and fd.name = $D/socket",
+        prepare: "mkdir $D/benign.d",
+        twin: "families names $D/benign.d",
+        act: "echo fact number 3; box families names $D",
+        seen: &[exactly(
+            "number",
+            &[("proc.name", "families"), ("container.id", "$BOX")],
+        )],
+        ..Case::BASE
+    },
+    Case {
         row: 4,
         name: "spellings",
         technique: "ten spellings of one path",

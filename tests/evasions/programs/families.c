@@ -2,6 +2,7 @@
  * or connects where that is how it is used.
  *
  *     families packet | raw | netlink | abstract | vsock | mptcp | sctp
+ *     families names FOLDER   connects to a socket there by a link, by another link, by a relative name
  */
 #include "evade.h"
 #include <arpa/inet.h>
@@ -17,9 +18,34 @@ static void is(const char *what, const char *name, int family, int type, int pro
 		must(socket(family, type, protocol) >= 0, name);
 }
 
+static void join(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+	must(connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&address, sizeof address) == 0, path);
+}
+
+static void names(const char *folder)
+{
+	must(chdir(folder) == 0, folder);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", folder);
+	int server = socket(AF_UNIX, SOCK_STREAM, 0);
+	must(bind(server, (struct sockaddr *)&address, sizeof address) == 0, "bind");
+	must(listen(server, 8) == 0, "listen");
+	must(symlink("socket", "symbolic") == 0 && link("socket", "hard") == 0, "links");
+	char link[sizeof address.sun_path];
+	snprintf(link, sizeof link, "%s/symbolic", folder);
+	join(link);
+	join("hard");
+	join("./socket");
+}
+
 int main(int argc, char **argv)
 {
-	const char *what = argc == 2 ? argv[1] : "";
+	const char *what = argc >= 2 ? argv[1] : "";
+	if (argc == 3 && strcmp(what, "names") == 0)
+		names(argv[2]);
 	is(what, "packet", AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
 	is(what, "raw", AF_INET, SOCK_RAW, IPPROTO_ICMP);
 	is(what, "netlink", AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);

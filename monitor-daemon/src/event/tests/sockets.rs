@@ -325,11 +325,11 @@ fn a_connection_to_a_file_has_the_passed_name_and_that_of_the_file() {
     let file = [("fd.name", "/run/docker.sock")];
     check_in(&through_a_link, None, View::Resolved, &file);
     joined(&through_a_link, None, |event| {
-        assert!(event.has_view(View::Resolved))
+        assert!(event.has_view(View::Resolved));
     });
     // Nobody takes it up.
     let refused = connect(&[(Slot::Passed, "/run/x"), (Slot::Cwd, "/tmp")]);
     joined(&refused, None, |event| {
-        assert!(!event.has_view(View::Resolved))
+        assert!(!event.has_view(View::Resolved));
     });
 }

@@ -211,6 +211,16 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 10,
+        name: "exec-from-nowhere",
+        technique: "a program of a file system that is mounted nowhere (fsmount), by the path of a trusted one",
+        condition: "started and proc.args = evade-nowhere and not proc.exepath = /usr/bin/passwd",
+        twin: "$P/payload twin",
+        act: "box nowhere $P/payload usr/bin/passwd evade-nowhere",
+        seen: &[some(&[("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
         row: 16,
         name: "builtin-read",
         technique: "a shell reads the file by itself",

@@ -181,6 +181,7 @@ macro_rules! kernel_members {
             Optional SK_QUEUE_MAX "sock" ["sk_max_ack_backlog"];
             Optional UNIX_ADDRESS "unix_sock" ["addr"];
             Optional UNIX_PEER "unix_sock" ["peer"];
+            Optional UNIX_PATH "unix_sock" ["path"];
             Optional UNIX_ADDRESS_LEN "unix_address" ["len"];
             Optional UNIX_ADDRESS_NAME "unix_address" ["name"];
             Optional DENTRY_SB "dentry" ["d_sb"];

@@ -4,7 +4,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A `connect`. Addresses are those of the socket after the call; for a failed call the remote
 /// address is what was passed. Slots, for `AF_UNIX` only: `Passed` holds the name (an abstract one
-/// with `@` for its leading NUL), and `Cwd`. `io_uring` may try twice: a record with `EINPROGRESS`
+/// with `@` for its leading NUL), `Cwd`, and `Resolved` the file to which the socket at the other end is
+/// bound, if it is to one and the call made the connection. `io_uring` may try twice: a record with `EINPROGRESS`
 /// is then followed by one with the result.
 ///
 /// For `AF_VSOCK`, `AF_NETLINK` and `AF_PACKET` an address is what their `struct sockaddr_…` has

@@ -188,7 +188,7 @@ impl Kind {
 #[repr(u8)]
 pub enum Slot {
     /// The path as the kernel resolved it, walked across mounts: the executable, the opened file,
-    /// the new name of a link, a cgroup's path.
+    /// the new name of a link, a cgroup's path, the file of the socket that was connected to.
     Resolved = 0,
     /// The path (or, for `AF_UNIX`, socket name) as the program passed it.
     Passed = 1,

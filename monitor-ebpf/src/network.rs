@@ -95,11 +95,32 @@ pub fn connect(
             return Ok(());
         }
         if family == AF_UNIX {
+            if call.ret == 0 {
+                file_of_peer(record, file);
+            }
             unix_name(record, Slot::Passed, passed);
             record.place(Slot::Cwd, walk::cwd());
         }
     }
     record.emit(Kind::Connect)
+}
+
+/// The file to which the other end of a connected socket of `AF_UNIX` is bound: the passed name may
+/// lead there by links, and the program may have changed it since. A connection that a server takes
+/// up has the path of the socket that listens.
+#[inline(always)]
+fn file_of_peer(record: &Record<COMMON>, file: Pointer) {
+    if file.is_null() || !present(&UNIX_PEER) || !present(&UNIX_PATH) {
+        return;
+    }
+    // SAFETY: probed.
+    unsafe {
+        let peer: Pointer = Probed::get(socket_of(file), &UNIX_PEER);
+        let place = walk::place_at::<Probed>(peer, UNIX_PATH.load());
+        if place.dentry != 0 {
+            record.place(Slot::Resolved, place);
+        }
+    }
 }
 
 /// A socket's second descriptor, at the exit of the call that made it.

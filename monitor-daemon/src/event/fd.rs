@@ -70,9 +70,7 @@ pub(super) fn typechar(event: &Event<'_>) -> Option<char> {
 pub(super) fn name<'e>(event: &'e Event<'_>, view: View) -> Option<Cow<'e, [u8]>> {
     match event.record.body() {
         Body::Open(_) | Body::Passed(_) => Some(Cow::Borrowed(event.paths.main(view))),
-        Body::Connect(body) if is_unix(body) => {
-            Some(Cow::Borrowed(event.record.string(Slot::Passed)))
-        }
+        Body::Connect(body) if is_unix(body) => Some(Cow::Borrowed(event.paths.main(view))),
         Body::Accept(body) | Body::Listen(body) | Body::Bind(body) if is_unix(&body.socket) => {
             Some(Cow::Borrowed(event.record.string(Slot::Passed)))
         }

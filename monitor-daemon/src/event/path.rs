@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use monitor_common::Slot;
 use monitor_policy::{View, text};
 
+use super::ends::is_unix;
 use crate::record::{Body, Record};
 
 /// x86-64 numbers of `mount` and `chdir`.
@@ -90,6 +91,10 @@ impl<'a> Paths<'a> {
                 }
             }
             Body::Symlink(_) => symlink(record),
+            Body::Connect(body) if is_unix(body) => Self {
+                main: socket_file(record),
+                target: Views::default(),
+            },
             _ => Self::default(),
         }
     }
@@ -113,6 +118,19 @@ fn other<'a>(record: &Record<'a>, passed: &[u8]) -> Option<Cow<'a, [u8]>> {
     let resolved = record.string(Slot::TargetResolved);
     let differs = !resolved.is_empty() && resolved != passed;
     differs.then_some(Cow::Borrowed(resolved))
+}
+
+/// The file of the socket that was connected to. As passed it is the text of the address, as in
+/// Falco.
+fn socket_file<'a>(record: &Record<'a>) -> Views<'a> {
+    let passed = record.string(Slot::Passed);
+    let resolved = record.string(Slot::Resolved);
+    let differs = !resolved.is_empty() && resolved != passed;
+    Views {
+        passed: Cow::Borrowed(passed),
+        resolved: differs.then_some(Cow::Borrowed(resolved)),
+        original: None,
+    }
 }
 
 /// A symlink's target is text until somebody follows it. As passed it is that text; the resolved

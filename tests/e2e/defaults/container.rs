@@ -61,6 +61,10 @@ const PLAIN: &[(&str, &str)] = &[
     ("Container engine reached from a container", CONNECT),
     ("Raw disk or memory opened in a container", "cat /dev/sda"),
     (
+        "Device file of a disk or of memory made in a container",
+        "/bin/mknod /tmp/e2e-disk b 8 0",
+    ),
+    (
         "Files of another process reached from a container",
         "cat /proc/1/root/etc/passwd",
     ),

@@ -191,6 +191,10 @@ pub(super) const ACTS: &[Act] = &[
         "ln -s /etc/shadow FOLDER/link",
     ),
     act(
+        "Protected file moved away",
+        "mkdir -p FOLDER/keys/.ssh; mv FOLDER/keys/.ssh FOLDER/keys/moved",
+    ),
+    act(
         "Shell history sent to nowhere",
         "ln -s /dev/null FOLDER/.bash_history",
     ),

@@ -173,6 +173,26 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 32,
+        name: "dns-in-pieces",
+        technique: "a name is asked for through TCP, each byte in a packet of its own",
+        condition: "evt.type = dns and dns.question.name = pieces.evade.test",
+        twin: "pieces whole other",
+        act: "box pieces bytes pieces",
+        seen: &[some(&[("proc.name", "pieces"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 32,
+        name: "dns-in-a-batch",
+        technique: "a name is asked for in the second of two datagrams of one call (UDP_SEGMENT)",
+        condition: "evt.type = dns and dns.question.name = batch.evade.test",
+        twin: "pieces whole batch2",
+        act: "box pieces batch batch",
+        seen: &[some(&[("proc.name", "pieces"), ("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
         row: 33,
         name: "passed-file",
         technique: "an open file is passed into a container (SCM_RIGHTS)",

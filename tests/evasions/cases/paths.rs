@@ -26,6 +26,20 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 3,
+        name: "socket-names",
+        technique: "a socket by a symbolic link, a hard link and a relative name",
+        condition: "evt.type = connect and fd.name = $D/socket",
+        prepare: "mkdir $D/benign.d",
+        twin: "families names $D/benign.d",
+        act: "echo fact number 3; box families names $D",
+        seen: &[exactly(
+            "number",
+            &[("proc.name", "families"), ("container.id", "$BOX")],
+        )],
+        ..Case::BASE
+    },
+    Case {
         row: 4,
         name: "spellings",
         technique: "ten spellings of one path",
@@ -214,6 +228,16 @@ pub(super) const CASES: &[Case] = &[
         prepare: "touch $D/x",
         twin: "$P/payload evade-other",
         act: "box unshare -m sh -c 'mount --bind $2/payload $1/x; $1/x evade-bind' sh $D $P",
+        seen: &[some(&[("container.id", "$BOX")])],
+        ..Case::BASE
+    },
+    Case {
+        row: 10,
+        name: "exec-from-nowhere",
+        technique: "a program of a file system that is mounted nowhere (fsmount), by the path of a trusted one",
+        condition: "started and proc.args = evade-nowhere and not proc.exepath = /usr/bin/passwd",
+        twin: "$P/payload twin",
+        act: "box nowhere $P/payload usr/bin/passwd evade-nowhere",
         seen: &[some(&[("container.id", "$BOX")])],
         ..Case::BASE
     },

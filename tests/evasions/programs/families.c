@@ -2,7 +2,8 @@
  * or connects where that is how it is used.
  *
  *     families packet | raw | netlink | abstract | vsock | mptcp
- *     families sctp | sctpx PORT     connect(2), and what SCTP has instead, an option of the socket
+ *     families sctp | sctpx PORT   connect(2), and what SCTP has instead, an option of the socket
+ *     families names FOLDER        connects to a socket there by a link, by another link, by a relative name
  */
 #include "evade.h"
 #include <arpa/inet.h>
@@ -32,6 +33,29 @@ static void sctp(const char *what, int port)
 	must(done < 0 && errno == ECONNREFUSED, what);
 }
 
+static void join(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+	must(connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&address, sizeof address) == 0, path);
+}
+
+static void names(const char *folder)
+{
+	must(chdir(folder) == 0, folder);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", folder);
+	int server = socket(AF_UNIX, SOCK_STREAM, 0);
+	must(bind(server, (struct sockaddr *)&address, sizeof address) == 0, "bind");
+	must(listen(server, 8) == 0, "listen");
+	must(symlink("socket", "symbolic") == 0 && link("socket", "hard") == 0, "links");
+	char link[sizeof address.sun_path];
+	snprintf(link, sizeof link, "%s/symbolic", folder);
+	join(link);
+	join("hard");
+	join("./socket");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc >= 2 ? argv[1] : "";
@@ -39,7 +63,9 @@ int main(int argc, char **argv)
 	is(what, "raw", AF_INET, SOCK_RAW, IPPROTO_ICMP);
 	is(what, "netlink", AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 	is(what, "mptcp", AF_INET, SOCK_STREAM, 262 /* IPPROTO_MPTCP */);
-	if (argc == 3)
+	if (argc == 3 && strcmp(what, "names") == 0)
+		names(argv[2]);
+	else if (argc == 3)
 		sctp(what, atoi(argv[2]));
 	if (strcmp(what, "abstract") == 0) {
 		struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "\0evade-abstract" };

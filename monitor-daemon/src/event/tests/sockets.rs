@@ -309,3 +309,27 @@ fn a_message_received_has_its_sender() {
     ];
     check(&record(socket, 47, u64::MAX), &from_peer);
 }
+
+#[test]
+fn a_connection_to_a_file_has_the_passed_name_and_that_of_the_file() {
+    let mut socket = Connect::new_zeroed();
+    (socket.fd, socket.family, socket.passed_family) = (3, 1, 1);
+    let connect =
+        |strings: &[(Slot, &str)]| bytes(Kind::Connect, child_of(3, 4, "cat"), &socket, strings);
+    let through_a_link = connect(&[
+        (Slot::Resolved, "/run/docker.sock"),
+        (Slot::Passed, "link"),
+        (Slot::Cwd, "/tmp"),
+    ]);
+    check(&through_a_link, &[("fd.name", "link")]);
+    let file = [("fd.name", "/run/docker.sock")];
+    check_in(&through_a_link, None, View::Resolved, &file);
+    joined(&through_a_link, None, |event| {
+        assert!(event.has_view(View::Resolved));
+    });
+    // Nobody takes it up.
+    let refused = connect(&[(Slot::Passed, "/run/x"), (Slot::Cwd, "/tmp")]);
+    joined(&refused, None, |event| {
+        assert!(!event.has_view(View::Resolved));
+    });
+}

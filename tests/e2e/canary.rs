@@ -1,16 +1,20 @@
 //! The daemon's own event comes the whole way every few seconds, `/healthz` says so, and an alert
 //! says when it does not.
 
-use std::process::Command;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::{self, field, is_from};
-use monitor_tests::{http, skip, skip_if, wait};
+use monitor_tests::{c, http, paths, skip, skip_if, wait};
 use serde_json::Value;
 
 use crate::actions::{Programs, succeed};
 use crate::confined::helper;
+use crate::tamper;
 use crate::world::{PATIENCE, watch};
 
 /// Matches the canary itself, which is nobody's event.
@@ -21,6 +25,18 @@ const RULES: &str = "
   output: started %proc.cmdline
   priority: NOTICE
 ";
+/// Makes the kernel take a ring for full.
+const PROGRAM: &str = "silence";
+/// What comes through another ring.
+const OPENS: &str = "
+- rule: opened
+  desc: a file is read
+  condition: evt.type in (open, openat) and fd.name endswith /e2e-canary-secret
+  output: opened %fd.name
+  priority: NOTICE
+";
+/// Bytes of the ring of execs.
+const RING: &str = "65536";
 /// One that cannot be started is told 2 s later, and tried again.
 const MISSING: Duration = Duration::from_secs(20);
 
@@ -64,6 +80,71 @@ fn a_missing_canary_is_told_and_health_is_by_it() -> Result<()> {
         "the canary is nobody's event: {alerts:#?}"
     );
     Ok(())
+}
+
+/// It is sent, and its exec does not come: somebody has silenced the ring that it comes through. Others
+/// go on.
+#[test]
+fn a_canary_that_is_sent_and_does_not_come_is_told() -> Result<()> {
+    skip_if!(daemon::obstacle());
+    skip_if!(skip::without(&["bpftool"]));
+    skip_if!(c::obstacle(PROGRAM));
+    let programs = Programs::new()?;
+    let program = programs.folder().join(PROGRAM);
+    c::provide(&program, compile)?;
+    let port = http::free_port()?;
+    let settings = format!(
+        "metrics:\n  listen: 127.0.0.1:{port}\nstate_file: off\nrings:\n  lifecycle_bytes: {RING}\n"
+    );
+    let mut daemon = watch(&programs, OPENS, &settings)?;
+    let healthy = || Ok(http::fetch(port, "/healthz").ok());
+    wait::until("health", PATIENCE, healthy)?;
+    let maps = tamper::maps(&daemon)?;
+    let ring = maps.get("LIFECYCLE").context("no LIFECYCLE")?;
+    let mut silence = Command::new(&program)
+        .args([&ring.id, RING])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    BufReader::new(silence.stdout.take().context("no output")?).read_line(&mut line)?;
+    ensure!(line == "silent\n", "{line:?}");
+    let mark = daemon.mark()?;
+    let secret = programs.folder().join("e2e-canary-secret");
+    fs::write(&secret, "")?;
+    let told = wait::until("the alert", 2 * MISSING, || {
+        // By these the daemon knows that it reads what is newer.
+        fs::read(&secret)?;
+        let alerts = daemon.alerts_since(mark)?;
+        let missing = |alert: &&Value| is_from(alert, "Monitor internal: canary missing");
+        Ok(alerts.iter().find(missing).cloned())
+    })?;
+    println!("{}", told["output"]);
+    let why = field(&told, "canary.why").unwrap_or_default();
+    ensure!(why.starts_with("lost: "), "{told}");
+    ensure!(count(port, "monitor_canaries_missing_total")? > 0.5);
+    let unwell = || {
+        let said = http::fetch(port, "/healthz").err();
+        let said = said.map(|said| said.to_string());
+        Ok(said.filter(|said| said.contains("none has come for")))
+    };
+    let said = wait::until("bad health", 2 * MISSING, unwell)?;
+    println!("{said}");
+    ensure!(said.contains(" 503 "), "{said}");
+    // It ends, and the ring is the daemon's again.
+    drop(silence.stdin.take());
+    ensure!(silence.wait()?.success());
+    let again = || {
+        let log = daemon.log();
+        Ok(log.contains("the canary comes again").then_some(()))
+    };
+    wait::until("the next canary", MISSING, again)?;
+    wait::until("health again", PATIENCE, healthy)?;
+    daemon.stop().map(drop)
+}
+
+fn compile(program: &Path) -> Result<()> {
+    c::compile(&paths::root().join("tests/bin/silence.c"), program, &[])
 }
 
 fn limit_files(pid: &str, limits: &str) -> Result<()> {

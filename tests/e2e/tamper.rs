@@ -38,8 +38,8 @@ const NAME: usize = 15;
 
 /// A map, as bpftool tells it.
 #[derive(Debug)]
-struct Map {
-    id: String,
+pub(crate) struct Map {
+    pub(crate) id: String,
     kind: String,
     key: usize,
     value: usize,
@@ -141,7 +141,7 @@ fn needle(daemon: &mut Daemon, programs: &Programs) -> Result<()> {
 }
 
 /// The daemon's maps by name, as far as the kernel keeps it.
-fn maps(daemon: &Daemon) -> Result<BTreeMap<String, Map>> {
+pub(crate) fn maps(daemon: &Daemon) -> Result<BTreeMap<String, Map>> {
     let mut ids = BTreeSet::new();
     for entry in fs::read_dir(format!("/proc/{}/fdinfo", daemon.pid()))? {
         // Closed since, by another thread.

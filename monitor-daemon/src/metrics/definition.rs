@@ -102,7 +102,9 @@ pub fn markdown() -> String {
          `/healthz` beside it answers 200 while all is well, and 503 while the daemon starts or \
          something is wrong, with JSON that says what: the loop turns, programs are attached and \
          deliver, the canary (the daemon's own event, every 5 s) is at most 30 s old, no output \
-         leaves alerts waiting for 60 s, alerts are kept. Details are for this host only.\n\n\
+         leaves alerts waiting for 60 s, alerts are kept. The canary's way ends at the rules: that \
+         alerts come as far as the log and servers is not tried by it, but told by the last two. \
+         Details are for this host only.\n\n\
          | Metric | Type | Labels | Unit | Meaning |\n|---|---|---|---|---|\n",
     );
     for definition in all() {

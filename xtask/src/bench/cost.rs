@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::figures::{Samples, number, table};
+use super::figures::{Samples, number, table, verdict};
 use super::loops::{LOOPS, Length, Program, Timing};
 use super::needle;
 use super::part::Part;
@@ -18,6 +18,13 @@ use super::subject::{Running, Subject, now};
 /// Loops to which rules about execs alone may add no more than this share of what they take.
 const UNTOUCHED: [&str; 2] = ["getppid", "read"];
 const UNTOUCHED_SHARE: f64 = 0.02;
+
+/// Resident memory: 30 MB.
+pub(super) const MEMORY_MIB: f64 = 30e6 / (1 << 20) as f64;
+/// CPU in a second in which nothing is asked for, ms.
+const IDLE_MS: f64 = 1.0;
+/// Less than this is nothing, where a monitor is to do nothing, ns.
+const NOTHING_NS: f64 = 1.0;
 
 /// What was measured of one subject and loop, by round.
 #[derive(Debug, Default)]
@@ -141,16 +148,18 @@ fn loops_text(names: &[String], columns: &Columns) -> String {
             } else {
                 work.added
             };
-            let bar = |value: f64| number(value);
             rows.push(vec![
                 work.title.to_owned(),
                 name.clone(),
                 alone.clone(),
                 added.spread(),
-                bar(most),
+                number(most),
+                verdict(added.median(), most),
                 on.daemon.spread(),
-                bar(work.daemon),
+                number(work.daemon),
+                verdict(on.daemon.median(), work.daemon.max(NOTHING_NS)),
                 on.lost.to_string(),
+                verdict(on.lost as f64, 0.0),
             ]);
         }
     }
@@ -160,9 +169,12 @@ fn loops_text(names: &[String], columns: &Columns) -> String {
         "alone, ns",
         "added, ns",
         "bar",
+        "",
         "monitor's CPU, ns",
         "bar",
+        "",
         "lost",
+        "bar 0",
     ];
     table(&head, &rows)
 }
@@ -173,20 +185,26 @@ fn bodies_text(names: &[String], bodies: &BTreeMap<String, Body>) -> String {
         .filter_map(|name| Some((name, bodies.get(name)?)));
     let rows: Vec<_> = bodies
         .map(|(name, body)| {
-            let figures = [&body.resident_mib, &body.own_mib, &body.idle];
-            let figures = figures.map(Samples::spread);
-            std::iter::once(name.clone()).chain(figures).collect()
+            vec![
+                name.clone(),
+                body.resident_mib.spread(),
+                verdict(body.resident_mib.median(), MEMORY_MIB),
+                body.own_mib.spread(),
+                body.idle.spread(),
+                verdict(body.idle.median(), IDLE_MS),
+            ]
         })
         .collect();
-    table(
-        &[
-            "Monitor",
-            "memory after the loops, MiB (bar 30)",
-            "each page once (PSS), MiB",
-            "CPU when idle, ms/s (bar 1)",
-        ],
-        &rows,
-    )
+    let [memory, idle] = [MEMORY_MIB, IDLE_MS].map(|bar| format!("bar {}", number(bar)));
+    let head = [
+        "Monitor",
+        "memory after the loops, MiB",
+        &memory,
+        "each page once (PSS), MiB",
+        "CPU when idle, ms/s",
+        &idle,
+    ];
+    table(&head, &rows)
 }
 
 fn loops_json(names: &[String], columns: &Columns) -> Vec<Value> {

@@ -1,5 +1,7 @@
 //! The arithmetic: medians, spread, percentiles, and how they are printed.
 
+use std::cmp::Ordering;
+
 use serde_json::{Value, json};
 
 /// Samples of one thing, in whatever unit.
@@ -88,6 +90,16 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
+/// Whether a figure is within its bar; nothing where there is none.
+pub(super) fn verdict(value: f64, bar: f64) -> String {
+    match value.partial_cmp(&bar) {
+        None => "–",
+        Some(Ordering::Greater) => "**missed**",
+        Some(_) => "kept",
+    }
+    .to_owned()
+}
+
 /// A table in Markdown.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
@@ -99,8 +111,6 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::cmp::Ordering;
-
     use super::*;
 
     #[test]
@@ -149,6 +159,14 @@ mod tests {
             (f64::NAN, "–"),
         ] {
             assert_eq!(number(value), text);
+        }
+    }
+
+    #[test]
+    fn a_bar_is_kept_by_what_is_on_it() {
+        let cases = [(5.0, "kept"), (4.9, "kept"), (5.1, "**missed**")];
+        for (value, said) in cases.into_iter().chain([(f64::NAN, "–")]) {
+            assert_eq!(verdict(value, 5.0), said, "{value}");
         }
     }
 

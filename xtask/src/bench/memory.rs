@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::containers::Containers;
-use super::cost::mib;
-use super::figures::{number, table};
+use super::cost::{MEMORY_MIB, mib};
+use super::figures::{number, table, verdict};
 use super::loops::Program;
 use super::needle;
 use super::part::Part;
@@ -13,6 +13,8 @@ use super::rules::Rules;
 use super::subject::Subject;
 
 const CONTAINERS: u32 = 100;
+/// The sum.
+const ALL: &str = "all";
 
 /// Starts it once.
 pub(super) fn memory(loops: &Program) -> Result<Part> {
@@ -28,16 +30,23 @@ pub(super) fn memory(loops: &Program) -> Result<Part> {
     let kinds = kinds
         .into_iter()
         .map(|(kind, mapped)| (kind, mapped.resident_bytes, mapped.own_bytes));
-    for (kind, resident, own) in kinds.chain([("all", resident, own)]) {
+    for (kind, resident, own) in kinds.chain([(ALL, resident, own)]) {
         let [resident, own] = [resident, own].map(mib);
-        rows.push(vec![kind.to_owned(), number(resident), number(own)]);
+        let verdict = if kind == ALL {
+            verdict(resident, MEMORY_MIB)
+        } else {
+            String::new()
+        };
+        rows.push(vec![
+            kind.to_owned(),
+            number(resident),
+            verdict,
+            number(own),
+        ]);
         values.push(json!({"what": kind, "resident_mib": resident, "own_mib": own}));
     }
-    let head = [
-        "What",
-        "resident, MiB (bar 30)",
-        "each page once (PSS), MiB",
-    ];
+    let bar = format!("bar {}", number(MEMORY_MIB));
+    let head = ["What", "resident, MiB", &bar, "each page once (PSS), MiB"];
     Ok(Part {
         name: "memory",
         title: "Memory with 93 rules and 100 containers",

@@ -144,6 +144,22 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// A short run of all, of the daemon that was built.
+pub(crate) fn short() -> Result<()> {
+    bench(&Options {
+        what: Vec::new(),
+        rounds: 1,
+        quick: true,
+        peers: Vec::new(),
+        no_build: true,
+    })
+}
+
+/// Whether there are the rules that are measured.
+pub(crate) fn has_rules() -> bool {
+    Rules::All.files().is_ok()
+}
+
 impl Options {
     fn extent(&self) -> Extent {
         let (rounds, slices, slice_ms, idle, needles) = if self.quick {

@@ -4,11 +4,13 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::cost::mib;
-use super::figures::{Samples, table};
+use super::figures::{Samples, number, table, verdict};
 use super::loops::Program;
 use super::needle;
 use super::part::Part;
 use super::subject::Subject;
+
+const READY_MS: f64 = 400.0;
 
 /// Starts each so often.
 pub(super) fn start(loops: &Program, subjects: &[Subject], rounds: u32) -> Result<Part> {
@@ -34,6 +36,7 @@ pub(super) fn start(loops: &Program, subjects: &[Subject], rounds: u32) -> Resul
         rows.push(vec![
             subject.name(),
             ready.spread(),
+            verdict(ready.median(), READY_MS),
             watching.spread(),
             cpu.spread(),
             memory.spread(),
@@ -43,9 +46,11 @@ pub(super) fn start(loops: &Program, subjects: &[Subject], rounds: u32) -> Resul
             "cpu_ms": cpu.json(), "resident_mib": memory.json(),
         }));
     }
+    let bar = format!("bar {}", number(READY_MS));
     let head = [
         "Monitor",
-        "says it is ready, ms (bar 400)",
+        "says it is ready, ms",
+        &bar,
         "first act told of, ms",
         "CPU, ms",
         "memory, MiB",

@@ -6,13 +6,16 @@ use std::process::Command;
 use super::tally::Tally;
 use super::tidy::succeeds;
 use crate::setup::{self, CARGO_DENY};
-use crate::{build, chaos, fuzz, shell, workspace};
+use crate::{bench, build, chaos, fuzz, shell, workspace};
 
 /// How long each fuzz target runs, in seconds.
 const FUZZING: u64 = 60;
 
 /// Minutes of alerts that a log server misses.
 const OUTAGE: &str = "3";
+
+/// The check of the benchmarks.
+pub(super) const BENCHMARKS: &str = "a short run of the benchmarks";
 
 /// The crates with a lock file of their own.
 const MANIFESTS: [&str; 3] = [
@@ -44,6 +47,7 @@ pub(super) fn check(tally: &mut Tally) {
         ])
         .args(["--example", "outage", "--", OUTAGE]);
     tally.check("an outage costs no alert", succeeds(&mut outage));
+    benchmarks(tally);
     match fuzz::run(&[], FUZZING) {
         Ok(all) => {
             for ran in all {
@@ -55,6 +59,21 @@ pub(super) fn check(tally: &mut Tally) {
             tally.check("fuzz targets run", false);
         }
     }
+}
+
+/// That the instrument works: what a short run measures says little.
+fn benchmarks(tally: &mut Tally) {
+    if !shell::is_root() {
+        return tally.skip(BENCHMARKS, "only root can start the daemon");
+    }
+    if !bench::has_rules() {
+        return tally.skip(
+            BENCHMARKS,
+            "upstream's rules do not lie beside the checkout",
+        );
+    }
+    let ran = bench::short().inspect_err(|error| eprintln!("error: {error:#}"));
+    tally.check(BENCHMARKS, ran.is_ok());
 }
 
 fn dependencies(tally: &mut Tally) {

@@ -43,7 +43,7 @@ use Shows::{ByMessage, Failure, Flag, Resolved, Tried};
 const OBJECT: Shows = Flag(Flags::OBJECT_TIER);
 const KEPT: Shows = Flag(Flags::KEPT);
 
-const PROOFS: &[Proof] = &[
+static PROOFS: &[Proof] = &[
     proof(
         "execve_exit",
         Kind::Exec,

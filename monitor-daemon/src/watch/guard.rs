@@ -163,13 +163,18 @@ impl Guard {
         self.round = None;
         self.next = Some(Instant::now() + EVERY);
         let silences = self.learn(verdicts);
+        let mut replaced = false;
         for silence in &silences {
-            replace(probes, silence);
+            if replace(probes, silence) {
+                replaced = true;
+                self.forget(silence.kind);
+            }
         }
-        if self
-            .kinds
-            .iter()
-            .any(|one| (1..=ROUNDS).contains(&one.silent))
+        if replaced
+            || self
+                .kinds
+                .iter()
+                .any(|one| (1..=ROUNDS).contains(&one.silent))
         {
             // Whether it was chance, or what the next provider does, is to be known soon.
             self.next = Some(Instant::now());
@@ -189,6 +194,14 @@ impl Guard {
                 tracing::warn!(%error, "the self-check cannot start: programs are not checked");
                 self.next = Some(Instant::now() + EVERY);
             }
+        }
+    }
+
+    /// What serves now may be silent as well, which is to be found likewise.
+    fn forget(&mut self, kind: Kind) {
+        let mut known = self.kinds.iter_mut().filter(|one| one.kind == kind);
+        if let Some(known) = known.next() {
+            known.silent = 0;
         }
     }
 
@@ -299,8 +312,9 @@ fn changes(args: [u64; 6]) -> bool {
     COMMANDS.contains(&(command & 0xffff_ffff))
 }
 
-/// Puts the next provider in the place of one that delivers nothing, or does without what tells nothing.
-fn replace(probes: &mut Probes, silence: &Silence) {
+/// Puts the next provider in the place of one that delivers nothing, or does without what tells nothing;
+/// whether something else serves now.
+fn replace(probes: &mut Probes, silence: &Silence) -> bool {
     let kind_name = silence.kind.name();
     let lacking = &silence.lacking;
     let programs: Vec<&str> = lacking.iter().map(|used| used.program).collect();
@@ -309,7 +323,7 @@ fn replace(probes: &mut Probes, silence: &Silence) {
     } else {
         probes.do_without(silence.kind, &programs)
     };
-    match done {
+    match &done {
         Ok(true) if !lacking.is_empty() => tracing::warn!(
             kind = kind_name,
             hooks = hooks(lacking),
@@ -331,6 +345,7 @@ fn replace(probes: &mut Probes, silence: &Silence) {
             "no record of the self-check came, and the next provider cannot be tried"
         ),
     }
+    matches!(done, Ok(true))
 }
 
 #[cfg(test)]

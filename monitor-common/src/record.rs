@@ -236,6 +236,11 @@ impl Flags {
     /// Asked for through `io_uring`: what was passed is the kernel's copy, or was read before the
     /// operation began.
     pub const URING: u16 = 1 << 10;
+    /// What the call was about, an address or a socket, is what a program at one of the kernel's
+    /// functions kept.
+    pub const KEPT: u16 = 1 << 11;
+    /// The address is what a program at the root of the cgroups kept.
+    pub const TRIED: u16 = 1 << 12;
 }
 
 /// Start of every record.

@@ -85,8 +85,11 @@ pub fn send(record: &Record<COMMON>, call: &Call) -> Outcome {
         let socket = message(body, call);
         let to = to(call);
         let passed = passed_address(socket, &to, unspecified);
-        let passed = address::take(socket, call.number).unwrap_or(passed);
+        let passed = taken(record, socket, call).unwrap_or(passed);
         (*socket).passed_family = passed;
+        if matches!(to.origin, Origin::Kernel) && !call.is_uring() {
+            record.flag(Flags::KEPT);
+        }
         if family == AF_INET6 && passed == AF_INET {
             map_remote(socket);
         }
@@ -117,7 +120,7 @@ pub fn receive(record: &Record<COMMON>, call: &Call) -> Outcome {
         if call.ret >= 0 && !from.address.is_null() {
             sender = passed_address(socket, &from, 0);
         }
-        sender = address::take(socket, call.number).unwrap_or(sender);
+        sender = taken(record, socket, call).unwrap_or(sender);
         let connected = Probed::get::<u16>(socket_of(file), &SK_PORT) != 0;
         (*socket).passed_family = if connected { 0 } else { sender };
         of_socket(record, Within::Body, file, true);
@@ -132,6 +135,20 @@ pub fn receive(record: &Record<COMMON>, call: &Call) -> Outcome {
     }
     content(record, call);
     record.emit(Kind::Receive)
+}
+
+/// [`address::take`], which the record says.
+///
+/// # Safety
+/// `body` is in the record.
+#[inline(always)]
+pub unsafe fn taken(record: &Record<COMMON>, body: *mut Connect, call: &Call) -> Option<u16> {
+    // SAFETY: the caller's.
+    let family = unsafe { address::take(body, call.number) };
+    if family.is_some() {
+        record.flag(Flags::TRIED);
+    }
+    family
 }
 
 /// The head of what was sent or received: of its first piece, where it is in pieces.

@@ -82,6 +82,7 @@ pub fn connect(
             && let Some(tried) = address::take(body, call.number)
         {
             family = tried;
+            record.flag(Flags::TRIED);
         }
         (*body).passed_family = family;
         if !file.is_null() {

@@ -5,11 +5,12 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 use monitor_common::loss::LossReason;
 use monitor_common::network::Serve;
-use monitor_common::{Kind, Slot};
+use monitor_common::{Flags, Kind, Slot};
 
 use crate::address;
 use crate::emit::{Outcome, settle};
 use crate::layout::*;
+use crate::message;
 use crate::network::{
     AF_INET, AF_INET6, AF_UNIX, Passed, Within, clear, family_of, is_socket, of_socket,
     passed_address, socket_of, unix_name,
@@ -44,7 +45,7 @@ pub fn forget() {
 
 /// What was held for a call, which is over.
 #[inline(always)]
-fn held(call: &Call) -> Option<[u64; 2]> {
+fn held(record: &Record<COMMON>, call: &Call) -> Option<[u64; 2]> {
     if call.is_uring() {
         return None;
     }
@@ -52,13 +53,14 @@ fn held(call: &Call) -> Option<[u64; 2]> {
     // SAFETY: a checked map value, which this thread alone changes.
     let files = unsafe { files.read_volatile() };
     let _ = SERVING.remove(thread());
+    record.flag(Flags::KEPT);
     Some(files)
 }
 
 /// An `accept`, at its exit.
 #[inline(always)]
 pub fn accept(record: &Record<COMMON>, call: &Call) -> Outcome {
-    let held = held(call);
+    let held = held(record, call);
     let listener = held.map_or_else(|| call.file(), |files| files[0] as Pointer);
     let made = || held.map_or_else(|| call.made(), |files| files[1] as Pointer);
     let file = if call.ret >= 0 { made() } else { listener };
@@ -83,7 +85,7 @@ pub fn accept(record: &Record<COMMON>, call: &Call) -> Outcome {
 /// A `listen`, at its exit.
 #[inline(always)]
 pub fn listen(record: &Record<COMMON>, call: &Call) -> Outcome {
-    let file = held(call).map_or_else(|| call.file(), |files| files[0] as Pointer);
+    let file = held(record, call).map_or_else(|| call.file(), |files| files[0] as Pointer);
     let body = serve(record, call, call.args[0] as i32, call.args[1] as u32);
     // SAFETY: memory of the record; probed.
     unsafe {
@@ -103,7 +105,10 @@ pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
     let file = call.file();
     let body = serve(record, call, call.args[0] as i32, 0);
     let passed = match address::copied(call.number) {
-        Some(copied) => copied,
+        Some(copied) => {
+            record.flag(Flags::KEPT);
+            copied
+        }
         None => Passed {
             origin: call.origin(),
             address: call.args[1] as Pointer,
@@ -114,7 +119,7 @@ pub fn bind(record: &Record<COMMON>, call: &Call) -> Outcome {
     unsafe {
         let socket = &raw mut (*body).socket;
         let family = passed_address(socket, &passed, 0);
-        let family = address::take(socket, call.number).unwrap_or(family);
+        let family = message::taken(record, socket, call).unwrap_or(family);
         (*socket).passed_family = family;
         let (address, port) = ((*socket).remote, (*socket).remote_port);
         (*socket).remote = [0; 16];

@@ -62,6 +62,7 @@ mod rule_tests;
 mod sandbox;
 mod service;
 mod short;
+mod silent;
 mod socketcall;
 mod sockets;
 mod tamper;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
@@ -40,6 +41,14 @@ impl Cgroup {
             .collect();
         fs::create_dir_all(&path).with_context(|| format!("cannot make `{}`", path.display()))?;
         Ok(Self { path, made })
+    }
+
+    /// A program that is in the cgroup when it begins.
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $$ >\"$0\" && exec \"$@\""]);
+        command.arg(self.processes()).arg(program.as_ref());
+        command
     }
 
     /// The file that takes processes.

@@ -140,6 +140,18 @@ pub(crate) fn build_ebpf() -> Result<()> {
     fs::write(&object, built).with_context(|| format!("cannot write `{}`", object.display()))
 }
 
+/// Prints what this machine's verifier says of each program of the object, where it may be asked, and
+/// how long it took: the daemon loads them, so it is built first.
+pub(crate) fn verify() -> Result<()> {
+    if !shell::is_root() {
+        println!("not loaded: that takes root");
+        return Ok(());
+    }
+    shell::run(&mut cargo_build())?;
+    let daemon = workspace::target().join("debug/monitor-daemon");
+    shell::run(Command::new(daemon).args(["doctor", "--programs"]))
+}
+
 /// Lints the kernel programs, with the compiler that builds them.
 pub(crate) fn lint_ebpf() -> Result<()> {
     // By path: cargo would look for its `clippy` among rustup's programs first.

@@ -43,8 +43,12 @@ enum Task {
         #[arg(long, value_enum, default_value_t = Level::Build)]
         level: Level,
     },
-    /// Build the kernel programs into target/bpf/monitor.o
-    BuildEbpf,
+    /// Build the kernel programs into target/bpf/monitor.o, and print what each costs
+    BuildEbpf {
+        /// Do not build the daemon and ask it what this machine's verifier says, which root can
+        #[arg(long)]
+        only: bool,
+    },
     /// Build the kernel programs and the daemon
     Build {
         /// Leave target/debug/monitor-daemon instead of target/release/monitor-daemon
@@ -90,9 +94,10 @@ fn main() -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let outcome = match Arguments::parse().command {
         Task::Setup { level } => setup::setup(level).map(done),
-        Task::BuildEbpf => build::build_ebpf()
+        Task::BuildEbpf { only } => build::build_ebpf()
             .and_then(|()| kernels::sizes())
             .map(|sizes| print!("{sizes}"))
+            .and_then(|()| if only { Ok(()) } else { build::verify() })
             .map(done),
         Task::Build { debug, arm } => {
             let profile = if debug {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Snapshot;
-use crate::selfcheck::Delivery;
 
 /// Longest time since the figures were made, ms; the loop does so every second.
 const FIGURES_MS: u64 = 10_000;
@@ -101,7 +100,7 @@ fn programs(figures: &Snapshot) -> Option<String> {
     }
     let silent = figures.deliveries.iter();
     let silent: Vec<&str> = silent
-        .filter(|(_, delivery)| *delivery == Delivery::Silent)
+        .filter(|(_, delivery)| delivery.is_silent())
         .map(|(kind, _)| kind.name())
         .collect();
     (!silent.is_empty()).then(|| format!("no events come of: {}", silent.join(", ")))
@@ -135,6 +134,7 @@ mod tests {
 
     use super::*;
     use crate::probe::{Coverage, Tier};
+    use crate::selfcheck::Delivery;
 
     const NOW: u64 = 1_000_000;
 

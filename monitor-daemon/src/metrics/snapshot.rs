@@ -174,8 +174,8 @@ const DELIVERS: &Definition = &gauge(
     "monitor_provider_delivers",
     &["kind", "provider"],
     "1 or 0",
-    "Whether the record of our own act came in the latest self-check: 0 when it did not and the \
-     daemon is blind for the kind. Kinds that cannot be checked are not there.",
+    "Whether the record of our own act came in the latest self-check, with what each \
+     program adds to it: 0 when it did not and the daemon is blind for the kind. Kinds that cannot be checked are not there.",
 );
 const CONTAINERS: &Definition = &gauge(
     "monitor_container_cache_entries",
@@ -454,7 +454,7 @@ fn delivery_sample(coverage: &Coverage, deliveries: &[(Kind, Delivery)]) -> Opti
     let (_, delivery) = deliveries.iter().find(|(kind, _)| *kind == coverage.kind)?;
     let value = match delivery {
         Delivery::Delivers => 1,
-        Delivery::Silent => 0,
+        Delivery::Silent | Delivery::Lacking(_) => 0,
         Delivery::Unchecked(_) => return None,
     };
     let labels = [

@@ -9,6 +9,7 @@ use monitor_common::syscall::Call;
 use super::cover::Chooser;
 use super::guard::Guard;
 use super::layout::Layout;
+use super::provider::Part;
 use super::served::{Needs, Served};
 use super::{Coverage, KernelTypes, ProbeError, Probes, Request, parse_types, table, take_seal};
 
@@ -16,6 +17,9 @@ use super::{Coverage, KernelTypes, ProbeError, Probes, Request, parse_types, tab
 /// about, it is recorded where the ends of calls are looked at anyway: a program at every call's end
 /// for its sake alone would cost every call.
 pub const WATCHED: (Kind, u32) = (Kind::Control, 321);
+
+/// Why a program does not serve although the kernel took it.
+const SILENT: &str = "loaded, but delivered nothing";
 
 /// What is to be recorded: the part of a [`Request`] that rules decide.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -187,9 +191,40 @@ impl Probes {
             };
         }
         if let Some(coverage) = self.coverage.iter_mut().find(|one| one.kind == kind) {
-            let reason = "loaded, but delivered nothing".to_owned();
-            coverage.refused.insert(0, (silent.name(), reason));
+            coverage
+                .refused
+                .insert(0, (silent.name(), SILENT.to_owned()));
         }
+        self.settle()?;
+        Ok(true)
+    }
+
+    /// Puts others in the place of programs for a kind that tell nothing, or does without them; false if
+    /// neither can be, and then what there is stays.
+    ///
+    /// # Errors
+    /// As for [`Self::fall_back`].
+    pub fn do_without(&mut self, kind: Kind, programs: &[&str]) -> Result<bool, ProbeError> {
+        let these = |part: &Part| programs.contains(&part.program);
+        let Some(served) = self.served.iter_mut().find(|served| served.kind == kind) else {
+            return Ok(false);
+        };
+        if served.all().any(|part| these(part) && part.spare.is_none()) {
+            return self.fall_back(kind);
+        }
+        let silent: Vec<Part> = served.all().filter(|part| these(part)).copied().collect();
+        served.parts.retain(|part| !these(part));
+        served.failures.retain(|part| !these(part));
+        let provider = served.name(self.object.turns);
+        if let Some(coverage) = self.coverage.iter_mut().find(|one| one.kind == kind) {
+            coverage.provider = provider;
+            for part in silent {
+                coverage.refused.push((part.name(), SILENT.to_owned()));
+                coverage.blind.extend(part.spare);
+            }
+            coverage.blind.dedup();
+        }
+        self.reseal(&[]);
         self.settle()?;
         Ok(true)
     }

@@ -379,6 +379,15 @@ impl Probes {
         served.map(|served| served.kind).collect()
     }
 
+    /// The programs that serve them: kind, name in the object, and hook for people.
+    pub fn used(&self) -> impl Iterator<Item = (Kind, &'static str, String)> {
+        let served = self.served.iter();
+        served.flat_map(|served| {
+            let parts = served.all();
+            parts.map(|part| (served.kind, part.program, self.object.turns.name(part)))
+        })
+    }
+
     /// Whether a system call, by its x86-64 number, is recorded.
     pub fn records(&self, number: u32) -> bool {
         self.request.wants(number)

@@ -60,6 +60,8 @@ pub struct Cost {
     pub instructions: Option<u32>,
     /// Instructions that the verifier looked at; `None` before 5.16.
     pub verified: Option<u32>,
+    /// Time to load it: most of it is the verifier's.
+    pub loading: Duration,
     /// Time to load and attach it.
     pub time: Duration,
 }
@@ -115,8 +117,8 @@ pub(super) struct Object {
     attached: Vec<&'static str>,
     /// Root of the unified hierarchy of cgroups.
     cgroups: Option<PathBuf>,
-    /// How long each program took to load, the last time it did.
-    times: Vec<(&'static str, Duration)>,
+    /// How long each program took to load, and to be attached besides, the last time it did.
+    times: Vec<(&'static str, [Duration; 2])>,
     /// What was loaded before it is attached.
     ahead: Outcomes,
     calls: Dispatch,
@@ -297,10 +299,11 @@ impl Object {
         let loaded = match self.ahead.get(name).cloned() {
             Some(outcome) => outcome?,
             None => load(program, hook, btf)
-                .map(|()| Duration::ZERO)
+                .map(|()| begin.elapsed())
                 .map_err(|error| refusal(&error))
                 .inspect_err(|_| unload(program))?,
         };
+        let begin = Instant::now();
         let attached = if parts::is_part(name) {
             self.parts.put(name, program)
         } else {
@@ -312,7 +315,7 @@ impl Object {
             return Err(error);
         }
         self.times.retain(|(other, _)| *other != name);
-        self.times.push((name, loaded + begin.elapsed()));
+        self.times.push((name, [loaded, begin.elapsed()]));
         self.attached.push(name);
         Ok(())
     }
@@ -321,7 +324,7 @@ impl Object {
     pub(super) fn costs(&self) -> Vec<Cost> {
         let times = self.times.iter();
         let loaded = times.filter(|(name, _)| self.attached.contains(name));
-        let cost = |(name, time): &(&'static str, Duration)| {
+        let cost = |(name, [loading, attaching]): &(&'static str, [Duration; 2])| {
             let told = self
                 .ebpf
                 .program(name)
@@ -332,7 +335,8 @@ impl Object {
                     .as_ref()
                     .and_then(|told| Some(told.size_translated()? / INSTRUCTION)),
                 verified: told.and_then(|told| told.verified_instruction_count()),
-                time: *time,
+                loading: *loading,
+                time: *loading + *attaching,
             }
         };
         loaded.map(cost).collect()

@@ -7,19 +7,22 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use memmap2::MmapMut;
 use monitor_common::Kind;
-use rustix::fs::MemfdFlags;
+use rustix::fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    AddressFamily, RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType,
 };
 use rustix::thread::UnshareFlags;
 
@@ -52,14 +55,22 @@ impl Act {
 /// All acts. Kinds that are missing cannot be caused without harm, or not from safe code: a clone into
 /// namespaces.
 pub const ACTS: &[Act] = &[
+    act("exec", Kind::Exec, &[59], exec),
     act("open", Kind::Open, &[2, 257], open),
+    act("open_nothing", Kind::Open, &[2, 257], open_nothing),
     act("socket", Kind::Socket, &[41], bind),
     act("bind", Kind::Bind, &[49], bind),
+    act("bind6", Kind::Bind, &[49], bind6),
     act("listen", Kind::Listen, &[50], listen),
     act("connect", Kind::Connect, &[42], connect),
+    act("connect6", Kind::Connect, &[42], connect6),
+    act("connect_by_message", Kind::Connect, &[], fast_open),
+    act("connect_by_message6", Kind::Connect, &[], fast_open6),
     act("accept", Kind::Accept, &[43, 288], connect),
     act("send", Kind::Send, &[44], send),
+    act("send6", Kind::Send, &[44], send6),
     act("receive", Kind::Receive, &[45], receive),
+    act("receive6", Kind::Receive, &[45], receive6),
     act("dns", Kind::Dns, &[], ask),
     act("dup", Kind::Dup, &[32], dup),
     act("symlink", Kind::Symlink, &[88, 266], symlink),
@@ -78,6 +89,11 @@ pub const ACTS: &[Act] = &[
     act("namespace", Kind::Namespace, &[272], unshare),
     act("owner", Kind::Call, &[92, 260], owner),
     act("size", Kind::Call, &[77], size),
+    act("size_by_name", Kind::Call, &[76], size_by_name),
+    act("node", Kind::Call, &[259], node),
+    act("times", Kind::Call, &[280], times),
+    act("attribute", Kind::Call, &[197], attribute),
+    act("directory", Kind::Call, &[80], directory),
     act("signal", Kind::Control, &[62], signal),
     act("name", Kind::Control, &[157], name),
     act("cgroup_mkdir", Kind::CgroupMkdir, &[], cgroup),
@@ -96,12 +112,26 @@ pub fn named(name: &str) -> Option<&'static Act> {
 }
 
 /// A folder that nobody else can look into. It goes when this is dropped.
+///
+/// What is in it goes by a name through a symbolic link ([`Room::WAY`]), so that who tells the name
+/// that the kernel found ([`Room::PLACE`]) cannot have it from the passed one.
 #[derive(Debug)]
 pub struct Room {
     folder: PathBuf,
 }
 
 impl Room {
+    /// Name of the folder in it where things are.
+    pub const PLACE: &str = "place";
+    /// Name of the link by which acts go there.
+    const WAY: &str = "way";
+    /// A file of acts.
+    pub const FILE: &str = "file";
+    /// Its other name.
+    pub const OTHER: &str = "other";
+    /// A folder of acts.
+    pub const FOLDER: &str = "folder";
+
     /// Makes it where temporary files live.
     pub fn new() -> io::Result<Self> {
         static ROOMS: AtomicU32 = AtomicU32::new(0);
@@ -110,16 +140,19 @@ impl Room {
         let folder = std::env::temp_dir().join(name);
         // Refused where something has that name, also a link that somebody put there.
         fs::DirBuilder::new().mode(0o700).create(&folder)?;
-        Ok(Self { folder })
+        let room = Self { folder };
+        fs::create_dir(room.folder.join(Self::PLACE))?;
+        std::os::unix::fs::symlink(Self::PLACE, room.folder.join(Self::WAY))?;
+        Ok(room)
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.folder.join(Self::WAY).join(name)
     }
 
     /// A file that is there while `work` runs.
     fn with_file(&self, work: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-        let path = self.path("file");
+        let path = self.path(Self::FILE);
         File::create(&path)?;
         let done = work(&path);
         fs::remove_file(&path)?;
@@ -134,7 +167,8 @@ impl Drop for Room {
     }
 }
 
-const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const LOOPBACK6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
 
 const fn act(
     name: &'static str,
@@ -150,12 +184,40 @@ const fn act(
     }
 }
 
+/// Of what is not there, so that this process goes on.
+fn exec(room: &Room) -> io::Result<()> {
+    refused(
+        Command::new(room.path("nothing")).exec(),
+        &[ErrorKind::NotFound],
+    )
+}
+
 fn open(_: &Room) -> io::Result<()> {
     File::open("/proc/self/exe").map(drop)
 }
 
+fn open_nothing(room: &Room) -> io::Result<()> {
+    match File::open(room.path("nothing")) {
+        Err(error) => refused(error, &[ErrorKind::NotFound]),
+        Ok(_) => Err(io::Error::other("what is not there was opened")),
+    }
+}
+
+/// A refusal that is a part of the act, if it is one of these.
+fn refused(error: io::Error, expected: &[ErrorKind]) -> io::Result<()> {
+    if expected.contains(&error.kind()) {
+        Ok(())
+    } else {
+        Err(error)
+    }
+}
+
 fn bind(_: &Room) -> io::Result<()> {
     UdpSocket::bind(LOOPBACK).map(drop)
+}
+
+fn bind6(_: &Room) -> io::Result<()> {
+    UdpSocket::bind(LOOPBACK6).map(drop)
 }
 
 fn listen(_: &Room) -> io::Result<()> {
@@ -163,21 +225,60 @@ fn listen(_: &Room) -> io::Result<()> {
 }
 
 fn connect(_: &Room) -> io::Result<()> {
-    let listener = TcpListener::bind(LOOPBACK)?;
+    connect_at(LOOPBACK)
+}
+
+fn connect6(_: &Room) -> io::Result<()> {
+    connect_at(LOOPBACK6)
+}
+
+fn connect_at(loopback: SocketAddr) -> io::Result<()> {
+    let listener = TcpListener::bind(loopback)?;
     let _client = TcpStream::connect(listener.local_addr()?)?;
     listener.accept().map(drop)
 }
 
+fn fast_open(_: &Room) -> io::Result<()> {
+    fast_open_at(LOOPBACK, AddressFamily::INET)
+}
+
+fn fast_open6(_: &Room) -> io::Result<()> {
+    fast_open_at(LOOPBACK6, AddressFamily::INET6)
+}
+
+/// By a message that asks for the connection that it is to be sent on. Nobody waits for it.
+fn fast_open_at(loopback: SocketAddr, family: AddressFamily) -> io::Result<()> {
+    /// `MSG_FASTOPEN`
+    const FAST_OPEN: SendFlags = SendFlags::from_bits_retain(0x2000_0000);
+    let listener = TcpListener::bind(loopback)?;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK, None)?;
+    match rustix::net::sendto(&socket, b"self-check", FAST_OPEN, &listener.local_addr()?) {
+        Ok(_) | Err(Errno::INPROGRESS) => Ok(()),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
 fn send(_: &Room) -> io::Result<()> {
-    let socket = UdpSocket::bind(LOOPBACK)?;
+    sent_at(LOOPBACK).map(drop)
+}
+
+fn send6(_: &Room) -> io::Result<()> {
+    sent_at(LOOPBACK6).map(drop)
+}
+
+/// A socket that has sent itself something.
+fn sent_at(loopback: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(loopback)?;
     socket.send_to(b"self-check", socket.local_addr()?)?;
-    Ok(())
+    Ok(socket)
 }
 
 fn receive(_: &Room) -> io::Result<()> {
-    let socket = UdpSocket::bind(LOOPBACK)?;
-    socket.send_to(b"self-check", socket.local_addr()?)?;
-    socket.recv_from(&mut [0; 16]).map(drop)
+    sent_at(LOOPBACK)?.recv_from(&mut [0; 16]).map(drop)
+}
+
+fn receive6(_: &Room) -> io::Result<()> {
+    sent_at(LOOPBACK6)?.recv_from(&mut [0; 16]).map(drop)
 }
 
 /// Asks for the root's address, which nobody has; whether there is a server does not matter.
@@ -201,7 +302,7 @@ fn symlink(room: &Room) -> io::Result<()> {
 
 fn link(room: &Room) -> io::Result<()> {
     room.with_file(|file| {
-        let other = room.path("other");
+        let other = room.path(Room::OTHER);
         fs::hard_link(file, &other)?;
         fs::remove_file(other)
     })
@@ -213,14 +314,14 @@ fn remove(room: &Room) -> io::Result<()> {
 
 fn rename(room: &Room) -> io::Result<()> {
     room.with_file(|file| {
-        let other = room.path("other");
+        let other = room.path(Room::OTHER);
         fs::rename(file, &other)?;
         fs::rename(&other, file)
     })
 }
 
 fn mkdir(room: &Room) -> io::Result<()> {
-    let path = room.path("folder");
+    let path = room.path(Room::FOLDER);
     fs::create_dir(&path)?;
     fs::remove_dir(path)
 }
@@ -304,6 +405,47 @@ fn size(room: &Room) -> io::Result<()> {
     room.with_file(|file| File::options().write(true).open(file)?.set_len(0))
 }
 
+fn size_by_name(room: &Room) -> io::Result<()> {
+    room.with_file(|file| Ok(nix::unistd::truncate(file, 0)?))
+}
+
+/// A pipe.
+fn node(room: &Room) -> io::Result<()> {
+    let path = room.path(Room::FILE);
+    rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
+    fs::remove_file(path)
+}
+
+fn times(room: &Room) -> io::Result<()> {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    let times = Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    room.with_file(|file| Ok(rustix::fs::utimensat(CWD, file, &times, AtFlags::empty())?))
+}
+
+/// One that is not there is removed.
+fn attribute(room: &Room) -> io::Result<()> {
+    room.with_file(
+        |file| match rustix::fs::removexattr(file, c"user.self-check") {
+            Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
+            Err(refused) => Err(refused.into()),
+        },
+    )
+}
+
+fn directory(room: &Room) -> io::Result<()> {
+    let path = room.path(Room::FOLDER);
+    fs::create_dir(&path)?;
+    let done = std::env::set_current_dir(&path);
+    fs::remove_dir(path)?;
+    done
+}
+
 /// The signal 0, which only asks whether the process is there, to the process itself.
 fn signal(_: &Room) -> io::Result<()> {
     Ok(rustix::process::test_kill_process(
@@ -370,7 +512,7 @@ mod tests {
                 "{} is twice",
                 act.name
             );
-            for number in act.calls {
+            for number in act.calls.iter().filter(|_| act.name != "exec") {
                 let call = monitor_common::syscall::call(*number).unwrap();
                 assert_eq!(call.kind, act.kind, "{} through call {number}", act.name);
             }
@@ -381,13 +523,21 @@ mod tests {
     fn a_room_is_empty_after_each_act_and_then_gone() {
         let room = Room::new().unwrap();
         let folder = room.folder.clone();
+        let place = folder.join(Room::PLACE);
         // The others change the process, which is that of all tests.
-        let changing = ["identity", "namespace", "name", "cgroup_attach"];
+        let changing = [
+            "identity",
+            "namespace",
+            "name",
+            "cgroup_attach",
+            "directory",
+            "exec",
+        ];
         for act in ACTS.iter().filter(|act| !changing.contains(&act.name)) {
             if let Err(error) = act.run(&room) {
                 println!("SKIP: {}: {error}", act.name);
             }
-            assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "{}", act.name);
+            assert_eq!(fs::read_dir(&place).unwrap().count(), 0, "{}", act.name);
         }
         drop(room);
         assert!(!folder.exists());

@@ -4,6 +4,7 @@ use monitor_common::Kind;
 
 use super::acts::{ACTS, Act};
 use super::child::Outcome;
+use super::proof;
 
 /// What the child does by being there at all.
 const LIFE: [Kind; 3] = [Kind::Exec, Kind::Fork, Kind::Exit];
@@ -19,8 +20,31 @@ pub enum Delivery {
     Delivers,
     /// It did not, although the act was done.
     Silent,
+    /// It did, but not what these programs would have told of it.
+    Lacking(Vec<Used>),
     /// No act was done, and why.
     Unchecked(String),
+}
+
+/// A program that serves a kind, perhaps with others.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Used {
+    /// The kind.
+    pub kind: Kind,
+    /// The program's name in the object.
+    pub program: &'static str,
+    /// Its hook, for people.
+    pub hook: String,
+}
+
+impl From<(Kind, &'static str, String)> for Used {
+    fn from((kind, program, hook): (Kind, &'static str, String)) -> Self {
+        Self {
+            kind,
+            program,
+            hook,
+        }
+    }
 }
 
 impl Delivery {
@@ -34,14 +58,38 @@ impl Delivery {
         matches!(self, Self::Unchecked(reason) if reason == BEHIND || reason == LOSING)
     }
 
+    /// Whether something that is loaded tells nothing.
+    pub const fn is_silent(&self) -> bool {
+        matches!(self, Self::Silent | Self::Lacking(_))
+    }
+
+    /// The hooks that tell nothing, where others do.
+    pub fn lacking(&self) -> &[Used] {
+        match self {
+            Self::Lacking(programs) => programs,
+            _ => &[],
+        }
+    }
+
     /// In a word or a line, for people.
     pub fn text(&self) -> String {
         match self {
             Self::Delivers => "delivers".to_owned(),
             Self::Silent => "SILENT: loaded, but no record of our own act came".to_owned(),
+            Self::Lacking(programs) => format!(
+                "SILENT: {}: loaded, but the records of our own acts lack what it tells",
+                hooks(programs)
+            ),
             Self::Unchecked(reason) => format!("not checked: {reason}"),
         }
     }
+}
+
+/// Hooks of programs, each once.
+pub fn hooks(programs: &[Used]) -> String {
+    let mut hooks: Vec<&str> = programs.iter().map(|used| used.hook.as_str()).collect();
+    hooks.dedup();
+    hooks.join(", ")
 }
 
 /// Records that were lost in the kernel since load, by kind; kinds that are missing have lost none.
@@ -90,19 +138,26 @@ pub fn plan(kinds: &[Kind], recorded: impl Fn(u32) -> bool) -> Vec<&'static Act>
 pub struct Check {
     kinds: Vec<Kind>,
     acts: Vec<&'static Act>,
+    /// What serves them.
+    used: Vec<Used>,
     seen: Vec<Kind>,
+    /// Programs whose work was seen.
+    proved: Vec<&'static str>,
     outcomes: Option<Vec<Outcome>>,
     /// What was lost before the acts.
     lost: Lost,
 }
 
 impl Check {
-    /// A round in which `acts` are done, to judge `kinds` by; `lost` is what was lost before.
-    pub fn new(kinds: Vec<Kind>, acts: Vec<&'static Act>, lost: Lost) -> Self {
+    /// A round in which `acts` are done, to judge `kinds` by and what is `used` for them; `lost` is
+    /// what was lost before.
+    pub fn new(kinds: Vec<Kind>, used: Vec<Used>, acts: Vec<&'static Act>, lost: Lost) -> Self {
         Self {
             kinds,
             acts,
+            used,
             seen: Vec::new(),
+            proved: Vec::new(),
             outcomes: None,
             lost,
         }
@@ -115,6 +170,18 @@ impl Check {
         }
     }
 
+    /// A record of the child showed that a program works.
+    pub fn proved(&mut self, program: &'static str) {
+        if !self.proved.contains(&program) {
+            self.proved.push(program);
+        }
+    }
+
+    /// Whether a program's work was seen, where it is one of those that show by more than a record.
+    pub fn shows(&self, program: &str) -> Option<bool> {
+        proof::of(program).map(|_| self.proved.contains(&program))
+    }
+
     /// How the acts went, in the words of the child.
     pub fn done(&mut self, outcomes: impl IntoIterator<Item = Outcome>) {
         self.outcomes = Some(outcomes.into_iter().collect());
@@ -122,22 +189,19 @@ impl Check {
 
     /// Whether all that can come has come.
     pub fn complete(&self) -> bool {
-        self.outcomes.is_some() && !self.verdicts().any(|(_, found)| found == Delivery::Silent)
+        self.outcomes.is_some() && !self.verdicts().any(|(_, found)| found.is_silent())
     }
 
     /// The verdicts when the reading is over or given up: a record that is missing tells nothing
     /// where some of its kind were `lost` since, or not all were read.
     pub(super) fn conclude(&self, reading: Reading, lost: &Lost) -> Vec<(Kind, Delivery)> {
         let count = |lost: &Lost, kind| lost.iter().find(|(one, _)| *one == kind).map(|one| one.1);
-        let judge = |(kind, found)| {
-            let load = match (&found, reading) {
-                (Delivery::Silent, Reading::Under | Reading::Behind) => BEHIND,
-                (Delivery::Silent, Reading::Over)
-                    if count(lost, kind) > count(&self.lost, kind) =>
-                {
-                    LOSING
-                }
-                _ => return (kind, found),
+        let judge = |(kind, found): (Kind, Delivery)| {
+            let load = match reading {
+                _ if !found.is_silent() => return (kind, found),
+                Reading::Under | Reading::Behind => BEHIND,
+                Reading::Over if count(lost, kind) > count(&self.lost, kind) => LOSING,
+                Reading::Over => return (kind, found),
             };
             (kind, Delivery::Unchecked(load.to_owned()))
         };
@@ -149,9 +213,27 @@ impl Check {
         self.kinds.iter().map(|kind| (*kind, self.verdict(*kind)))
     }
 
+    /// The programs for a kind whose work did not show although their act was done.
+    fn silent(&self, kind: Kind) -> Vec<Used> {
+        let outcomes = self.outcomes.as_deref().unwrap_or_default();
+        let done = |used: &&Used| {
+            let act = proof::of(used.program).map(|proof| proof.act);
+            let mut went = outcomes.iter().filter(|(_, error)| error.is_none());
+            went.any(|(name, _)| Some(name.as_str()) == act)
+        };
+        let of_kind = self.used.iter().filter(|used| used.kind == kind);
+        let unseen = of_kind.filter(|used| self.shows(used.program) == Some(false));
+        unseen.filter(done).cloned().collect()
+    }
+
     fn verdict(&self, kind: Kind) -> Delivery {
         if self.seen.contains(&kind) {
-            return Delivery::Delivers;
+            let silent = self.silent(kind);
+            return if silent.is_empty() {
+                Delivery::Delivers
+            } else {
+                Delivery::Lacking(silent)
+            };
         }
         let Some(outcomes) = &self.outcomes else {
             return Delivery::Unchecked("the self-check did not end".to_owned());
@@ -181,7 +263,22 @@ mod tests {
     use super::*;
 
     fn check(kinds: &[Kind]) -> Check {
-        Check::new(kinds.to_vec(), plan(kinds, |_| true), vec![(Kind::Open, 5)])
+        let used = [
+            (Kind::Remove, "unlink_name"),
+            (Kind::Remove, "sys_exit"),
+            (Kind::Mkdir, "mkdir_name"),
+        ];
+        let used = used.map(|(kind, program)| Used {
+            kind,
+            program,
+            hook: format!("fentry/{program}"),
+        });
+        Check::new(
+            kinds.to_vec(),
+            used.to_vec(),
+            plan(kinds, |_| true),
+            vec![(Kind::Open, 5)],
+        )
     }
 
     fn verdict(check: &Check, kind: Kind) -> Delivery {
@@ -213,6 +310,33 @@ mod tests {
         check.saw(Kind::Remove);
         assert!(check.complete());
         assert_eq!(check.verdicts().count(), 4, "only what is asked for");
+    }
+
+    #[test]
+    fn a_program_beside_others_is_silent_alone() {
+        let mut check = check(&[Kind::Remove, Kind::Mkdir]);
+        check.saw(Kind::Remove);
+        check.saw(Kind::Mkdir);
+        let refused = Some("Read-only file system".to_owned());
+        check.done([("remove".to_owned(), None), ("mkdir".to_owned(), refused)]);
+        let silent = verdict(&check, Kind::Remove);
+        assert_eq!(silent.lacking().len(), 1);
+        assert!(
+            silent.text().starts_with("SILENT: fentry/unlink_name: "),
+            "{}",
+            silent.text()
+        );
+        assert_eq!(
+            verdict(&check, Kind::Mkdir),
+            Delivery::Delivers,
+            "its act was not done"
+        );
+        assert!(!check.complete(), "what it tells may come");
+        check.proved("unlink_name");
+        assert_eq!(verdict(&check, Kind::Remove), Delivery::Delivers);
+        assert!(check.complete());
+        let shown = ["unlink_name", "mkdir_name", "sys_exit"].map(|name| check.shows(name));
+        assert_eq!(shown, [Some(true), Some(false), None]);
     }
 
     #[test]

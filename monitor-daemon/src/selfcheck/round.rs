@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use monitor_common::Kind;
 
 use super::acts::Act;
-use super::check::{Check, Delivery, Lost, Reading};
+use super::check::{Check, Delivery, Lost, Reading, Used};
 use super::child;
 use super::claim::Claim;
+use super::proof;
 use super::starter::{Started, Starter};
 use crate::clock;
 use crate::record::Record;
@@ -28,10 +29,12 @@ pub struct Round {
 }
 
 impl Round {
-    /// Has a child started, to judge `kinds` by `acts`; `lost` is what was lost before.
+    /// Has a child started, to judge `kinds` and what is `used` for them by `acts`; `lost` is what was
+    /// lost before.
     pub fn start(
         starter: &Starter,
         kinds: Vec<Kind>,
+        used: Vec<Used>,
         acts: Vec<&'static Act>,
         lost: Lost,
     ) -> io::Result<Self> {
@@ -42,7 +45,7 @@ impl Round {
             child: Some(child),
             started: Instant::now(),
             ended: None,
-            check: Check::new(kinds, acts, lost),
+            check: Check::new(kinds, used, acts, lost),
         })
     }
 
@@ -50,9 +53,19 @@ impl Round {
     pub fn saw(&mut self, record: &Record<'_>) -> bool {
         let own = self.claim.is_of(record.task());
         if own {
-            self.check.saw(record.kind());
+            if proof::counts(record) {
+                self.check.saw(record.kind());
+            }
+            for program in proof::shown(record) {
+                self.check.proved(program);
+            }
         }
         own
+    }
+
+    /// As [`Check::shows`].
+    pub fn shows(&self, program: &str) -> Option<bool> {
+        self.check.shows(program)
     }
 
     /// The verdicts, once all records have come or the time for them is over, for a caller that

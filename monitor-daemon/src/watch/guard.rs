@@ -9,7 +9,7 @@ use monitor_common::Kind;
 use crate::probe::{Probes, WATCHED};
 use crate::process::Process;
 use crate::record::Record;
-use crate::selfcheck::{Delivery, Round, Starter, plan};
+use crate::selfcheck::{Delivery, Round, Starter, Used, hooks, plan};
 
 /// Time from the end of one round to the next: a round costs a process and some thirty calls.
 const EVERY: Duration = Duration::from_secs(30);
@@ -57,12 +57,28 @@ struct Watched {
     delivered: bool,
 }
 
-/// A kind went silent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// A kind went silent, or what some programs tell of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Silence {
     pub(super) kind: Kind,
     /// It delivered before, so that something was done to it.
     pub(super) delivered: bool,
+    /// The programs, if records come without what they tell.
+    pub(super) lacking: Vec<Used>,
+}
+
+impl Silence {
+    /// What has happened, for people.
+    pub(super) fn text(&self) -> String {
+        let kind = self.kind.name();
+        if self.lacking.is_empty() {
+            return format!("{kind} events come no more, which they did before");
+        }
+        format!(
+            "{kind} events come without what {} told of them before",
+            hooks(&self.lacking)
+        )
+    }
 }
 
 impl Guard {
@@ -104,13 +120,14 @@ impl Guard {
             return (Vec::new(), None);
         }
         let found = probes.tampered(strangers().into_iter());
-        // Who has mapped a table makes no call to write to it again.
-        let pause = if found.is_empty() {
-            pause(probes)
-        } else {
-            LOOK_BLIND
-        };
-        self.look = Some(Instant::now() + pause);
+        let mut wait = pause(probes);
+        if !found.is_empty() {
+            // Who has mapped a table makes no call to write to it again; and whether all of it is
+            // right again is to be known soon.
+            wait = LOOK_BLIND;
+            self.next = self.next.map(|_| Instant::now());
+        }
+        self.look = Some(Instant::now() + wait);
         (found, self.suspect.take())
     }
 
@@ -149,13 +166,18 @@ impl Guard {
         self.round = None;
         self.next = Some(Instant::now() + EVERY);
         let silences = self.learn(verdicts);
+        let mut replaced = false;
         for silence in &silences {
-            replace(probes, silence.kind);
+            if replace(probes, silence) {
+                replaced = true;
+                self.forget(silence.kind);
+            }
         }
-        if self
-            .kinds
-            .iter()
-            .any(|one| (1..=ROUNDS).contains(&one.silent))
+        if replaced
+            || self
+                .kinds
+                .iter()
+                .any(|one| (1..=ROUNDS).contains(&one.silent))
         {
             // Whether it was chance, or what the next provider does, is to be known soon.
             self.next = Some(Instant::now());
@@ -168,12 +190,21 @@ impl Guard {
         let acts = plan(&kinds, |number| probes.records(number));
         self.next = None;
         self.disturbed.clear();
-        match Round::start(&self.starter, kinds, acts, probes.lost()) {
+        let used = probes.used().map(Used::from).collect();
+        match Round::start(&self.starter, kinds, used, acts, probes.lost()) {
             Ok(round) => self.round = Some(round),
             Err(error) => {
                 tracing::warn!(%error, "the self-check cannot start: programs are not checked");
                 self.next = Some(Instant::now() + EVERY);
             }
+        }
+    }
+
+    /// What serves now may be silent as well, which is to be found likewise.
+    fn forget(&mut self, kind: Kind) {
+        let mut known = self.kinds.iter_mut().filter(|one| one.kind == kind);
+        if let Some(known) = known.next() {
+            known.silent = 0;
         }
     }
 
@@ -188,9 +219,13 @@ impl Guard {
             let Some(known) = self.kinds.get_mut(place) else {
                 continue;
             };
+            let lacking = delivery.lacking().to_vec();
             if known.learn(delivery) {
-                let delivered = std::mem::take(&mut known.delivered);
-                silences.push(Silence { kind, delivered });
+                silences.push(Silence {
+                    kind,
+                    delivered: std::mem::take(&mut known.delivered),
+                    lacking,
+                });
             }
         }
         silences
@@ -210,10 +245,10 @@ impl Watched {
     /// Whether it has just gone silent.
     fn learn(&mut self, delivery: Delivery) -> bool {
         match delivery {
-            Delivery::Silent => {
+            silent @ (Delivery::Silent | Delivery::Lacking(_)) => {
                 self.silent = self.silent.saturating_add(1);
                 if self.silent >= ROUNDS {
-                    self.delivery = Delivery::Silent;
+                    self.delivery = silent;
                 }
                 return self.silent == ROUNDS;
             }
@@ -280,10 +315,24 @@ fn changes(args: [u64; 6]) -> bool {
     COMMANDS.contains(&(command & 0xffff_ffff))
 }
 
-/// Puts the next provider in the place of one that delivers nothing.
-fn replace(probes: &mut Probes, kind: Kind) {
-    let kind_name = kind.name();
-    match probes.fall_back(kind) {
+/// Puts the next provider in the place of one that delivers nothing, or does without what tells nothing;
+/// whether something else serves now.
+fn replace(probes: &mut Probes, silence: &Silence) -> bool {
+    let kind_name = silence.kind.name();
+    let lacking = &silence.lacking;
+    let programs: Vec<&str> = lacking.iter().map(|used| used.program).collect();
+    let done = if lacking.is_empty() {
+        probes.fall_back(silence.kind)
+    } else {
+        probes.do_without(silence.kind, &programs)
+    };
+    match &done {
+        Ok(true) if !lacking.is_empty() => tracing::warn!(
+            kind = kind_name,
+            hooks = hooks(lacking),
+            "records of the self-check came without what these programs tell: the daemon does \
+             without them now"
+        ),
         Ok(true) => tracing::warn!(
             kind = kind_name,
             "no record of the self-check came: the next provider serves this kind now"
@@ -299,6 +348,7 @@ fn replace(probes: &mut Probes, kind: Kind) {
             "no record of the self-check came, and the next provider cannot be tried"
         ),
     }
+    matches!(done, Ok(true))
 }
 
 #[cfg(test)]
@@ -332,6 +382,7 @@ mod tests {
             vec![Silence {
                 kind: Kind::Open,
                 delivered,
+                lacking: vec![],
             }]
         };
         let rounds = [

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use monitor_common::Kind;
 use monitor_daemon::probe::{Probes, Request, Rings, Tiers};
 use monitor_daemon::record::Record;
-use monitor_daemon::selfcheck::{Delivery, Round, Starter, plan};
+use monitor_daemon::selfcheck::{Delivery, Round, Starter, Used, plan};
 
 use crate::support::perl;
 
@@ -23,7 +23,8 @@ fn obstacle() -> bool {
 fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
     let kinds = probes.served();
     let acts = plan(&kinds, |_| true);
-    let mut round = Round::start(&Starter::of(DAEMON), kinds, acts, probes.lost()).unwrap();
+    let used = probes.used().map(Used::from).collect();
+    let mut round = Round::start(&Starter::of(DAEMON), kinds, used, acts, probes.lost()).unwrap();
     let until = Instant::now() + PATIENCE;
     loop {
         while let Some(bytes) = rings.next() {
@@ -58,7 +59,9 @@ fn every_kind_that_can_be_caused_delivers() {
                     println!("SKIP: {}: {reason}", kind.name());
                 }
                 Delivery::Unchecked(_) => assert!(harmful.contains(&kind), "{kind:?}"),
-                Delivery::Silent => panic!("{kind:?} is silent"),
+                Delivery::Silent | Delivery::Lacking(_) => {
+                    panic!("{kind:?}: {}", delivery.text())
+                }
             }
         }
     }

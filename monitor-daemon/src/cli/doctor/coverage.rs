@@ -8,57 +8,58 @@ use crate::clock;
 use crate::container::scan;
 use crate::probe::{Coverage, ProbeError, Probes, Request, Rings, Tier};
 use crate::record::Record;
-use crate::selfcheck::{Delivery, Round, Starter, plan};
+use crate::selfcheck::{Delivery, Round, Starter, Used, plan};
 
 /// Rounds of the self-check until a kind is called silent: a record may be lost.
 const ROUNDS: u32 = 2;
 /// Longest time between two looks at the rings and the child, in ns.
 const LOOK: i64 = 10_000_000;
 
-/// Between the hooks of a provider.
-const BETWEEN: &str = " + ";
+/// For files that come otherwise than by a message, which is how the acts pass theirs.
+const BY_NO_MESSAGE: [&str; 2] = ["passed_alone", "passed_instead"];
 
 /// What serves a kind, and whether it delivers, if that was checked.
 #[derive(Clone, Debug)]
 pub(super) struct Served {
     pub(super) coverage: Coverage,
     pub(super) delivery: Option<Delivery>,
+    /// Hooks of which it says nothing.
+    pub(super) untried: Vec<String>,
 }
 
 impl Served {
     /// Hooks that no act of the self-check goes through, of a kind that delivers: what it says is
     /// true of the others.
-    pub(super) fn untried(&self) -> Vec<&str> {
-        if self.delivery != Some(Delivery::Delivers) {
-            return Vec::new();
+    pub(super) fn untried(&self) -> &[String] {
+        if self.delivery == Some(Delivery::Delivers) {
+            &self.untried
+        } else {
+            &[]
         }
-        let hooks = self.coverage.provider.as_deref().unwrap_or_default();
-        let kind = self.coverage.kind;
-        hooks
-            .split(BETWEEN)
-            .enumerate()
-            .filter(|(place, hook)| is_untried(kind, hook) || by_no_message(kind, *place))
-            .map(|(_, hook)| hook)
-            .collect()
     }
 }
 
-/// The only file that the acts pass comes by a message, which the first hook of any provider sees.
-fn by_no_message(kind: Kind, place: usize) -> bool {
-    kind == Kind::Passed && place > 0
-}
-
-/// Acts use neither io_uring nor IPv6 and get no answers to their questions; and nothing asks whether
-/// what is removed or renamed came with the name that the object tier's hooks note.
-fn is_untried(kind: Kind, hook: &str) -> bool {
+/// Whether nothing is known of a program for itself, after a round that `shows` whether it works, if
+/// something can.
+fn is_untried(used: &Used, shows: Option<bool>) -> bool {
+    let hook = used.hook.as_str();
     let notes_names = matches!(
-        kind,
+        used.kind,
         Kind::Remove | Kind::Rename | Kind::Mode | Kind::Mkdir | Kind::Call | Kind::Control
     );
-    hook.contains("io_uring")
-        || hook.starts_with("cgroup/") && hook.ends_with('6')
-        || hook == "cgroup_skb/ingress"
-        || notes_names && (hook.starts_with("fentry/") || hook.starts_with("fexit/"))
+    let function = hook.starts_with("fentry/") || hook.starts_with("fexit/");
+    match shows {
+        Some(shown) => !shown,
+        // Acts use no io_uring and get no answers to their questions; and calls have functions of their
+        // own, one for each form.
+        None => {
+            hook.contains("io_uring")
+                || hook.starts_with("cgroup/")
+                || hook == "cgroup_skb/ingress"
+                || function && (notes_names || hook.contains("_sys_"))
+                || BY_NO_MESSAGE.contains(&used.program)
+        }
+    }
 }
 
 /// Loads and attaches every provider as `run` would, and lets go of them again.
@@ -90,36 +91,49 @@ pub(super) fn check() -> Result<(Vec<Served>, Option<String>), ProbeError> {
         ..request()
     })?;
     let mut rings = probes.rings()?;
-    let mut deliveries = Vec::new();
+    let (mut deliveries, mut untried) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        deliveries = round(&probes, &mut rings);
-        let silent = |(_, delivery): &(Kind, Delivery)| *delivery == Delivery::Silent;
-        if !deliveries.iter().any(silent) {
+        (deliveries, untried) = round(&probes, &mut rings);
+        if !deliveries.iter().any(|(_, delivery)| delivery.is_silent()) {
             break;
         }
     }
+    let untried = |kind: Kind| {
+        let of_kind = untried.iter().filter(|used| used.kind == kind);
+        let mut hooks: Vec<String> = of_kind.map(|used| used.hook.clone()).collect();
+        hooks.dedup();
+        hooks
+    };
     let served = probes.coverage().iter().map(|coverage| Served {
         coverage: coverage.clone(),
         delivery: deliveries
             .iter()
             .find(|(kind, _)| *kind == coverage.kind)
             .map(|(_, delivery)| delivery.clone()),
+        untried: untried(coverage.kind),
     });
     let served = served.collect();
     Ok((served, probes.unprotected().map(str::to_owned)))
 }
 
-fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
+/// What is found of each kind, and the programs that were not tried.
+fn round(probes: &Probes, rings: &mut Rings) -> (Vec<(Kind, Delivery)>, Vec<Used>) {
     let kinds = probes.served();
     let acts = plan(&kinds, |number| probes.records(number));
-    let mut round = match Round::start(&Starter::default(), kinds.clone(), acts, probes.lost()) {
+    let used: Vec<Used> = probes.used().map(Used::from).collect();
+    let started = Round::start(
+        &Starter::default(),
+        kinds.clone(),
+        used.clone(),
+        acts,
+        probes.lost(),
+    );
+    let mut round = match started {
         Ok(round) => round,
         Err(error) => {
             let reason = Delivery::Unchecked(format!("the self-check cannot start: {error}"));
-            return kinds
-                .into_iter()
-                .map(|kind| (kind, reason.clone()))
-                .collect();
+            let kinds = kinds.into_iter().map(|kind| (kind, reason.clone()));
+            return (kinds.collect(), Vec::new());
         }
     };
     loop {
@@ -129,7 +143,8 @@ fn round(probes: &Probes, rings: &mut Rings) -> Vec<(Kind, Delivery)> {
             }
         }
         if let Some(verdicts) = round.verdicts(clock::boot_ns(), || probes.lost()) {
-            return verdicts;
+            let untried = |used: &Used| is_untried(used, round.shows(used.program));
+            return (verdicts, used.into_iter().filter(untried).collect());
         }
         if rings.arm() {
             continue;
@@ -161,18 +176,54 @@ pub(super) fn to_json(served: &Served) -> Value {
         .collect();
     let (delivers, unchecked) = match &served.delivery {
         Some(Delivery::Delivers) => (Some(true), None),
-        Some(Delivery::Silent) => (Some(false), None),
+        Some(Delivery::Silent | Delivery::Lacking(_)) => (Some(false), None),
         Some(Delivery::Unchecked(reason)) => (None, Some(reason.as_str())),
         None => (None, None),
     };
+    let lacking = served.delivery.as_ref().map_or(&[][..], Delivery::lacking);
+    let silent: Vec<&str> = lacking.iter().map(|used| used.hook.as_str()).collect();
     json!({
         "kind": kind.name(),
         "provider": provider,
         "tier": tier.map(Tier::name),
         "delivers": delivers,
+        "silent": silent,
         "unchecked": unchecked,
         "untried": served.untried(),
         "refused": refused,
         "blind": blind,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hooks_that_no_act_goes_through_are_not_said_to_deliver() {
+        let check = |kind, hook: &str, shows, expected| {
+            let used = Used {
+                kind,
+                program: "a",
+                hook: hook.to_owned(),
+            };
+            assert_eq!(is_untried(&used, shows), expected, "{hook}");
+        };
+        check(Kind::Connect, "tp_btf/sys_exit", None, false);
+        check(Kind::Connect, "tp_btf/io_uring_complete", None, true);
+        check(Kind::Connect, "cgroup/connect4", Some(true), false);
+        check(Kind::Connect, "cgroup/connect6", Some(false), true);
+        check(Kind::Dns, "cgroup_skb/egress", None, false);
+        check(Kind::Dns, "cgroup_skb/ingress", None, true);
+        check(Kind::Dns, "cgroup/sock_release", None, true);
+        check(
+            Kind::Remove,
+            "fentry/security_path_unlink",
+            Some(true),
+            false,
+        );
+        check(Kind::Control, "fentry/security_sb_mount", None, true);
+        check(Kind::Open, "fentry/security_file_open", None, false);
+        check(Kind::Symlink, "fexit/__x64_sys_symlink", None, true);
+    }
 }

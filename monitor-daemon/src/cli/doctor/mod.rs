@@ -160,6 +160,7 @@ pub(super) mod tests {
                 blind: vec![],
             },
             delivery,
+            untried: vec![],
         }
     }
 
@@ -174,50 +175,6 @@ pub(super) mod tests {
             served(Kind::Send, Some("sys_exit"), Some(Delivery::Silent)),
             served(Kind::Module, Some("sys_exit"), Some(harmful)),
         ]
-    }
-
-    #[test]
-    fn hooks_that_no_act_goes_through_are_not_said_to_deliver() {
-        let check = |kind, hooks: &[&str], expected: &[&str]| {
-            let kind = served(kind, Some(&hooks.join(" + ")), Some(Delivery::Delivers));
-            assert_eq!(kind.untried(), expected, "{hooks:?}");
-        };
-        check(
-            Kind::Passed,
-            &["fexit/__receive_fd", "fexit/receive_fd"],
-            &["fexit/receive_fd"],
-        );
-        check(
-            Kind::Connect,
-            &[
-                "tp_btf/sys_exit",
-                "tp_btf/io_uring_complete",
-                "cgroup/connect4",
-                "cgroup/connect6",
-            ],
-            &["tp_btf/io_uring_complete", "cgroup/connect6"],
-        );
-        check(
-            Kind::Dns,
-            &[
-                "cgroup_skb/egress",
-                "cgroup_skb/ingress",
-                "cgroup/sock_release",
-            ],
-            &["cgroup_skb/ingress"],
-        );
-        check(
-            Kind::Remove,
-            &["tp_btf/sys_exit", "fentry/security_path_unlink"],
-            &["fentry/security_path_unlink"],
-        );
-        check(Kind::Open, &["fexit/do_sys_openat2"], &[]);
-        let silent = served(
-            Kind::Open,
-            Some("tp_btf/io_uring_complete"),
-            Some(Delivery::Silent),
-        );
-        assert!(silent.untried().is_empty());
     }
 
     #[test]
@@ -236,7 +193,7 @@ pub(super) mod tests {
                         "provider": "sys_exit",
                         "tier": "syscall",
                         "delivers": true,
-                        "unchecked": null,
+                        "silent": [], "unchecked": null,
                         "untried": [],
                         "refused": [
                             {"provider": "fentry", "reason": "trampolines are refused (EPERM)"},
@@ -245,16 +202,16 @@ pub(super) mod tests {
                     },
                     {
                         "kind": "ptrace", "provider": null, "tier": null, "delivers": null,
-                        "unchecked": null, "untried": [], "refused": [], "blind": [],
+                        "silent": [], "unchecked": null, "untried": [], "refused": [], "blind": [],
                     },
                     {
                         "kind": "send", "provider": "sys_exit", "tier": "syscall",
-                        "delivers": false, "unchecked": null, "untried": [], "refused": [],
+                        "delivers": false, "silent": [], "unchecked": null, "untried": [], "refused": [],
                         "blind": [],
                     },
                     {
                         "kind": "module", "provider": "sys_exit", "tier": "syscall",
-                        "delivers": null, "unchecked": "it would harm", "untried": [],
+                        "delivers": null, "silent": [], "unchecked": "it would harm", "untried": [],
                         "refused": [],
                         "blind": [],
                     },

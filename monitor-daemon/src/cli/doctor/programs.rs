@@ -37,16 +37,17 @@ pub(super) fn report(format: Format) -> Result<String, ProbeError> {
 fn text(programs: &[Cost]) -> String {
     let number = |count: Option<u32>| count.map_or_else(|| "?".to_owned(), |n| n.to_string());
     let mut text = format!(
-        "{:<24} {:>12} {:>9} {:>8}\n",
-        "program", "instructions", "verified", "ms"
+        "{:<24} {:>12} {:>9} {:>8} {:>8}\n",
+        "program", "instructions", "verified", "load ms", "ms"
     );
     for program in programs {
         let _ = writeln!(
             text,
-            "{:<24} {:>12} {:>9} {:>8.1}",
+            "{:<24} {:>12} {:>9} {:>8.1} {:>8.1}",
             program.program,
             number(program.instructions),
             number(program.verified),
+            milliseconds(program.loading),
             milliseconds(program.time)
         );
     }
@@ -88,6 +89,7 @@ fn json(release: &str, programs: &[Cost], maps: &[MapCost], coverage: &[Coverage
                 "name": program.program,
                 "instructions": program.instructions,
                 "verified": program.verified,
+                "load_ms": milliseconds(program.loading),
                 "ms": milliseconds(program.time),
             })
         })
@@ -120,9 +122,10 @@ mod tests {
             program: "fork",
             instructions: Some(120),
             verified: None,
+            loading: Duration::from_micros(1100),
             time: Duration::from_micros(1500),
         };
-        let line = "fork                              120         ?      1.5";
+        let line = "fork                              120         ?      1.1      1.5";
         assert_eq!(
             text(std::slice::from_ref(&program)).lines().nth(1),
             Some(line)

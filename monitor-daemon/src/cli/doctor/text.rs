@@ -65,7 +65,7 @@ fn line(served: &Served, colour: Colour) -> String {
     if let Some(delivery) = &served.delivery {
         let style = match delivery {
             Delivery::Delivers => Verdict::Ok.style(),
-            Delivery::Silent => Verdict::Fail.style(),
+            Delivery::Silent | Delivery::Lacking(_) => Verdict::Fail.style(),
             Delivery::Unchecked(_) => Style::new().dimmed(),
         };
         let delivery = colour.paint(style, &delivery.text());
@@ -132,6 +132,7 @@ mod tests {
         kinds[2].coverage.refused = open.refused;
         kinds[2].coverage.blind = open.blind;
         kinds[0].coverage.provider = Some("sys_exit + tp_btf/io_uring_complete".to_owned());
+        kinds[0].untried = vec!["tp_btf/io_uring_complete".to_owned()];
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(
             text(&facts(), Ok(&kinds), Colour::Off),

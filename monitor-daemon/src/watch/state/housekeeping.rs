@@ -75,9 +75,7 @@ impl State {
         }
         for silence in self.guard.tick(probes, self.reached) {
             if silence.delivered {
-                let kind = silence.kind.name();
-                let what = format!("{kind} events come no more, which they did before");
-                self.tampered(&what, None, now);
+                self.tampered(&silence.text(), None, now);
             }
         }
         let (found, suspect) = self.guard.look(probes, || self.host.strangers());

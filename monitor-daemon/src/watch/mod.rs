@@ -155,7 +155,7 @@ async fn watch(settings: Settings, loader: Loader) -> Result<(), WatchError> {
         &config, policy, hostname, metrics, alerts, services, starter,
     );
     with(&probes, |probes| state.begin(probes));
-    give_back_code();
+    give_back_program();
     confine::calls();
     state.say_ready();
     let mut supervisor = Supervisor::ready();
@@ -191,8 +191,8 @@ fn load(settings: &Settings, loader: Loader) -> (Result<Probes, ProbeError>, Opt
 }
 
 /// Most of the program is needed to start only.
-fn give_back_code() {
-    if let Err(error) = monitor_memory::give_back_code() {
+fn give_back_program() {
+    if let Err(error) = monitor_memory::give_back_program() {
         tracing::debug!(%error, "code that is not needed any more stays in memory");
     }
 }

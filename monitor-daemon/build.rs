@@ -12,6 +12,11 @@ use object::{Object as _, ObjectSection as _};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    let target = |name| env::var(format!("CARGO_CFG_TARGET_{name}"));
+    if target("ENV").as_deref() == Ok("musl") && target("ARCH").as_deref() == Ok("x86_64") {
+        // The addresses that are set at the start are listed in a bit each, and not in 24 bytes.
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
     println!("cargo::rerun-if-env-changed=MONITOR_BPF_OBJECT");
     let object = env::var_os("MONITOR_BPF_OBJECT").map_or_else(default_object, PathBuf::from);
     println!("cargo::rerun-if-changed={}", object.display());

@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let watched = Watched::default();
     let config = configure(arguments)?;
     // That takes as long as loading the rules does.
-    let loader = Loader::begin();
+    let loader = Loader::begin(&watch::request(&config));
     watched.reading_these(files(arguments, &config));
     let texts = policies::texts(&config.policies)?;
     let policy = policies::finish(policies::load_texts(&texts, &config.rules))?;

@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &Arguments) {
     if arguments.serve {
         confine::helper();
         // It waits most of the time. Where it cannot, it only has more memory than it needs.
-        let _stays = monitor_memory::give_back_code();
+        let _stays = monitor_memory::give_back_program();
         // The daemon has ended, and so does this.
         let _ended = starter::serve();
         return;

@@ -128,6 +128,12 @@ const REFUSED: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// This machine, for filters.
+pub(super) const OWN: TargetArch = match Machine::OWN {
+    Machine::X86 => TargetArch::x86_64,
+    Machine::Arm => TargetArch::aarch64,
+};
+
 /// Refuses these calls to all threads from now on. Where the kernel cannot do that, the log says so.
 pub(crate) fn calls() {
     let done = program().and_then(|program| seccompiler::apply_filter_all_threads(&program));
@@ -144,18 +150,14 @@ fn program() -> Result<BpfProgram, seccompiler::Error> {
         .map(|number| (i64::from(number), Vec::new()))
         .collect();
     let refused = SeccompAction::Errno(Errno::PERM.raw_os_error() as u32);
-    let own = match Machine::OWN {
-        Machine::X86 => TargetArch::x86_64,
-        Machine::Arm => TargetArch::aarch64,
-    };
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused.clone(), own)?;
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused.clone(), OWN)?;
     let mut program = others(u32::from(refused)).to_vec();
     program.extend(BpfProgram::try_from(filter)?);
     Ok(program)
 }
 
 /// Number of a call on this machine; `None` where it has no such call.
-fn number(name: &str) -> Option<u32> {
+pub(super) fn number(name: &str) -> Option<u32> {
     let number = EventType::from_name(name)?.syscall()?;
     syscall::call(number)?.number_on(Machine::OWN)
 }

@@ -7,8 +7,10 @@
 
 mod calls;
 mod capabilities;
+mod files;
 mod helper;
 
 pub(crate) use calls::{calls, markdown};
 pub(crate) use capabilities::capabilities;
+pub(crate) use files::without_files;
 pub(crate) use helper::helper;

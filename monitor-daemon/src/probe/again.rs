@@ -9,7 +9,7 @@ use monitor_common::again::{CALLS, YES};
 
 use super::dispatch::array;
 use super::layout::Layout;
-use super::object::{Loader, Object};
+use super::object::Object;
 use super::provider::{Hook, Part};
 use super::{ProbeError, Request};
 
@@ -100,7 +100,7 @@ impl Object {
         };
         // Its maps are as large as the next one's.
         drop(self);
-        let mut bare = Self::load(request, layout, (Loader::later(), btf), Turns::TwoAndBare)?;
+        let mut bare = Self::load(request, layout, btf, Turns::TwoAndBare)?;
         // It may take what a service is not allowed, or tracefs, which is not mounted everywhere.
         let Err(reason) = bare.attach(PROGRAM, Hook::Tracepoint(ENDS)) else {
             return Ok(bare);
@@ -116,7 +116,7 @@ impl Object {
             return Ok(bare);
         };
         drop(bare);
-        Self::load(request, layout, (Loader::later(), btf), Turns::Two)
+        Self::load(request, layout, btf, Turns::Two)
     }
 
     fn is_preempted(&mut self) -> bool {

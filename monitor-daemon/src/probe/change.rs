@@ -8,10 +8,9 @@ use monitor_common::syscall::Call;
 
 use super::cover::Chooser;
 use super::guard::Guard;
-use super::layout::Layout;
 use super::provider::Part;
 use super::served::{Needs, Served};
-use super::{Coverage, KernelTypes, ProbeError, Probes, Request, parse_types, table, take_seal};
+use super::{Coverage, KernelTypes, ProbeError, Probes, Request, table, take_seal};
 
 /// The call by which kernel objects are changed, `bpf`, and the kind of its records. Whatever rules are
 /// about, it is recorded where the ends of calls are looked at anyway: a program at every call's end
@@ -231,9 +230,7 @@ impl Probes {
 
     /// Starts what serves these kinds, or goes on serving them, as the request says.
     pub(super) fn cover(&mut self, kinds: &[Kind]) -> Result<(), ProbeError> {
-        let KernelTypes { bytes, attachable } = KernelTypes::read()?;
-        let types = parse_types(&bytes)?;
-        let layout = Layout::new(&types, self.request.hierarchy.controller());
+        let KernelTypes { layout, attachable } = KernelTypes::read(&self.request)?;
         self.object.resume(attachable);
         let mut failed = Ok(());
         let mut wanted = kinds.to_vec();
@@ -242,7 +239,6 @@ impl Probes {
             let chooser = Chooser {
                 request: &self.request,
                 layout: &layout,
-                types: &types,
                 turns: self.object.turns,
             };
             let place = self.served.iter().position(|served| served.kind == kind);

@@ -1,12 +1,13 @@
 //! Choosing: for each kind, its providers are tried in order until the kernel takes one.
 
+use std::borrow::Cow;
+
 use monitor_common::Kind;
 use monitor_common::layout::Need;
 use monitor_common::syscall::{self, Call};
 
 use super::again::Turns;
 use super::ahead::{Outcomes, Wanted};
-use super::btf::Btf;
 use super::layout::Layout;
 use super::object::Object;
 use super::parts;
@@ -15,11 +16,24 @@ use super::served::{Needs, Served, URING_PROGRAMS};
 use super::table::{failures, providers};
 use super::{Coverage, Request, Tiers, standby};
 
+/// Where requests of `io_uring` are handed in, by its names in kernels.
+const SUBMIT_TRACEPOINTS: [&str; 2] = ["io_uring_submit_req", "io_uring_submit_sqe"];
+const COMPLETE_TRACEPOINT: &str = "io_uring_complete";
+
+/// The functions whose parameters are those of tracepoints that move between kernels.
+pub(super) fn functions() -> impl Iterator<Item = Cow<'static, str>> {
+    let tracepoints = SUBMIT_TRACEPOINTS.into_iter().chain([COMPLETE_TRACEPOINT]);
+    tracepoints.map(|name| traced(name).into())
+}
+
+fn traced(tracepoint: &str) -> String {
+    format!("__traceiter_{tracepoint}")
+}
+
 /// What choosing needs to know about the kernel and the wish.
 pub(super) struct Chooser<'a> {
     pub(super) request: &'a Request,
     pub(super) layout: &'a Layout,
-    pub(super) types: &'a Btf<'a>,
     pub(super) turns: Turns,
 }
 
@@ -213,7 +227,8 @@ impl Chooser<'_> {
             Hook::Entry(function, expected) | Hook::Exit(function, expected) => {
                 let function = own_function(function);
                 let found = self.parameters(&function)?;
-                if !found.starts_with(expected) {
+                let mut begin = found.iter().zip(expected);
+                if found.len() < expected.len() || !begin.all(|(name, expected)| name == expected) {
                     return Err(format!(
                         "`{function}` has the parameters ({})",
                         found.join(", ")
@@ -256,23 +271,23 @@ impl Chooser<'_> {
         }
         // The first parameter of these functions is the registration's own.
         let has_request = |tracepoint: &str, position: usize| {
-            let parameters = self.types.parameters(&format!("__traceiter_{tracepoint}"));
-            parameters.is_some_and(|names| names.get(position) == Some(&"req"))
+            let names = self.layout.names(&traced(tracepoint));
+            names.is_some_and(|names| names.get(position).is_some_and(|name| name == "req"))
         };
-        let submit = ["io_uring_submit_req", "io_uring_submit_sqe"]
+        let submit = SUBMIT_TRACEPOINTS
             .into_iter()
             .find(|name| has_request(name, 1))
             .ok_or("this kernel does not show which requests are handed in")?;
-        if !has_request("io_uring_complete", 2) {
+        if !has_request(COMPLETE_TRACEPOINT, 2) {
             return Err("this kernel does not show which requests are complete".to_owned());
         }
-        let tracepoints = [submit, "io_uring_complete"].map(Hook::Tracepoint);
+        let tracepoints = [submit, COMPLETE_TRACEPOINT].map(Hook::Tracepoint);
         Ok(URING_PROGRAMS.into_iter().zip(tracepoints).collect())
     }
 
-    fn parameters(&self, function: &str) -> Result<Vec<&str>, String> {
-        self.types
-            .parameters(function)
+    fn parameters(&self, function: &str) -> Result<&[String], String> {
+        self.layout
+            .names(function)
             .ok_or_else(|| format!("this kernel has no function `{function}`"))
     }
 }

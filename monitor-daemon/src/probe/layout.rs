@@ -1,5 +1,8 @@
 //! Offsets of kernel struct members on the running kernel, from the table that both sides share.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use monitor_common::layout::{ABSENT, Need};
 use monitor_common::syscall::{CALLS, Call, Machine, OPERATIONS};
 
@@ -46,17 +49,31 @@ pub(super) struct Layout {
     pub(super) offsets: Vec<(&'static str, u32)>,
     /// Global of the object and position of the parameter it stands for.
     pub(super) parameters: Vec<(&'static str, u32)>,
+    /// Names of the parameters of functions.
+    names: BTreeMap<String, Vec<String>>,
     /// What cannot be read on this kernel, and the first member that it lacks.
     missing: Vec<(Need, String)>,
 }
 
 impl Layout {
-    /// Looks all members up; `controller` is that of the hierarchy of cgroup v1 that tells
-    /// containers apart, if the unified one does not.
-    pub(super) fn new(btf: &Btf<'_>, controller: Option<&str>) -> Self {
+    /// Looks all members up, and the parameters of these functions; `controller` is that of the
+    /// hierarchy of cgroup v1 that tells containers apart, if the unified one does not.
+    pub(super) fn new(
+        btf: &Btf<'_>,
+        controller: Option<&str>,
+        functions: impl Iterator<Item = Cow<'static, str>>,
+    ) -> Self {
+        let names = functions.filter_map(|function| {
+            let names = btf.parameters(&function)?;
+            Some((
+                function.into_owned(),
+                names.into_iter().map(str::to_owned).collect(),
+            ))
+        });
         let mut layout = Self {
             offsets: Vec::with_capacity(ROWS.len()),
             parameters: parameters(btf),
+            names: names.collect(),
             missing: Vec::new(),
         };
         let state = controller.and_then(|controller| state(btf, controller));
@@ -75,6 +92,11 @@ impl Layout {
             }
         }
         layout
+    }
+
+    /// Names of a function's parameters, in order; of those that were looked up, if the kernel has it.
+    pub(super) fn names(&self, function: &str) -> Option<&[String]> {
+        self.names.get(function).map(Vec::as_slice)
     }
 
     /// The member that keeps this need from being met.
@@ -186,7 +208,14 @@ mod tests {
             println!("SKIP: no {VMLINUX}");
             return;
         };
-        let layout = Layout::new(&Btf::parse(&bytes).unwrap(), Some("cpu"));
+        let functions = ["vfs_link", "no_such"].map(Cow::Borrowed);
+        let types = Btf::parse(&bytes).unwrap();
+        let layout = Layout::new(&types, Some("cpu"), functions.into_iter());
+        assert_eq!(
+            layout.names("vfs_link").unwrap().first().unwrap(),
+            "old_dentry"
+        );
+        assert_eq!(layout.names("no_such"), None);
         // 6.1 and later have no such tree.
         let missing = layout.missing.iter().map(|(need, _)| *need);
         let missing: Vec<Need> = missing.collect();

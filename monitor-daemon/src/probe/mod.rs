@@ -41,7 +41,6 @@ pub use provider::Tier;
 pub use ring::Rings;
 pub use standby::SWITCHED_OFF;
 
-use again::Turns;
 use btf::Btf;
 use cover::Chooser;
 use guard::Guard;
@@ -310,21 +309,18 @@ impl Probes {
     /// # Errors
     /// Only where nothing can work; a kind that cannot be served shows in [`Probes::coverage`].
     pub fn load(request: &Request) -> Result<Self, ProbeError> {
-        Self::load_with(request, Loader::begin())
+        Self::load_with(request, Loader::begin(request))
     }
 
-    /// [`Probes::load`] with a loader that was begun before.
+    /// [`Probes::load`] with an object that was begun before.
     ///
     /// # Errors
     /// As that has.
-    pub fn load_with(request: &Request, mut loader: Loader) -> Result<Self, ProbeError> {
-        let KernelTypes { bytes, attachable } = loader.types()?;
-        let types = parse_types(&bytes)?;
-        let layout = Layout::new(&types, request.hierarchy.controller());
-        raise_memlock();
-        let kernel = (loader, attachable);
-        let object = Object::load(request, &layout, kernel, Turns::One)?;
+    pub fn load_with(request: &Request, loader: Loader) -> Result<Self, ProbeError> {
+        let (object, layout) = loader.finish(request)?;
         let mut object = object.with_turns(request, &layout)?;
+        object.freeze();
+        object.switch_environment(request)?;
         let rings = Rings::new([
             (object.ring("LIFECYCLE")?, request.lifecycle_bytes),
             (object.ring("CONTROL")?, request.control_bytes),
@@ -334,7 +330,6 @@ impl Probes {
         let chooser = Chooser {
             request,
             layout: &layout,
-            types: &types,
             turns: object.turns,
         };
         let kinds = Kind::ALL.into_iter().filter(|kind| request.has(*kind));
@@ -359,7 +354,6 @@ impl Probes {
             let chooser = Chooser {
                 request: &probes.request,
                 layout: &layout,
-                types: &types,
                 turns: probes.object.turns,
             };
             let (coverage, served) = chooser.cover(&mut probes.object, WATCHED.0, 0);
@@ -569,30 +563,27 @@ fn take_seal() -> Option<Seal> {
     seal.ok()
 }
 
-/// The running kernel's types.
-#[derive(Debug)]
+/// What is needed of the running kernel's types, which are megabytes.
 struct KernelTypes {
-    /// All, as the kernel has them.
-    bytes: Vec<u8>,
-    /// Those that programs are attached to, with their numbers.
+    /// What is read by programs.
+    layout: Layout,
+    /// What they are attached to, with its numbers.
     attachable: aya::Btf,
 }
 
 impl KernelTypes {
-    fn read() -> Result<Self, ProbeError> {
+    fn read(request: &Request) -> Result<Self, ProbeError> {
         let path = btf::VMLINUX;
         let bytes = std::fs::read(path).map_err(|source| ProbeError::NoBtf { path, source })?;
-        let functions = table::functions().chain(guard::functions());
-        let some = parse_types(&bytes)?.attachable(functions);
+        let types = Btf::parse(&bytes).map_err(|source| ProbeError::BadBtf { path, source })?;
+        let functions = || table::functions().chain(guard::functions());
+        let read = table::functions().chain(cover::functions());
+        let layout = Layout::new(&types, request.hierarchy.controller(), read);
+        let some = types.attachable(functions());
         let parsed = aya::Btf::parse(&some, Endianness::default());
         let attachable = parsed.map_err(|source| ProbeError::Object(Box::new(source.into())))?;
-        Ok(Self { bytes, attachable })
+        Ok(Self { layout, attachable })
     }
-}
-
-fn parse_types(bytes: &[u8]) -> Result<Btf<'_>, ProbeError> {
-    let path = btf::VMLINUX;
-    Btf::parse(bytes).map_err(|source| ProbeError::BadBtf { path, source })
 }
 
 /// Old kernels count maps against this limit. Where it cannot be raised the maps may still fit.

@@ -23,6 +23,7 @@ use super::provider::{Hook, SCHEDULER, own_function};
 use super::scope::{HostProcess, Scopes};
 use super::served::Needs;
 use super::{KernelTypes, ProbeError, Request};
+use crate::confine;
 use crate::filter::Filters;
 use monitor_common::filter::Scope;
 
@@ -66,46 +67,44 @@ pub struct Cost {
     pub time: Duration,
 }
 
-/// What loading the object takes whatever the rules are, on its way.
+/// The object and its maps, which do not depend on the rules, on their way.
 #[derive(Debug)]
-pub struct Loader {
-    /// Making it reads all of the kernel's types, which takes long and is of no use, since the object
-    /// has no relocations against them.
-    loader: Option<JoinHandle<EbpfLoader<'static>>>,
-    types: Option<JoinHandle<Result<KernelTypes, ProbeError>>>,
-}
+pub struct Loader(Option<JoinHandle<Result<Made, ProbeError>>>);
+
+/// Without programs in the kernel, and what the kernel has to attach them to.
+type Made = (Object, Layout);
 
 impl Loader {
-    /// Begins to make it.
-    pub fn begin() -> Self {
-        let thread = || thread::Builder::new().name("loader".to_owned());
+    /// Begins to make it, on a thread; of the request the kinds, the calls and the environment do not
+    /// matter.
+    pub fn begin(request: &Request) -> Self {
+        let request = request.clone();
+        let thread = thread::Builder::new().name("loader".to_owned());
         // Where there is no thread to be had, it is made when it is needed.
-        Self {
-            loader: thread().spawn(EbpfLoader::new).ok(),
-            types: thread().spawn(KernelTypes::read).ok(),
-        }
+        Self(thread.spawn(move || Self::make(&request)).ok())
     }
 
-    /// One that is made when it is needed.
-    pub(super) fn later() -> Self {
-        Self {
-            loader: None,
-            types: None,
-        }
+    /// What was made.
+    pub(super) fn finish(self, request: &Request) -> Result<Made, ProbeError> {
+        let made = self.0.and_then(|thread| thread.join().ok());
+        made.unwrap_or_else(|| Self::make(request))
     }
 
-    /// The running kernel's types.
-    pub(super) fn types(&mut self) -> Result<KernelTypes, ProbeError> {
-        let read = self.types.take().and_then(|thread| thread.join().ok());
-        read.unwrap_or_else(KernelTypes::read)
+    /// Nothing is told to the log, which may not be there yet.
+    fn make(request: &Request) -> Result<Made, ProbeError> {
+        super::raise_memlock();
+        let KernelTypes { layout, attachable } = KernelTypes::read(request)?;
+        let object = Object::load(request, &layout, attachable, Turns::One)?;
+        Ok((object, layout))
     }
+}
 
-    fn join(self) -> EbpfLoader<'static> {
-        let made = self.loader.and_then(|thread| thread.join().ok());
-        let mut loader = made.unwrap_or_default();
-        loader.btf(None);
-        loader
-    }
+/// A loader without the kernel's types. Making one reads all of them, for which the object has no use,
+/// unless it finds none.
+fn loader() -> EbpfLoader<'static> {
+    let mut loader = confine::without_files(EbpfLoader::new).unwrap_or_default();
+    loader.btf(None);
+    loader
 }
 
 /// The object with its maps in the kernel; programs are loaded one by one.
@@ -139,7 +138,7 @@ impl Object {
     pub(super) fn load(
         request: &Request,
         layout: &Layout,
-        (loader, btf): (Loader, Btf),
+        btf: Btf,
         turns: Turns,
     ) -> Result<Self, ProbeError> {
         let cpus =
@@ -151,7 +150,7 @@ impl Object {
             ("AGAIN", u32::from(turns != Turns::One)),
             ("BARE_CALLS", u32::from(turns == Turns::TwoAndBare)),
         ];
-        let mut loader: EbpfLoader<'_> = loader.join();
+        let mut loader: EbpfLoader<'_> = loader();
         for (name, value) in globals
             .iter()
             .chain(&layout.offsets)
@@ -177,7 +176,7 @@ impl Object {
         let mut ebpf = loader.load(&object).map_err(object_error)?;
         drop(object);
         let parts = Parts::new(&mut ebpf)?;
-        let mut object = Self {
+        Ok(Self {
             ebpf,
             btf: Some(btf),
             attached: Vec::new(),
@@ -192,10 +191,7 @@ impl Object {
             standby: Vec::new(),
             parts,
             turns,
-        };
-        object.freeze();
-        object.switch_environment(request)?;
-        Ok(object)
+        })
     }
 
     /// Takes what attaching needs, again after [`Object::finish`].
@@ -431,7 +427,7 @@ impl Object {
     }
 
     /// Keeps everybody from writing to the maps that only the programs write to.
-    fn freeze(&self) {
+    pub(super) fn freeze(&self) {
         for (name, map) in self.ebpf.maps() {
             // Read-only data is frozen by the loader.
             if WRITTEN.contains(&name) || name.starts_with(".rodata") {

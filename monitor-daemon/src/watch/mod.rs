@@ -108,7 +108,7 @@ pub struct Settings {
 
 /// Watches until SIGTERM or SIGINT, then drains what the kernel has already recorded.
 ///
-/// `loader` may be on its way since before the rules were loaded.
+/// `loader` was begun for [`request`], before the rules were loaded.
 pub fn run(settings: Settings, loader: Loader) -> Result<(), WatchError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -155,7 +155,7 @@ async fn watch(settings: Settings, loader: Loader) -> Result<(), WatchError> {
         &config, policy, hostname, metrics, alerts, services, starter,
     );
     with(&probes, |probes| state.begin(probes));
-    give_back_code();
+    give_back_program();
     confine::calls();
     state.say_ready();
     let mut supervisor = Supervisor::ready();
@@ -176,23 +176,16 @@ async fn watch(settings: Settings, loader: Loader) -> Result<(), WatchError> {
     result
 }
 
-/// Loads the programs, and beside that makes what the kernel may leave out: both take long.
+/// What the kernel may leave out, and the programs, whose object may still be on its way.
 fn load(settings: &Settings, loader: Loader) -> (Result<Probes, ProbeError>, Option<Filters>) {
-    let request = request(settings);
-    let (config, policy) = (&settings.config, &settings.policy);
-    let filters = || reload::filters(config, policy);
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().name("filters".to_owned());
-        let thread = thread.spawn_scoped(scope, filters);
-        let probes = Probes::load_with(&request, loader);
-        let made = thread.ok().and_then(|thread| thread.join().ok());
-        (probes, made.unwrap_or_else(filters))
-    })
+    let filters = reload::filters(&settings.config, &settings.policy);
+    let request = request(&settings.config).with(wish(&settings.policy));
+    (Probes::load_with(&request, loader), filters)
 }
 
 /// Most of the program is needed to start only.
-fn give_back_code() {
-    if let Err(error) = monitor_memory::give_back_code() {
+fn give_back_program() {
+    if let Err(error) = monitor_memory::give_back_program() {
         tracing::debug!(%error, "code that is not needed any more stays in memory");
     }
 }
@@ -352,19 +345,19 @@ fn wish(policy: &Policy) -> Wish {
     }
 }
 
-fn request(settings: &Settings) -> Request {
-    let rest = Request {
-        lifecycle_bytes: settings.config.rings.lifecycle.bytes(),
-        control_bytes: settings.config.rings.control.bytes(),
-        bulk_bytes: settings.config.rings.bulk.bytes(),
+/// What is to be loaded, whatever the policy.
+pub fn request(config: &Config) -> Request {
+    Request {
+        lifecycle_bytes: config.rings.lifecycle.bytes(),
+        control_bytes: config.rings.control.bytes(),
+        bulk_bytes: config.rings.bulk.bytes(),
         skip_process: Some(std::process::id()),
-        protect: settings.config.protect,
+        protect: config.protect,
         // What keeps it from being found is said where cgroups are listed.
         hierarchy: scan::hierarchy().map_or_else(|_| Hierarchy::default(), |found| found.0),
         cgroups: scan::unified(),
         ..Request::default()
-    };
-    rest.with(wish(&settings.policy))
+    }
 }
 
 /// Kinds of these that nothing serves.

@@ -180,6 +180,10 @@ fn receive(listener: &TcpListener, count: u64) -> Result<(Instant, u64), Failed>
             .filter(|line| !line.is_empty())
         {
             let alert: Value = serde_json::from_slice(line)?;
+            if alert["source"] == "internal" {
+                // What the log had no room for is told, and was raised again.
+                continue;
+            }
             if alert["output_fields"]["number"] != expected {
                 return Err(format!("{alert} came in the place of number {expected}").into());
             }

@@ -12,10 +12,10 @@
 )]
 
 mod counter;
-mod disk;
 mod sink;
 mod verdict;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -25,12 +25,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use monitor_tests::daemon::{self, Daemon};
+use monitor_tests::disk::Disk;
 use monitor_tests::{http, paths, wait};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use counter::Counter;
-use disk::Disk;
 use sink::Sink;
 use verdict::Watched;
 
@@ -81,6 +81,10 @@ struct World {
     sink: Option<Sink>,
     daemon: Option<(Daemon, Instant)>,
     watched: Vec<Watched>,
+    /// Needles whose alerts were in the log of a daemon before its end.
+    kept: BTreeSet<usize>,
+    /// What each daemon said, up to its end.
+    said: Vec<String>,
     counter: Counter,
 }
 
@@ -106,7 +110,8 @@ fn main() -> Result<ExitCode> {
     for (round, fault) in faults.cycle().take(rounds).enumerate() {
         thread::sleep(PAUSE);
         let done = world.suffer(*fault);
-        done.with_context(|| format!("round {round}, {fault:?}"))?;
+        let done = done.with_context(|| format!("round {round}, {fault:?}"));
+        done.inspect_err(|_| world.tell())?;
     }
     world.judge(rounds)
 }
@@ -114,7 +119,7 @@ fn main() -> Result<ExitCode> {
 impl World {
     fn start() -> Result<Self> {
         let folder = TempDir::with_prefix("chaos-")?;
-        let disk = Disk::new(&folder.path().join("disk"))?;
+        let disk = Disk::new(&folder.path().join("disk"), "256m")?;
         let received = folder.path().join("received");
         let sink = Sink::start(None, &received)?;
         let port = http::free_port()?;
@@ -133,6 +138,8 @@ impl World {
             sink: Some(sink),
             daemon: None,
             watched: Vec::new(),
+            kept: BTreeSet::new(),
+            said: Vec::new(),
             counter: Counter::start(),
             folder,
         };
@@ -161,6 +168,10 @@ impl World {
         let (daemon, from) = self.daemon.take().context("no daemon runs")?;
         let until = Instant::now();
         self.watched.push(Watched { from, until });
+        self.said.push(daemon.log());
+        // It writes to its file what its log has.
+        self.kept
+            .extend(verdict::read(&daemon.alerts_file())?.into_keys());
         daemon.kill()
     }
 
@@ -255,29 +266,46 @@ impl World {
             let until = Instant::now();
             watched.push(Watched { from, until });
         }
-        let due = verdict::due(&self.counter.needles()?, &watched);
-        let mut missing = usize::MAX;
+        let needles = self.counter.needles()?;
+        let due = verdict::due(&needles, &watched, &self.kept);
+        let mut missing = Vec::new();
         wait::until("all alerts at the server", PATIENCE, || {
             let came = verdict::read(&self.received())?;
             missing = due
-                .iter()
-                .filter(|needle| !came.contains_key(needle))
-                .count();
-            Ok((missing == 0).then_some(()))
+                .difference(&came.into_keys().collect())
+                .copied()
+                .collect();
+            Ok(missing.is_empty().then_some(()))
         })
-        .with_context(|| format!("{missing} of {} did not come", due.len()))
+        .with_context(|| {
+            let which = verdict::places(&missing, &needles, &watched, &self.kept);
+            format!("{} of {} did not come: {which}", missing.len(), due.len())
+        })
+    }
+
+    /// Prints what the daemons said, for who looks for the cause of a loss.
+    fn tell(&self) {
+        let last = self.daemon.as_ref().map(|(daemon, _)| daemon.log());
+        for (daemon, said) in self.said.iter().chain(&last).enumerate() {
+            for line in said.lines() {
+                eprintln!("daemon {daemon}: {line}");
+            }
+        }
     }
 
     fn judge(mut self, rounds: usize) -> Result<ExitCode> {
         thread::sleep(PAUSE);
         self.counter.pause()?;
         let all = self.wait_for_all();
+        if all.is_err() {
+            self.tell();
+        }
         let (daemon, from) = self.daemon.take().context("no daemon runs")?;
         let until = Instant::now();
         self.watched.push(Watched { from, until });
         daemon.stop()?;
         let came = verdict::read(&self.received())?;
-        let verdict = verdict::judge(&self.counter.needles()?, &self.watched, &came);
+        let verdict = verdict::judge(&self.counter.needles()?, &self.watched, &self.kept, &came);
         println!("{rounds} rounds, {} daemons: {verdict}", self.watched.len());
         all?;
         Ok(ExitCode::from(u8::from(!verdict.holds())))

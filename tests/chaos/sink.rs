@@ -2,13 +2,14 @@
 //! it appends to a file before it answers.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+use monitor_tests::http;
 
 /// The process. On drop it is killed.
 #[derive(Debug)]
@@ -62,32 +63,13 @@ pub(crate) fn serve(address: &str, path: &Path) -> Result<()> {
     println!("{}", listener.local_addr()?);
     for stream in listener.incoming() {
         let (stream, file) = (stream?, file.try_clone()?);
-        thread::spawn(move || answer(stream, &file));
+        thread::spawn(move || http::serve(stream, |body| append(&file, &body)));
     }
     Ok(())
 }
 
-fn answer(stream: TcpStream, mut file: &File) -> Result<()> {
-    let mut stream = BufReader::new(stream);
-    loop {
-        let mut length = 0;
-        let mut line = String::new();
-        while stream.read_line(&mut line)? > 2 {
-            if let Some(text) = line.strip_prefix("content-length: ") {
-                length = text.trim().parse()?;
-            }
-            line.clear();
-        }
-        if line.is_empty() {
-            return Ok(());
-        }
-        // A line that a kill cut must not spoil the next.
-        let mut body = vec![b'\n'];
-        let all = stream.by_ref().take(length).read_to_end(&mut body)?;
-        ensure!(all as u64 == length, "the daemon ended amid a request");
-        body.push(b'\n');
-        file.write_all(&body)?;
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-        stream.get_mut().write_all(answer)?;
-    }
+/// In one piece, in lines of its own: a line that a kill cut must not spoil the next.
+fn append(mut file: &File, body: &[u8]) -> Result<()> {
+    let lines = [b"\n", body, b"\n"].concat();
+    Ok(file.write_all(&lines)?)
 }

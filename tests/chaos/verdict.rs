@@ -7,12 +7,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use monitor_tests::wait;
 use serde_json::Value;
 
 use crate::counter::{NAME, Needle};
 
 /// What a program did just before the daemon is killed may be in no log yet.
 const SETTLED: Duration = Duration::from_millis(200);
+
+/// The same here, where it may take longer.
+fn settled() -> Duration {
+    wait::longer(SETTLED)
+}
 
 /// While a daemon watched.
 #[derive(Clone, Copy, Debug)]
@@ -38,17 +44,51 @@ pub(crate) struct Verdict {
     mixed_up: Vec<usize>,
 }
 
-/// Numbers of the needles that must come.
-pub(crate) fn due(needles: &[Needle], watched: &[Watched]) -> BTreeSet<usize> {
+/// Numbers of the needles that must come: of which a log had the alert, and which a daemon had the
+/// time to see.
+pub(crate) fn due(
+    needles: &[Needle],
+    watched: &[Watched],
+    kept: &BTreeSet<usize>,
+) -> BTreeSet<usize> {
     let is_due = |needle: &Needle| {
         watched
             .iter()
-            .any(|time| time.from <= needle.begin && needle.end + SETTLED <= time.until)
+            .any(|time| time.from <= needle.begin && needle.end + settled() <= time.until)
     };
     let numbered = needles.iter().enumerate();
     numbered
         .filter_map(|(number, needle)| is_due(needle).then_some(number))
+        .chain(kept.iter().copied())
         .collect()
+}
+
+/// Where these needles are between the start and the end of the daemon that watched, for who looks
+/// for the cause: of a daemon that was too slow, or of what its log has lost.
+pub(crate) fn places(
+    missing: &[usize],
+    needles: &[Needle],
+    watched: &[Watched],
+    kept: &BTreeSet<usize>,
+) -> String {
+    let place = |number: &usize| {
+        let needle = needles.get(*number)?;
+        let mut numbered = watched.iter().enumerate();
+        let (daemon, time) = numbered.find(|(_, time)| time.until >= needle.end)?;
+        let after = needle.begin.saturating_duration_since(time.from);
+        let before = time.until.saturating_duration_since(needle.end);
+        let place = if kept.contains(number) {
+            "in"
+        } else {
+            "not in"
+        };
+        Some(format!(
+            "{number} ({after:?} after the start of daemon {daemon}, {before:?} before its end, \
+             {place} its log)"
+        ))
+    };
+    let places: Vec<String> = missing.iter().filter_map(place).collect();
+    places.join(", ")
 }
 
 /// What is in the server's file.
@@ -70,8 +110,13 @@ pub(crate) fn read(path: &Path) -> Result<Came> {
     Ok(came)
 }
 
-pub(crate) fn judge(needles: &[Needle], watched: &[Watched], came: &Came) -> Verdict {
-    let due = due(needles, watched);
+pub(crate) fn judge(
+    needles: &[Needle],
+    watched: &[Watched],
+    kept: &BTreeSet<usize>,
+    came: &Came,
+) -> Verdict {
+    let due = due(needles, watched, kept);
     let at_edges = needles.iter().enumerate().filter(|(number, needle)| {
         let touches = |time: &Watched| needle.end >= time.from && needle.begin <= time.until;
         !due.contains(number) && watched.iter().any(touches)
@@ -120,7 +165,7 @@ impl fmt::Display for Verdict {
             "{run} needles, {due} while a daemon watched, {at_edges} within {} ms before a kill or \
              beside a start, the others while none ran; {came} came, {} of those due lost, {again} \
              came again with the same id, {} with two or that of another",
-            SETTLED.as_millis(),
+            settled().as_millis(),
             self.lost.len(),
             self.mixed_up.len()
         )?;

@@ -1,12 +1,12 @@
-//! Just enough HTTP to ask a local server one question.
+//! Just enough HTTP to ask a local server one question, and to be one that takes alerts.
 
-use std::io::{Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -30,6 +30,35 @@ pub fn fetch_unix(socket: &Path, path: &str) -> Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     ask(&mut stream, path)
+}
+
+/// Takes the requests that come over a connection, and answers each with 200 once all of it is there
+/// and `take` has its body.
+///
+/// # Errors
+///
+/// When `take` fails, or the connection ends amid a request.
+pub fn serve(stream: TcpStream, mut take: impl FnMut(Vec<u8>) -> Result<()>) -> Result<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut length = 0;
+        let mut line = String::new();
+        while stream.read_line(&mut line)? > 2 {
+            if let Some(text) = line.strip_prefix("content-length: ") {
+                length = text.trim().parse()?;
+            }
+            line.clear();
+        }
+        if line.is_empty() {
+            return Ok(());
+        }
+        let mut body = Vec::new();
+        let all = stream.by_ref().take(length).read_to_end(&mut body)?;
+        ensure!(all as u64 == length, "the connection ended amid a request");
+        take(body)?;
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        stream.get_mut().write_all(answer)?;
+    }
 }
 
 /// A loopback port that nobody listens on at the moment.

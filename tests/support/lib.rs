@@ -7,6 +7,7 @@
 pub mod c;
 pub mod cgroup;
 pub mod daemon;
+pub mod disk;
 pub mod docker;
 pub mod http;
 pub mod paths;

@@ -18,6 +18,11 @@ pub fn fewer(count: usize) -> usize {
     count.div_ceil(slower().max(1) as usize)
 }
 
+/// How long here takes what takes `time` on a real machine.
+pub fn longer(time: Duration) -> Duration {
+    time * slower()
+}
+
 fn slower() -> u32 {
     let slower = std::env::var(SLOWER).ok();
     slower.and_then(|factor| factor.parse().ok()).unwrap_or(1)
@@ -33,7 +38,7 @@ pub fn until<T>(
     within: Duration,
     mut condition: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
-    let within = within * slower();
+    let within = longer(within);
     let start = Instant::now();
     loop {
         if let Some(value) = condition()? {

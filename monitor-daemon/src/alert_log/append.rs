@@ -8,6 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::chain::{self, Hash};
 use super::entry::{Entry, LogId, Row};
+use super::read::Reader;
 use super::retention::Retention;
 use super::schema::{self, Meta};
 use super::{LogError, damaged, discard, in_file, of, with_suffix};
@@ -46,8 +47,8 @@ pub struct AlertLog {
     last_given: u64,
     /// Hashes of removed alerts, once they were counted.
     pub(super) hashes: Option<u64>,
-    /// Number of the last alert of the damaged log in whose place this one is.
-    begun: u64,
+    /// See [`AlertLog::begun`].
+    begun: Vec<u64>,
     /// There is none: a new one could not be put in the place of one that was moved aside.
     is_gone: bool,
     _lock: File,
@@ -66,7 +67,7 @@ impl AlertLog {
         let (connection, meta) = schema::create(path, settings.synced)?;
         let newest = schema::newest(&connection, &meta).map_err(of(path))?;
         let last_given = schema::last_given(&connection).map_err(of(path))?;
-        let begun = schema::begun(&connection).map_err(of(path))?;
+        let begun = begun(path, &meta, schema::begun(&connection).map_err(of(path))?);
         Ok(Self {
             settings,
             connection,
@@ -101,10 +102,11 @@ impl AlertLog {
         self.last_given
     }
 
-    /// Number of the last alert of the damaged log in whose place this one is, 0 when there was none.
-    /// What is up to it may still be found in that one ([`super::damaged`]).
-    pub fn begun(&self) -> u64 {
-        self.begun
+    /// Number of the last alert of the damaged log in whose place this one is, 0 when there was none:
+    /// what is up to it may still be found in that one ([`super::damaged`]). Then the same of that log,
+    /// if the one in whose place it was is there too, and so on.
+    pub fn begun(&self) -> &[u64] {
+        &self.begun
     }
 
     /// Moves this log aside and begins a new one, in which the numbers go on and outputs are as far
@@ -119,6 +121,9 @@ impl AlertLog {
         outputs: impl IntoIterator<Item = Cursor<'a>>,
     ) -> Result<PathBuf, LogError> {
         let path = &self.settings.path;
+        let outputs: Vec<Cursor<'_>> = outputs.into_iter().collect();
+        let last = self.begun.first().copied().unwrap_or_default();
+        let is_needed = outputs.iter().any(|output| output.acknowledged < last);
         // It is complete before it takes the place of the other: a disk may be full, or a host fail.
         let new = new_one(path);
         discard(&new)?;
@@ -138,16 +143,23 @@ impl AlertLog {
         // What is open would be written to under its new name.
         self.connection = Connection::open_in_memory().map_err(of(path))?;
         self.is_gone = true;
-        let moved = if self.newest.0 == self.begun && self.begun > 0 {
+        let moved = if self.newest.0 == last && last > 0 {
             // Nothing is in it; what it took the place of may still be needed.
             discard(path)?;
             damaged(path)
         } else {
-            super::move_aside(path)?
+            // At a second attempt it may be done.
+            if is_needed && path.try_exists().map_err(in_file(path))? {
+                super::make_room(&damaged(path), MOST_DAMAGED)?;
+            }
+            let moved = super::move_aside(path)?;
+            self.begun
+                .truncate(if is_needed { MOST_DAMAGED - 1 } else { 0 });
+            self.begun.insert(0, meta.anchor);
+            moved
         };
         fs::rename(&new, path).map_err(in_file(path))?;
         (self.connection, self.meta) = schema::create(path, self.settings.synced)?;
-        self.begun = meta.anchor;
         self.hashes = None;
         self.is_gone = false;
         Ok(moved)
@@ -214,6 +226,25 @@ impl AlertLog {
         self.newest = write(&mut self.connection, self.newest).map_err(of(&self.settings.path))?;
         Ok(())
     }
+}
+
+/// How many damaged logs are kept at most, where outputs still need them.
+const MOST_DAMAGED: usize = 3;
+
+/// After which alert the log at `path` begins, which is `last`, and each of those in whose places it
+/// is, as far as they are there.
+fn begun(path: &Path, meta: &Meta, last: u64) -> Vec<u64> {
+    let mut begun = vec![last];
+    let mut path = damaged(path);
+    while begun.len() < MOST_DAMAGED && damaged(&path).exists() {
+        let older = Reader::open(&path).ok();
+        let Some(older) = older.filter(|older| older.id() == meta.log) else {
+            break;
+        };
+        begun.push(older.begun());
+        path = damaged(&path);
+    }
+    begun
 }
 
 /// Where a log is until it takes the place of the damaged one at `path`.

@@ -176,6 +176,16 @@ fn move_aside(path: &Path) -> Result<PathBuf, LogError> {
     Ok(moved)
 }
 
+/// Moves a damaged log further aside, if it is there and `most` allows it, and those that were moved
+/// before it.
+fn make_room(path: &Path, most: usize) -> Result<(), LogError> {
+    if most <= 1 || !path.try_exists().map_err(in_file(path))? {
+        return Ok(());
+    }
+    make_room(&damaged(path), most - 1)?;
+    move_aside(path).map(drop)
+}
+
 /// Removes a log, if there is one.
 fn discard(path: &Path) -> Result<(), LogError> {
     let remove = |part| absent_is_fine(fs::remove_file(with_suffix(path, part)));

@@ -66,6 +66,41 @@ impl Reader {
         read().map_err(of(&self.path))
     }
 
+    /// How many numbers from `from` to `below`, less that itself, are of no alert that the log has:
+    /// they were given to alerts that it never got, or these were removed.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn absent(&self, from: u64, below: u64) -> Result<u64, LogError> {
+        if from >= below {
+            return Ok(0);
+        }
+        let query = "SELECT
+             (SELECT coalesce(sum(min(last, ?2 - 1) - max(first, ?1) + 1), 0) FROM gaps
+              WHERE last >= ?1 AND first < ?2)
+             + (SELECT count(*) FROM removed WHERE sequence >= ?1 AND sequence < ?2)";
+        let count = self
+            .connection
+            .query_row(query, (from, below), |row| row.get(0));
+        count.map_err(of(&self.path))
+    }
+
+    /// Ranges of numbers from `from` on that were given to no alert of the log.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read.
+    pub fn gaps(&self, from: u64) -> Result<Vec<(u64, u64)>, LogError> {
+        let query = "SELECT first, last FROM gaps WHERE first >= ?1 ORDER BY first";
+        let read = || {
+            let mut statement = self.connection.prepare_cached(query)?;
+            let rows = statement.query_map([from], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(of(&self.path))
+    }
+
     /// Number of the newest alert; 0 when there is none.
     ///
     /// # Errors

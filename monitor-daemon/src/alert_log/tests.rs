@@ -123,6 +123,30 @@ fn numbers_that_were_never_written_are_a_gap() {
 }
 
 #[test]
+fn numbers_of_no_alert_are_told_from_those_that_cannot_be_read() {
+    let place = place();
+    let mut log = place.open();
+    log.append(&entries(&log, [1, 2, 6, 7, 12]), []).unwrap();
+    let reader = Reader::open(place.path()).unwrap();
+    for (from, below, absent) in [(1, 3, 0), (1, 13, 7), (4, 11, 5), (5, 5, 0), (13, 99, 0)] {
+        assert_eq!(
+            reader.absent(from, below).unwrap(),
+            absent,
+            "{from} {below}"
+        );
+    }
+    assert_eq!(reader.gaps(4).unwrap(), [(8, 11)]);
+    log.connection
+        .execute_batch("INSERT INTO removed VALUES (2, x''); DELETE FROM alerts WHERE sequence = 2")
+        .unwrap();
+    assert_eq!(
+        reader.absent(1, 6).unwrap(),
+        4,
+        "removed ones were told before"
+    );
+}
+
+#[test]
 fn who_changes_or_takes_away_an_alert_is_found_out() {
     for (number, act) in [
         (2, "UPDATE alerts SET output = 'nothing' WHERE sequence = 2"),
@@ -326,7 +350,10 @@ fn a_daemon_that_ends_while_a_log_is_begun_anew_goes_on_with_the_new_one() {
     // As it is when the damaged one has been moved and the new one has not.
     fs::rename(place.path(), with_suffix(place.path(), ".new")).unwrap();
     let log = place.open();
-    assert_eq!((log.id(), log.begun(), log.last_given()), (id, 50, 50));
+    assert_eq!(
+        (log.id(), log.begun(), log.last_given()),
+        (id, &[50][..], 50)
+    );
     assert_eq!(log.acknowledged("file").unwrap(), Some(20));
 }
 

@@ -18,7 +18,7 @@ use super::print::print;
 use crate::alert_log::{Entry, Query, Reader, Verified, verify};
 use crate::clock;
 use crate::config::{Config, DEFAULT_PATH};
-use crate::output::{JsonFormat, TimeFormat, line};
+use crate::output::{JsonFormat, TimeFormat, visible};
 
 /// Time between two looks of `--follow`.
 const LOOK: Duration = Duration::from_millis(250);
@@ -29,6 +29,9 @@ Times are RFC 3339 (2026-01-31T12:00:00Z), the host's own without a zone (2026-0
 
 `alerts verify` goes along the hashes of all alerts: who changed or removed one is found out, unless
 he changed all later ones too. Note the hash that it prints elsewhere, and that is found out as well.
+
+The table says between two alerts, too, which numbers the log never got: it could not be written, or
+there was no room. `alerts verify --format json` has all of these.
 
 Examples:
   sudo monitor-daemon alerts --last 20
@@ -68,7 +71,7 @@ pub(super) struct Arguments {
     /// Go on with those that come, until interrupted.
     #[arg(long)]
     follow: bool,
-    /// How alerts are printed; json: an object a line.
+    /// How alerts are printed: text, a table; json, an object a line.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -105,17 +108,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let config = Config::load(arguments.log.config.as_deref())?;
     let reader = Reader::open(&arguments.log.path(&config)?)?;
     let mut query = arguments.query();
-    let json = JsonFormat {
-        properties: config.json,
-        time: TimeFormat::Iso8601,
+    let mut shape: Box<dyn Shape> = match arguments.format {
+        Format::Json => Box::new(JsonFormat {
+            properties: config.json,
+            time: TimeFormat::Iso8601,
+        }),
+        Format::Text => Box::new(Table::default()),
     };
     loop {
         let mut printed = Ok(());
         let mut from = query.from;
+        let gaps = reader.gaps(from)?;
         reader.find(&query, |entry| {
             from = entry.sequence + 1;
             if printed.is_ok() {
-                printed = show(&entry, arguments.format, &json);
+                let mut text = Vec::new();
+                printed = shape
+                    .write(&entry, &gaps, &mut text)
+                    .and_then(|()| io::stdout().write_all(&text));
             }
         })?;
         printed
@@ -130,16 +140,60 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     }
 }
 
-fn show(entry: &Entry, format: Format, json: &JsonFormat) -> io::Result<()> {
-    let mut text = Vec::new();
-    match format {
-        Format::Json => json.write_line(entry, &mut text)?,
-        Format::Text => {
-            let line = line(&entry.alert, &json.time);
-            writeln!(text, "{:>8}  {line}", entry.sequence)?;
-        }
+/// How alerts are shown, in the order of their numbers.
+trait Shape {
+    /// Appends the next to `text`; `gaps` are the numbers that no alert of the log has.
+    fn write(&mut self, entry: &Entry, gaps: &[(u64, u64)], text: &mut Vec<u8>) -> io::Result<()>;
+}
+
+impl Shape for JsonFormat {
+    fn write(&mut self, entry: &Entry, _: &[(u64, u64)], text: &mut Vec<u8>) -> io::Result<()> {
+        self.write_line(entry, text)
     }
-    io::stdout().write_all(&text)
+}
+
+/// A row an alert, and one for what was never written between two.
+#[derive(Default)]
+struct Table {
+    /// Number of the last row.
+    last: Option<u64>,
+}
+
+impl Shape for Table {
+    fn write(&mut self, entry: &Entry, gaps: &[(u64, u64)], text: &mut Vec<u8>) -> io::Result<()> {
+        let Entry {
+            sequence, alert, ..
+        } = entry;
+        let Some(last) = self.last.replace(*sequence) else {
+            let heading = ["NUMBER", "TIME", "PRIORITY", "RULE", "ALERT"];
+            row(heading, text)?;
+            return self.write(entry, gaps, text);
+        };
+        for (first, end) in gaps {
+            if last < *first && end < sequence {
+                let lost = format!("{} alerts were never written", end - first + 1);
+                row([&format!("{first}-{end}"), "", "", "", &lost], text)?;
+            }
+        }
+        let time = TimeFormat::Iso8601.format(alert.time);
+        row(
+            [
+                &sequence.to_string(),
+                &time,
+                &alert.priority.to_string(),
+                &visible(&alert.rule),
+                &visible(&alert.output),
+            ],
+            text,
+        )
+    }
+}
+
+fn row([number, time, priority, rule, alert]: [&str; 5], text: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(
+        text,
+        "{number:>8}  {time:34}  {priority:13}  {rule:36}  {alert}"
+    )
 }
 
 fn check(path: &std::path::Path, format: Format) -> Result<(), Error> {
@@ -248,6 +302,47 @@ fn moment(text: &str, now: u64, zone: &TimeZone) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert_log::LogId;
+    use crate::output::sample;
+
+    #[test]
+    fn the_table_shows_what_was_never_written() {
+        let mut table = Table::default();
+        let mut text = Vec::new();
+        for sequence in [3, 4, 9] {
+            let mut alert = sample();
+            alert.output = format!("number {sequence}\n");
+            let entry = Entry {
+                sequence,
+                log: LogId::default(),
+                alert,
+            };
+            let gaps = [(1, 2), (5, 8), (10, 10)];
+            table.write(&entry, &gaps, &mut text).unwrap();
+        }
+        let text = String::from_utf8(text).unwrap();
+        let cells: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| {
+                line.split("  ")
+                    .map(str::trim)
+                    .filter(|cell| !cell.is_empty())
+                    .collect()
+            })
+            .collect();
+        let time = "2026-01-31T12:00:00.000000001+0000";
+        let alert = |number, text| vec![number, time, "Warning", "Read shadow", text];
+        assert_eq!(
+            cells,
+            [
+                vec!["NUMBER", "TIME", "PRIORITY", "RULE", "ALERT"],
+                alert("3", "number 3\\n"),
+                alert("4", "number 4\\n"),
+                vec!["5-8", "4 alerts were never written"],
+                alert("9", "number 9\\n"),
+            ]
+        );
+    }
 
     #[test]
     fn times_are_read_as_people_write_them() {

@@ -29,6 +29,13 @@ const ERRORS: &Definition = &counter(
     "attempts",
     "Failed attempts to write to the log.",
 );
+const DAMAGED: &Definition = &counter(
+    "monitor_alert_log_damaged_total",
+    &[],
+    "logs",
+    "Damaged logs that were moved aside, at the start or later. What outputs had not got is read from \
+     there, and what cannot be is told by an alert.",
+);
 pub(super) const FAILING: &Definition = &gauge(
     "monitor_alert_log_failing",
     &[],
@@ -41,7 +48,8 @@ pub(super) const BYTES: &Definition = &gauge(
     "bytes",
     "What the log takes, when last looked.",
 );
-pub(super) const DEFINITIONS: &[&Definition] = &[WRITTEN, REMOVED, UNKEPT, ERRORS, FAILING, BYTES];
+pub(super) const DEFINITIONS: &[&Definition] =
+    &[WRITTEN, REMOVED, UNKEPT, ERRORS, DAMAGED, FAILING, BYTES];
 
 /// The figures.
 #[derive(Clone, Debug)]
@@ -54,6 +62,8 @@ pub struct LogMetrics {
     pub unkept: IntCounter,
     /// Failed attempts to write.
     pub errors: IntCounter,
+    /// Damaged logs that were moved aside.
+    pub damaged: IntCounter,
     /// 1 while alerts are not kept although they should be.
     pub failing: IntGauge,
     /// Bytes of the log.
@@ -70,6 +80,7 @@ impl LogMetrics {
             removed: count(REMOVED)?,
             unkept: count(UNKEPT)?,
             errors: count(ERRORS)?,
+            damaged: count(DAMAGED)?,
             failing: level(FAILING)?,
             bytes: level(BYTES)?,
         })

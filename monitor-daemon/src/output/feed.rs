@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::ahead::{Ahead, Search};
-use super::keeper::{self, Lost};
+use super::keeper::{self, Lost, Untold};
 use super::queue::{BATCH, Batch, Item, Next, Queue};
 use super::selection::Selection;
 use super::{Alert, Intake, latency};
@@ -39,8 +39,8 @@ pub(super) struct Output {
     acknowledged: AtomicU64,
     /// When the oldest alert was that it tries to deliver, ns since the epoch; 0 when it has all.
     oldest: AtomicU64,
-    /// What its server did not take, as far as it is not told yet.
-    refused: Mutex<Lost>,
+    /// What it will never get, as far as that is not told yet.
+    untold: Mutex<Untold>,
     kept: Option<Kept>,
 }
 
@@ -59,8 +59,9 @@ pub(super) struct Kept {
     pub(super) keeper: Arc<Intake>,
     /// The file.
     pub(super) path: PathBuf,
-    /// Up to this number alerts are in the damaged log in whose place that is.
-    pub(super) begun: AtomicU64,
+    /// Up to the first number alerts are in the damaged log in whose place that is, up to the second
+    /// in the one before ([`alert_log::AlertLog::begun`]).
+    pub(super) begun: Mutex<Vec<u64>>,
     /// Name of this host, for an alert of the output's own.
     pub(super) hostname: Arc<str>,
 }
@@ -87,7 +88,7 @@ impl Output {
             ahead,
             acknowledged: AtomicU64::new(acknowledged),
             oldest: AtomicU64::new(0),
-            refused: Mutex::default(),
+            untold: Mutex::default(),
             kept,
         }
     }
@@ -119,10 +120,11 @@ impl Output {
         waiting > BATCH as u64
     }
 
-    /// A new log goes on behind the alert `last`; what is up to that has been moved aside.
-    pub(super) fn begun_anew(&self, last: u64) {
+    /// A new log goes on where `begun` says; what is up to that has been moved aside.
+    pub(super) fn begun_anew(&self, begun: &[u64]) {
         if let Some(kept) = &self.kept {
-            kept.begun.store(last, Ordering::Release);
+            let mut known = kept.begun.lock().unwrap_or_else(PoisonError::into_inner);
+            *known = begun.to_vec();
         }
     }
 
@@ -166,18 +168,28 @@ impl Output {
         self.metrics.oldest_seconds.set(seconds as i64);
     }
 
-    /// Whether there are refused alerts that nobody was told of.
-    pub(super) fn has_refused(&self) -> bool {
-        self.refused_yet().alerts > 0
+    /// Counts an alert for which there is no room.
+    pub(super) fn lose(&self, entry: &Entry) {
+        self.metrics.lost_queue_full.inc();
+        if !is_of_a_loss(entry) {
+            let range = (entry.sequence, entry.sequence);
+            self.untold().no_room.count(1, range);
+        }
+    }
+
+    /// Whether there are lost alerts that nobody was told of.
+    pub(super) fn has_untold(&self) -> bool {
+        let untold = self.untold();
+        untold.refused.alerts + untold.no_room.alerts > 0
     }
 
     /// Those, which are told of now.
-    pub(super) fn take_refused(&self) -> Lost {
-        std::mem::take(&mut self.refused_yet())
+    pub(super) fn take_untold(&self) -> Untold {
+        std::mem::take(&mut self.untold())
     }
 
-    fn refused_yet(&self) -> MutexGuard<'_, Lost> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    fn untold(&self) -> MutexGuard<'_, Untold> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rouse(&self) {
@@ -359,7 +371,7 @@ impl Feed {
         self.metrics().lost_refused.inc();
         if !is_of_a_loss(entry) {
             let range = (entry.sequence, entry.sequence);
-            self.output.refused_yet().count(1, range);
+            self.output.untold().refused.count(1, range);
         }
         let uuid = entry.uuid();
         tracing::error!(output = name, %uuid, rule = %entry.alert.rule, why, "an alert is refused");
@@ -372,7 +384,7 @@ impl Feed {
         let range = numbers().min().zip(numbers().max());
         let told = range.filter(|_| !alerts.iter().all(|entry| is_of_a_loss(entry)));
         if let Some(range) = told {
-            self.output.refused_yet().count(count, range);
+            self.output.untold().refused.count(count, range);
         }
     }
 
@@ -494,7 +506,7 @@ impl Feed {
             self.output.queue.pause(RETRY);
             return;
         }
-        self.lost(self.wanted, until);
+        self.lost(self.wanted, until, 0);
         self.wanted = until;
         self.failures = 0;
     }
@@ -503,16 +515,17 @@ impl Feed {
     /// ends.
     fn place(&self, until: u64) -> Option<(Place, u64)> {
         let kept = self.output.kept.as_ref()?;
-        let begun = kept.begun.load(Ordering::Acquire);
-        let is_damaged = self.wanted <= begun;
-        let (path, until) = if is_damaged {
-            (alert_log::damaged(&kept.path), until.min(begun + 1))
-        } else {
-            (kept.path.clone(), until)
-        };
+        let begun = kept.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut path, mut until) = (kept.path.clone(), until);
+        let mut is_damaged = false;
+        for last in begun.iter().take_while(|last| self.wanted <= **last) {
+            path = alert_log::damaged(&path);
+            until = until.min(last + 1);
+            is_damaged = true;
+        }
         let place = Place {
             path,
-            begun,
+            begun: begun.first().copied().unwrap_or_default(),
             is_damaged,
         };
         Some((place, until))
@@ -533,6 +546,8 @@ impl Feed {
         } else if !is_old && reader.begun() != place.begun {
             return Ok(None);
         }
+        let readable = self.wanted;
+        let absent = |from, below| reader.absent(from, below).unwrap_or_default();
         let mut count = BATCH;
         let entries = loop {
             match reader.range(self.wanted, until, count) {
@@ -543,7 +558,7 @@ impl Feed {
             }
         };
         self.failures = 0;
-        self.lost(first, self.wanted);
+        self.lost(first, self.wanted, absent(readable, self.wanted));
         if entries.is_empty() && is_old {
             // There may be a new log in the place of the one that is open.
             return self.fetch(place, until);
@@ -551,7 +566,8 @@ impl Feed {
         if entries.is_empty() && place.is_damaged {
             // The end of the file may be missing.
             let newest = reader.newest().unwrap_or(until);
-            self.lost(self.wanted.max(newest + 1), until);
+            let cut = self.wanted.max(newest + 1);
+            self.lost(cut, until, absent(cut, until));
         }
         self.reader = Some((place.clone(), reader));
         Ok(Some(entries))
@@ -568,14 +584,15 @@ impl Feed {
     }
 
     /// Counts and tells that alerts with numbers from `first` to `below`, less that itself, cannot
-    /// be read.
-    fn lost(&self, first: u64, below: u64) {
-        let Some(kept) = self.output.kept.as_ref().filter(|_| first < below) else {
+    /// be read, of which the log says that it never had `absent`, or not any more.
+    fn lost(&self, first: u64, below: u64, absent: u64) {
+        let alerts = below.saturating_sub(first).saturating_sub(absent);
+        let Some(kept) = self.output.kept.as_ref().filter(|_| alerts > 0) else {
             return;
         };
-        self.metrics().lost_log.inc_by(below - first);
+        self.metrics().lost_log.inc_by(alerts);
         let lost = Lost {
-            alerts: below - first,
+            alerts,
             range: Some((first, below - 1)),
         };
         let why = "Alerts could not be read from the alert log for an output";

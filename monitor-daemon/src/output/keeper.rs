@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-pub(super) use self::lost::{Lost, RULE};
+pub(super) use self::lost::{Lost, RULE, Untold};
 use self::steady::Steady;
 use super::Intake;
 use super::ahead::Ahead;
@@ -30,7 +30,7 @@ const ACKNOWLEDGED_WITHIN: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_secs(1);
 /// Time between two looks for alerts that are too old.
 const AGE_CHECK: Duration = Duration::from_mins(10);
-/// Time between two alerts that tell of alerts which one output refused.
+/// Time between two alerts that tell of alerts which one output refused or had no room for.
 const TELL: Duration = Duration::from_mins(1);
 /// Alerts between two looks at the log's size.
 const SIZE_CHECK: u64 = 256;
@@ -68,7 +68,9 @@ pub(super) struct State {
     checked: Option<Instant>,
     /// Whether the clock is believed that tells the age of alerts.
     clock: Steady,
-    /// When it was last told what outputs refused.
+    /// Alerts that the log will never have, as far as it is not told yet.
+    unkept: Lost,
+    /// When it was last told what outputs refused or had no room for.
     told: Vec<Option<Instant>>,
     /// There is more to remove.
     is_removing: bool,
@@ -83,6 +85,7 @@ impl State {
             unwritten: VecDeque::new(),
             unwritten_bytes: 0,
             failed: None,
+            unkept: Lost::default(),
             told: vec![None; progress.len()],
             progress,
             unchecked: 0,
@@ -100,6 +103,17 @@ impl State {
 }
 
 impl Keeper {
+    /// Tells that this log is in the place of one that cannot be read, where that is so: without a log the
+    /// error is another.
+    pub(super) fn begins_with(&self, damage: Option<&LogError>) {
+        if let (Some(_), Some(damage)) = (&self.log, damage) {
+            self.metrics.damaged.inc();
+            let now = clock::epoch_ns();
+            let alert = lost::beyond_reading(damage, now, &self.hostname);
+            self.intake.push_over(alert);
+        }
+    }
+
     pub(super) fn run(mut self) {
         let intake = Arc::clone(&self.intake);
         loop {
@@ -117,7 +131,7 @@ impl Keeper {
             if self.state.is_due() {
                 self.retain();
             }
-            self.tell_refused();
+            self.tell_untold();
             if closed {
                 return self.end();
             }
@@ -175,7 +189,7 @@ impl Keeper {
             Duration::ZERO
         } else if self.state.failed.is_some() {
             RETRY
-        } else if self.outputs.iter().any(|output| output.has_refused()) {
+        } else if self.outputs.iter().any(|output| output.has_untold()) {
             TELL
         } else {
             AGE_CHECK
@@ -202,7 +216,10 @@ impl Keeper {
             self.write()
         });
         match written {
-            Ok(()) => self.state.failed = None,
+            Ok(()) => {
+                self.state.failed = None;
+                self.tell_unkept();
+            }
             Err(error) => self.failed(&error),
         }
     }
@@ -273,6 +290,7 @@ impl Keeper {
             }
         };
         self.state.progress = reached.acknowledged;
+        self.metrics.damaged.inc();
         for output in self.outputs.iter() {
             output.begun_anew(log.begun());
         }
@@ -298,6 +316,8 @@ impl Keeper {
         {
             self.state.unwritten_bytes -= entry.alert.size();
             self.metrics.unkept.inc();
+            let range = (entry.sequence, entry.sequence);
+            self.state.unkept.count(1, range);
         }
     }
 
@@ -313,25 +333,46 @@ impl Keeper {
                 if entry.sequence <= kept {
                     output.queue.look_elsewhere(entry.sequence);
                 } else if output.wants(&entry.alert) {
-                    output.metrics.lost_queue_full.inc();
+                    output.lose(&entry);
                 }
             }
         }
     }
 
-    /// Tells, by an alert that the others get too, which alerts a server did not take.
-    fn tell_refused(&mut self) {
+    /// Tells, by an alert that the others get too, which alerts a server did not take, and for which
+    /// there was no room.
+    fn tell_untold(&mut self) {
         for (output, told) in self.outputs.iter().zip(&mut self.state.told) {
             if told.is_some_and(|told| told.elapsed() < TELL) {
                 continue;
             }
-            let refused = output.take_refused();
-            if refused.alerts > 0 {
-                *told = Some(Instant::now());
-                let why = "Alerts were refused for good by the server of an output";
-                let alert = refused.alert(why, &output.name, clock::epoch_ns(), &self.hostname);
-                self.intake.push_over(alert);
+            let Untold { refused, no_room } = output.take_untold();
+            for (why, lost) in [
+                (
+                    "Alerts were refused for good by the server of an output",
+                    refused,
+                ),
+                (
+                    "There was no room for alerts on their way to an output",
+                    no_room,
+                ),
+            ] {
+                if lost.alerts > 0 {
+                    *told = Some(Instant::now());
+                    let alert = lost.alert(why, &output.name, clock::epoch_ns(), &self.hostname);
+                    self.intake.push_over(alert);
+                }
             }
+        }
+    }
+
+    /// Tells which alerts the log does not have, once it is written again.
+    fn tell_unkept(&mut self) {
+        let unkept = std::mem::take(&mut self.state.unkept);
+        if unkept.alerts > 0 {
+            let why = "The alert log could not be written for so long that alerts are not kept";
+            let alert = unkept.alert(why, lost::LOG, clock::epoch_ns(), &self.hostname);
+            self.intake.push_over(alert);
         }
     }
 }

@@ -14,6 +14,7 @@ mod feed;
 mod file;
 mod format;
 mod http;
+mod in_turn;
 mod journal;
 mod json;
 mod keeper;
@@ -287,6 +288,7 @@ impl Outputs {
             hostname: Arc::clone(&settings.hostname),
             outputs_end,
         };
+        keeper.begins_with(log_error.as_ref());
         let (finished, done) = mpsc::channel();
         spawn("alert-log", finished, move || keeper.run())?;
         Ok(Self {
@@ -526,7 +528,7 @@ impl Starting<'_> {
         let kept = self.log.map(|log| Kept {
             keeper: Arc::clone(self.intake),
             path: log.path().to_owned(),
-            begun: AtomicU64::new(log.begun()),
+            begun: Mutex::new(log.begun().to_vec()),
             hostname: Arc::clone(&self.settings.hostname),
         });
         let ahead = self.log.and_then(|log| log.ahead(&name).ok());
@@ -574,7 +576,7 @@ impl Intake {
         let wants = |output: &&Arc<Output>| output.wants(&entry.alert);
         for output in outputs.iter().filter(wants) {
             match refused {
-                Refused::Full => output.metrics.lost_queue_full.inc(),
+                Refused::Full => output.lose(&entry),
                 Refused::Closed => output.metrics.lost_shutdown.inc(),
             }
         }

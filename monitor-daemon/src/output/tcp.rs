@@ -11,6 +11,8 @@ use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::in_turn::in_turn;
+
 /// How long an address is tried alone, as RFC 8305 has it.
 const HEAD_START: Duration = Duration::from_millis(250);
 /// After how long without a word the other side is asked whether it is there, how often it may not
@@ -24,16 +26,13 @@ const PROBES: u32 = 3;
 pub(super) fn connect(server: impl ToSocketAddrs, time: Duration) -> io::Result<TcpStream> {
     let end = Instant::now() + time;
     let addresses: Vec<SocketAddr> = server.to_socket_addrs()?.collect();
-    let mut result = Err(io::ErrorKind::NotFound.into());
-    for (address, others) in addresses.iter().zip((0..addresses.len() as u32).rev()) {
+    let others = (0..addresses.len() as u32).rev();
+    let stream = in_turn(addresses.iter().zip(others), |(address, others)| {
         let share = end.saturating_duration_since(Instant::now()) / (others + 1);
         // No time at all is refused.
-        result = TcpStream::connect_timeout(address, share.max(Duration::from_millis(1)));
-        if result.is_ok() {
-            break;
-        }
-    }
-    let stream = result?;
+        TcpStream::connect_timeout(address, share.max(Duration::from_millis(1)))
+    });
+    let stream = stream.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))?;
     stream.set_read_timeout(Some(time))?;
     stream.set_write_timeout(Some(time))?;
     prepare(&stream, time)?;

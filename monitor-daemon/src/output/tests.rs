@@ -125,7 +125,9 @@ fn a_full_disk_costs_only_what_does_not_fit_the_queue_and_all_is_counted() {
     outputs.stop(Duration::from_secs(10));
     let counted = metrics.output("file");
     let (full, shutdown) = (counted.lost_queue_full.get(), counted.lost_shutdown.get());
-    assert_eq!((full + shutdown, counted.written.get()), (10, 0));
+    // The alert that tells of it is one more, if it is in time.
+    assert!((10..=11).contains(&(full + shutdown)), "{full} {shutdown}");
+    assert_eq!(counted.written.get(), 0);
     assert!(full >= 4, "{full}: two queues hold three each");
     assert!(counted.write_errors.get() >= 1);
 }

@@ -167,6 +167,8 @@ fn what_a_missing_server_costs_is_counted() {
     outputs.stop(PATIENCE);
     let counted = metrics.output("syslog");
     let (full, shutdown) = (counted.lost_queue_full.get(), counted.lost_shutdown.get());
-    assert_eq!((full + shutdown, counted.written.get()), (10, 0));
+    // The alert that tells of it is one more, if it is in time.
+    assert!((10..=11).contains(&(full + shutdown)), "{full} {shutdown}");
+    assert_eq!(counted.written.get(), 0);
     assert!(full >= 4, "{full}: two queues hold three each");
 }

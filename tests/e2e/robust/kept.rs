@@ -1,17 +1,17 @@
 //! The alert log: a log server that is away while the daemon is killed, and no room for the log.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
-use monitor_tests::{daemon, paths, skip_if, wait};
+use monitor_tests::disk::Disk;
+use monitor_tests::{daemon, http, paths, skip_if, wait};
 
-use super::disk::Disk;
 use super::{RULES, Subject, needle};
 use crate::actions::{Programs, succeed};
 use crate::world::PATIENCE;
@@ -49,32 +49,12 @@ pub(super) fn serve_http(address: SocketAddr) -> Result<Receiver<String>> {
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let bodies = bodies.clone();
-            thread::spawn(move || take_requests(stream, &bodies));
+            thread::spawn(move || {
+                http::serve(stream, |body| Ok(bodies.send(String::from_utf8(body)?)?))
+            });
         }
     });
     Ok(received)
-}
-
-fn take_requests(stream: TcpStream, bodies: &Sender<String>) -> Result<()> {
-    let mut stream = BufReader::new(stream);
-    loop {
-        let mut length = 0;
-        let mut line = String::new();
-        while stream.read_line(&mut line)? > 2 {
-            if let Some(text) = line.strip_prefix("content-length: ") {
-                length = text.trim().parse()?;
-            }
-            line.clear();
-        }
-        if line.is_empty() {
-            return Ok(());
-        }
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body)?;
-        bodies.send(String::from_utf8(body)?)?;
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-        stream.get_mut().write_all(answer)?;
-    }
 }
 
 /// Numbers of the needles in what a server received.
@@ -145,7 +125,7 @@ fn log_servers_get_what_was_raised_while_they_were_away_and_the_daemon_killed() 
 fn without_room_for_the_log_alerts_go_out_all_the_same_and_are_kept_later() -> Result<()> {
     skip_if!(daemon::obstacle());
     let programs = Programs::new()?;
-    let disk = Disk::of_size(&programs.folder().join("disk"), "512k")?;
+    let disk = Disk::new(&programs.folder().join("disk"), "512k")?;
     let log = disk.folder().join("alerts.db");
     let alerts = programs.folder().join("alerts.jsonl");
     let settings = format!("  log:\n    path: {}\n", log.display());

@@ -89,7 +89,7 @@ fn begin(log: &AlertLog, intake: &Arc<Intake>) -> (Arc<Output>, Feed) {
     let kept = Kept {
         keeper: Arc::clone(intake),
         path: log.path().to_owned(),
-        begun: AtomicU64::new(log.begun()),
+        begun: Mutex::new(log.begun().to_vec()),
         hostname: "web-1".into(),
     };
     let metrics = Metrics::new().unwrap().output("one");

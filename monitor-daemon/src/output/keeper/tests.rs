@@ -88,6 +88,79 @@ fn a_full_disk_is_tried_now_and_then_and_what_fits_is_written() {
     outputs.stop(PATIENCE);
 }
 
+/// What is in the file of those alerts that tell of a loss.
+fn told(file: &Path, why: &str) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let lines = text.lines().filter(|line| line.contains(why));
+    lines
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
+}
+
+/// More than wait in memory for the log.
+const RAISED: u64 = 40;
+
+#[test]
+fn what_the_log_never_gets_is_a_gap_of_which_an_alert_tells() {
+    let test = concat!(
+        module_path!(),
+        "::what_the_log_never_gets_is_a_gap_of_which_an_alert_tells"
+    );
+    if !is_alone(test, DISK) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alerts");
+    let mut settings = settings(&file);
+    settings.queue_bytes = 20 * sample().size();
+    let metrics = Metrics::new().unwrap();
+    let mut outputs = Outputs::start(&settings, &metrics).unwrap();
+    let written = metrics.output("file").written.clone();
+    let filler = fill();
+    for count in 1..=RAISED {
+        outputs.queue().push(sample()).unwrap();
+        wait_until("an alert in the file", || written.get() >= count);
+    }
+    filler.set_len(0).unwrap();
+    let why = "The alert log could not be written for so long";
+    wait_until("an alert that tells of it", || !told(&file, why).is_empty());
+    outputs.stop(PATIENCE);
+    let unkept = metrics.log.unkept.get();
+    assert!((1..RAISED).contains(&unkept), "{unkept}");
+    let fields = &told(&file, why)[0]["output_fields"];
+    assert_eq!(
+        (&fields["log.output"], &fields["log.lost"]),
+        (&"alert log".into(), &unkept.into())
+    );
+    let log = settings.log.unwrap();
+    let gaps = alert_log::verify(&log.path).unwrap().gaps;
+    assert_eq!(gaps, [(1, unkept)]);
+}
+
+#[test]
+fn what_there_is_no_room_for_is_a_gap_of_which_an_alert_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alerts");
+    let mut settings = settings(&file);
+    settings.queue_bytes = 3 * sample().size();
+    let log = folder.path().join(alert_log::NAME);
+    settings.log.as_mut().unwrap().path.clone_from(&log);
+    let metrics = Metrics::new().unwrap();
+    let mut outputs = Outputs::start(&settings, &metrics).unwrap();
+    wait_until("an alert that is refused", || {
+        outputs.queue().push(sample()).is_err()
+    });
+    let why = "There was no room for alerts on their way";
+    wait_until("an alert that tells of it", || !told(&file, why).is_empty());
+    outputs.stop(PATIENCE);
+    let fields = &told(&file, why)[0]["output_fields"];
+    let lost = metrics.output("file").lost_queue_full.get();
+    assert_eq!((&fields["log.lost"], lost), (&1.into(), 1));
+    let number = fields["log.first"].as_u64().unwrap();
+    let gaps = alert_log::verify(&log).unwrap().gaps;
+    assert_eq!(gaps, [(number, number)]);
+}
+
 #[test]
 fn the_end_says_what_neither_the_log_nor_an_output_has() {
     let test = concat!(

@@ -6,6 +6,7 @@ use super::connection::{Api, BrokerError, Connection, INIT_PRODUCER_ID, METADATA
 use super::errors::Code;
 use super::wire::{self, NotKafka, Reader};
 use crate::config::{Broker, Kafka};
+use crate::output::in_turn::in_turn;
 
 /// All replicas in sync have to have what is sent.
 const ALL: i16 = -1;
@@ -75,15 +76,8 @@ impl Cluster {
         let mut nodes: Vec<i32> = self.known()?.brokers.keys().copied().collect();
         // One that was there just now, if there is such.
         nodes.sort_by_key(|node| !self.open.contains_key(node));
-        let mut first = None;
-        for node in nodes {
-            match self.introduce_to(node) {
-                Ok(producer) => return Ok(producer),
-                // What the first says is told, for the log not to change with each attempt.
-                Err(error) => _ = first.get_or_insert(error),
-            }
-        }
-        Err(first.unwrap_or_else(|| NotKafka.into()))
+        let introduced = in_turn(nodes, |node| self.introduce_to(node));
+        introduced.unwrap_or_else(|| Err(NotKafka.into()))
     }
 
     fn introduce_to(&mut self, node: i32) -> Result<Producer, ClusterError> {
@@ -175,22 +169,17 @@ impl Cluster {
 
     /// Asks the first broker that answers.
     fn look(&mut self) -> Result<Known, ClusterError> {
-        let mut first = None;
-        for broker in &self.settings.brokers {
-            match ask_about(broker, &self.settings) {
-                Ok((known, Code(0))) => return Ok(known),
-                Ok((_, code)) => {
-                    let topic = self.settings.topic.clone();
-                    return Err(ClusterError::Topic(topic, code));
-                }
-                Err(error) if first.is_none() => {
-                    first = Some(ClusterError::Broker(broker.clone(), error));
-                }
-                Err(_) => {}
-            }
+        let answer = in_turn(&self.settings.brokers, |broker| {
+            let wrong = |error| ClusterError::Broker(broker.clone(), error);
+            ask_about(broker, &self.settings).map_err(wrong)
+        });
+        let topic = || self.settings.topic.clone();
+        match answer {
+            Some(Ok((known, Code(0)))) => Ok(known),
+            Some(Ok((_, code))) => Err(ClusterError::Topic(topic(), code)),
+            Some(Err(error)) => Err(error),
+            None => Err(ClusterError::NoLeader(topic(), 0)),
         }
-        // What the first says is told, for the log not to change with each attempt.
-        Err(first.unwrap_or_else(|| ClusterError::NoLeader(self.settings.topic.clone(), 0)))
     }
 }
 

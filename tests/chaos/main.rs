@@ -43,6 +43,7 @@ const JUMP_SECONDS: i64 = 400 * 24 * 3600;
 /// The keeper of the log looks for old alerts after so many.
 const LOOK: usize = 256;
 const FAILING: &str = "monitor_alert_log_failing";
+const WRITTEN: &str = "monitor_alert_log_alerts_total";
 /// Bytes at the end of the log's file that are damaged: some pages.
 const DAMAGED: u64 = 16 * 4096;
 
@@ -147,6 +148,15 @@ impl World {
         Ok(world)
     }
 
+    fn metric(&self, name: &str) -> Result<u64> {
+        let metrics = http::fetch(self.port, "/metrics")?;
+        let mut lines = metrics.lines().filter_map(|line| line.split_once(' '));
+        let (_, value) = lines
+            .find(|(key, _)| *key == name)
+            .context("no such metric")?;
+        Ok(value.parse()?)
+    }
+
     fn received(&self) -> PathBuf {
         self.folder.path().join("received")
     }
@@ -209,10 +219,11 @@ impl World {
                 self.disk.fill()?;
                 thread::sleep(PAUSE);
                 self.disk.empty()?;
+                // That it is not written may not have been noticed yet.
+                let before = self.metric(WRITTEN)?;
                 wait::until("a log that is written again", PATIENCE, || {
-                    let metrics = http::fetch(self.port, "/metrics")?;
-                    let well = format!("{FAILING} 0");
-                    Ok(metrics.lines().any(|line| line == well).then_some(()))
+                    let again = self.metric(WRITTEN)? > before && self.metric(FAILING)? == 0;
+                    Ok(again.then_some(()))
                 })
             }
             Fault::DamageLog => {

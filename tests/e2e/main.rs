@@ -18,7 +18,6 @@ mod bundles;
 mod calls;
 mod canary;
 mod cgroups;
-mod chaos;
 mod command;
 mod confined;
 mod containers;

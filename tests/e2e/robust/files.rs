@@ -7,10 +7,10 @@ use std::process::Command;
 use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context as _, Result, ensure};
+use monitor_tests::disk::Disk;
 use monitor_tests::{daemon, skip_if, wait};
 use serde_json::Value;
 
-use super::disk::Disk;
 use super::{RULES, STDOUT, Subject, needle};
 use crate::actions::{Programs, succeed};
 use crate::world::PATIENCE;
@@ -98,7 +98,7 @@ fn files_have_their_own_choice_and_format_and_rotation_under_load_loses_nothing(
 fn a_file_that_is_rotated_survives_a_full_disk_without_a_loss() -> Result<()> {
     skip_if!(daemon::obstacle());
     let programs = Programs::new()?;
-    let disk = Disk::of_size(&programs.folder().join("disk"), "64k")?;
+    let disk = Disk::new(&programs.folder().join("disk"), "64k")?;
     let path = disk.folder().join("all");
     let settings = format!(
         "  files:\n    all: {{path: {}, format: text, max_bytes: 16384, keep: 1000}}\n",

@@ -6,7 +6,7 @@
 
 /// One way to hide, and how it is found out whether it worked.
 pub(crate) struct Case {
-    /// Row of the list of techniques, 1 to [`ROWS`].
+    /// Row of the list of techniques, 1 to [`ROWS`], or [`BEYOND`].
     pub(crate) row: u8,
     /// Name of the case, of its rule and of its folder.
     pub(crate) name: &'static str,
@@ -29,6 +29,8 @@ pub(crate) struct Case {
 
 /// How many rows there are.
 pub(crate) const ROWS: u8 = 38;
+/// Row of a technique that is not on the list.
+pub(crate) const BEYOND: u8 = ROWS + 1;
 
 /// Alerts of the case's rule, or of one of the daemon's own.
 pub(crate) struct Seen {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use monitor_tests::paths;
 
-use crate::case::ROWS;
+use crate::case::{BEYOND, ROWS};
 use crate::cases;
 use crate::expectation::{self, Expectation, Tier};
 
@@ -21,8 +21,9 @@ How a workload hides from a monitor, and whether it does from this one. Each cas
 program or a few lines of shell in `tests/evasions`; what it does is *detected* when the alert is \
 there with the right process, container and path, and an innocent twin of it causes none. A case is \
 *blind* when something of that is missing, *counted* when only a loss is told, with its container \
-and kind, and *untried* where the kernel has no such thing. The \
-object tier is Debian 12's kernel in a virtual machine, the syscall tier a kernel that refuses \
+and kind, and *untried* where the kernel has no such thing. The techniques are those of a list of \
+38; one counts as detected if a case of it is, and none is blind or only counted. What else was found is \
+marked with +. The object tier is Debian 12's kernel in a virtual machine, the syscall tier a kernel that refuses \
 trampolines.
 
 ";
@@ -69,10 +70,14 @@ pub(crate) fn page(expectation: &Expectation) -> String {
                 }
             }
         };
+        let number = if case.row == BEYOND {
+            "+".to_owned()
+        } else {
+            case.row.to_string()
+        };
         let _ = writeln!(
             text,
-            "| {} | `{}` | {} | {} | {} |",
-            case.row,
+            "| {number} | `{}` | {} | {} | {} |",
             case.name,
             case.technique,
             cell(Tier::Syscall),
@@ -97,6 +102,6 @@ pub(crate) fn detected_rows(expectation: &Expectation, tier: Tier) -> BTreeSet<u
     };
     let (blind, counted) = (with("blind"), with("counted"));
     let mut rows = with("detected");
-    rows.retain(|row| !blind.contains(row) && !counted.contains(row));
+    rows.retain(|row| *row <= ROWS && !blind.contains(row) && !counted.contains(row));
     rows
 }

@@ -259,7 +259,7 @@ fn a_connection_by_name() {
         let flags = tier_flag(watch, Kind::Connect);
         let seen = watch.next(Kind::Connect);
         let body = unix(0, client.as_raw_fd(), UNIX);
-        let strings = [name, (Slot::Cwd, HERE)];
+        let strings = [name, (Slot::Cwd, HERE), (Slot::Resolved, path)];
         seen.check(&watch.me, flags, &Body::Connect(body), &strings);
         let fd = taken.as_raw_fd();
         let body = unix(fd.into(), fd, 0);

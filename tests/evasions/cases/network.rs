@@ -1,6 +1,6 @@
 //! Rows 16, 31 to 34: connections, messages, and files that come without an open.
 
-use crate::case::{Case, exactly, some};
+use crate::case::{BEYOND, Case, exactly, some};
 
 const RECEIVED: &str = "evt.type = fd_receive and fd.name = $D/secret";
 
@@ -173,7 +173,7 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
-        row: 32,
+        row: BEYOND,
         name: "dns-in-pieces",
         technique: "a name is asked for through TCP, each byte in a packet of its own",
         condition: "evt.type = dns and dns.question.name = pieces.evade.test",
@@ -183,7 +183,7 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
-        row: 32,
+        row: BEYOND,
         name: "dns-in-a-batch",
         technique: "a name is asked for in the second of two datagrams of one call (UDP_SEGMENT)",
         condition: "evt.type = dns and dns.question.name = batch.evade.test",

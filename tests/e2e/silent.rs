@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -46,11 +47,11 @@ fn a_program_that_tells_nothing_is_found_although_others_do() -> Result<()> {
     let page = http::fetch(port, "/metrics")?;
     let serves = line(&page, "provider", "remove").context("nothing of remove")?;
     let by_name = serves.contains("fentry/security_path_unlink");
-    let _on = Ftrace::off(by_name, &links)?;
+    let off = if by_name { Ftrace::off(&links)? } else { None };
     let mark = daemon.mark()?;
     detach(&links, "inet6_connect")?;
-    // The daemon has seen that and looks at once. Where functions serve, connects come no more at all.
-    let (kind, hook) = if by_name {
+    // The daemon has seen that and looks at once. Where functions serve no more, no connect comes at all.
+    let (kind, hook) = if off.is_some() {
         ("remove", "fentry/security_path_unlink")
     } else {
         ("connect", "cgroup/connect6")
@@ -127,23 +128,23 @@ fn detach(links: &BTreeMap<String, Vec<String>>, at: &str) -> Result<()> {
 }
 
 /// Programs at the kernel's functions run no more until this is dropped.
-struct Ftrace(bool);
+struct Ftrace;
 
 impl Ftrace {
-    /// If there is something to switch off; unseen by the daemon, whose program for that is taken away.
-    fn off(wanted: bool, links: &BTreeMap<String, Vec<String>>) -> Result<Self> {
-        if wanted {
-            detach(links, "sysctl")?;
-            fs::write(FTRACE, "0")?;
+    /// Unseen by the daemon, whose program for that is taken away; `None` where the kernel lets nobody
+    /// while there are such programs (5.10).
+    fn off(links: &BTreeMap<String, Vec<String>>) -> Result<Option<Self>> {
+        detach(links, "sysctl")?;
+        match fs::write(FTRACE, "0") {
+            Ok(()) => Ok(Some(Self)),
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => Ok(None),
+            Err(error) => Err(error.into()),
         }
-        Ok(Self(wanted))
     }
 }
 
 impl Drop for Ftrace {
     fn drop(&mut self) {
-        if self.0 {
-            let _on = fs::write(FTRACE, "1");
-        }
+        let _on = fs::write(FTRACE, "1");
     }
 }

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn only_all_there_is_has_another_machine() {
+    fn only_all_there_is_has_the_newest_and_another_machine() {
         let pool = Pool::new(|suite| suite == "e2e", Extent::Native);
         let names = names(&pool);
         assert!(names.contains(&"kernels::passes_on_linux_6_12"));

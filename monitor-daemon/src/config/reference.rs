@@ -27,38 +27,14 @@ pub fn markdown() -> String {
     for key in KEYS {
         row(&mut text, key, &default.value(key.name));
     }
-    text.push_str(
-        "\nKeys of a section of `alerts.files`:\n\n\
-         | Key | Values | Default | Meaning |\n|---|---|---|---|\n",
-    );
-    for key in FILE_KEYS {
-        row(&mut text, key, &file::default(key.name));
-    }
+    section(&mut text, "files", FILE_KEYS, file::default);
     text.push_str(FILES);
     text.push_str(SYSLOG);
-    text.push_str(
-        "\nKeys of a section of `alerts.http`:\n\n\
-         | Key | Values | Default | Meaning |\n|---|---|---|---|\n",
-    );
-    for key in HTTP_KEYS {
-        row(&mut text, key, &http::default(key.name));
-    }
+    section(&mut text, "http", HTTP_KEYS, http::default);
     text.push_str(HTTP);
-    text.push_str(
-        "\nKeys of a section of `alerts.nats`:\n\n\
-         | Key | Values | Default | Meaning |\n|---|---|---|---|\n",
-    );
-    for key in NATS_KEYS {
-        row(&mut text, key, &nats::default(key.name));
-    }
+    section(&mut text, "nats", NATS_KEYS, nats::default);
     text.push_str(NATS);
-    text.push_str(
-        "\nKeys of a section of `alerts.kafka`:\n\n\
-         | Key | Values | Default | Meaning |\n|---|---|---|---|\n",
-    );
-    for key in KAFKA_KEYS {
-        row(&mut text, key, &kafka::default(key.name));
-    }
+    section(&mut text, "kafka", KAFKA_KEYS, kafka::default);
     text.push_str(KAFKA);
     text.push_str(SELECTION);
     text.push_str(NEWEST_FIRST);
@@ -218,6 +194,18 @@ which is a header of the message too. Alerts with the same key are in one partit
 partition of a key is the one that Kafka's own clients choose. The user needs the right to write to \
 the topic, and before Kafka 3.0 the cluster's `IdempotentWrite`.
 ";
+
+/// The keys of an output that is one of many.
+fn section(text: &mut String, name: &str, keys: &[Key], default: fn(&str) -> Value) {
+    let _ = write!(
+        text,
+        "\nKeys of a section of `alerts.{name}`:\n\n\
+         | Key | Values | Default | Meaning |\n|---|---|---|---|\n"
+    );
+    for key in keys {
+        row(text, key, &default(key.name));
+    }
+}
 
 fn row(text: &mut String, key: &Key, default: &Value) {
     let Key {

@@ -2,13 +2,14 @@
 //! container or another is lost, mistaken or late.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::cgroup::Cgroup;
 use monitor_tests::daemon::{Daemon, is_from};
 use monitor_tests::docker::Dockerd;
+use monitor_tests::tied::Tied;
 use monitor_tests::tree::Tree;
 use monitor_tests::{daemon, docker, http, paths, skip_if, wait};
 use serde_json::Value;
@@ -174,16 +175,6 @@ fn check(name: &str, needles: usize, (id, known): (&str, &str), seen: &BTreeMap<
     assert!(wrong.is_empty(), "lost or of another container: {wrong:?}");
 }
 
-/// A program that goes on until this is dropped.
-struct Endless(Child);
-
-impl Drop for Endless {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _status = self.0.wait();
-    }
-}
-
 /// Containers that somebody made by hand: what guests have too.
 #[test]
 fn no_exec_is_lost_in_a_flood_of_opens_in_a_cgroup() -> Result<()> {
@@ -195,7 +186,7 @@ fn no_exec_is_lost_in_a_flood_of_opens_in_a_cgroup() -> Result<()> {
     let cgroups = [loud?, quiet?];
     let programs = Programs::new()?;
     let mut daemon = watch(&programs, RULES, "rings:\n  bulk_bytes: 65536\n")?;
-    let flood = Endless(cgroups[0].command(OPEN_LOOP).spawn()?);
+    let flood = Tied(cgroups[0].command(OPEN_LOOP).spawn()?);
     let [loud, _] = &ids;
     let of_loud = |alert: &Value| {
         let id = text(&alert["output_fields"], "container.id");

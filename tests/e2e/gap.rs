@@ -1,10 +1,11 @@
 //! The daemon tells for how long nothing was watched before it was started, and why.
 
 use std::fs;
-use std::process::{Child, Command};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::{self, Daemon, STATE, field, is_from};
+use monitor_tests::tied::Tied;
 use monitor_tests::{http, paths, skip_if};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -47,17 +48,6 @@ fn told(daemon: &mut Daemon) -> Result<Value> {
     daemon.wait_for("the gap's alert", PATIENCE, |alert| is_from(alert, GAP))
 }
 
-/// Someone who starts while the daemon is away, and goes with this.
-struct Meanwhile(Child);
-
-impl Drop for Meanwhile {
-    fn drop(&mut self) {
-        // It fails only for one that is gone.
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
-    }
-}
-
 #[test]
 fn a_start_tells_for_how_long_nothing_was_watched() -> Result<()> {
     skip_if!(daemon::obstacle());
@@ -72,7 +62,7 @@ fn a_start_tells_for_how_long_nothing_was_watched() -> Result<()> {
     );
     ensure!(runs.state()?.contains("\"ended\":true"));
 
-    let meanwhile = Meanwhile(Command::new("sleep").arg("1000").spawn()?);
+    let meanwhile = Tied(Command::new("sleep").arg("1000").spawn()?);
     let mut daemon = runs.start()?;
     let alert = told(&mut daemon)?;
     ensure!(alert["priority"] == "Notice", "{alert:#}");

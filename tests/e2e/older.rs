@@ -5,10 +5,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::daemon::is_from;
+use monitor_tests::tied::Tied;
 use monitor_tests::{daemon, docker, skip, skip_if, wait};
 use serde_json::{Value, json};
 
@@ -58,17 +59,6 @@ fn script(folder: &str) -> String {
     )
 }
 
-/// A process that ends with the case.
-struct Older(Child);
-
-impl Drop for Older {
-    fn drop(&mut self) {
-        // It may have come to its end by itself.
-        let _ended = self.0.kill();
-        let _status = self.0.wait();
-    }
-}
-
 /// A folder that users may read, with what the script needs.
 fn stage() -> Result<Programs> {
     let programs = Programs::new()?;
@@ -87,7 +77,7 @@ fn a_process_older_than_the_daemon_is_known() -> Result<()> {
     let folder = programs.folder().display().to_string();
     let script = script(&folder);
     let mut shell = programs.shell("older", &script)?;
-    let older = Older(
+    let older = Tied(
         shell
             .current_dir("/usr")
             .uid(1)
@@ -228,7 +218,7 @@ fn the_start_leaves_no_gap() -> Result<()> {
         folder.display()
     );
     let mut shell = programs.shell("spawner", &script)?;
-    let mut spawner = Older(shell.stdin(Stdio::null()).spawn()?);
+    let mut spawner = Tied(shell.stdin(Stdio::null()).spawn()?);
     wait::until("the first numbers", PATIENCE, || {
         Ok(count(&folder).filter(|count| *count > 10))
     })?;

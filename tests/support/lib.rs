@@ -16,6 +16,7 @@ pub mod registry;
 pub mod skip;
 pub mod suite;
 pub mod systemd;
+pub mod tied;
 pub mod tree;
 pub mod vm;
 pub mod wait;

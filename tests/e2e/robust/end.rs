@@ -1,10 +1,11 @@
 //! Ends that nobody chose: killed, and stopped in the middle of a flood.
 
 use std::fs;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use monitor_tests::tied::Tied;
 use monitor_tests::{daemon, skip, skip_if, wait};
 
 use super::{END, RULES, Subject, needle, number};
@@ -22,20 +23,9 @@ const OPENS: &str = "
 const FLOOD: &str = "alarm 60; while (1) { open(my $file, q(<), q(/dev/null)) }";
 const NEEDLES: u32 = 100;
 
-/// Opens files without a pause; ends on drop.
-struct Flood(Child);
-
-impl Flood {
-    fn start() -> Result<Self> {
-        Ok(Self(Command::new("perl").args(["-e", FLOOD]).spawn()?))
-    }
-}
-
-impl Drop for Flood {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _status = self.0.wait();
-    }
+/// Opens files without a pause.
+fn flood() -> Result<Tied> {
+    Ok(Tied(Command::new("perl").args(["-e", FLOOD]).spawn()?))
 }
 
 #[test]
@@ -81,7 +71,7 @@ fn an_end_amid_a_flood_is_in_time_and_costs_no_alert() -> Result<()> {
     let rules = format!("{RULES}{OPENS}");
     let subject = Subject::start(&programs, &rules, &alerts, "")?;
     let kept = "monitor_records_kept_total{kind=\"open\"}";
-    let floods = [Flood::start()?, Flood::start()?];
+    let floods = [flood()?, flood()?];
     wait::until("the flood", PATIENCE, || {
         Ok((subject.metric(kept)? > 10_000).then_some(()))
     })?;

@@ -265,6 +265,24 @@ impl Head {
         [name, directory, file, raw]
     }
 
+    /// Class of a byte.
+    #[inline(always)]
+    pub fn byte(&self, byte: u8) -> u32 {
+        self.bytes
+            .get(usize::from(byte))
+            .copied()
+            .unwrap_or(0)
+            .into()
+    }
+
+    /// The state that a byte of this class, or the end, leads to from a state.
+    #[inline(always)]
+    pub fn next(&self, tables: &impl Tables, state: u64, class: u32) -> u64 {
+        tables
+            .step((state as u32) << (self.shift & 31) | class)
+            .into()
+    }
+
     /// Clauses that the class leaves.
     #[inline(always)]
     pub fn left(&self, class: usize) -> u64 {
@@ -310,17 +328,15 @@ impl Reading {
     /// Reads a byte.
     #[inline(always)]
     pub fn read(&mut self, head: &Head, tables: &impl Tables, byte: u8) {
-        let class = head.bytes.get(usize::from(byte)).copied().unwrap_or(0);
-        let found = self.step(head, tables, class.into());
-        if byte == b'/' {
-            self.found.directory = found.directory;
-        }
+        self.state = head.next(tables, self.state, head.byte(byte));
+        self.found.at(head, tables, self.state, byte == b'/');
     }
 
     /// Reads the end of the text; the clauses that the text leaves of these.
     #[inline(always)]
     pub fn end(&mut self, head: &Head, tables: &impl Tables, class: usize) -> u64 {
-        self.step(head, tables, head.end);
+        self.state = head.next(tables, self.state, head.end);
+        self.found.at(head, tables, self.state, false);
         let [name, directory, file, raw] = head.free_of(class);
         let [no_name, no_directory, no_file] = head.negated;
         let seen = &self.found;
@@ -330,21 +346,27 @@ impl Reading {
             & (seen.raw | raw);
         holds | seen.unclean
     }
+}
 
+impl Found {
+    /// Adds what a state finds; `slash` says that a `/` led there.
     #[inline(always)]
-    fn step(&mut self, head: &Head, tables: &impl Tables, class: u32) -> Found {
-        let index = (self.state as u32) << (head.shift & 31) | class;
-        let state = tables.step(index);
-        self.state = state.into();
-        if state >= head.found {
-            return Found::default();
+    pub fn at(&mut self, head: &Head, tables: &impl Tables, state: u64, slash: bool) {
+        if state as u32 >= head.found {
+            // Most states find nothing.
+            if slash {
+                self.directory = 0;
+            }
+            return;
         }
-        let found = tables.found(state);
-        self.found.name |= found.name;
-        self.found.file |= found.file;
-        self.found.raw |= found.raw;
-        self.found.unclean |= found.unclean;
-        found
+        let found = tables.found(state as u32);
+        self.name |= found.name;
+        self.file |= found.file;
+        self.raw |= found.raw;
+        self.unclean |= found.unclean;
+        if slash {
+            self.directory = found.directory;
+        }
     }
 }
 

@@ -7,6 +7,10 @@
 /// Offset of a member that this kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
+/// Number of a helper that no kernel has: where the object calls it, the loader puts the kernel's
+/// `bpf_rdonly_cast`, or nothing where there is none.
+pub const CAST: u32 = 0x00ca_fe01;
+
 /// What a member is read for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Need {

@@ -75,7 +75,9 @@ pub unsafe fn read<R: Read>(
         walk::set_home(walk, walk::home::<Typed>());
         walk::begin(walk, walk::place_at::<R>(file, FILE_PATH.load()));
         (*paths).resolved = record.look();
-        (*walk).mark = Place { dentry: 0, mnt: 0 };
+        // Word by word: the compiler would call a function that does so byte by byte.
+        (&raw mut (*walk).mark.dentry).write_volatile(0);
+        (&raw mut (*walk).mark.mnt).write_volatile(0);
     }
 }
 

@@ -35,8 +35,8 @@ static FILTER_FOUND: Array<Found> = Array::with_max_entries((SLOTS * FOUND) as u
 pub static FILTERED: Counters<{ KINDS_MAX as usize }> = Counters::with_max_entries(1, 0);
 
 /// Bytes read in one call of the inner function, and calls of it: longest texts are `PATH_MAX`.
-const BYTES: u32 = 16;
-const ROUNDS: u32 = 256;
+const BYTES: u32 = 32;
+const ROUNDS: u32 = 128;
 
 /// A text of a record being read, in map memory.
 #[repr(C)]
@@ -289,7 +289,15 @@ impl Text<'_> {
             // SAFETY: a checked map value.
             unsafe {
                 (*scan).filter = self.filter;
-                (*scan).reading = Reading::new(self.head, raw);
+                // Word by word: the compiler would call a function that does so byte by byte.
+                let words = (&raw mut (*scan).reading).cast::<u64>();
+                let mut word = 0;
+                while word < size_of::<Reading>() / size_of::<u64>() {
+                    words.add(word).write_volatile(0);
+                    word += 1;
+                }
+                (*scan).reading.state = self.head.start.into();
+                (*scan).reading.found.raw = raw;
             }
         }
     }
@@ -364,7 +372,9 @@ pub extern "C" fn scan_on(number: u32) -> u32 {
             return 1;
         };
         let tables = Numbered(filter);
-        let mut reading = (*scan).reading;
+        // Only the state is kept out of memory: what is found hardly ever changes.
+        let mut state = (*scan).reading.state;
+        let seen = &mut (*scan).reading.found;
         let (from, end) = (
             (&raw const (*scan).at).read_volatile(),
             (&raw const (*scan).end).read_volatile(),
@@ -376,10 +386,12 @@ pub extern "C" fn scan_on(number: u32) -> u32 {
                 break;
             }
             let at = (at as usize).min(size_of::<Common>() - 1);
-            reading.read(&*head, &tables, slot.add(at).read_volatile());
+            let byte = slot.add(at).read_volatile();
+            state = (*head).next(&tables, state, (*head).byte(byte));
+            seen.at(&*head, &tables, state, byte == b'/');
             taken += 1;
         }
-        (*scan).reading = reading;
+        (*scan).reading.state = state;
         let at = from.wrapping_add(taken);
         (&raw mut (*scan).at).write_volatile(at);
         u32::from(at >= end)

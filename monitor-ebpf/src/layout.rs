@@ -35,6 +35,10 @@ pub static CGROUP_HIERARCHY: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static HAVE_TASK_BTF: Global<u32> = Global::new(0);
 
+/// 1 if the kernel lets any pointer be read from by plain loads: see [`crate::read::readable`].
+#[unsafe(no_mangle)]
+pub static HAVE_CAST: Global<u32> = Global::new(0);
+
 /// 1 if programs can be preempted, so that others have to make up for those that are left out: see
 /// `crate::again`.
 #[unsafe(no_mangle)]

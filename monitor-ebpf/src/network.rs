@@ -284,24 +284,23 @@ unsafe fn tell_socket(body: *mut Connect, file: Pointer, under_way: bool) {
             (*body).remote_port = port;
         }
         if family == AF_INET {
-            read_into(&raw mut (*body).local, sk, &SK_LOCAL_ADDRESS, 4);
+            read_into::<u32>(&raw mut (*body).local, sk, &SK_LOCAL_ADDRESS);
             if take_remote {
-                read_into(&raw mut (*body).remote, sk, &SK_ADDRESS, 4);
+                read_into::<u32>(&raw mut (*body).remote, sk, &SK_ADDRESS);
             }
         } else if present(&SK_ADDRESS6) && present(&SK_LOCAL_ADDRESS6) {
-            read_into(&raw mut (*body).local, sk, &SK_LOCAL_ADDRESS6, 16);
+            read_into::<[u64; 2]>(&raw mut (*body).local, sk, &SK_LOCAL_ADDRESS6);
             if take_remote {
-                read_into(&raw mut (*body).remote, sk, &SK_ADDRESS6, 16);
+                read_into::<[u64; 2]>(&raw mut (*body).remote, sk, &SK_ADDRESS6);
             }
         }
     }
 }
 
 #[inline(always)]
-unsafe fn read_into(to: *mut [u8; 16], base: Pointer, member: &Member, len: u32) {
-    let from = base.wrapping_add(member.load() as usize);
-    // SAFETY: `len` is at most 16; the helper checks the source.
-    unsafe { bpf_probe_read_kernel(to.cast(), len, from.cast()) };
+unsafe fn read_into<T: Copy>(to: *mut [u8; 16], base: Pointer, member: &Member) {
+    // SAFETY: `T` has at most 16 bytes, at an aligned place; probed.
+    unsafe { to.cast::<T>().write(Probed::get(base, member)) };
 }
 
 /// Family of the passed address; remote address and port too if it is one of IP. `unspecified` is

@@ -1,17 +1,20 @@
 //! Reading kernel memory.
 //!
 //! Two ways: [`Typed`] is a plain load, for pointers whose type the verifier knows (hook
-//! arguments, the current task, and what was loaded from those); [`Probed`] goes through a helper
-//! and takes any value. Both read 0 where nothing is mapped.
+//! arguments, the current task, and what was loaded from those); [`Probed`] takes any value, by a
+//! plain load too where the kernel has a cast for that, else through a helper. Both read 0 where
+//! nothing is mapped.
 
 use core::arch::asm;
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, transmute};
 
 use aya_ebpf::helpers::generated::{
     bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel,
 };
 
-use crate::layout::{HAVE_TASK_BTF, Member};
+use monitor_common::layout::CAST;
+
+use crate::layout::{HAVE_CAST, HAVE_TASK_BTF, Member};
 
 /// A pointer into the kernel; its target is known to the verifier at most.
 pub type Pointer = *const u8;
@@ -49,14 +52,14 @@ impl Read for Typed {
         // SAFETY: the verifier checks type and offset, and faults read as 0.
         unsafe {
             if HAVE_TASK_BTF.load() == 0 {
-                return Probed::at(base, offset);
+                return helped(base, offset);
             }
             *base.add(offset as usize).cast::<T>()
         }
     }
 }
 
-/// Loads through `bpf_probe_read_kernel`.
+/// Loads of any kernel memory.
 pub struct Probed;
 
 impl Read for Probed {
@@ -64,16 +67,48 @@ impl Read for Probed {
 
     #[inline(always)]
     unsafe fn at<T: Copy>(base: Pointer, offset: u32) -> T {
-        let mut value = MaybeUninit::<T>::uninit();
-        // SAFETY: the helper fills all bytes, with zeros when it fails; any bits are a `T`.
+        // SAFETY: the helper's; or the cast makes it a load that reads 0 where it faults.
         unsafe {
-            bpf_probe_read_kernel(
-                value.as_mut_ptr().cast(),
-                size_of::<T>() as u32,
-                base.wrapping_add(offset as usize).cast(),
-            );
-            value.assume_init()
+            if HAVE_CAST.load() == 0 {
+                return helped(base, offset);
+            }
+            *readable(base.wrapping_add(offset as usize)).cast::<T>()
         }
+    }
+}
+
+/// A load through `bpf_probe_read_kernel`.
+///
+/// # Safety
+/// `T` is valid for any bits.
+#[inline(always)]
+unsafe fn helped<T: Copy>(base: Pointer, offset: u32) -> T {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: the helper fills all bytes, with zeros when it fails; any bits are a `T`.
+    unsafe {
+        bpf_probe_read_kernel(
+            value.as_mut_ptr().cast(),
+            size_of::<T>() as u32,
+            base.wrapping_add(offset as usize).cast(),
+        );
+        value.assume_init()
+    }
+}
+
+/// A pointer that may be read from, whatever it is: only where [`HAVE_CAST`] says so. The loader puts
+/// `bpf_rdonly_cast` in place of the call, which costs nothing: the verifier makes it a move, and
+/// each load from the result one that faults without harm.
+///
+/// # Safety
+/// What is read is valid for any bits.
+#[inline(always)]
+pub unsafe fn readable(pointer: Pointer) -> Pointer {
+    // No type: any offset, any size.
+    const VOID: u64 = 0;
+    // SAFETY: never called as it stands here; the caller's.
+    unsafe {
+        let cast: unsafe extern "C" fn(Pointer, u64) -> Pointer = transmute(CAST as usize);
+        cast(pointer, VOID)
     }
 }
 

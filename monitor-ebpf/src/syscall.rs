@@ -53,7 +53,10 @@ pub struct Call {
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     let regs = registers_at(&ctx);
-    let Some(entry) = entry_of(regs) else {
+    if is_unwanted(regs) {
+        return 0;
+    }
+    let Some(entry) = entry_of(regs, is_compat(current())) else {
         return 0;
     };
     // SAFETY: a checked map value.
@@ -153,11 +156,32 @@ pub fn close_begin(ctx: BtfTracePointContext) -> i32 {
     settle_number(kind, record::with::<Typed>(kind, call.flags, report))
 }
 
-/// Where the table of calls says what to do with the current task's call.
+/// Whether nobody wants the current task's call, whatever its ABI: most calls end here, which is what
+/// all programs of a host pay for. To ask the task for the ABI costs as much again.
 #[inline(always)]
-fn entry_of(regs: Pointer) -> Option<*const u64> {
-    // A number means nothing before the ABI is known.
-    let compat = is_compat(current());
+fn is_unwanted(regs: Pointer) -> bool {
+    // SAFETY: the argument of the hook is typed.
+    let number = unsafe { Typed::get::<u32>(regs, &CALL_NUMBER) } & !X32_BIT;
+    if number >= NUMBERS {
+        // Neither has those of the ABI for 32-bit programs, in which the bit means nothing.
+        return true;
+    }
+    // What that call is, its arguments say.
+    if number == SOCKETCALL {
+        return false;
+    }
+    let both = [number, number + NUMBERS].map(|index| OPERATIONS.get_ptr(index));
+    match both {
+        // SAFETY: checked map values.
+        [Some(own), Some(compat)] => unsafe { own.read_volatile() | compat.read_volatile() == 0 },
+        _ => true,
+    }
+}
+
+/// Where the table of calls says what to do with the current task's call: a number means nothing before
+/// the ABI is known.
+#[inline(always)]
+fn entry_of(regs: Pointer, compat: bool) -> Option<*const u64> {
     // SAFETY: the argument of the hook is typed.
     let number: u32 = unsafe { Typed::get(regs, &CALL_NUMBER) };
     let number = if compat { number } else { number & !X32_BIT };
@@ -182,11 +206,11 @@ fn entry_of(regs: Pointer) -> Option<*const u64> {
 /// What to do with the current task's call, at its end, and the call.
 #[inline(always)]
 pub fn finished(regs: Pointer, ret: i64) -> Option<(*const u64, Call)> {
-    let entry = entry_of(regs)?;
+    let compat = is_compat(current());
+    let entry = entry_of(regs, compat)?;
     // SAFETY: a checked map value. It is read anew at each use: the verifier would follow the
     // program once for each value that it was compared with.
     let read = || unsafe { entry.read_volatile() };
-    let compat = is_compat(current());
     let number = (read() >> 16) as u16;
     // SAFETY: as for `entry_of`.
     let mut call = unsafe { read_call(regs, number.into(), ret, compat) };

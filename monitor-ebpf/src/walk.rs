@@ -13,7 +13,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use monitor_common::PATH_MAX;
 
 use crate::layout::*;
-use crate::read::{Pointer, Probed, Read, current, masked, until_done};
+use crate::read::{Pointer, Probed, Read, current, masked, readable, until_done};
 use crate::scratch;
 
 /// Longest text: `PATH_MAX` less the NUL that is not written.
@@ -399,7 +399,16 @@ unsafe fn read_words(walk: *mut Walk, base: Pointer, member: &Member, count: usi
     // SAFETY: as for `step`; the helper takes any address, and fills all with zeros if it fails.
     unsafe {
         let from = base.wrapping_add(member.load() as usize);
-        bpf_probe_read_kernel(word(walk, 0).cast(), 8 * count as u32, from.cast());
+        if HAVE_CAST.load() == 0 {
+            bpf_probe_read_kernel(word(walk, 0).cast(), 8 * count as u32, from.cast());
+            return;
+        }
+        let from = readable(from).cast::<u64>();
+        let mut index = 0;
+        while index < count {
+            word(walk, index).write_volatile(from.add(index).read_volatile());
+            index += 1;
+        }
     }
 }
 

@@ -142,6 +142,11 @@ impl<'a> Btf<'a> {
         })
     }
 
+    /// The number of a function.
+    pub(super) fn function(&self, name: &str) -> Option<u32> {
+        self.functions.get(name.as_bytes()).copied()
+    }
+
     /// Names of a function's parameters, in order.
     pub(super) fn parameters(&self, function: &str) -> Option<Vec<&'a str>> {
         let function = self.get(*self.functions.get(function.as_bytes())?)?;

@@ -7,6 +7,7 @@ use monitor_common::layout::{ABSENT, Need};
 use monitor_common::syscall::{CALLS, Call, Machine, OPERATIONS};
 
 use super::btf::Btf;
+use super::cast;
 
 struct Row {
     need: Need,
@@ -49,6 +50,8 @@ pub(super) struct Layout {
     pub(super) offsets: Vec<(&'static str, u32)>,
     /// Global of the object and position of the parameter it stands for.
     pub(super) parameters: Vec<(&'static str, u32)>,
+    /// Number of the function that lets any pointer be read from, if the kernel has it.
+    pub(super) cast: Option<u32>,
     /// Names of the parameters of functions.
     names: BTreeMap<String, Vec<String>>,
     /// What cannot be read on this kernel, and the first member that it lacks.
@@ -73,6 +76,7 @@ impl Layout {
         let mut layout = Self {
             offsets: Vec::with_capacity(ROWS.len()),
             parameters: parameters(btf),
+            cast: btf.function(cast::FUNCTION),
             names: names.collect(),
             missing: Vec::new(),
         };

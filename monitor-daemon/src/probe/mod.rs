@@ -6,6 +6,7 @@
 mod again;
 mod ahead;
 mod btf;
+mod cast;
 mod change;
 mod cover;
 mod dispatch;

@@ -15,6 +15,7 @@ use monitor_common::{ABI_SYMBOL, ABI_VERSION, SCRATCH_SLOTS};
 
 use super::again::{self, Turns};
 use super::ahead::{self, Outcomes, Wanted};
+use super::cast;
 use super::dispatch::Dispatch;
 use super::filter;
 use super::layout::{self, Layout};
@@ -143,7 +144,9 @@ impl Object {
     ) -> Result<Self, ProbeError> {
         let cpus =
             util::nr_cpus().map_err(|(path, source)| ProbeError::Read { path, source })? as u32;
+        let cast = cast::usable(layout.cast);
         let globals = [
+            ("HAVE_CAST", u32::from(cast.is_some())),
             (ABI_SYMBOL, ABI_VERSION),
             ("SELF_PID", request.skip_process.unwrap_or(0)),
             ("CGROUP_HIERARCHY", request.hierarchy.number()),
@@ -172,6 +175,9 @@ impl Object {
         let mut object = lz4_flex::decompress_size_prepended(OBJECT)?;
         if turns == Turns::TwoAndBare {
             again::make_bare(&mut object);
+        }
+        if let Some(number) = cast {
+            cast::put(&mut object, number);
         }
         let mut ebpf = loader.load(&object).map_err(object_error)?;
         drop(object);

@@ -159,6 +159,8 @@ macro_rules! kernel_members {
             Optional EXEC_NAME_PLACE "trace_event_raw_sched_process_exec" ["__data_loc_filename"];
             Exec CRED_FSUID "cred" ["fsuid"];
             Exec CRED_FSGID "cred" ["fsgid"];
+            Exec MNT_NS_USER_NS "mnt_namespace" ["user_ns"];
+            Exec SB_ROOT "super_block" ["s_root"];
             Exec INODE_UID "inode" ["i_uid"];
             Exec INODE_GID "inode" ["i_gid"];
             Exec INODE_FLAGS "inode" ["i_flags"];

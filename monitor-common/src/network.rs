@@ -47,6 +47,10 @@ pub struct Dns {
     pub length: u32,
     /// 1 for what the process received, 0 for what it sent.
     pub received: u32,
+    /// Bytes of each datagram but the last, of those that pass as one packet; else 0.
+    pub datagram: u32,
+    /// TCP: number of the first byte in its connection; else 0.
+    pub sequence: u32,
 }
 
 /// A `dup`, `dup2`, `dup3` or `fcntl` that made a second descriptor of a socket; other files, and
@@ -121,7 +125,7 @@ pub struct Socket {
 }
 
 const _: () = assert!(size_of::<Connect>() == 56);
-const _: () = assert!(size_of::<Dns>() == 64);
+const _: () = assert!(size_of::<Dns>() == 72);
 const _: () = assert!(size_of::<Dup>() == 72);
 const _: () = assert!(size_of::<Send>() == 72);
 const _: () = assert!(size_of::<Serve>() == 72);

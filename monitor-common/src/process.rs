@@ -17,6 +17,11 @@ impl ExeFlags {
     pub const WRITABLE: u32 = 1 << 3;
     /// The file has no name left.
     pub const UNLINKED: u32 = 1 << 4;
+    /// The file lies on a mount that is in no tree of a mount namespace: its path is one in a tree of
+    /// its own.
+    pub const UNREACHABLE: u32 = 1 << 5;
+    /// No mount on the way changes the path: it is the file's path in its file system.
+    pub const PLAIN: u32 = 1 << 6;
 }
 
 /// An `execve` or `execveat`. When it succeeded (`ret == 0`) the header's task is already the new
@@ -45,6 +50,10 @@ pub struct Exec {
     pub args_len: u32,
     /// Full length of the environment.
     pub env_len: u32,
+    /// Mount namespace (inode number) of the mount that the executable lies on; 0 if it is in none.
+    pub tree: u32,
+    /// User namespace (inode number) that owns that mount namespace; 0 if there is none.
+    pub tree_owner: u32,
 }
 
 /// A new process. The header's task is the child.
@@ -87,7 +96,7 @@ pub struct Ptrace {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Exec>() == 56);
+const _: () = assert!(size_of::<Exec>() == 64);
 const _: () = assert!(size_of::<Fork>() == 16);
 const _: () = assert!(size_of::<Exit>() == 8);
 const _: () = assert!(size_of::<Ptrace>() == 40);

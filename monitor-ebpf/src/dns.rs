@@ -9,8 +9,10 @@
 //!
 //! A connection whose process was forgotten meanwhile is a loss, told by the first that it says.
 //!
-//! Left out: other ports, TCP messages that begin within a segment (but behind their length), and
-//! answers to nobody.
+//! Datagrams may pass as one packet (`UDP_SEGMENT`), and messages over TCP lie in as many as one likes:
+//! the daemon takes the former apart and puts the latter together.
+//!
+//! Left out: other ports, and answers to nobody.
 
 use aya_ebpf::bindings::{__sk_buff, BPF_ANY, BPF_NOEXIST, bpf_sock_addr};
 use aya_ebpf::helpers::generated::{
@@ -62,6 +64,8 @@ struct Packet {
     destination: u16,
     /// Flags of TCP.
     flags: u8,
+    /// Number of the first byte, of TCP.
+    sequence: u32,
     /// Where the message begins, and how long it is.
     at: u32,
     length: u32,
@@ -302,11 +306,13 @@ impl Packet {
             return None;
         }
         let ports: [u16; 2] = load(skb, at)?;
-        let (mut payload, mut flags) = (at + 8, 0);
+        let (mut payload, mut flags, mut sequence) = (at + 8, 0, 0);
         if protocol == TCP {
             let [offset, bits]: [u8; 2] = load(skb, at + 12)?;
             payload = at + u32::from(offset >> 4) * 4;
             flags = bits;
+            // What is sent with the first packet comes behind that, which is counted as a byte.
+            sequence = u32::from_be(load(skb, at + 4)?).wrapping_add(u32::from(bits & SYN != 0));
         }
         // SAFETY: the context is typed.
         let length = unsafe { (*skb).len }.checked_sub(payload)?;
@@ -317,9 +323,18 @@ impl Packet {
             source: u16::from_be(ports[0]),
             destination: u16::from_be(ports[1]),
             flags,
+            sequence,
             at: payload,
             length,
         })
+    }
+
+    /// Bytes of each of the datagrams that pass as one packet, but the last; 0 for what is one.
+    #[inline(always)]
+    fn datagram(&self) -> u32 {
+        // SAFETY: the context is typed.
+        let size = unsafe { (&raw const (*self.skb).gso_size).read_volatile() };
+        if self.protocol == UDP { size } else { 0 }
     }
 
     /// Sets the body from the packet itself.
@@ -335,6 +350,8 @@ impl Packet {
         unsafe {
             (*body).length = self.length;
             (*body).received = u32::from(received);
+            (*body).sequence = self.sequence;
+            (*body).datagram = self.datagram();
             let socket = &raw mut (*body).socket;
             clear(socket);
             (*socket).ret = self.length.into();
@@ -382,7 +399,12 @@ impl Packet {
             return Err(LossReason::KernelRead);
         }
         record.fill(Slot::Args, at, length.into());
-        record.emit(Kind::Dns)
+        record.emit(Kind::Dns)?;
+        // What of a batch has no room is not told.
+        if self.datagram() != 0 && self.length > PATH_MAX as u32 {
+            return Err(LossReason::KernelRead);
+        }
+        Ok(())
     }
 }
 

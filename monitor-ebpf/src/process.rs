@@ -139,11 +139,11 @@ fn exec_record<R: Read>(task: Pointer, new: &New, turn: Turn) -> Outcome {
         let record: LargeRecord = Record::new::<Typed>(slot, Kind::Exec as u32, task);
         let body = record.body::<Exec>();
         executable::<R>(body, new.file, task);
-        let end = record.place_here(
-            Slot::Resolved,
-            walk::place_at::<R>(new.file, FILE_PATH.load()),
-        );
-        if end == walk::End::PSEUDO && file::is_memfd(record.walk()) {
+        let place = walk::place_at::<R>(new.file, FILE_PATH.load());
+        let end = record.place_here(Slot::Resolved, place);
+        if end != walk::End::PSEUDO {
+            reach(body, place.mnt as Pointer, record.walk());
+        } else if file::is_memfd(record.walk()) {
             (*body).exe_flags |= ExeFlags::MEMFD;
         }
         record.string_here(Slot::Passed as u32, Origin::Kernel, new.name);
@@ -152,7 +152,31 @@ fn exec_record<R: Read>(task: Pointer, new: &New, turn: Turn) -> Outcome {
         (*body).dirfd = AT_FDCWD;
         (*body).ret = 0;
         vectors(&record, body, task);
+        record.original_here(place);
         record.emit(Kind::Exec)
+    }
+}
+
+/// Whose tree of mounts the executable's path is one in, right after the walk to it.
+#[inline(always)]
+unsafe fn reach(body: *mut Exec, mnt: Pointer, walk: *const walk::Walk) {
+    /// `MNT_NS_ANON_INO` of `include/linux/nsfs.h`, since 6.18; before, such namespaces have none.
+    const ANONYMOUS: u32 = 0xefff_fff7;
+    // SAFETY: probed; the caller's for the rest.
+    unsafe {
+        let namespace: Pointer =
+            Probed::get(mnt.wrapping_sub(MOUNT_MNT.load() as usize), &MOUNT_NS);
+        let tree: u32 = Probed::get(namespace, &MNT_NS_INUM);
+        if tree == 0 || tree == ANONYMOUS {
+            (*body).exe_flags |= ExeFlags::UNREACHABLE;
+            return;
+        }
+        (*body).tree = tree;
+        let owner: Pointer = Probed::get(namespace, &MNT_NS_USER_NS);
+        (*body).tree_owner = Probed::get(owner, &USER_NS_INUM);
+        if walk::is_of_file_system(walk) {
+            (*body).exe_flags |= ExeFlags::PLAIN;
+        }
     }
 }
 
@@ -180,6 +204,8 @@ unsafe fn executable<R: Read>(body: *mut Exec, file: Pointer, task: Pointer) {
             flags |= ExeFlags::WRITABLE;
         }
         (*body).exe_flags = flags;
+        (*body).tree = 0;
+        (*body).tree_owner = 0;
     }
 }
 
@@ -266,6 +292,8 @@ pub fn exec_failed(record: &Record<COMMON>, call: &Call, dirfd: i32, path: u64) 
         (*body).dirfd = dirfd;
         (*body).args_len = 0;
         (*body).env_len = 0;
+        (*body).tree = 0;
+        (*body).tree_owner = 0;
     }
     file::passed(record, Origin::User, path as Pointer, dirfd);
     // Trying names that are not there is cheap, and must not push out programs that do run.

@@ -174,6 +174,19 @@ impl<const SIZE: usize> Record<SIZE> {
         }
     }
 
+    /// [`Record::original`], in place.
+    #[inline(always)]
+    pub fn original_here(&self, place: Place) {
+        // SAFETY: in bounds of the slot.
+        unsafe {
+            let walk = &raw mut (*self.slot).walk;
+            if walk::begin_original(walk, place) {
+                let len = walk::walk_original(walk);
+                self.fill_walked(Slot::Original as u32, len);
+            }
+        }
+    }
+
     /// [`Record::string`], in place.
     #[inline(always)]
     pub fn string_here(&self, slot: u32, origin: Origin, string: Pointer) -> u8 {

@@ -164,6 +164,22 @@ pub unsafe fn is_plain(walk: *const Walk) -> bool {
     }
 }
 
+/// Whether the latest walk found the path that a file has in its file system: no mount on the way
+/// shows something elsewhere, and the last shows all of it.
+///
+/// # Safety
+/// `walk` points into a map value.
+#[inline(always)]
+pub unsafe fn is_of_file_system(walk: *const Walk) -> bool {
+    // SAFETY: the caller's; probed.
+    unsafe {
+        let top = (&raw const (*walk).top).read_volatile() as Pointer;
+        let block: Pointer = Probed::get(top, &VFSMOUNT_SB);
+        (&raw const (*walk).moved).read_volatile() == 0
+            && Probed::get::<u64>(top, &VFSMOUNT_ROOT) == Probed::get::<u64>(block, &SB_ROOT)
+    }
+}
+
 /// Says where a walk is to start.
 ///
 /// # Safety

@@ -28,9 +28,18 @@ const TCP: u16 = 6;
 const ASKED_FOR: [Class; 4] = [Class::IN, Class::CH, Class::HS, Class::ANY];
 /// Records of an answer that are looked at.
 const RECORDS_MAX: usize = 64;
-/// Questions of a record that are told. Programs put one into a message, and at most a few messages
-/// into a segment.
-const QUESTIONS_MAX: usize = 64;
+/// Questions of a record that are told. Programs put one into a message, at most a few messages into a
+/// segment, and the kernel takes 128 datagrams at once.
+const QUESTIONS_MAX: usize = 128;
+
+/// Whether bytes look like a message that asks what is asked, as far as its only question.
+pub(crate) fn asks(bytes: &[u8]) -> bool {
+    let Ok(reader) = Reader::from_slice(bytes) else {
+        return false;
+    };
+    let class = reader.first_question().map(|question| question.qclass());
+    reader.header_counts().qdcount() == 1 && class.is_some_and(|class| ASKED_FOR.contains(&class))
+}
 
 /// A question of a message, and what else the message says, as far as it can be read.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -56,6 +65,11 @@ impl Message {
         let received = body.received != 0;
         let mut all = if body.socket.protocol == TCP {
             Self::of_segment(bytes, received)
+        } else if body.datagram != 0 {
+            let datagrams = bytes.chunks(body.datagram as usize);
+            datagrams
+                .flat_map(|datagram| Self::read(datagram, received))
+                .collect()
         } else {
             Self::read(bytes, received)
         };
@@ -72,28 +86,19 @@ impl Message {
         while let Some((length, behind)) = rest.split_first_chunk::<2>()
             && all.len() < QUESTIONS_MAX
         {
-            let found = Self::read(behind, received);
-            if found.iter().all(|found| found.question.is_none()) {
+            let length = usize::from(u16::from_be_bytes(*length));
+            let found = Self::read(behind.get(..length).unwrap_or(behind), received);
+            if found.iter().any(|found| found.question.is_some()) {
+                all.extend(found);
+            } else if length > behind.len() {
                 break;
             }
-            all.extend(found);
-            let length = u16::from_be_bytes(*length).into();
             rest = behind.get(length..).unwrap_or_default();
         }
-        if all.is_empty() && Self::is_one(bytes) {
+        if all.is_empty() && asks(bytes) {
             all = Self::read(bytes, received);
         }
         all
-    }
-
-    /// Whether bytes look like a message that asks what is asked.
-    fn is_one(bytes: &[u8]) -> bool {
-        let Ok(reader) = Reader::from_slice(bytes) else {
-            return false;
-        };
-        let class = reader.first_question().map(|question| question.qclass());
-        reader.header_counts().qdcount() == 1
-            && class.is_some_and(|class| ASKED_FOR.contains(&class))
     }
 
     /// Reads what can be read of a message: one for each of its questions, and one where there is none.

@@ -219,10 +219,10 @@ mod tests {
             exe: b"/bin/sh".as_slice().into(),
             args: b"sh\0-c\0".as_slice().into(),
             environment: b"HOME=/\0".as_slice().into(),
-            exe_flags: 0,
             inode: 1,
             ctime: 1,
             mtime: 1,
+            ..Image::default()
         };
         let mut table = Table::new(Limits::default());
         table.executed(&task(2), image(), b"/");

@@ -38,6 +38,7 @@ use crate::users::Accounts;
 pub use arguments::told;
 pub(crate) use calls::NumberArgument;
 pub(crate) use container::on_host;
+pub(crate) use dns::asks;
 pub(crate) use ends::{l4proto, of_family};
 pub use filled::{UNFILLED, filled};
 pub(crate) use movement::NAME as CGROUP_MOVE;
@@ -281,25 +282,21 @@ impl monitor_policy::Event for Event<'_> {
     }
 
     fn has_view(&self, view: View) -> bool {
-        self.paths.differ(view)
+        let by_program = view == View::Original && self.process().has_original;
+        by_program || self.paths.differ(view)
     }
 
     fn value(&self, field: &FieldRef, view: View) -> Option<Value<'_>> {
         meta::value(self, field, view)
-            .or_else(|| process::value(self, field))
+            .or_else(|| process::value(self, field, view))
             .or_else(|| fd::value(self, field, view))
             .or_else(|| container::value(self, field))
             .or_else(|| user::value(self, field))
             .or_else(|| dns::value(self, field))
     }
 
-    fn elements<'e>(
-        &'e self,
-        field: &FieldRef,
-        _view: View,
-        elements: &mut Vec<Value<'e>>,
-    ) -> bool {
-        process::elements(self, field, elements)
+    fn elements<'e>(&'e self, field: &FieldRef, view: View, elements: &mut Vec<Value<'e>>) -> bool {
+        process::elements(self, field, view, elements)
             || ends::elements(self, field, elements)
             || dns::elements(self, field, elements)
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use monitor_common::process::ExeFlags;
 use monitor_common::{Kind, Slot, Task};
-use monitor_policy::{Field, FieldArg, FieldRef, Value, text};
+use monitor_policy::{Field, FieldArg, FieldRef, Value, View, text};
 
 use super::Event;
 use crate::process::Process;
@@ -13,21 +13,21 @@ const SHELLS: [&[u8]; 9] = [
     b"ash", b"bash", b"csh", b"dash", b"fish", b"ksh", b"sh", b"tcsh", b"zsh",
 ];
 
-pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
-    own(event, field)
-        .or_else(|| related(event, field))
-        .or_else(|| ancestor(event, field))
+pub(super) fn value<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
+    own(event, field, view)
+        .or_else(|| related(event, field, view))
+        .or_else(|| ancestor(event, field, view))
         .or_else(|| ids(event, field))
         .or_else(|| executable(event, field))
         .or_else(|| thread(event, field))
 }
 
-fn own<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
+fn own<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     let process = event.process();
     Some(match field.field {
         Field::ProcName => bytes(process.name()),
         Field::ProcExe => bytes(process.image.argv0()),
-        Field::ProcExepath => present(&process.image.exe)?,
+        Field::ProcExepath => present(process.image.exe_in(view))?,
         Field::ProcArgs => match &field.arg {
             None => Value::Text(arguments(process).into()),
             Some(FieldArg::Index(index)) => {
@@ -65,7 +65,7 @@ fn own<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
 }
 
 /// The parent, the session leader and the leaders of process groups.
-fn related<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
+fn related<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     let task = event.record.task();
     let leader = |pid: u32| {
         if pid == task.pid {
@@ -76,7 +76,7 @@ fn related<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
     };
     Some(match field.field {
         Field::ProcPexe => bytes(event.ancestor(1)?.image.argv0()),
-        Field::ProcPexepath => present(&event.ancestor(1)?.image.exe)?,
+        Field::ProcPexepath => present(event.ancestor(1)?.image.exe_in(view))?,
         Field::ProcPname => bytes(event.ancestor(1)?.name()),
         Field::ProcPcmdline => bytes(event.ancestor(1)?.command_line()),
         Field::ProcPpidDuration => Value::Unsigned(
@@ -90,19 +90,21 @@ fn related<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         Field::ProcPvpid => Value::Signed(task.vppid.into()),
         Field::ProcSname => bytes(leader(task.sid)?.name()),
         Field::ProcSidExe => bytes(leader(task.sid)?.image.argv0()),
-        Field::ProcSidExepath => present(&leader(task.sid)?.image.exe)?,
+        Field::ProcSidExepath => present(leader(task.sid)?.image.exe_in(view))?,
         Field::ProcVpgidName | Field::ProcPgidName => bytes(leader(task.pgid)?.name()),
         Field::ProcVpgidExe | Field::ProcPgidExe => bytes(leader(task.pgid)?.image.argv0()),
-        Field::ProcVpgidExepath | Field::ProcPgidExepath => present(&leader(task.pgid)?.image.exe)?,
+        Field::ProcVpgidExepath | Field::ProcPgidExepath => {
+            present(leader(task.pgid)?.image.exe_in(view))?
+        }
         _ => return None,
     })
 }
 
 /// Fields of one ancestor by depth, or of all of them.
-fn ancestor<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
+fn ancestor<'e>(event: &'e Event<'_>, field: &FieldRef, view: View) -> Option<Value<'e>> {
     match (field.field, &field.arg) {
         (_, Some(FieldArg::Index(depth))) if field.field.is_ancestor() => {
-            of_ancestor(event.ancestor(*depth)?, field.field)
+            of_ancestor(event.ancestor(*depth)?, field.field, view)
         }
         (Field::ProcAargs, Some(FieldArg::Index(depth))) => {
             Some(Value::Text(arguments(event.ancestor(*depth)?).into()))
@@ -113,7 +115,7 @@ fn ancestor<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
         }
         _ => {
             let mut all = Vec::new();
-            elements(event, field, &mut all).then_some(Value::List(all))
+            elements(event, field, view, &mut all).then_some(Value::List(all))
         }
     }
 }
@@ -122,6 +124,7 @@ fn ancestor<'e>(event: &'e Event<'_>, field: &FieldRef) -> Option<Value<'e>> {
 pub(super) fn elements<'e>(
     event: &'e Event<'_>,
     field: &FieldRef,
+    view: View,
     elements: &mut Vec<Value<'e>>,
 ) -> bool {
     match (field.field, &field.arg) {
@@ -133,7 +136,7 @@ pub(super) fn elements<'e>(
             true
         }
         (ancestor, None) if ancestor.is_ancestor() => {
-            let of = |process| of_ancestor(process, ancestor);
+            let of = |process| of_ancestor(process, ancestor, view);
             elements.extend(event.ancestors().filter_map(of));
             true
         }
@@ -141,11 +144,11 @@ pub(super) fn elements<'e>(
     }
 }
 
-fn of_ancestor(process: &Process, field: Field) -> Option<Value<'_>> {
+fn of_ancestor(process: &Process, field: Field, view: View) -> Option<Value<'_>> {
     Some(match field {
         Field::ProcAname => bytes(process.name()),
         Field::ProcAexe => bytes(process.image.argv0()),
-        Field::ProcAexepath => present(&process.image.exe)?,
+        Field::ProcAexepath => present(process.image.exe_in(view))?,
         Field::ProcAcmdline => bytes(process.command_line()),
         Field::ProcApid => Value::Signed(process.task.pid.into()),
         Field::ProcAenv => Value::Text(environment(process).into()),

@@ -6,12 +6,15 @@
 
 pub mod snapshot;
 mod table;
+mod tree;
 
 use std::sync::{Arc, OnceLock};
 
 use monitor_common::Task;
+use monitor_policy::View;
 
 pub use table::{Limits, Table};
+pub use tree::Tree;
 
 /// Length of a clock tick of `/proc`, ns. Start times are compared at this grain, because that is
 /// all `/proc` tells of processes older than the daemon.
@@ -51,6 +54,12 @@ impl ProcessKey {
 pub struct Image {
     /// Path of the executable as the kernel resolved it; empty when unknown.
     pub exe: Box<[u8]>,
+    /// What its path is in [`View::Original`](monitor_policy::View), where that is another one: where
+    /// it lies, if a mount shows it elsewhere, behind a mark if its path is one in a tree of mounts that
+    /// is not its host's or container's.
+    pub original: Option<Box<[u8]>>,
+    /// The tree of mounts that its path is one in.
+    pub tree: Tree,
     /// Argument vector, each argument ended by a NUL.
     pub args: Box<[u8]>,
     /// Environment, each entry ended by a NUL: only what the loaded policies name.
@@ -81,8 +90,17 @@ impl Image {
         terminated(&self.environment).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
     }
 
+    /// Path of the executable in a view; empty when unknown.
+    pub fn exe_in(&self, view: View) -> &[u8] {
+        match &self.original {
+            Some(original) if view == View::Original => original,
+            _ => &self.exe,
+        }
+    }
+
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.exe.len() + self.args.len()
+        let original = self.original.as_ref().map_or(0, |path| path.len());
+        size_of::<Self>() + self.exe.len() + original + self.args.len()
     }
 }
 
@@ -106,6 +124,11 @@ pub struct Process {
     pub origin_cgroup: u64,
     /// Cgroup it was last seen in.
     pub cgroup: u64,
+    /// User namespace (inode number) whose mount namespaces have the paths of its host or container; 0
+    /// while that is not known.
+    pub tree_owner: u32,
+    /// Whether it or an ancestor runs a program that has another path in some view.
+    pub has_original: bool,
     /// Built when first asked for; shared by forks of the same name.
     command_line: Arc<OnceLock<Box<[u8]>>>,
 }
@@ -117,6 +140,8 @@ impl Process {
             comm: task.comm,
             cgroup: task.cgroup,
             origin_cgroup: task.cgroup,
+            tree_owner: task.user_ns,
+            has_original: image.original.is_some(),
             task,
             image,
             cwd,
@@ -158,6 +183,8 @@ impl Process {
             parent: self.parent,
             origin_cgroup: self.origin_cgroup,
             cgroup: self.cgroup,
+            tree_owner: self.tree_owner,
+            has_original: self.has_original,
             command_line: Arc::clone(&self.command_line),
         };
         change(&mut next);

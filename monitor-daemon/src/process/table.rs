@@ -122,13 +122,24 @@ impl Table {
     }
 
     /// A process runs another program now.
-    pub fn executed(&mut self, task: &Task, image: Image, cwd: &[u8]) -> Arc<Process> {
+    pub fn executed(&mut self, task: &Task, mut image: Image, cwd: &[u8]) -> Arc<Process> {
         let key = ProcessKey::of(task);
         let parent = ProcessKey::parent_of(task);
         let before = self.get(key);
+        let above = before.and_then(|before| before.parent).unwrap_or(parent);
+        let above = self.get(above);
+        let owner = before.or(above).map(|known| known.tree_owner);
+        let owner = image.tree.owner(owner.unwrap_or(task.user_ns));
+        if !image.tree.is_of(owner) {
+            image.mark();
+        }
+        let has_original =
+            image.original.is_some() || above.is_some_and(|above| above.has_original);
         let same = before.filter(|before| *before.cwd == *cwd);
         let cwd = same.map_or_else(|| Arc::from(cwd), |before| Arc::clone(&before.cwd));
         let mut process = Process::new(*task, Arc::new(image), cwd, Some(parent));
+        process.tree_owner = owner;
+        process.has_original = has_original;
         if let Some(before) = before {
             process.parent = before.parent.or(process.parent);
             process.origin_cgroup = before.origin_cgroup;
@@ -156,9 +167,19 @@ impl Table {
         self.change(key, |process| process.cwd = Arc::from(cwd))
     }
 
-    /// A process is in another cgroup now; `origin` is the one that decides its container.
+    /// A process is in another cgroup now; `origin` is the one that decides its container. Whose the
+    /// paths of another container are is not known, unless its parent belongs there too.
     pub fn moved(&mut self, key: ProcessKey, cgroup: u64, origin: u64) -> Option<Arc<Process>> {
+        let process = self.get(key)?;
+        let owner = if process.origin_cgroup == origin {
+            process.tree_owner
+        } else {
+            let parent = process.parent.and_then(|parent| self.get(parent));
+            let parent = parent.filter(|parent| parent.origin_cgroup == origin);
+            parent.map_or(0, |parent| parent.tree_owner)
+        };
         self.change(key, |process| {
+            process.tree_owner = owner;
             process.cgroup = cgroup;
             process.origin_cgroup = origin;
         })

@@ -19,7 +19,7 @@ use crate::container::{Container, State, scan};
 use crate::event::{Moved, Movement};
 use crate::probe::{Hierarchy, HostProcess};
 use crate::process::snapshot::{self, SnapshotProcess};
-use crate::process::{Image, Process, ProcessKey, Table};
+use crate::process::{Image, Process, ProcessKey, Table, Tree};
 use crate::record::{Body, Record};
 
 #[cfg(test)]
@@ -45,6 +45,8 @@ pub(super) struct Host {
     pub(super) unified: bool,
     reader: snapshot::Reader,
     cgroup_root: Option<PathBuf>,
+    /// Device of the host's root file system, as the kernel writes it.
+    root_device: Option<u32>,
     /// Whether all cgroups can be found below that root: one that cannot is not just elsewhere.
     sees_all: bool,
     environment: EnvironmentNames,
@@ -76,6 +78,7 @@ impl Host {
             reader,
             sees_all: cgroup_root.as_deref().is_some_and(is_whole),
             cgroup_root,
+            root_device: root_device(),
             environment,
             scanned: 0,
             now: 0,
@@ -338,6 +341,8 @@ impl Host {
         }
         let image = Image {
             exe: found.exe.unwrap_or_default().into_boxed_slice(),
+            original: None,
+            tree: Tree::default(),
             args: found.args.into_boxed_slice(),
             environment: keep(&self.environment, &found.env).into(),
             exe_flags: found.exe_flags,
@@ -389,8 +394,13 @@ impl Host {
         let inherited = before
             .map(|before| &before.image.environment)
             .filter(|inherited| are_same(inherited, &environment));
+        let (resolved, original) = (record.string(Slot::Resolved), record.string(Slot::Original));
+        let lies_elsewhere = !original.is_empty() && original != resolved;
+        let first = self.table.by_pid(1).map(|first| first.task.mnt_ns);
         let image = Image {
-            exe: record.string(Slot::Resolved).into(),
+            exe: resolved.into(),
+            original: lies_elsewhere.then(|| original.into()),
+            tree: Tree::of(exec, first, self.root_device),
             args: record.string(Slot::Args).into(),
             environment: inherited.map_or_else(|| environment.into(), Arc::clone),
             exe_flags: exec.exe_flags,
@@ -439,6 +449,12 @@ impl Host {
         self.index.hold(origin);
         origin
     }
+}
+
+/// The device of the host's root file system, as the kernel writes it.
+fn root_device() -> Option<u32> {
+    let root = rustix::fs::stat("/proc/1/root/").ok()?.st_dev;
+    Some(rustix::fs::major(root) << 20 | rustix::fs::minor(root))
 }
 
 /// Whether a folder is the root of a hierarchy, and not that of a namespace.

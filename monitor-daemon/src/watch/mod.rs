@@ -18,6 +18,7 @@ mod reload;
 mod services;
 mod stalls;
 mod state;
+mod streams;
 mod supervisor;
 mod tampering;
 mod ticks;

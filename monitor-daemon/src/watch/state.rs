@@ -16,6 +16,7 @@ use super::refusals::Refusals;
 use super::reload::Swap;
 use super::services::Services;
 use super::stalls::Stalls;
+use super::streams::{Piece, Streams};
 use super::waiting::{Deferred, Waiting};
 use super::{Input, with};
 use crate::clock;
@@ -64,6 +65,7 @@ pub(super) struct State {
     /// Refused attempts not told, by the last look at the counter.
     refusals_lost: u64,
     losses: Losses,
+    streams: Streams,
     life: Life,
     services: Services,
     docker_up: bool,
@@ -123,6 +125,7 @@ impl State {
             refusals: Refusals::default(),
             refusals_lost: 0,
             losses: Losses::default(),
+            streams: Streams::default(),
             life: Life::begin(&config.state_file),
             services,
             docker_up: false,
@@ -149,7 +152,7 @@ impl State {
         self.host.snapshot(clock::boot_ns());
         self.request_metadata();
         self.tell_gap();
-        self.publish(probes, lost(probes));
+        self.publish(probes, lost(probes, &self.streams));
     }
 
     /// Tells for how long nothing was watched before this run.
@@ -222,7 +225,7 @@ impl State {
         }
         self.release_overdue(u64::MAX);
         self.rollup.finish(|alert| self.alerts.push(alert).ok());
-        let lost = probes.and_then(lost);
+        let lost = probes.and_then(|probes| lost(probes, &self.streams));
         if let Some((probes, lost)) = probes.zip(lost.as_ref()) {
             self.look_for_losses(probes, lost, until);
         }
@@ -267,7 +270,15 @@ impl State {
             self.event(&record, bytes, actor);
         }
         if self.judges.current().needs(record.kind()) && record.kind() != Kind::CgroupAttach {
-            self.event(&record, bytes, Actor::live(process));
+            match self.streams.take(&record) {
+                Piece::Whole => self.event(&record, bytes, Actor::live(process)),
+                Piece::Completed(bytes) => {
+                    if let Ok(record) = Record::parse(&bytes) {
+                        self.event(&record, &bytes, Actor::live(process));
+                    }
+                }
+                Piece::Held => {}
+            }
         }
         if record.kind() == Kind::Exit {
             self.host.table.exited(record.task(), time);

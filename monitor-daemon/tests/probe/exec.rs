@@ -75,6 +75,8 @@ fn executed(seen: &Seen, shell: &Task) {
         dirfd: AT_FDCWD,
         args_len: args.len() as u32,
         env_len: 4,
+        tree: 0,
+        tree_owner: 0,
     };
     let strings = [
         (Slot::Resolved, path.to_str().unwrap()),
@@ -113,6 +115,8 @@ fn failed(watch: &mut Watch) {
         dirfd: AT_FDCWD,
         args_len: 0,
         env_len: 0,
+        tree: 0,
+        tree_owner: 0,
     };
     let strings = [
         (Slot::Passed, program.as_str()),

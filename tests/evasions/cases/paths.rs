@@ -242,6 +242,17 @@ pub(super) const CASES: &[Case] = &[
         ..Case::BASE
     },
     Case {
+        row: 10,
+        name: "exec-below-mount",
+        technique: "a program by the path of another, over which root of a user namespace mounted",
+        condition: "started and proc.args = evade-below and not proc.exepath = $P/payload",
+        twin: "unshare -m $P/payload evade-below; unshare -r $P/payload evade-below",
+        act: "unshare -rm sh -c 'exec 3<$1/payload; mount -t tmpfs none $1 || exit 77; \
+              cat <&3 >$1/payload; chmod 755 $1/payload; exec $1/payload evade-below' sh $P",
+        seen: &[some(&[("container.id", "host")])],
+        ..Case::BASE
+    },
+    Case {
         row: 16,
         name: "builtin-read",
         technique: "a shell reads the file by itself",

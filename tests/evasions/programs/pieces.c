@@ -58,5 +58,9 @@ int main(int argc, char **argv)
 	size_t step = strcmp(argv[1], "bytes") == 0 ? 1 : size + 2;
 	for (size_t sent = 0; sent < size + 2; sent += step)
 		must(send(fd, all + sent, step, 0) == (ssize_t)step, "send");
+	/* Who is gone sends nothing that waits. */
+	int server_end = accept(listener, NULL, NULL);
+	must(server_end >= 0, "accept");
+	must(recv(server_end, all, size + 2, MSG_WAITALL) == (ssize_t)size + 2, "recv");
 	return 0;
 }

@@ -4,12 +4,13 @@ use monitor_common::Kind;
 
 use super::super::guard::Suspect;
 use super::super::losses;
+use super::super::streams::Streams;
 use super::super::tampering::Tampering;
 use super::State;
 use crate::clock;
 use crate::metrics;
 use crate::output::{Alert, Status};
-use crate::probe::{Coverage, Loss, Probes, SWITCHED_OFF};
+use crate::probe::{Coverage, Loss, ProbeError, Probes, SWITCHED_OFF};
 
 /// Time between two rounds of housekeeping, ns.
 const HOUSEKEEPING_NS: u64 = 1_000_000_000;
@@ -26,7 +27,7 @@ impl State {
         if now.saturating_sub(self.housekept) >= HOUSEKEEPING_NS {
             self.housekept = now;
             self.boot_to_epoch_ns = clock::boot_to_epoch_ns();
-            let lost = lost(probes);
+            let lost = lost(probes, &self.streams);
             self.recount_after_loss(lost.as_deref().unwrap_or_default(), now);
             self.host.expire(now);
             self.tell_scopes(probes, now);
@@ -144,7 +145,11 @@ impl State {
     }
 
     pub(super) fn look_for_losses(&mut self, probes: &Probes, all: &[Loss], now: u64) {
-        let by_cgroup = || probes.losses_by_cgroup();
+        let by_cgroup = || {
+            let mut losses = probes.losses_by_cgroup()?;
+            self.streams.add_lost_by_cgroup(&mut losses);
+            Ok::<_, ProbeError>(losses)
+        };
         let looked = self.losses.look(all, by_cgroup, &mut self.host.index, now);
         if let Err(error) = looked {
             tracing::warn!(%error, "cannot read whose events were lost");
@@ -246,8 +251,11 @@ impl State {
 
 /// What the kernel counted as lost. Reading takes a call for each counter, so it is done once for all
 /// who want to know.
-pub(super) fn lost(probes: &Probes) -> Option<Vec<Loss>> {
-    let read = probes.losses();
+pub(super) fn lost(probes: &Probes, streams: &Streams) -> Option<Vec<Loss>> {
+    let read = probes.losses().map(|mut losses| {
+        streams.add_lost(&mut losses);
+        losses
+    });
     read.inspect_err(|error| tracing::warn!(%error, "cannot read how much was lost"))
         .ok()
 }

@@ -2,9 +2,9 @@
 //!
 //! The first alert of a rule, a container and what it says ([`key`]) goes out at once and opens a
 //! window. Those like it are counted until the window closes, and one more alert then tells how
-//! many they were ([`summary`]). A rule that raises more different alerts than its budget has the
-//! rest counted by container alone, so that it cannot fill the queues that others need. Nothing is
-//! left out without being told and counted.
+//! many they were ([`summary`]). A rule that raises more different alerts in a container than its
+//! budget has the rest counted by container alone, so that it cannot fill the queues that others
+//! need. Nothing is left out without being told and counted.
 //!
 //! Memory is bounded: without room, the oldest window of the rule that takes most is closed early,
 //! and told. Pure: times are passed in.
@@ -26,7 +26,8 @@ use rule::{Offered, Rule, Window};
 pub struct Settings {
     /// How long alerts like the first are counted, ns; 0: every alert goes out.
     pub window_ns: u64,
-    /// Alerts that a rule may raise in such a time before the rest is only counted.
+    /// Alerts that a rule may raise in such a time in a container before the rest is only counted;
+    /// in all together twice as many.
     pub rule_alerts: u64,
     /// Bytes of memory for open windows.
     pub bytes: usize,
@@ -116,14 +117,9 @@ impl Rollup {
             ignored: &self.settings.ignored_fields,
         };
         let key = keys.of(&alert, container);
+        let container = keys.of_container(container);
         let rule = self.rules.entry(Arc::clone(&alert.rule)).or_default();
-        let offered = rule.offer(
-            alert,
-            key,
-            || keys.of_container(container),
-            now,
-            &self.settings,
-        );
+        let offered = rule.offer(alert, key, container, now, &self.settings);
         match offered {
             Offered::Counted { bytes } => self.bytes += bytes,
             Offered::New(opening) => {
@@ -131,7 +127,7 @@ impl Rollup {
                 let time = alert.time;
                 if let Some(uuid) = push(alert) {
                     let window = Window::new(uuid, reason, now, time);
-                    self.bytes += rule.open(key, window);
+                    self.bytes += rule.open(key, container, window);
                 }
             }
         }

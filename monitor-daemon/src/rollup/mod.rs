@@ -18,7 +18,7 @@ use std::hash::RandomState;
 use std::sync::Arc;
 
 use crate::alert_log::Uuid;
-use crate::output::Alert;
+use crate::output::{Alert, Room};
 use rule::{Offered, Rule, Window};
 
 /// How alerts are rolled up.
@@ -97,18 +97,18 @@ impl Rollup {
     }
 
     /// Takes an alert, of a container if its event was in one, and hands what has to go out to
-    /// `push`: the alert, unless it is only counted, and what tells of others. `push` gives the
-    /// alert's name, or nothing if it was lost, in which case the next like it is tried again.
+    /// `push`: the alert, unless it is only counted, and what tells of others; with how much room
+    /// each may take. `push` gives the alert's name, or nothing if it was lost, in which case the next like it is tried again.
     /// `now` is ns by a clock that never goes back.
     pub fn offer(
         &mut self,
         alert: Alert,
         container: Option<&str>,
         now: u64,
-        mut push: impl FnMut(Alert) -> Option<Uuid>,
+        mut push: impl FnMut(Alert, Room) -> Option<Uuid>,
     ) {
         if self.settings.window_ns == 0 {
-            push(alert);
+            push(alert, Room::All);
             return;
         }
         self.expire_rule(&alert.rule, now, &mut push);
@@ -125,7 +125,8 @@ impl Rollup {
             Offered::New(opening) => {
                 let (key, reason, alert) = *opening;
                 let time = alert.time;
-                if let Some(uuid) = push(alert) {
+                let room = rule.room(container);
+                if let Some(uuid) = push(alert, room) {
                     let window = Window::new(uuid, reason, now, time);
                     self.bytes += rule.open(key, container, window);
                 }
@@ -135,7 +136,7 @@ impl Rollup {
     }
 
     /// Closes the windows that are over at `now`; what tells of them goes to `push`.
-    pub fn tick(&mut self, now: u64, mut push: impl FnMut(Alert) -> Option<Uuid>) {
+    pub fn tick(&mut self, now: u64, mut push: impl FnMut(Alert, Room) -> Option<Uuid>) {
         let names: Vec<Arc<str>> = self.rules.keys().cloned().collect();
         for name in names {
             self.expire_rule(&name, now, &mut push);
@@ -145,7 +146,7 @@ impl Rollup {
     }
 
     /// Closes all windows.
-    pub fn finish(&mut self, push: impl FnMut(Alert) -> Option<Uuid>) {
+    pub fn finish(&mut self, push: impl FnMut(Alert, Room) -> Option<Uuid>) {
         self.tick(u64::MAX, push);
     }
 
@@ -169,7 +170,12 @@ impl Rollup {
         }
     }
 
-    fn expire_rule(&mut self, name: &str, now: u64, push: &mut impl FnMut(Alert) -> Option<Uuid>) {
+    fn expire_rule(
+        &mut self,
+        name: &str,
+        now: u64,
+        push: &mut impl FnMut(Alert, Room) -> Option<Uuid>,
+    ) {
         let Some(rule) = self.rules.get_mut(name) else {
             return;
         };
@@ -180,7 +186,7 @@ impl Rollup {
     }
 
     /// Whoever takes most gives first, so that no rule can take the room of others.
-    fn make_room(&mut self, push: &mut impl FnMut(Alert) -> Option<Uuid>) {
+    fn make_room(&mut self, push: &mut impl FnMut(Alert, Room) -> Option<Uuid>) {
         while self.bytes > self.settings.bytes {
             let most = self.rules.values_mut().max_by_key(|rule| rule.bytes());
             let Some((window, bytes)) = most.and_then(Rule::oldest) else {
@@ -194,12 +200,17 @@ impl Rollup {
 }
 
 /// Tells of what a window counted, if anything; how many alerts that took.
-fn tell(window: Window, push: &mut impl FnMut(Alert) -> Option<Uuid>) -> u64 {
+fn tell(window: Window, push: &mut impl FnMut(Alert, Room) -> Option<Uuid>) -> u64 {
+    let room = match window.reason {
+        // There may be one for each alert of a flood.
+        Reason::Same => Room::Half,
+        Reason::Budget => Room::All,
+    };
     let Some(alert) = summary::of(window) else {
         return 0;
     };
     // A full queue has counted the loss.
-    let _name = push(alert);
+    let _name = push(alert, room);
     1
 }
 

@@ -4,7 +4,10 @@ use std::collections::{HashMap, VecDeque};
 
 use super::{Reason, Settings};
 use crate::alert_log::Uuid;
-use crate::output::Alert;
+use crate::output::{Alert, Room};
+
+/// Alerts of a container in a window's time before the next are a flood.
+const FEW: u64 = 64;
 
 /// What a window takes besides its sample: itself, and its places in the map and in the order.
 pub(super) const WINDOW_BYTES: usize = size_of::<Window>() + 6 * size_of::<u64>();
@@ -120,6 +123,15 @@ impl Rule {
     fn has_budget(&self, container: u64, budget: u64) -> bool {
         let sent = self.sent_by.get(&container).copied().unwrap_or_default();
         sent < budget.saturating_mul(2).saturating_sub(self.sent)
+    }
+
+    /// How much of a queue the next alert of a container may take. A flood would else fill it
+    /// faster than it is emptied, and the one alert of another container would be lost.
+    pub(super) fn room(&self, container: u64) -> Room {
+        match self.sent_by.get(&container) {
+            Some(sent) if *sent >= FEW => Room::Half,
+            _ => Room::All,
+        }
     }
 
     /// Opens a window for an alert of `container`; how many bytes that takes.

@@ -58,7 +58,7 @@ impl Bench {
         };
         let full = self.queue_is_full;
         self.rollup
-            .offer(alert, container, second * SECOND, |alert| {
+            .offer(alert, container, second * SECOND, |alert, _| {
                 out.push(alert);
                 (!full).then(|| Uuid::of(crate::alert_log::LogId::default(), out.len() as u64, 0))
             });
@@ -68,7 +68,7 @@ impl Bench {
 
     fn tick(&mut self, second: u64) -> Vec<Alert> {
         let mut out = Vec::new();
-        self.rollup.tick(second.saturating_mul(SECOND), |alert| {
+        self.rollup.tick(second.saturating_mul(SECOND), |alert, _| {
             out.push(alert);
             None
         });
@@ -253,7 +253,7 @@ fn at_the_end_all_is_told() {
         bench.offer(1, "r", "a");
     }
     let mut told = Vec::new();
-    bench.rollup.finish(|alert| {
+    bench.rollup.finish(|alert, _| {
         told.push(again(&alert));
         None
     });
@@ -282,4 +282,25 @@ fn what_one_container_raises_leaves_room_for_another() {
         }
     }
     assert!(bench.out.len() <= 200 + 102, "{}", bench.out.len());
+}
+
+#[test]
+fn a_flood_leaves_half_of_the_queue_to_others() {
+    let mut rollup = Rollup::new(settings());
+    let mut offer = |number: u64, container| {
+        let mut rooms = Vec::new();
+        let alert = alert("r", &[("proc.cmdline", &number.to_string())]);
+        rollup.offer(alert, Some(container), SECOND, |_, room| {
+            rooms.push(room);
+            Some(Uuid::of(crate::alert_log::LogId::default(), number, 0))
+        });
+        rooms
+    };
+    for number in 0..64 {
+        assert_eq!(offer(number, "a"), [Room::All]);
+    }
+    for number in 64..100 {
+        assert_eq!(offer(number, "a"), [Room::Half]);
+    }
+    assert_eq!(offer(0, "b"), [Room::All]);
 }

@@ -82,7 +82,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         lint: lint(arguments.lint),
         ..policies::options(arguments.config.as_deref())?
     };
-    let mut reports = check(policies::read(&arguments.files)?, &options);
+    let mut reports = check(
+        policies::read(&arguments.files, options.limits.file_bytes)?,
+        &options,
+    );
     for report in &mut reports {
         report.allow(&arguments.allow);
     }

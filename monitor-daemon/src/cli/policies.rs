@@ -1,11 +1,14 @@
 //! Reading rules files for the policy crate, which does no I/O itself.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use monitor_policy::{FileReport, Loaded, Options, Policy, RulesFile};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
@@ -19,9 +22,15 @@ pub(super) struct Source {
     pub(super) text: io::Result<String>,
 }
 
+/// Most bytes that a configuration can allow a rules file.
+pub(super) const MOST_BYTES: usize = 1 << 30;
+/// How long a pipe may take to give its text.
+const PIPE_TIME: Duration = Duration::from_secs(5);
+
 /// All rules files behind `paths`: files as they are, folders as their `*.yaml` and `*.yml` sorted
-/// by name, without tests (`*.test.yaml`) and subfolders.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
+/// by name, without tests (`*.test.yaml`) and subfolders. One with more than `limit` bytes cannot be
+/// read.
+pub(super) fn read(paths: &[PathBuf], limit: usize) -> Result<Vec<Source>, Error> {
     let mut sources = Vec::new();
     for path in paths {
         let files = if path.is_dir() {
@@ -30,11 +39,48 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Error> {
             vec![path.clone()]
         };
         sources.extend(files.into_iter().map(|path| {
-            let text = fs::read(&path).and_then(decode);
+            let text = bytes(&path, limit).and_then(decode);
             Source { path, text }
         }));
     }
     Ok(sources)
+}
+
+/// The bytes of a file, or of a pipe. A file of any size, a device, or a pipe that nobody writes to
+/// must take neither the daemon's memory nor, for ever, the thread that loads rules.
+fn bytes(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let is_file = file.metadata()?.is_file();
+    let end = Instant::now() + PIPE_TIME;
+    let mut source = (&file).take(limit as u64 + 1);
+    let mut bytes = Vec::new();
+    loop {
+        if !is_file {
+            wait(&file, end.saturating_duration_since(Instant::now()))?;
+        }
+        match source.read_to_end(&mut bytes) {
+            Ok(_) => break,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if bytes.len() > limit {
+        let text = format!("it has more than {limit} bytes, which `limits.file_bytes` allows");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, text));
+    }
+    Ok(bytes)
+}
+
+/// Waits for something to read, or for the end of it.
+fn wait(file: &File, time: Duration) -> io::Result<()> {
+    let mut polled = [PollFd::new(file, PollFlags::IN)];
+    let time = Timespec::try_from(time).map_err(io::Error::other)?;
+    if time == Timespec::default() || poll(&mut polled, Some(&time))? == 0 {
+        let text = format!("nobody wrote all of it within {PIPE_TIME:?}");
+        return Err(io::Error::new(ErrorKind::TimedOut, text));
+    }
+    Ok(())
 }
 
 /// Bytes that are no text.
@@ -78,7 +124,7 @@ pub(super) fn decode(bytes: Vec<u8>) -> io::Result<String> {
             column: String::from_utf8_lossy(good).chars().count() + 1,
             shown: masked(&bytes),
         };
-        return Err(io::Error::new(io::ErrorKind::InvalidData, found));
+        return Err(io::Error::new(ErrorKind::InvalidData, found));
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -104,14 +150,14 @@ pub(super) fn unreadable(name: &str, error: &io::Error) -> FileReport {
 }
 
 /// Names and texts of all rules files behind `paths`; without any, of the built-in policies.
-pub(super) fn texts(paths: &[PathBuf]) -> Result<Vec<(String, String)>, Error> {
+pub(super) fn texts(paths: &[PathBuf], limit: usize) -> Result<Vec<(String, String)>, Error> {
     if paths.is_empty() {
         let files = crate::default_policies::FILES.iter();
         let texts = files.map(|file| (file.name.to_owned(), file.text.to_owned()));
         return Ok(texts.collect());
     }
     let mut files = Vec::new();
-    for Source { path, text } in read(paths)? {
+    for Source { path, text } in read(paths, limit)? {
         let text = text.map_err(|source| Error::ReadPolicy {
             path: path.clone(),
             source,
@@ -144,7 +190,10 @@ pub(super) fn options(config: Option<&Path>) -> Result<Options, Error> {
 /// Loads `paths`, or without any the built-in policies. Warnings go to standard error; so do
 /// errors, and then there is no policy.
 pub(super) fn load(paths: &[PathBuf], options: &Options) -> Result<Policy, Error> {
-    finish(load_texts(&texts(paths)?, options))
+    finish(load_texts(
+        &texts(paths, options.limits.file_bytes)?,
+        options,
+    ))
 }
 
 /// SHA-256 of texts one after the other, in hexadecimal digits.
@@ -259,7 +308,7 @@ mod tests {
         }
         fs::create_dir(folder.path().join("e.yaml")).unwrap();
         let single = folder.path().join("notes.md");
-        let sources = read(&[single, folder.path().to_owned()]).unwrap();
+        let sources = read(&[single, folder.path().to_owned()], 100).unwrap();
         let texts: Vec<String> = sources
             .into_iter()
             .map(|source| source.text.unwrap())
@@ -276,9 +325,41 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_end_is_refused_and_a_pipe_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        fs::write(path("sparse"), "x").unwrap();
+        let sparse = File::options().write(true).open(path("sparse")).unwrap();
+        sparse.set_len(1 << 40).unwrap();
+        for (endless, expected) in [
+            (path("sparse"), "more than 100 bytes"),
+            ("/dev/zero".into(), "more than 100 bytes"),
+        ] {
+            let found = read(&[endless], 100).unwrap().remove(0);
+            let error = found.text.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), Mode::RWXU).unwrap();
+        let error = bytes(&path("pipe"), 100).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let pipe = path("pipe");
+        let writer = std::thread::spawn(move || fs::write(pipe, "text"));
+        let read = loop {
+            match bytes(&path("pipe"), 100) {
+                Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                read => break read.unwrap(),
+            }
+        };
+        writer.join().unwrap().unwrap();
+        assert_eq!(read, b"text");
+    }
+
+    #[test]
     fn an_empty_folder_is_probably_a_mistake() {
         let folder = tempfile::tempdir().unwrap();
-        let error = read(&[folder.path().to_owned()]).unwrap_err().to_string();
+        let error = read(&[folder.path().to_owned()], 100)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.ends_with("has no rules file (*.yaml, *.yml)"),
             "{error}"
@@ -287,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_found_out_when_it_is_read() {
-        let sources = read(&["/nonexistent.yaml".into()]).unwrap();
+        let sources = read(&["/nonexistent.yaml".into()], 100).unwrap();
         assert!(sources[0].text.is_err());
         let error = load(&["/nonexistent.yaml".into()], &Options::default()).unwrap_err();
         assert_eq!(

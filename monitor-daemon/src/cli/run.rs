@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     // That takes as long as loading the rules does.
     let loader = Loader::begin(&watch::request(&config));
     watched.reading_these(files(arguments, &config));
-    let texts = policies::texts(&config.policies)?;
+    let texts = policies::texts(&config.policies, config.rules.limits.file_bytes)?;
     let policy = policies::finish(policies::load_texts(&texts, &config.rules))?;
     let checksum = policies::checksum(&texts);
     drop(texts);
@@ -150,7 +150,7 @@ fn candidate(arguments: &Arguments, watched: &Watched) -> Result<Candidate, Refu
     };
     let config = configure(arguments).map_err(|error| refusal(Cause::Configuration, error))?;
     watched.reading_these(files(arguments, &config));
-    let texts = policies::texts(&config.policies);
+    let texts = policies::texts(&config.policies, config.rules.limits.file_bytes);
     let texts = texts.map_err(|error| refusal(Cause::Policy, error))?;
     let loaded = policies::load_texts(&texts, &config.rules);
     let rendered = loaded.files.iter().map(|file| file.render(Color::Never));

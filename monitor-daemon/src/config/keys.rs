@@ -155,8 +155,10 @@ pub const KEYS: &[Key] = &[
     key(
         "alerts.rollup.rule_alerts",
         "1 to 10000000",
-        "How many different alerts a rule may raise in that time. Further ones are counted by \
-         container, so that one noisy rule cannot keep the alerts of others from their outputs.",
+        "How many different alerts a rule may raise in that time in a container; in all together \
+         twice as many, of which each may take half of what others have left. Further ones are \
+         counted by container, so that one noisy rule cannot keep the alerts of others from their \
+         outputs.",
     ),
     key(
         "alerts.rollup.bytes",

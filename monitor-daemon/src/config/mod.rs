@@ -166,8 +166,8 @@ pub struct Rollup {
     /// `alerts.rollup.window_seconds`: for how long alerts like the first are counted. Default
     /// 60 s; 0: every alert goes out.
     pub window: Duration,
-    /// `alerts.rollup.rule_alerts`: alerts that a rule may raise in that time before the rest is
-    /// counted. Default 10,000.
+    /// `alerts.rollup.rule_alerts`: alerts that a rule may raise in that time in a container
+    /// before the rest is counted. Default 10,000.
     pub rule_alerts: u64,
     /// `alerts.rollup.bytes`: memory for what is counted. Default 4 MiB, at least 64 KiB.
     pub bytes: usize,

@@ -510,7 +510,9 @@ impl Index {
             let (key, only_metadata) = (key.clone(), entry.has_live_metadata());
             self.evicted += 1;
             self.version += 1;
-            if only_metadata {
+            if only_metadata && self.change(&key, Entry::drop_labels) == Some(true) {
+                // Nobody gets rid of what rules know of his container by giving it labels.
+            } else if only_metadata {
                 self.change(&key, |entry| {
                     entry.set_state(State::Unknown(Unknown::Evicted));
                 });

@@ -64,6 +64,25 @@ pub struct JsonFormat {
     pub time: TimeFormat,
 }
 
+/// Appends a value to `buffer`, in which [`text::visible`] would change nothing: files of JSON are
+/// shown on terminals too, and cut into lines by programs that know more ends of a line than one.
+///
+/// # Errors
+///
+/// Never for plain data; part of it may have been appended.
+pub(super) fn write(value: &impl Serialize, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let start = buffer.len();
+    serde_json::to_writer(&mut *buffer, value)?;
+    let written = buffer.get(start..).unwrap_or_default();
+    if written.iter().any(|byte| !(b' '..=b'~').contains(byte)) {
+        // All that is not ASCII is inside of strings, where these escapes are JSON's own.
+        let escaped = text::visible(&String::from_utf8_lossy(written));
+        buffer.truncate(start);
+        buffer.extend_from_slice(escaped.as_bytes());
+    }
+    Ok(())
+}
+
 #[derive(Serialize)]
 struct Shape<'a> {
     hostname: &'a str,
@@ -107,7 +126,7 @@ impl JsonFormat {
             time: rfc3339(alert.time),
             uuid: wanted.id.then(|| entry.uuid().to_string()),
         };
-        serde_json::to_writer(&mut *buffer, &shape)?;
+        write(&shape, buffer)?;
         buffer.push(b'\n');
         Ok(())
     }

@@ -55,6 +55,7 @@ pub use http::HttpError;
 pub use json::JsonFormat;
 pub use log::{LogLine, LogLines};
 pub use pretty::Colour;
+pub use queue::Room;
 pub use secret::Secret;
 pub use selection::Selection;
 pub use status::Status;
@@ -564,8 +565,8 @@ impl Drop for Outputs {
 
 impl Intake {
     /// Gives the alert its number and queues it, if there is room.
-    fn push(&self, alert: Alert, outputs: &[Arc<Output>]) -> Result<Uuid, Full> {
-        let push = |item: Item| match self.queue.push(item.clone()) {
+    fn push(&self, alert: Alert, room: Room, outputs: &[Arc<Output>]) -> Result<Uuid, Full> {
+        let push = |item: Item| match self.queue.push_into(room, item.clone()) {
             Ok(()) => None,
             Err(refused) => item.alert().map(|entry| (entry, refused)),
         };
@@ -610,7 +611,16 @@ impl AlertQueue {
     ///
     /// There is no room for it.
     pub fn push(&self, alert: Alert) -> Result<Uuid, Full> {
-        self.intake.push(alert, &self.outputs)
+        self.push_into(Room::All, alert)
+    }
+
+    /// The same, with a say in how much of the queue may be taken.
+    ///
+    /// # Errors
+    ///
+    /// There is no room for it.
+    pub fn push_into(&self, room: Room, alert: Alert) -> Result<Uuid, Full> {
+        self.intake.push(alert, room, &self.outputs)
     }
 
     /// Queues a line for standard error. Dropped when the terminal is stuck, and written directly

@@ -46,6 +46,15 @@ impl Item {
     }
 }
 
+/// How much of a queue an alert may find taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Room {
+    /// All but what it needs.
+    All,
+    /// Half: it is one of many, which must not take the place of others.
+    Half,
+}
+
 /// Why an item was not taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Refused {
@@ -171,7 +180,16 @@ impl Queue {
 
     /// Queues `item`, or refuses it at once.
     pub(super) fn push(&self, item: Item) -> Result<(), Refused> {
-        self.push_within(self.budget, item)
+        self.push_into(Room::All, item)
+    }
+
+    /// The same, with a say in how much room it may take.
+    pub(super) fn push_into(&self, room: Room, item: Item) -> Result<(), Refused> {
+        let budget = match room {
+            Room::All => self.budget,
+            Room::Half => self.budget / 2,
+        };
+        self.push_within(budget, item)
     }
 
     /// Queues `item` whether or not there is room: for what is rare, and has to be told where there
@@ -330,6 +348,16 @@ mod tests {
             Next::Batch(batch) => panic!("{batch:?}"),
             Next::Behind(until) => until,
         }
+    }
+
+    #[test]
+    fn one_of_many_takes_no_more_than_half() {
+        let queue = Queue::new(1000);
+        let push = |room| queue.push_into(room, line(100));
+        while push(Room::Half).is_ok() {}
+        assert!(queue.bytes() <= 500);
+        assert_eq!(push(Room::Half), Err(Refused::Full));
+        assert_eq!(push(Room::All), Ok(()));
     }
 
     #[test]

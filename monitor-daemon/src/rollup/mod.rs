@@ -2,9 +2,9 @@
 //!
 //! The first alert of a rule, a container and what it says ([`key`]) goes out at once and opens a
 //! window. Those like it are counted until the window closes, and one more alert then tells how
-//! many they were ([`summary`]). A rule that raises more different alerts than its budget has the
-//! rest counted by container alone, so that it cannot fill the queues that others need. Nothing is
-//! left out without being told and counted.
+//! many they were ([`summary`]). A rule that raises more different alerts in a container than its
+//! budget has the rest counted by container alone, so that it cannot fill the queues that others
+//! need. Nothing is left out without being told and counted.
 //!
 //! Memory is bounded: without room, the oldest window of the rule that takes most is closed early,
 //! and told. Pure: times are passed in.
@@ -18,7 +18,7 @@ use std::hash::RandomState;
 use std::sync::Arc;
 
 use crate::alert_log::Uuid;
-use crate::output::Alert;
+use crate::output::{Alert, Room};
 use rule::{Offered, Rule, Window};
 
 /// How alerts are rolled up.
@@ -26,7 +26,8 @@ use rule::{Offered, Rule, Window};
 pub struct Settings {
     /// How long alerts like the first are counted, ns; 0: every alert goes out.
     pub window_ns: u64,
-    /// Alerts that a rule may raise in such a time before the rest is only counted.
+    /// Alerts that a rule may raise in such a time in a container before the rest is only counted;
+    /// in all together twice as many.
     pub rule_alerts: u64,
     /// Bytes of memory for open windows.
     pub bytes: usize,
@@ -96,18 +97,18 @@ impl Rollup {
     }
 
     /// Takes an alert, of a container if its event was in one, and hands what has to go out to
-    /// `push`: the alert, unless it is only counted, and what tells of others. `push` gives the
-    /// alert's name, or nothing if it was lost, in which case the next like it is tried again.
+    /// `push`: the alert, unless it is only counted, and what tells of others; with how much room
+    /// each may take. `push` gives the alert's name, or nothing if it was lost, in which case the next like it is tried again.
     /// `now` is ns by a clock that never goes back.
     pub fn offer(
         &mut self,
         alert: Alert,
         container: Option<&str>,
         now: u64,
-        mut push: impl FnMut(Alert) -> Option<Uuid>,
+        mut push: impl FnMut(Alert, Room) -> Option<Uuid>,
     ) {
         if self.settings.window_ns == 0 {
-            push(alert);
+            push(alert, Room::All);
             return;
         }
         self.expire_rule(&alert.rule, now, &mut push);
@@ -116,22 +117,18 @@ impl Rollup {
             ignored: &self.settings.ignored_fields,
         };
         let key = keys.of(&alert, container);
+        let container = keys.of_container(container);
         let rule = self.rules.entry(Arc::clone(&alert.rule)).or_default();
-        let offered = rule.offer(
-            alert,
-            key,
-            || keys.of_container(container),
-            now,
-            &self.settings,
-        );
+        let offered = rule.offer(alert, key, container, now, &self.settings);
         match offered {
             Offered::Counted { bytes } => self.bytes += bytes,
             Offered::New(opening) => {
                 let (key, reason, alert) = *opening;
                 let time = alert.time;
-                if let Some(uuid) = push(alert) {
+                let room = rule.room(container);
+                if let Some(uuid) = push(alert, room) {
                     let window = Window::new(uuid, reason, now, time);
-                    self.bytes += rule.open(key, window);
+                    self.bytes += rule.open(key, container, window);
                 }
             }
         }
@@ -139,7 +136,7 @@ impl Rollup {
     }
 
     /// Closes the windows that are over at `now`; what tells of them goes to `push`.
-    pub fn tick(&mut self, now: u64, mut push: impl FnMut(Alert) -> Option<Uuid>) {
+    pub fn tick(&mut self, now: u64, mut push: impl FnMut(Alert, Room) -> Option<Uuid>) {
         let names: Vec<Arc<str>> = self.rules.keys().cloned().collect();
         for name in names {
             self.expire_rule(&name, now, &mut push);
@@ -149,7 +146,7 @@ impl Rollup {
     }
 
     /// Closes all windows.
-    pub fn finish(&mut self, push: impl FnMut(Alert) -> Option<Uuid>) {
+    pub fn finish(&mut self, push: impl FnMut(Alert, Room) -> Option<Uuid>) {
         self.tick(u64::MAX, push);
     }
 
@@ -173,7 +170,12 @@ impl Rollup {
         }
     }
 
-    fn expire_rule(&mut self, name: &str, now: u64, push: &mut impl FnMut(Alert) -> Option<Uuid>) {
+    fn expire_rule(
+        &mut self,
+        name: &str,
+        now: u64,
+        push: &mut impl FnMut(Alert, Room) -> Option<Uuid>,
+    ) {
         let Some(rule) = self.rules.get_mut(name) else {
             return;
         };
@@ -184,7 +186,7 @@ impl Rollup {
     }
 
     /// Whoever takes most gives first, so that no rule can take the room of others.
-    fn make_room(&mut self, push: &mut impl FnMut(Alert) -> Option<Uuid>) {
+    fn make_room(&mut self, push: &mut impl FnMut(Alert, Room) -> Option<Uuid>) {
         while self.bytes > self.settings.bytes {
             let most = self.rules.values_mut().max_by_key(|rule| rule.bytes());
             let Some((window, bytes)) = most.and_then(Rule::oldest) else {
@@ -198,12 +200,17 @@ impl Rollup {
 }
 
 /// Tells of what a window counted, if anything; how many alerts that took.
-fn tell(window: Window, push: &mut impl FnMut(Alert) -> Option<Uuid>) -> u64 {
+fn tell(window: Window, push: &mut impl FnMut(Alert, Room) -> Option<Uuid>) -> u64 {
+    let room = match window.reason {
+        // There may be one for each alert of a flood.
+        Reason::Same => Room::Half,
+        Reason::Budget => Room::All,
+    };
     let Some(alert) = summary::of(window) else {
         return 0;
     };
     // A full queue has counted the loss.
-    let _name = push(alert);
+    let _name = push(alert, room);
     1
 }
 

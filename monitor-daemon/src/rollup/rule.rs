@@ -4,7 +4,10 @@ use std::collections::{HashMap, VecDeque};
 
 use super::{Reason, Settings};
 use crate::alert_log::Uuid;
-use crate::output::Alert;
+use crate::output::{Alert, Room};
+
+/// Alerts of a container in a window's time before the next are a flood.
+const FEW: u64 = 64;
 
 /// What a window takes besides its sample: itself, and its places in the map and in the order.
 pub(super) const WINDOW_BYTES: usize = size_of::<Window>() + 6 * size_of::<u64>();
@@ -72,20 +75,22 @@ pub(super) struct Rule {
     /// Their keys, the oldest first.
     order: VecDeque<u64>,
     bytes: usize,
-    /// Alerts that went out since then, of which there is a budget.
+    /// Alerts that went out since then, of which there is a budget; and of each container how many.
     since: u64,
     sent: u64,
+    sent_by: HashMap<u64, u64>,
     /// Counted and not yet published: the same, and over the budget.
     counts: [u64; Reason::ALL.len()],
 }
 
 impl Rule {
-    /// Counts an alert, or gives it back. `rest` makes the key of what is over the budget.
+    /// Counts an alert, or gives it back. `container` is the key of its container, and of what is
+    /// over the budget there.
     pub(super) fn offer(
         &mut self,
         alert: Alert,
         key: u64,
-        rest: impl FnOnce() -> u64,
+        container: u64,
         now: u64,
         settings: &Settings,
     ) -> Offered {
@@ -93,11 +98,12 @@ impl Rule {
         if now.saturating_sub(self.since) >= settings.window_ns {
             self.since = now;
             self.sent = 0;
+            self.sent_by.clear();
         }
-        let (key, reason) = if known || self.sent < settings.rule_alerts {
+        let (key, reason) = if known || self.has_budget(container, settings.rule_alerts) {
             (key, Reason::Same)
         } else {
-            (rest(), Reason::Budget)
+            (container, Reason::Budget)
         };
         let Some(window) = self.windows.get_mut(&key) else {
             return Offered::New(Box::new((key, reason, alert)));
@@ -112,10 +118,27 @@ impl Rule {
         Offered::Counted { bytes }
     }
 
-    /// Opens a window; how many bytes that takes.
-    pub(super) fn open(&mut self, key: u64, window: Window) -> usize {
+    /// A container may raise as many as are left of twice the budget: one alone the budget, those
+    /// after it half of the rest each. So however many one raises, what others do is told.
+    fn has_budget(&self, container: u64, budget: u64) -> bool {
+        let sent = self.sent_by.get(&container).copied().unwrap_or_default();
+        sent < budget.saturating_mul(2).saturating_sub(self.sent)
+    }
+
+    /// How much of a queue the next alert of a container may take. A flood would else fill it
+    /// faster than it is emptied, and the one alert of another container would be lost.
+    pub(super) fn room(&self, container: u64) -> Room {
+        match self.sent_by.get(&container) {
+            Some(sent) if *sent >= FEW => Room::Half,
+            _ => Room::All,
+        }
+    }
+
+    /// Opens a window for an alert of `container`; how many bytes that takes.
+    pub(super) fn open(&mut self, key: u64, container: u64, window: Window) -> usize {
         if window.reason == Reason::Same {
             self.sent += 1;
+            *self.sent_by.entry(container).or_default() += 1;
         }
         let bytes = window.bytes();
         self.bytes += bytes;

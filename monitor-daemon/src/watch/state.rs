@@ -210,7 +210,8 @@ impl State {
         self.judges.expire(now);
         self.life.alive(now);
         self.send_canary();
-        self.rollup.tick(now, |alert| self.alerts.push(alert).ok());
+        self.rollup
+            .tick(now, |alert, room| self.alerts.push_into(room, alert).ok());
         with(probes, |probes| self.housekeep(probes, now));
     }
 
@@ -224,7 +225,8 @@ impl State {
             }
         }
         self.release_overdue(u64::MAX);
-        self.rollup.finish(|alert| self.alerts.push(alert).ok());
+        self.rollup
+            .finish(|alert, room| self.alerts.push_into(room, alert).ok());
         let lost = probes.and_then(|probes| lost(probes, &self.streams));
         if let Some((probes, lost)) = probes.zip(lost.as_ref()) {
             self.look_for_losses(probes, lost, until);
@@ -361,14 +363,16 @@ impl State {
         };
         let mut next = Event::join(*record, actor, container, world, number);
         let judge = self.judges.of(number);
-        let id = container.map(Container::short_id);
+        // Whole: users choose ids that begin alike.
+        let id = container.map(|container| &*container.id);
         let now = record.header().time;
         while let Some(event) = next {
             if judge.wants(event.event_type()) {
                 judge.judge(&event, |alert| {
                     // A full queue has counted the loss.
-                    self.rollup
-                        .offer(alert, id, now, |alert| self.alerts.push(alert).ok());
+                    self.rollup.offer(alert, id, now, |alert, room| {
+                        self.alerts.push_into(room, alert).ok()
+                    });
                 });
             }
             next = event.following();

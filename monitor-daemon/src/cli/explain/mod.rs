@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     } else {
         &arguments.policy
     };
-    let texts = policies::texts(paths)?;
+    let texts = policies::texts(paths, config.rules.limits.file_bytes)?;
     let files: Vec<RulesFile<'_>> = texts
         .iter()
         .map(|(name, text)| RulesFile { name, text })

@@ -47,7 +47,7 @@ impl Files {
             tests: Vec::new(),
         };
         let mut seen = BTreeSet::new();
-        for Source { path, text } in policies::read(&paths)? {
+        for Source { path, text } in policies::read(&paths, policies::MOST_BYTES)? {
             let text = text.map_err(|source| Error::ReadPolicy {
                 path: path.clone(),
                 source,

@@ -10,12 +10,18 @@ use bollard::models::{
 use super::super::{Limits, Metadata, Mount, Network, Pod};
 use super::image::{self, Names};
 
+/// Most bytes of a container's labels. Images bring labels too: whoever makes one may make them as
+/// large as he likes, and we keep them for every container.
+const LABELS_BYTES: usize = 64 << 10;
+/// Most bytes of what a pod is called, which Kubernetes keeps to as well. It is in every alert.
+const POD_NAME_BYTES: usize = 253;
+
 /// Everything that Docker told, with the image's names.
 pub(super) fn metadata(told: ContainerInspectResponse, names: &Names) -> Metadata {
     let config = told.config.unwrap_or_default();
     let host = told.host_config.unwrap_or_default();
     let state = told.state.unwrap_or_default();
-    let labels: BTreeMap<String, String> = config.labels.unwrap_or_default().into_iter().collect();
+    let labels = labels(config.labels.unwrap_or_default());
     let name = told.name.unwrap_or_default();
     let reference = config.image.unwrap_or_default();
     Metadata {
@@ -67,7 +73,7 @@ fn layers(mut told: DriverData) -> Vec<PathBuf> {
 pub(super) fn early(id: &str, mut attributes: HashMap<String, String>) -> Metadata {
     let name = attributes.remove("name").unwrap_or_default();
     let reference = attributes.remove("image").unwrap_or_default();
-    let labels: BTreeMap<String, String> = attributes.into_iter().collect();
+    let labels = labels(attributes);
     Metadata {
         id: id.to_owned(),
         name,
@@ -133,9 +139,26 @@ fn limits(host: &HostConfig) -> Limits {
     }
 }
 
+/// Those that there is room for; the longest are left out first.
+fn labels(told: HashMap<String, String>) -> BTreeMap<String, String> {
+    let mut labels: Vec<(String, String)> = told.into_iter().collect();
+    let length = |(key, value): &(String, String)| key.len() + value.len();
+    labels.sort_by_key(length);
+    let mut bytes = 0;
+    let fits = |label: &(String, String)| {
+        bytes += length(label);
+        bytes <= LABELS_BYTES
+    };
+    labels.into_iter().take_while(fits).collect()
+}
+
 /// A sandbox has no sandbox label: it is its own.
 fn pod(labels: &BTreeMap<String, String>) -> Option<Pod> {
-    let label = |name: &str| labels.get(&format!("io.kubernetes.{name}")).cloned();
+    let label = |name: &str| {
+        let text = labels.get(&format!("io.kubernetes.{name}"))?;
+        let end = text.floor_char_boundary(POD_NAME_BYTES);
+        text.get(..end).map(str::to_owned)
+    };
     Some(Pod {
         name: label("pod.name")?,
         namespace: label("pod.namespace").unwrap_or_default(),
@@ -274,6 +297,29 @@ mod tests {
             found.labels.into_iter().collect::<Vec<_>>(),
             [("team".into(), "a b".into())]
         );
+    }
+
+    /// Anybody who makes an image chooses labels.
+    #[test]
+    fn labels_without_end_leave_room_for_others() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let mut told: HashMap<String, String> = (0..100)
+            .map(|number| pair(&format!("junk{number}"), &"x".repeat(1 << 20)))
+            .collect();
+        told.extend((0..10_000).map(|number| pair(&format!("many{number}"), "a value of it")));
+        told.extend([
+            pair("team", "shop"),
+            pair("io.kubernetes.pod.name", &"é".repeat(500)),
+        ]);
+        let found = early("aa", told);
+        assert!(found.size() < 1 << 20, "{}", found.size());
+        assert_eq!(found.labels.get("team").map(String::as_str), Some("shop"));
+        let pod = early(
+            "aa",
+            [pair("io.kubernetes.pod.name", &"é".repeat(500))].into(),
+        )
+        .pod;
+        assert_eq!(pod.unwrap().name, "é".repeat(126));
     }
 
     #[test]

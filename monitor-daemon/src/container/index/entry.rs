@@ -1,6 +1,7 @@
 //! One container in the index: its current value, its cgroups, and when it may be forgotten.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::super::cgroup_path::{ID_LEN, Owner, Runtime};
@@ -129,12 +130,13 @@ impl Entry {
     pub(super) fn size(&self) -> usize {
         const CGROUP: usize = 96;
         let fixed = size_of::<Self>() + size_of::<Container>() + 2 * self.container.id.len();
-        let told = self
-            .container
-            .metadata()
-            .or(self.container.early.as_deref());
-        let metadata = told.map_or(0, Metadata::size);
-        fixed + metadata + self.cgroups.len() * CGROUP
+        fixed + self.metadata_size() + self.cgroups.len() * CGROUP
+    }
+
+    fn metadata_size(&self) -> usize {
+        let container = &self.container;
+        let told = container.metadata().or(container.early.as_deref());
+        told.map_or(0, Metadata::size)
     }
 
     pub(super) fn has_live_metadata(&self) -> bool {
@@ -142,14 +144,33 @@ impl Entry {
     }
 
     /// What is evicted first comes first: gone ones by time, then those without a cgroup, then
-    /// those whose eviction frees metadata, the longest unchanged first.
-    pub(super) fn worth(&self) -> (u8, u64) {
+    /// those whose eviction frees metadata. Of these who takes most, so that nobody can take the
+    /// room of others; then the longest unchanged.
+    pub(super) fn worth(&self) -> (u8, Reverse<usize>, u64) {
+        let any = Reverse(0);
         match self.gone {
-            Some(since) => (0, since),
-            None if !self.is_live() => (1, self.changed),
-            None if self.has_live_metadata() => (2, self.changed),
-            None => (3, self.changed),
+            Some(since) => (0, any, since),
+            None if !self.is_live() => (1, any, self.changed),
+            None if self.has_live_metadata() => (2, Reverse(self.metadata_size()), self.changed),
+            None => (3, any, self.changed),
         }
+    }
+
+    /// Forgets the labels: of what is known of a container they alone may be many. Whether there
+    /// were any.
+    pub(super) fn drop_labels(&mut self) -> bool {
+        let Some(known) = self.container.metadata() else {
+            return false;
+        };
+        if known.labels.is_empty() {
+            return false;
+        }
+        let metadata = Metadata {
+            labels: BTreeMap::new(),
+            ..known.clone()
+        };
+        self.set_state(State::Known(Arc::new(metadata)));
+        true
     }
 }
 

@@ -413,6 +413,37 @@ fn running_containers_lose_metadata_only() {
     assert!(index.stats().evicted > 0 && index.stats().containers == 8);
 }
 
+/// Rules that ask for an image or a privileged container have to hold whatever neighbours do.
+#[test]
+fn containers_with_many_labels_cost_others_nothing_and_themselves_only_those() {
+    let mut index = Index::new(Settings {
+        budget: 40_000,
+        ..Settings::default()
+    });
+    index.apply(Update::Up, 0);
+    index.apply(Update::Synced, 0);
+    let own = |number: usize, bytes: usize| Metadata {
+        labels: [("key".to_owned(), "x".repeat(bytes))].into(),
+        privileged: true,
+        ..metadata(&id(number), "web")
+    };
+    for number in 0..20 {
+        let bytes = if number == 0 { 10 } else { 10_000 };
+        index.cgroup_made(number as u64, &docker(&id(number)), 0);
+        index.apply(Update::Known(Arc::new(own(number, bytes))), 0);
+    }
+    for number in 0..20 {
+        let Lookup::Container(found) = index.lookup(number as u64) else {
+            panic!("{number} is not known");
+        };
+        let known = found.metadata().unwrap();
+        assert!(known.privileged && known.name == "web", "{number}");
+        assert!(number > 0 || known.labels.len() == 1);
+    }
+    let stats = index.stats();
+    assert!(stats.bytes <= 40_000 && stats.evicted > 0, "{stats:?}");
+}
+
 #[test]
 fn a_container_that_makes_cgroups_at_will_hurts_only_itself() {
     let mut index = synced();

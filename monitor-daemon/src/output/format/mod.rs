@@ -15,7 +15,7 @@ mod tests;
 use std::io;
 use std::str::FromStr;
 
-use super::json::JsonFormat;
+use super::json::{self, JsonFormat};
 use super::text;
 use crate::alert_log::Entry;
 
@@ -102,11 +102,12 @@ impl Encoder {
             Format::Text => {
                 buffer.extend_from_slice(text::line(&entry.alert, &self.json.time).as_bytes());
             }
-            Format::Ecs => serde_json::to_writer(&mut *buffer, &ecs::value(entry))?,
-            Format::Ocsf => serde_json::to_writer(&mut *buffer, &ocsf::value(entry))?,
+            Format::Ecs => json::write(&ecs::value(entry), buffer)?,
+            Format::Ocsf => json::write(&ocsf::value(entry), buffer)?,
             Format::Cef => buffer.extend_from_slice(cef::line(entry).as_bytes()),
             Format::Otlp => {
-                let record = otlp::json_record(entry).to_string().into_bytes();
+                let mut record = Vec::new();
+                json::write(&otlp::json_record(entry), &mut record)?;
                 buffer.extend(otlp::json_request(&[entry], &[record]));
             }
         }

@@ -53,6 +53,26 @@ fn at<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
     document.pointer(&format!("/{}", name.replace("[]", ".0").replace('.', "/")))
 }
 
+/// What an attacker can name: files, arguments, containers, labels.
+#[test]
+fn no_value_commands_a_terminal_or_ends_a_line() {
+    let evil = "a\u{1b}[2J\r\n\u{7f}\u{85}\u{9b}31m\u{202e}\u{2028}\u{2029}é漢";
+    let mut alert = sample();
+    alert.output = format!("file={evil}");
+    alert
+        .fields
+        .iter_mut()
+        .for_each(|(_, value)| *value = evil.into());
+    for format in Format::ALL {
+        let line = line(format, &alert);
+        let shown = line.trim_end_matches('\n');
+        assert_eq!(crate::output::visible(shown), shown, "{format:?}");
+        assert!(shown.contains("é漢"), "{format:?}: {shown}");
+    }
+    let read = document(Format::Falco, &alert);
+    assert_eq!(read["output_fields"]["container.name"], evil);
+}
+
 #[test]
 fn rows_name_fields_that_there_are() {
     let all = [

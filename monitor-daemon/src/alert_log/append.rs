@@ -151,6 +151,8 @@ impl AlertLog {
         } else {
             // At a second attempt it may be done.
             if is_needed && path.try_exists().map_err(in_file(path))? {
+                // It may have come half-way.
+                super::close_up(path)?;
                 super::make_room(&damaged(path), MOST_DAMAGED)?;
             }
             let moved = super::move_aside(path)?;

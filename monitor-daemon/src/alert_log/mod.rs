@@ -202,8 +202,8 @@ fn make_room(path: &Path, most: usize) -> Result<(), LogError> {
     move_aside(path).map(drop)
 }
 
-/// Where a daemon ended while it made room, no log is where one was before: those behind move back,
-/// for all to be found where the numbers say.
+/// Where a daemon ended while it made room, or could not go on, no log is where one was before: those
+/// behind move back, for all to be found where the numbers say.
 fn close_up(path: &Path) -> Result<(), LogError> {
     let mut place = damaged(path);
     for _ in 1..MOST_DAMAGED {

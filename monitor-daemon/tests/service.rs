@@ -20,9 +20,16 @@ alerts: {log: {path: off}}
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn unit() -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    fs::read_to_string(root.join("../packaging/systemd/monitor-daemon.service")).unwrap()
+/// The daemon's own, and those that bring policies.
+const UNITS: [&str; 3] = [
+    "systemd/monitor-daemon.service",
+    "fleet/monitor-policies.service",
+    "fleet/monitor-policies.timer",
+];
+
+fn unit(path: &str) -> String {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging");
+    fs::read_to_string(packaging.join(path)).unwrap()
 }
 
 /// Says why a test does not run; a failure where everything must.
@@ -36,7 +43,7 @@ fn skip(test: &str, reason: &str) {
 
 /// `+bpf,+perfmon`, from the unit.
 fn capabilities() -> String {
-    let unit = unit();
+    let unit = unit(UNITS[0]);
     let line = unit
         .lines()
         .find_map(|line| line.strip_prefix("AmbientCapabilities="));
@@ -131,29 +138,34 @@ fn the_service_manager_is_told_of_start_life_and_end() {
 }
 
 #[test]
-fn systemd_takes_the_unit() {
+fn systemd_takes_the_units() {
     let there = Command::new("systemd-analyze").arg("--version").output();
     if there.is_err() {
-        return skip("systemd_takes_the_unit", "no systemd-analyze");
+        return skip("systemd_takes_the_units", "no systemd-analyze");
     }
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("monitor-daemon.service");
-    // The program and its manual page are not installed here.
-    let unit = unit().replace("/usr/bin/monitor-daemon", "/bin/true");
-    let lines = unit
-        .lines()
-        .filter(|line| !line.starts_with("Documentation="));
-    fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let files = UNITS.map(|path| {
+        let file = folder.path().join(Path::new(path).file_name().unwrap());
+        // The programs and their manual page are not installed here.
+        let unit = unit(path)
+            .replace("/usr/bin/monitor-daemon", "/bin/true")
+            .replace("/usr/local/bin/monitor-policies", "/bin/true");
+        let lines = unit
+            .lines()
+            .filter(|line| !line.starts_with("Documentation="));
+        fs::write(&file, lines.collect::<Vec<_>>().join("\n")).unwrap();
+        file
+    });
     let output = Command::new("systemd-analyze")
         .arg("verify")
-        .arg(&file)
+        .args(&files)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     // Other units of the machine are read along, with faults of their own.
     let ours: Vec<&str> = said
         .lines()
-        .filter(|line| line.contains("monitor-daemon.service"))
+        .filter(|line| line.contains("monitor-daemon.service") || line.contains("monitor-policies"))
         .collect();
     assert!(ours.is_empty(), "{said}");
 }

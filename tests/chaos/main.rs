@@ -86,6 +86,8 @@ struct World {
     kept: BTreeSet<usize>,
     /// What each daemon said, up to its end.
     said: Vec<String>,
+    /// How often the clock was set ahead, and back.
+    jumps: usize,
     counter: Counter,
 }
 
@@ -141,6 +143,7 @@ impl World {
             watched: Vec::new(),
             kept: BTreeSet::new(),
             said: Vec::new(),
+            jumps: 0,
             counter: Counter::start(),
             folder,
         };
@@ -249,9 +252,9 @@ impl World {
             }
             Fault::ClockBehind => self.jump_behind(),
             Fault::Clock => {
-                jump(JUMP_SECONDS)?;
+                self.jump(JUMP_SECONDS)?;
                 thread::sleep(PAUSE);
-                jump(-JUMP_SECONDS)
+                self.jump(-JUMP_SECONDS)
             }
         }
     }
@@ -261,13 +264,18 @@ impl World {
     fn jump_behind(&mut self) -> Result<()> {
         self.kill_sink()?;
         thread::sleep(PAUSE);
-        jump(JUMP_SECONDS)?;
+        self.jump(JUMP_SECONDS)?;
         let until = self.counter.needles()?.len() + 2 * LOOK;
         wait::until("more alerts", PATIENCE, || {
             Ok((self.counter.needles()?.len() > until).then_some(()))
         })?;
-        jump(-JUMP_SECONDS)?;
+        self.jump(-JUMP_SECONDS)?;
         self.start_sink()
+    }
+
+    fn jump(&mut self, seconds: i64) -> Result<()> {
+        self.jumps += 1;
+        jump(seconds)
     }
 
     /// Waits until the server has all that it must get.
@@ -317,7 +325,11 @@ impl World {
         daemon.stop()?;
         let came = verdict::read(&self.received())?;
         let verdict = verdict::judge(&self.counter.needles()?, &self.watched, &self.kept, &came);
-        println!("{rounds} rounds, {} daemons: {verdict}", self.watched.len());
+        println!(
+            "{rounds} rounds, {} daemons, {} jumps of the clock: {verdict}",
+            self.watched.len(),
+            self.jumps
+        );
         all?;
         Ok(ExitCode::from(u8::from(!verdict.holds())))
     }

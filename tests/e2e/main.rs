@@ -18,6 +18,7 @@ mod bundles;
 mod calls;
 mod canary;
 mod cgroups;
+mod chaos;
 mod command;
 mod confined;
 mod containers;

@@ -45,6 +45,21 @@ impl Root {
         );
         Ok(())
     }
+
+    /// Has a `systemctl` that writes down what it is asked, as no systemd runs here.
+    fn with_systemctl() -> Result<Self> {
+        let root = Self(Tree::busybox()?);
+        root.0
+            .script("/usr/bin/systemctl", "#!/bin/sh\necho \"$@\" >>/asked\n")?;
+        Ok(root)
+    }
+
+    /// What it was asked since the last time.
+    fn asked(&self) -> Result<Vec<String>> {
+        let asked = fs::read_to_string(self.path("asked"))?;
+        fs::remove_file(self.path("asked"))?;
+        Ok(asked.lines().map(str::to_owned).collect())
+    }
 }
 
 #[test]
@@ -133,6 +148,40 @@ fn an_upgrade_keeps_changes_and_the_end_keeps_the_alert_log() -> Result<()> {
     ensure!(root.path("var/lib/monitor/alerts.db").exists());
     ensure!(own.exists(), "what somebody wrote stays");
     ensure!(root.path("etc/monitor/monitor.yaml.rpmsave").exists());
+    Ok(())
+}
+
+#[test]
+fn systemd_is_told_what_becomes_of_the_service() -> Result<()> {
+    skip_if!(obstacle());
+    let temporary = tempfile::tempdir()?;
+    let root = Root::with_systemctl()?;
+    root.rpm("--install", &paths::rpm_package()?)?;
+    let asked = root.asked()?;
+    ensure!(
+        asked == ["daemon-reload", "--no-reload preset monitor-daemon.service"],
+        "an installation: {asked:?}"
+    );
+    root.rpm("--upgrade", &newer(temporary.path())?)?;
+    let asked = root.asked()?;
+    ensure!(
+        asked == ["daemon-reload", "try-restart monitor-daemon.service"],
+        "an upgrade: {asked:?}"
+    );
+
+    let root = Root::with_systemctl()?;
+    root.rpm("--install", &paths::rpm_package()?)?;
+    root.asked()?;
+    root.rpm("--erase", Path::new("monitor-daemon"))?;
+    let asked = root.asked()?;
+    ensure!(
+        asked
+            == [
+                "--no-reload disable --now monitor-daemon.service",
+                "daemon-reload"
+            ],
+        "the end: {asked:?}"
+    );
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::entry::{Entry, LogId, Row};
 use super::read::Reader;
 use super::retention::Retention;
 use super::schema::{self, Meta};
-use super::{LogError, damaged, discard, in_file, of, with_suffix};
+use super::{LogError, MOST_DAMAGED, damaged, discard, in_file, of, with_suffix};
 
 /// How the log is kept.
 #[derive(Clone, Debug)]
@@ -64,6 +64,7 @@ impl AlertLog {
         let path = &settings.path;
         let lock = schema::lock(path)?;
         adopt(path)?;
+        super::close_up(path)?;
         let (connection, meta) = schema::create(path, settings.synced)?;
         let newest = schema::newest(&connection, &meta).map_err(of(path))?;
         let last_given = schema::last_given(&connection).map_err(of(path))?;
@@ -150,6 +151,8 @@ impl AlertLog {
         } else {
             // At a second attempt it may be done.
             if is_needed && path.try_exists().map_err(in_file(path))? {
+                // It may have come half-way.
+                super::close_up(path)?;
                 super::make_room(&damaged(path), MOST_DAMAGED)?;
             }
             let moved = super::move_aside(path)?;
@@ -228,9 +231,6 @@ impl AlertLog {
     }
 }
 
-/// How many damaged logs are kept at most, where outputs still need them.
-const MOST_DAMAGED: usize = 3;
-
 /// After which alert the log at `path` begins, which is `last`, and each of those in whose places it
 /// is, as far as they are there.
 fn begun(path: &Path, meta: &Meta, last: u64) -> Vec<u64> {
@@ -259,6 +259,8 @@ fn adopt(path: &Path) -> Result<(), LogError> {
     if exists(path)? || !exists(&new)? {
         return Ok(());
     }
+    // Parts of the damaged one that are still here would be taken for its own.
+    super::move_aside(path)?;
     fs::rename(&new, path).map_err(in_file(path))
 }
 

@@ -153,8 +153,12 @@ pub fn open_or_begin_anew(settings: Settings) -> (Option<AlertLog>, Option<LogEr
     }
 }
 
-/// The files of a log, by what their names end with.
+/// The files of a log, by what their names end with. A log is where the first of them is: when it is
+/// moved, the others follow it.
 const PARTS: [&str; 3] = ["", "-wal", "-shm"];
+
+/// How many damaged logs are kept at most, where outputs still need them.
+const MOST_DAMAGED: usize = 3;
 
 /// Where a damaged log is that was at `path`.
 pub fn damaged(path: &Path) -> PathBuf {
@@ -169,11 +173,23 @@ fn move_aside(path: &Path) -> Result<PathBuf, LogError> {
         // One that was moved before must not get parts of this one.
         discard(&moved)?;
     }
-    for part in PARTS {
-        let (from, to) = (with_suffix(path, part), with_suffix(&moved, part));
-        absent_is_fine(fs::rename(from, to)).map_err(in_file(path))?;
-    }
+    move_parts(path, &moved, PARTS)?;
     Ok(moved)
+}
+
+fn move_parts(
+    path: &Path,
+    moved: &Path,
+    parts: impl IntoIterator<Item = &'static str>,
+) -> Result<(), LogError> {
+    let rename = |part| {
+        let (from, to) = (with_suffix(path, part), with_suffix(moved, part));
+        absent_is_fine(fs::rename(from, to))
+    };
+    parts
+        .into_iter()
+        .try_for_each(rename)
+        .map_err(in_file(path))
 }
 
 /// Moves a damaged log further aside, if it is there and `most` allows it, and those that were moved
@@ -186,11 +202,30 @@ fn make_room(path: &Path, most: usize) -> Result<(), LogError> {
     move_aside(path).map(drop)
 }
 
-/// Removes a log, if there is one.
+/// Where a daemon ended while it made room, or could not go on, no log is where one was before: those
+/// behind move back, for all to be found where the numbers say.
+fn close_up(path: &Path) -> Result<(), LogError> {
+    let mut place = damaged(path);
+    for _ in 1..MOST_DAMAGED {
+        let behind = damaged(&place);
+        let exists = |path: &Path| path.try_exists().map_err(in_file(path));
+        if !exists(&place)? && exists(&behind)? {
+            move_parts(&place, &behind, PARTS)?;
+            // If this is not done to its end either, it is found as it was.
+            move_parts(&behind, &place, PARTS.into_iter().rev())?;
+        }
+        place = behind;
+    }
+    Ok(())
+}
+
+/// Removes a log, if there is one, its first part last: the others would be taken for those of a log
+/// that was moved.
 fn discard(path: &Path) -> Result<(), LogError> {
     let remove = |part| absent_is_fine(fs::remove_file(with_suffix(path, part)));
     PARTS
         .into_iter()
+        .rev()
         .try_for_each(remove)
         .map_err(in_file(path))
 }

@@ -11,6 +11,8 @@ use super::retention::LEAST_SEVERE;
 use super::*;
 use crate::output::{Alert, sample};
 
+mod aside;
+
 const DAY_NS: u64 = 24 * 3600 * 1_000_000_000;
 
 struct Place {

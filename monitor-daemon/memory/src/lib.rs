@@ -1,5 +1,5 @@
 //! What the daemon does with memory that is unsafe: it reads rings and arrays that the
-//! kernel writes to, and gives back what is in a file anyway.
+//! kernel writes to, writes to arrays that it reads, and gives back what is in a file anyway.
 
 mod mapping;
 mod program;

@@ -7,7 +7,6 @@
 use aya::maps::Array;
 use monitor_common::again::{CALLS, YES};
 
-use super::dispatch::array;
 use super::layout::Layout;
 use super::object::Object;
 use super::provider::{Hook, Part};
@@ -120,7 +119,7 @@ impl Object {
     }
 
     fn is_preempted(&mut self) -> bool {
-        let Ok(found) = array::<u64>(&mut self.ebpf, FOUND) else {
+        let Some(Ok(found)) = self.ebpf.map(FOUND).map(Array::try_from) else {
             return false;
         };
         let look = |found: &Array<_, u64>| found.get(&0, 0).unwrap_or_default();

@@ -2,10 +2,10 @@
 //! who can call `bpf(2)` can write to the former.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use aya::Ebpf;
-use aya::maps::{Array, Map, MapData, MapError};
+use aya::maps::Map;
 use monitor_common::syscall::{NUMBERS, SOCKETCALLS, uring};
 use monitor_memory::Words;
 use zerocopy::{Immutable, IntoBytes};
@@ -14,6 +14,8 @@ use zerocopy::{Immutable, IntoBytes};
 pub(super) struct Dispatch {
     map: &'static str,
     length: u32,
+    /// The map, once it was needed.
+    table: Option<Words>,
     /// What the map has to hold, where that is not 0.
     due: BTreeMap<u32, u64>,
 }
@@ -49,6 +51,7 @@ impl Dispatch {
         Self {
             map,
             length,
+            table: None,
             due: BTreeMap::new(),
         }
     }
@@ -59,8 +62,8 @@ impl Dispatch {
     }
 
     /// Makes `entry` due at an index.
-    pub(super) fn set(&mut self, ebpf: &mut Ebpf, index: u32, entry: u64) -> Result<(), String> {
-        let set = self.table(ebpf)?.set(index, entry, 0);
+    pub(super) fn set(&mut self, ebpf: &Ebpf, index: u32, entry: u64) -> Result<(), String> {
+        let set = self.table(ebpf)?.set(index as usize, entry);
         set.map_err(|error| error.to_string())?;
         match entry {
             0 => self.due.remove(&index),
@@ -70,11 +73,7 @@ impl Dispatch {
     }
 
     /// Makes these entries due and no other.
-    pub(super) fn replace(
-        &mut self,
-        ebpf: &mut Ebpf,
-        due: &BTreeMap<u32, u64>,
-    ) -> Result<(), String> {
+    pub(super) fn replace(&mut self, ebpf: &Ebpf, due: &BTreeMap<u32, u64>) -> Result<(), String> {
         let known = self.due.keys().chain(due.keys());
         let indices: BTreeSet<u32> = known.copied().collect();
         for index in indices {
@@ -87,7 +86,7 @@ impl Dispatch {
     }
 
     /// Sets right what somebody else wrote into the map; in words what that was, if anything.
-    pub(super) fn repair(&self, ebpf: &mut Ebpf) -> Option<String> {
+    pub(super) fn repair(&mut self, ebpf: &Ebpf) -> Option<String> {
         match self.wrong(ebpf) {
             Ok(wrong) if wrong.is_empty() => None,
             Ok(wrong) => Some(self.told(&wrong)),
@@ -95,14 +94,13 @@ impl Dispatch {
         }
     }
 
-    fn wrong(&self, ebpf: &mut Ebpf) -> Result<Vec<u32>, String> {
-        let words = words(ebpf, self.map, self.length as usize)?;
-        let mut table = self.table(ebpf)?;
+    fn wrong(&mut self, ebpf: &Ebpf) -> Result<Vec<u32>, String> {
         let mut wrong = Vec::new();
         for index in 0..self.length {
             let due = self.due(index);
-            if words.get(index as usize) != Some(due) {
-                let set = table.set(index, due, 0);
+            let table = self.table(ebpf)?;
+            if table.get(index as usize) != Some(due) {
+                let set = table.set(index as usize, due);
                 set.map_err(|error| error.to_string())?;
                 wrong.push(index);
             }
@@ -128,44 +126,54 @@ impl Dispatch {
         )
     }
 
-    fn table<'object>(
-        &self,
-        ebpf: &'object mut Ebpf,
-    ) -> Result<Array<&'object mut MapData, u64>, String> {
-        array(ebpf, self.map)
+    fn table(&mut self, ebpf: &Ebpf) -> Result<&Words, String> {
+        let table = match self.table.take() {
+            Some(table) => table,
+            None => writable(ebpf, self.map, self.length as usize)?,
+        };
+        Ok(self.table.insert(table))
     }
 }
 
 /// Sets right what somebody else wrote into an array, from an index on; whether there was anything.
-pub(super) fn hold<T: aya::Pod + IntoBytes + Immutable>(
-    ebpf: &mut Ebpf,
+pub(super) fn hold<T: IntoBytes + Immutable>(
+    ebpf: &Ebpf,
     name: &str,
     from: u32,
     due: &[T],
 ) -> Result<bool, String> {
     let each = size_of::<T>() / size_of::<u64>();
     let from_word = from as usize * each;
-    let words = words(ebpf, name, from_word + due.len() * each)?;
-    let mut table = array::<T>(ebpf, name)?;
+    let table = writable(ebpf, name, from_word + due.len() * each)?;
     let mut changed = false;
-    for ((index, place), due) in (from..).zip((from_word..).step_by(each)).zip(due) {
-        if !words.hold(place, due.as_bytes()) {
-            let set = table.set(index, due, 0);
-            set.map_err(|error| error.to_string())?;
+    for (place, due) in (from_word..).step_by(each).zip(due) {
+        if !table.hold(place, due.as_bytes()) {
+            let put = table.put(place, due.as_bytes());
+            put.map_err(|error| error.to_string())?;
             changed = true;
         }
     }
     Ok(changed)
 }
 
-/// The first words of an array of the object, to look at. (A look by `bpf(2)` keeps programs from
-/// running, ADR 18.)
+/// The first words of an array of the object, to look at. (A look or a write by `bpf(2)` keeps
+/// programs from running, ADR 18.)
 pub(super) fn words(ebpf: &Ebpf, name: &str, count: usize) -> Result<Words, String> {
-    let Some(Map::Array(map)) = ebpf.map(name) else {
-        return Err(format!("the object has no array `{name}`"));
-    };
-    let words = Words::new(map.fd().as_fd(), count);
+    let words = Words::new(array(ebpf, name)?, count);
     words.map_err(|error| format!("`{name}` cannot be mapped: {error}"))
+}
+
+/// The same to write to.
+pub(super) fn writable(ebpf: &Ebpf, name: &str, count: usize) -> Result<Words, String> {
+    let words = Words::writable(array(ebpf, name)?, count);
+    words.map_err(|error| format!("`{name}` cannot be mapped to be written to: {error}"))
+}
+
+fn array<'object>(ebpf: &'object Ebpf, name: &str) -> Result<BorrowedFd<'object>, String> {
+    match ebpf.map(name) {
+        Some(Map::Array(map)) => Ok(map.fd().as_fd()),
+        _ => Err(format!("the object has no array `{name}`")),
+    }
 }
 
 /// What was done to a map of which no single entry says anything to people, if anything was.
@@ -177,14 +185,4 @@ pub(super) fn told(name: &str, changed: Result<bool, String>) -> Option<String> 
         )),
         Err(error) => Some(format!("the map {name} cannot be set right: {error}")),
     }
-}
-
-/// An array of the object, to write to.
-pub(super) fn array<'object, T: aya::Pod>(
-    ebpf: &'object mut Ebpf,
-    name: &str,
-) -> Result<Array<&'object mut MapData, T>, String> {
-    let map = ebpf.map_mut(name);
-    let map = map.ok_or_else(|| format!("the object has no `{name}`"))?;
-    Array::try_from(map).map_err(|error: MapError| error.to_string())
 }

@@ -39,7 +39,7 @@ struct Side<W> {
 /// A filter in the maps' own form.
 trait Hold {
     /// Makes the maps hold it; whether they did not, of each.
-    fn hold(&self, ebpf: &mut Ebpf) -> Vec<Held>;
+    fn hold(&self, ebpf: &Ebpf) -> Vec<Held>;
 }
 
 /// A filter of opens.
@@ -69,7 +69,7 @@ impl Filters {
     /// Puts filters in force, or none.
     pub(super) fn set(
         &mut self,
-        ebpf: &mut Ebpf,
+        ebpf: &Ebpf,
         filters: Option<&filter::Filters>,
     ) -> Result<(), String> {
         let in_force = &mut self.in_force;
@@ -83,7 +83,7 @@ impl Filters {
 
     /// Sets right which ones are in force and what they say, if somebody else changed that; in words
     /// what that was, one for each map.
-    pub(super) fn repair(&self, ebpf: &mut Ebpf) -> Vec<String> {
+    pub(super) fn repair(&mut self, ebpf: &Ebpf) -> Vec<String> {
         let in_force = self.in_force.repair(ebpf);
         let opens = self.opens.written.iter().flat_map(|one| one.hold(ebpf));
         let mut held: Vec<Held> = opens.collect();
@@ -106,7 +106,7 @@ impl<W: Hold> Side<W> {
     /// Writes a filter under the number it is given, and puts it in force; or none.
     fn set(
         &mut self,
-        ebpf: &mut Ebpf,
+        ebpf: &Ebpf,
         in_force: &mut Dispatch,
         filter: Option<impl FnOnce(u32) -> W>,
     ) -> Result<(), String> {
@@ -149,7 +149,7 @@ impl Written {
 }
 
 impl Hold for Written {
-    fn hold(&self, ebpf: &mut Ebpf) -> Vec<Held> {
+    fn hold(&self, ebpf: &Ebpf) -> Vec<Held> {
         let from = |entries: usize| self.number * entries as u32;
         let [head, steps, found] = ["FILTER_HEADS", "FILTER_STEPS", "FILTER_FOUND"];
         vec![
@@ -185,7 +185,7 @@ impl WrittenNumbers {
 }
 
 impl Hold for WrittenNumbers {
-    fn hold(&self, ebpf: &mut Ebpf) -> Vec<Held> {
+    fn hold(&self, ebpf: &Ebpf) -> Vec<Held> {
         let from = |entries: usize| self.number * entries as u32;
         let [heads, tables] = ["NUMBER_HEADS", "NUMBER_TABLES"];
         vec![

@@ -218,13 +218,13 @@ impl Object {
     /// Puts the environment into records of execs from now on, or leaves it out, as is asked for.
     pub(super) fn switch_environment(&mut self, request: &Request) -> Result<(), ProbeError> {
         let due = BTreeMap::from([(0, u64::from(request.environment))]);
-        let done = self.switches.replace(&mut self.ebpf, &due);
+        let done = self.switches.replace(&self.ebpf, &due);
         done.map_err(ProbeError::Change)
     }
 
     /// Puts a filter in force, or none.
     pub(super) fn filter(&mut self, filter: Option<&Filters>) -> Result<(), ProbeError> {
-        let done = self.filters.set(&mut self.ebpf, filter);
+        let done = self.filters.set(&self.ebpf, filter);
         done.map_err(ProbeError::Change)
     }
 
@@ -233,7 +233,7 @@ impl Object {
         &mut self,
         known: impl Iterator<Item = (u64, Scope)>,
     ) -> Result<(), ProbeError> {
-        let told = self.scopes.tell_cgroups(&mut self.ebpf, known);
+        let told = self.scopes.tell_cgroups(&self.ebpf, known);
         told.map_err(ProbeError::Change)
     }
 
@@ -243,16 +243,14 @@ impl Object {
         attaches: u64,
         processes: impl Iterator<Item = HostProcess>,
     ) -> Result<bool, ProbeError> {
-        let told = self
-            .scopes
-            .tell_processes(&mut self.ebpf, attaches, processes);
+        let told = self.scopes.tell_processes(&self.ebpf, attaches, processes);
         told.map_err(ProbeError::Change)
     }
 
     /// Turns off what these needs do not have, and takes its programs out of the kernel; the ids of
     /// those.
     pub(super) fn keep(&mut self, needs: &Needs) -> Result<Vec<u32>, ProbeError> {
-        let ebpf = &mut self.ebpf;
+        let ebpf = &self.ebpf;
         let calls = self.calls.replace(ebpf, &needs.calls);
         let done = calls.and_then(|()| self.uring.replace(ebpf, &needs.uring));
         done.map_err(ProbeError::Change)?;
@@ -399,7 +397,7 @@ impl Object {
                 let partly = known & (Call::PARTLY | Call::APART) != 0;
                 if !served || moves || bits == 0 && partly {
                     let entry = call.entry_at(index) | bits | known & Call::PASSES;
-                    self.calls.set(&mut self.ebpf, index, entry)?;
+                    self.calls.set(&self.ebpf, index, entry)?;
                 }
             }
         }
@@ -412,7 +410,7 @@ impl Object {
             for index in call.indices(Machine::OWN) {
                 let number = u64::from(call.number) << 16;
                 let entry = self.calls.due(index) | number | Call::PASSES;
-                self.calls.set(&mut self.ebpf, index, entry)?;
+                self.calls.set(&self.ebpf, index, entry)?;
             }
         }
         Ok(())
@@ -421,8 +419,8 @@ impl Object {
     /// Sets right what somebody else wrote into the maps that the daemon writes to; in words what
     /// that was, one for each map. `strangers` are as in [`Scopes::repair`].
     pub(super) fn repair(&mut self, strangers: impl Iterator<Item = (u32, u64)>) -> Vec<String> {
-        let ebpf = &mut self.ebpf;
-        let tables = [&self.calls, &self.uring, &self.switches];
+        let ebpf = &self.ebpf;
+        let tables = [&mut self.calls, &mut self.uring, &mut self.switches];
         let tables = tables.into_iter().filter_map(|table| table.repair(ebpf));
         let mut changed: Vec<String> = tables.collect();
         changed.extend(self.filters.repair(ebpf));
@@ -498,7 +496,7 @@ impl Object {
         for call in calls {
             for operation in call.uring() {
                 let entry = call.entry() | bits;
-                self.uring.set(&mut self.ebpf, operation, entry)?;
+                self.uring.set(&self.ebpf, operation, entry)?;
             }
         }
         Ok(())

@@ -10,8 +10,9 @@ use monitor_common::filter::{
     scope_of,
 };
 use monitor_memory::Words;
+use zerocopy::IntoBytes as _;
 
-use super::dispatch::{Dispatch, array, hold, told, words};
+use super::dispatch::{Dispatch, hold, told, words, writable};
 
 /// Ids are below this, so that a scope fits beside them.
 const CGROUP_IDS: u64 = 1 << 62;
@@ -51,15 +52,15 @@ impl Scopes {
     /// Tells of all cgroups whose scope is known; others are not any more.
     pub(super) fn tell_cgroups(
         &mut self,
-        ebpf: &mut Ebpf,
+        ebpf: &Ebpf,
         known: impl Iterator<Item = (u64, Scope)>,
     ) -> Result<(), String> {
         let pieces = pieces(known);
         let changed = (0..).zip(&mut self.cgroups).zip(pieces);
-        let mut table = array::<Piece>(ebpf, CGROUPS_MAP)?;
+        let table = writable(ebpf, CGROUPS_MAP, CGROUPS as usize)?;
         for ((index, known), piece) in changed.filter(|((_, known), piece)| **known != *piece) {
-            let set = table.set(index, piece, 0);
-            set.map_err(|error| error.to_string())?;
+            let put = table.put(index * CGROUPS_PIECE, piece.as_bytes());
+            put.map_err(|error| error.to_string())?;
             *known = piece;
         }
         Ok(())
@@ -69,7 +70,7 @@ impl Scopes {
     /// happened; whether it was so still at the end, or else nothing was told.
     pub(super) fn tell_processes(
         &mut self,
-        ebpf: &mut Ebpf,
+        ebpf: &Ebpf,
         attaches: u64,
         mut processes: impl Iterator<Item = HostProcess>,
     ) -> Result<bool, String> {
@@ -83,12 +84,12 @@ impl Scopes {
             let place = host_place(process.pid);
             written.push(place);
             let key = host_key(process.pid, process.start);
-            write(ebpf, &known, place, [key, process.cgroup])
+            write(&known, place, [key, process.cgroup])
         });
         let same = told.and_then(|()| Ok(attached(ebpf)? == attaches));
         if same != Ok(true) {
             for place in written {
-                set(ebpf, place, [0, 0])?;
+                set(&known, place, [0, 0])?;
             }
         }
         self.believed.set(ebpf, 0, 1)?;
@@ -99,8 +100,8 @@ impl Scopes {
     /// are processes of containers, by pid and start: where one has an entry as if it were the host's, that is none of
     /// ours, for the programs have known before us where it was put.
     pub(super) fn repair(
-        &self,
-        ebpf: &mut Ebpf,
+        &mut self,
+        ebpf: &Ebpf,
         strangers: impl Iterator<Item = (u32, u64)>,
     ) -> Vec<String> {
         let believed = self.believed.repair(ebpf);
@@ -127,7 +128,7 @@ impl Scopes {
     /// Takes out what says of processes that they are the host's; of which it did.
     fn expel(
         &self,
-        ebpf: &mut Ebpf,
+        ebpf: &Ebpf,
         strangers: impl Iterator<Item = (u32, u64)>,
     ) -> Result<BTreeSet<u32>, String> {
         let mut found = BTreeSet::new();
@@ -136,7 +137,7 @@ impl Scopes {
             let place = host_place(pid);
             let [key, cgroup] = entry(&known, place);
             if key == host_key(pid, start) && matches!(self.of(cgroup), Scope::Host) {
-                set(ebpf, place, [0, 0])?;
+                set(&known, place, [0, 0])?;
                 found.insert(pid);
             }
         }
@@ -172,20 +173,20 @@ fn attached(ebpf: &Ebpf) -> Result<u64, String> {
 }
 
 /// Writes an entry, in steps that each leave it empty or complete.
-fn write(ebpf: &mut Ebpf, known: &Words, place: u32, due: [u64; 2]) -> Result<(), String> {
-    let known = entry(known, place);
+fn write(table: &Words, place: u32, due: [u64; 2]) -> Result<(), String> {
+    let known = entry(table, place);
     if known == due {
         return Ok(());
     }
     let [_, cgroup] = known;
-    set(ebpf, place, [0, cgroup])?;
-    set(ebpf, place, [0, due[1]])?;
-    set(ebpf, place, due)
+    set(table, place, [0, cgroup])?;
+    set(table, place, [0, due[1]])?;
+    set(table, place, due)
 }
 
 /// All entries of processes.
 fn entries(ebpf: &Ebpf) -> Result<Words, String> {
-    words(ebpf, PROCESSES_MAP, 2 * HOSTS as usize)
+    writable(ebpf, PROCESSES_MAP, 2 * HOSTS as usize)
 }
 
 /// The one at a place; empty where there is none.
@@ -194,9 +195,9 @@ fn entry(known: &Words, place: u32) -> [u64; 2] {
     [word(0), word(1)]
 }
 
-fn set(ebpf: &mut Ebpf, place: u32, entry: [u64; 2]) -> Result<(), String> {
-    let set = array::<[u64; 2]>(ebpf, PROCESSES_MAP)?.set(place, entry, 0);
-    set.map_err(|error| error.to_string())
+fn set(table: &Words, place: u32, entry: [u64; 2]) -> Result<(), String> {
+    let put = table.put(2 * place as usize, entry.as_bytes());
+    put.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -6,13 +6,14 @@
 //! gives up the functions for good.
 
 use std::collections::BTreeSet;
+use std::io;
 
-use aya::maps::{Array, MapData, MapError};
 use monitor_common::Kind;
 use monitor_common::syscall::standby::{COUNT, ENTRIES, OFF, STATES, URING};
+use monitor_memory::Words;
 
 use super::ahead::Wanted;
-use super::dispatch::{array, hold, told, words};
+use super::dispatch::{hold, told, words, writable};
 use super::object::Object;
 use super::provider::{Hook, Provider};
 use super::served::{Needs, Served};
@@ -177,25 +178,20 @@ impl Probes {
 impl Object {
     /// Hands the kernel side what it is to put into the tables by itself.
     fn stand_by(&mut self, entries: &[[u64; 2]]) -> Result<(), String> {
-        let failed = |error: MapError| error.to_string();
-        let mut state = self.standby_state()?;
+        let failed = |error: io::Error| error.to_string();
+        let state = self.standby_state()?;
         // What it finds meanwhile is whole.
-        state.set(COUNT, 0, 0).map_err(failed)?;
-        let mut table = array::<[u64; 2]>(&mut self.ebpf, "STANDBY")?;
-        let room = (0..ENTRIES).zip(entries);
-        self.standby.clear();
-        for (index, entry) in room {
-            table.set(index, *entry, 0).map_err(failed)?;
-            self.standby.push(*entry);
-        }
+        state.set(COUNT as usize, 0).map_err(failed)?;
+        let room = entries.iter().take(ENTRIES as usize);
+        self.standby = room.copied().collect();
+        hold(&self.ebpf, "STANDBY", 0, &self.standby)?;
         let count = self.standby.len() as u64;
-        let mut state = self.standby_state()?;
-        state.set(COUNT, count, 0).map_err(failed)
+        state.set(COUNT as usize, count).map_err(failed)
     }
 
     /// Sets right what somebody else wrote there; in words what that was, one for each map.
     pub(super) fn repair_standby(&mut self) -> impl Iterator<Item = String> {
-        let ebpf = &mut self.ebpf;
+        let ebpf = &self.ebpf;
         let count = [self.standby.len() as u64];
         let [entries, state] = ["STANDBY", STATE];
         let changed = [
@@ -212,12 +208,12 @@ impl Object {
     }
 
     fn take_switched_off(&mut self) -> Result<(), String> {
-        let done = self.standby_state()?.set(OFF, 0, 0);
+        let done = self.standby_state()?.set(OFF as usize, 0);
         done.map_err(|error| error.to_string())
     }
 
-    fn standby_state(&mut self) -> Result<Array<&mut MapData, u64>, String> {
-        array(&mut self.ebpf, STATE)
+    fn standby_state(&self) -> Result<Words, String> {
+        writable(&self.ebpf, STATE, STATES as usize)
     }
 }
 

@@ -48,6 +48,10 @@ const TIMED: [&str; 10] = [
     "robust::",
     "short::",
 ];
+/// What `unit` is, for cargo.
+const OURS: [&str; 3] = ["--workspace", "--exclude=monitor-tests", "--no-fail-fast"];
+/// The rest of it.
+const HELPERS: [&str; 3] = ["--package=monitor-tests", "--lib", "--bins"];
 /// Suites that install what is delivered.
 const INSTALLING: [&str; 1] = ["e2e"];
 
@@ -105,31 +109,62 @@ fn run_suites(suites: &[String], extent: Extent, tally: &mut Tally) -> Result<()
         );
     }
     let selected = |suite: &str| suites.is_empty() || suites.iter().any(|name| name == suite);
-    timed("build", || {
+    let suites = outside.iter().map(String::as_str);
+    let suites: Vec<&str> = suites.filter(|suite| selected(suite)).collect();
+    let build = || {
         if INSTALLING.into_iter().any(selected) {
             dist::dist()
         } else {
             build::build(Profile::Release)
         }
+    };
+    timed("kernel programs", build::build_ebpf)?;
+    // The compiler of the daemon is one program for most of that time, with room beside it.
+    std::thread::scope(|scope| -> Result<()> {
+        let built = scope.spawn(|| timed("build", build));
+        if selected("tidy") {
+            timed("tidy", || tidy::check(tally))?;
+        }
+        timed("build of tests", || build_tests(selected("unit"), &suites));
+        built.join().unwrap_or_else(|_| bail!("the build died"))
     })?;
-    if selected("tidy") {
-        timed("tidy", || tidy::check(tally))?;
-    }
     if selected("unit") {
         timed("unit", || {
-            let ours = ["--workspace", "--exclude=monitor-tests", "--no-fail-fast"];
-            cargo_test(&ours, &[], tally)?;
-            cargo_test(&["--package=monitor-tests", "--lib", "--bins"], &[], tally)
+            cargo_test(&OURS, &[], tally)?;
+            cargo_test(&HELPERS, &[], tally)
         })?;
     }
-    let suites = outside.iter().map(String::as_str);
-    let suites: Vec<&str> = suites.filter(|suite| selected(suite)).collect();
     from_outside(&suites, extent, tally)?;
     if selected(ON_KERNELS) {
         let compared = kernels::check().inspect_err(|error| eprintln!("error: {error:#}"));
         tally.check("tables of kernels and programs", compared.is_ok());
     }
     Ok(())
+}
+
+/// Compiles what will run: `unit`, if asked for, and the suites from outside. What cannot be compiled
+/// is told when it is to run.
+fn build_tests(unit: bool, suites: &[&str]) {
+    let mut selections: Vec<Vec<&str>> = Vec::new();
+    if unit {
+        selections.extend([OURS.to_vec(), HELPERS.to_vec()]);
+    }
+    if !suites.is_empty() {
+        let named = suites.iter().flat_map(|suite| ["--test", suite]);
+        selections.push(
+            ["--package=monitor-tests"]
+                .into_iter()
+                .chain(named)
+                .collect(),
+        );
+    }
+    for selection in selections {
+        let mut command = shell::cargo();
+        command
+            .args(["test", "--locked", "--no-run"])
+            .args(selection);
+        tidy::succeeds(&mut command);
+    }
 }
 
 /// Runs the suites from outside: first what needs this machine for itself, then the rest beside one

@@ -21,7 +21,7 @@ use super::trials::{Act, By, Meanwhile, Plan, Trial};
 use crate::reload;
 
 /// Longest from an act to its alert.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long to wait for alerts that are not there in their turn.
 const LATE: Duration = Duration::from_secs(3);

@@ -22,7 +22,7 @@ use super::{COMMAND, absent, fact};
 
 /// Rounds of a race, and how many more where only one side has come first: a thread may not get its
 /// turn for long.
-const ROUNDS: usize = 1000;
+const ROUNDS: usize = 300;
 const MORE_ROUNDS: usize = 20_000;
 /// The act that is done by a child, as it may end it.
 const NARROW: &str = "32-bit-open";

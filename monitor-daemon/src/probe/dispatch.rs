@@ -10,6 +10,9 @@ use monitor_common::syscall::{NUMBERS, SOCKETCALLS, uring};
 use monitor_memory::Words;
 use zerocopy::{Immutable, IntoBytes};
 
+/// Name of the table of calls.
+pub(super) const OPERATIONS: &str = "OPERATIONS";
+
 /// One of the tables, an array.
 pub(super) struct Dispatch {
     map: &'static str,
@@ -24,7 +27,7 @@ impl Dispatch {
     /// What to do at the end of each system call: those of i386 behind [`NUMBERS`], and behind these
     /// the calls of socketcall(2).
     pub(super) fn of_calls() -> Self {
-        Self::new("OPERATIONS", 2 * NUMBERS + SOCKETCALLS)
+        Self::new(OPERATIONS, 2 * NUMBERS + SOCKETCALLS)
     }
 
     /// What to do with each operation of `io_uring`.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
-use aya::maps::MapInfo;
+use aya::maps::{Array, Map, MapData, MapError, MapInfo};
+
+use super::dispatch;
 
 /// A map.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,6 +43,36 @@ pub fn costs() -> io::Result<Vec<MapCost>> {
         .collect();
     costs.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(costs)
+}
+
+/// Changes the table of calls of another daemon, as who wants it to be blind would: the first call
+/// that it records is taken out.
+///
+/// # Errors
+///
+/// When there is no such daemon, or the kernel or the daemon's guard keeps us off.
+pub fn tamper(daemon: u32) -> io::Result<()> {
+    let held = held(&Path::new("/proc").join(daemon.to_string()).join("fdinfo"))?;
+    let named = |id: &&u32| {
+        MapInfo::from_id(**id).is_ok_and(|map| map.name_as_str() == Some(dispatch::OPERATIONS))
+    };
+    let id = held.keys().find(named).ok_or(io::ErrorKind::NotFound)?;
+    let change = || -> Result<bool, MapError> {
+        let mut table: Array<_, u64> = Map::from_map_data(MapData::from_id(*id)?)?.try_into()?;
+        let mut recorded = None;
+        for number in 0..table.len() {
+            if table.get(&number, 0)? != 0 {
+                recorded = Some(number);
+                break;
+            }
+        }
+        recorded.map_or(Ok(false), |number| table.set(number, 0, 0).map(|()| true))
+    };
+    if change().map_err(io::Error::other)? {
+        Ok(())
+    } else {
+        Err(io::Error::other("the table of calls is empty"))
+    }
 }
 
 /// By id, entries and bytes.

@@ -36,7 +36,7 @@ use monitor_common::syscall::{self, CALLS, Call, Machine};
 pub use btf::BtfError;
 pub use change::{WATCHED, Wish};
 pub use guard::Refused;
-pub use map::{MapCost, costs as map_costs};
+pub use map::{MapCost, costs as map_costs, tamper};
 pub use object::{Cost, Loader};
 pub use provider::Tier;
 pub use ring::Rings;

@@ -463,6 +463,16 @@ fn cgroup(_: &Room) -> io::Result<()> {
 
 /// Into a new cgroup and back.
 fn move_between_cgroups(_: &Room) -> io::Result<()> {
+    let (_, home) = cgroup_places()?;
+    with_cgroup(|folder| {
+        fs::write(folder.join("cgroup.procs"), "0")?;
+        fs::write(home.join("cgroup.procs"), "0")
+    })
+}
+
+/// Folders of the cgroup at the top of the hierarchy that tells containers apart, and of the one that
+/// this process is in.
+pub fn cgroup_places() -> io::Result<(PathBuf, PathBuf)> {
     let (hierarchy, root) = scan::hierarchy().map_err(io::Error::other)?;
     let home = own_cgroup(
         &fs::read_to_string("/proc/self/cgroup")?,
@@ -470,10 +480,7 @@ fn move_between_cgroups(_: &Room) -> io::Result<()> {
     )
     .map(|path| root.join(path.trim_start_matches('/')))
     .ok_or(ErrorKind::NotFound)?;
-    with_cgroup(|folder| {
-        fs::write(folder.join("cgroup.procs"), "0")?;
-        fs::write(home.join("cgroup.procs"), "0")
-    })
+    Ok((root, home))
 }
 
 /// A cgroup that is there while `work` runs.

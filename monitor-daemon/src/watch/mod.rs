@@ -24,6 +24,8 @@ mod tampering;
 mod ticks;
 mod waiting;
 
+pub(crate) use tampering::RULE as TAMPERED;
+
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, TryLockError};

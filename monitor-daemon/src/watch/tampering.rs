@@ -12,7 +12,7 @@ use super::guard::Suspect;
 use crate::output::{Alert, INTERNAL, OWN_TAG};
 
 /// Its rule.
-pub(super) const RULE: &str = "Monitor tampered with";
+pub(crate) const RULE: &str = "Monitor tampered with";
 
 /// What happened, who may have done it, when (ns since the epoch) and where.
 pub(super) struct Tampering<'a> {

@@ -1,5 +1,11 @@
 //! The acts, each in a process of its own that ends with it.
+//!
+//! What the parent has to know to judge is printed, a line each: `NAME VALUE`.
 
+mod host;
+mod races;
+
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::UdpSocket;
@@ -17,25 +23,48 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 
 use crate::selfcheck;
 
+pub(super) use host::{CONTAINER, OVER};
+
 /// The act that only ends: what others start.
 pub(super) const NOTHING: &str = "nothing";
 /// The hidden command that acts.
 pub(super) const COMMAND: &str = "selftest-act";
+
+/// The fact that there is nothing to be tried on this host, and why.
+pub(super) const ABSENT: &str = "absent";
 
 /// Does the act of this name in a folder of its own.
 ///
 /// # Errors
 ///
 /// When the host refuses it.
-pub(super) fn act(name: &str, folder: &Path) -> io::Result<()> {
-    let families = [names, processes, sockets];
-    families
+pub(super) fn act(name: &str, folder: &Path, rest: &[String]) -> io::Result<()> {
+    let families = [names, processes, sockets, races::act];
+    let done = families
         .into_iter()
         .find_map(|family| family(name, folder))
+        .or_else(|| host::act(name, folder, rest))
         .unwrap_or_else(|| {
             let message = "there is no such act";
             Err(io::Error::new(io::ErrorKind::InvalidInput, message))
-        })
+        });
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            absent(&format!("this kernel has no such thing ({error})"));
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Tells the parent.
+fn fact(name: &str, value: impl Display) {
+    // Who does not listen misses it, and finds out.
+    let _told = writeln!(io::stdout(), "{name} {value}");
+}
+
+fn absent(why: &str) {
+    fact(ABSENT, why);
 }
 
 /// Ways to a file.
@@ -70,7 +99,7 @@ fn processes(name: &str, folder: &Path) -> Option<io::Result<()>> {
         "script" => script(folder),
         "builtin" => builtin(&folder.join("secret")),
         "long-argv" => long_argv(folder),
-        "short-lived" => short_lived(folder),
+        "short-lived" => children(folder, "selftest-short", 100),
         "taken-file" => take(&folder.join("secret")),
         "module" => selfcheck::acts::no_module(),
         _ => return None,
@@ -247,9 +276,10 @@ fn take(secret: &Path) -> io::Result<()> {
     taken.map(drop).map_err(io::Error::from)
 }
 
-fn short_lived(folder: &Path) -> io::Result<()> {
-    for _ in 0..100 {
-        nothing(folder)?.arg0("selftest-short").status()?;
+/// Children that end at once, under a first argument of their own.
+fn children(folder: &Path, name: &str, count: usize) -> io::Result<()> {
+    for _ in 0..count {
+        nothing(folder)?.arg0(name).status()?;
     }
     Ok(())
 }

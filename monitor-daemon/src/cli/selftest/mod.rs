@@ -1,11 +1,15 @@
 //! `selftest`: does what evading programs do, as far as that is harmless, and says what was seen.
 //!
 //! A watcher of its own (`run` as a child, with rules for these acts alone) sees acts of further
-//! children in a temporary folder; a daemon that runs already is not disturbed. What would load or
-//! change the host, or needs unsafe code, is listed as not tried. Nothing is left behind. What the
-//! host refuses shows nothing, so that it fails the test as what is not seen does.
+//! children in a temporary folder; a daemon that runs already is not disturbed. Of each act it has to
+//! tell as often as it was done, with the right process, and nothing of the act's twin: the same in
+//! a folder that the rule does not name. What would load the host, or what its kernel does not have,
+//! is listed as not tried. Nothing is left behind. What the host refuses shows nothing, so that it
+//! fails the test as what is not seen does, unless `doctor` says that this kernel does not show it.
 
 mod acts;
+mod done;
+mod reader;
 mod report;
 mod trials;
 mod watcher;
@@ -24,9 +28,10 @@ use watcher::Watcher;
 pub(super) use watcher::WatcherError;
 
 const HELP: &str = "\
-Takes some seconds. Acts in a temporary folder, on the loopback interface and on its own processes;
-a daemon that runs already goes on undisturbed. Exit code 5 when something was not seen, or the host
-refused to let it be done.
+Takes half a minute. Acts in a temporary folder, on the loopback interface, in a mount namespace and
+cgroups of its own, and on its own processes. A daemon that runs already goes on undisturbed, and
+alerts as ever of what its rules name. Exit code 5 when something was not seen that `doctor` does not
+list as unseen, or the host refused to let it be done.
 
 Examples:
   sudo monitor-daemon selftest
@@ -72,7 +77,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
             serde_json::to_string_pretty(&report::json(&findings))?
         ),
     })?;
-    let [blind, refused] = ["blind", "refused"].map(|name| report::count(&findings, name));
+    let (blind, refused) = (
+        report::unseen(&findings),
+        report::count(&findings, "refused"),
+    );
     match (blind, refused) {
         (0, 0) => Ok(()),
         (0, refused) => Err(Error::Undone { refused }),
@@ -82,7 +90,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
 
 /// One act, in a process of its own.
 pub(super) fn act(arguments: &ActArguments) -> Result<(), Error> {
-    acts::act(&arguments.name, &arguments.folder).map_err(|source| Error::Act {
+    acts::act(&arguments.name, &arguments.folder, &arguments.rest).map_err(|source| Error::Act {
         name: arguments.name.clone(),
         source,
     })

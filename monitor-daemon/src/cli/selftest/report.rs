@@ -12,6 +12,8 @@ pub(super) enum Outcome {
     Detected,
     Blind {
         reason: String,
+        /// `doctor` says so, too.
+        known: bool,
     },
     /// The host did not let it be done, so that nothing is known of it.
     Refused {
@@ -23,6 +25,12 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    /// What should have been seen was not.
+    pub(super) fn blind(reason: String) -> Self {
+        let known = false;
+        Self::Blind { reason, known }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Detected => "detected",
@@ -35,7 +43,7 @@ impl Outcome {
     fn reason(&self) -> Option<&str> {
         match self {
             Self::Detected => None,
-            Self::Blind { reason } | Self::Refused { reason } | Self::NotTried { reason } => {
+            Self::Blind { reason, .. } | Self::Refused { reason } | Self::NotTried { reason } => {
                 Some(reason)
             }
         }
@@ -53,6 +61,14 @@ pub(super) struct Finding<'t> {
 pub(super) fn count(findings: &[Finding<'_>], outcome: &str) -> usize {
     let of = |finding: &&Finding<'_>| finding.outcome.name() == outcome;
     findings.iter().filter(of).count()
+}
+
+/// How many were not seen although `doctor` does not say so.
+pub(super) fn unseen(findings: &[Finding<'_>]) -> usize {
+    let outcomes = findings.iter().map(|finding| &finding.outcome);
+    outcomes
+        .filter(|outcome| matches!(outcome, Outcome::Blind { known: false, .. }))
+        .count()
 }
 
 /// For people: a line for each trial, and the sums.
@@ -121,8 +137,10 @@ mod tests {
         let reason = "no alert came".to_owned();
         let outcomes = [
             Outcome::Detected,
+            Outcome::blind(reason.clone()),
             Outcome::Blind {
                 reason: reason.clone(),
+                known: true,
             },
             Outcome::Refused {
                 reason: "not permitted".to_owned(),
@@ -140,12 +158,14 @@ mod tests {
             text(&findings),
             " 3  link               detected\n\
              \u{20}3  link               blind: no alert came\n\
+             \u{20}3  link               blind: no alert came\n\
              \u{20}3  link               refused: not permitted\n\
              \u{20}3  link               not tried: no alert came\n\
-             1 detected, 1 blind, 1 refused, 1 not tried\n"
+             1 detected, 2 blind, 1 refused, 1 not tried\n"
         );
+        assert_eq!(unseen(&findings), 1);
         let json = json(&findings);
-        assert_eq!((&json["blind"], &json["refused"]), (&1.into(), &1.into()));
+        assert_eq!((&json["blind"], &json["refused"]), (&2.into(), &1.into()));
         assert_eq!(json["cases"][1]["reason"], "no alert came");
         assert_eq!(json["cases"][0]["reason"], Value::Null);
     }

@@ -20,30 +20,51 @@ pub(super) enum Plan {
 /// What has to be seen of an act.
 #[derive(Debug)]
 pub(super) struct Act {
-    /// Condition of the rule that shall fire; `$D` is the act's folder, `$E` this program.
+    /// Condition of the rule that shall fire, empty for the daemon's own; `$D` is the act's folder, `$E` this program and `$C`
+    /// the id of a container that the act makes.
     pub(super) condition: &'static str,
-    /// Fields of its alerts; `$D` and `$E` as above.
+    /// Fields of its alerts; besides, `{name}` is what the act told under that name.
     pub(super) fields: &'static [(&'static str, &'static str)],
-    /// How many alerts.
+    /// How many alerts, unless the act tells `count`.
     pub(super) count: usize,
+    pub(super) by: By,
+    pub(super) meanwhile: Meanwhile,
+    /// An event and a part of what `doctor` says of it where this kernel does not show the act.
+    pub(super) blind: Option<(&'static str, &'static str)>,
+}
+
+/// Whose alerts they are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum By {
+    /// The act's process.
+    Itself,
+    /// Its children.
+    Children,
+    /// The daemon's own: the alert is that about tampering, of whatever did it.
+    Daemon,
+}
+
+/// What happens to the watcher while the act is done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Meanwhile {
+    Nothing,
+    /// It is stopped for a second.
+    Stopped,
+    /// It takes other rules, again and again.
+    Reloaded,
+    /// Nobody reads its standard output.
+    Blocked,
+    /// It starts: the act's process was there before.
+    Started,
+    /// Its number is told to the act.
+    Known,
 }
 
 const SECRET: &str = "opened and fd.name = $D/secret";
 const NAMED: &[(&str, &str)] = &[("fd.name", "$D/secret")];
-const REWRITES: &str = "rewriting memory under a system call takes unsafe code, which only the \
-                        daemon's own needs are a reason for";
-const RINGS: &str = "io_uring is used through shared memory, which takes unsafe code";
-const NARROW: &str = "32-bit calls take code in assembler";
-const EVICTS: &str = "taking pages out of memory takes unsafe code";
-const HEAVY: &str = "would load the host";
-const MOUNTED: &str =
-    "is told in the root file system only, and the temporary folder may lie in another";
-const CONTAINER: &str =
-    "takes a cgroup of a container, which a daemon that runs already would believe in";
-const OTHERS: &str = "would blind a daemon that runs already, and not the watcher alone";
-const TRACERS: &str = "would stop all tracers of this host";
-const ALARMS: &str = "would alarm a daemon that runs already";
-const WATCHER: &str = "takes another watcher, started or set up for it";
+const URING: Option<(&str, &str)> = Some(("open", "operations of io_uring, which"));
+const HEAVY: &str = "only tens of thousands of processes exhaust what the kernel side remembers, which \
+                     would load the host";
 
 const fn act(
     row: u8,
@@ -57,12 +78,38 @@ const fn act(
         condition,
         fields,
         count,
+        by: By::Itself,
+        meanwhile: Meanwhile::Nothing,
+        blind: None,
     });
     Trial {
         row,
         name,
         technique,
         plan,
+    }
+}
+
+impl Trial {
+    const fn by(mut self, by: By) -> Self {
+        if let Plan::Act(act) = &mut self.plan {
+            act.by = by;
+        }
+        self
+    }
+
+    const fn while_it_is(mut self, meanwhile: Meanwhile) -> Self {
+        if let Plan::Act(act) = &mut self.plan {
+            act.meanwhile = meanwhile;
+        }
+        self
+    }
+
+    const fn blind_if(mut self, blind: Option<(&'static str, &'static str)>) -> Self {
+        if let Plan::Act(act) = &mut self.plan {
+            act.blind = blind;
+        }
+        self
     }
 }
 
@@ -82,17 +129,31 @@ const fn not_tried(
 
 /// All, in order of their numbers.
 pub(super) const TRIALS: &[Trial] = &[
-    not_tried(
+    act(
         1,
         "race",
-        "path or address is rewritten during the call",
-        REWRITES,
+        "a thread rewrites the path while another opens it",
+        SECRET,
+        // The passed path may be told as well, of an open that came to the other file.
+        &[("fd.ino", "{inode}")],
+        0,
     ),
-    not_tried(
+    act(
+        1,
+        "race-connect",
+        "a thread rewrites the address while another connects to it",
+        "evt.type = connect and proc.args contains $D",
+        &[("fd.sport", "{port}")],
+        0,
+    ),
+    act(
         2,
         "slow-race",
         "the address is rewritten while connect(2) blocks",
-        REWRITES,
+        "evt.type = connect and proc.args contains $D",
+        &[("fd.sport", "{port}")],
+        // The first fills the queue.
+        2,
     ),
     act(
         3,
@@ -119,7 +180,14 @@ pub(super) const TRIALS: &[Trial] = &[
         50,
     ),
     act(6, "chroot", "chroot, then a relative name", SECRET, &[], 1),
-    not_tried(7, "bind-mount", "the file is mounted elsewhere", MOUNTED),
+    act(
+        7,
+        "bind-mount",
+        "the file is mounted elsewhere, in a namespace of its own",
+        SECRET,
+        &[],
+        1,
+    ),
     act(
         8,
         "hard-link",
@@ -152,12 +220,21 @@ pub(super) const TRIALS: &[Trial] = &[
         &[("evt.type", "openat2")],
         1,
     ),
-    not_tried(11, "io_uring", "calls through io_uring", RINGS),
+    act(11, "io_uring", "open through io_uring", SECRET, NAMED, 1).blind_if(URING),
+    act(
+        11,
+        "io_uring-connect",
+        "connect through io_uring",
+        "evt.type = connect and proc.args contains $D",
+        &[("fd.sport", "{port}")],
+        1,
+    )
+    .blind_if(URING),
     act(
         12,
         "argv0",
         "exec under another first argument",
-        "started and proc.exepath = $E and proc.exe = [kworker]",
+        "started and proc.exepath = $E and proc.exe = [kworker] and proc.args contains $D",
         &[("proc.exe", "[kworker]")],
         1,
     ),
@@ -219,10 +296,33 @@ pub(super) const TRIALS: &[Trial] = &[
         &[],
         1,
     ),
-    not_tried(19, "flood", "a flood of opens with needles in it", HEAVY),
+    act(
+        19,
+        "flood",
+        "a flood of opens for a second, with twenty needles in it",
+        "started and proc.args contains $D and proc.exe = selftest-needle",
+        &[],
+        20,
+    )
+    .by(By::Children),
     not_tried(20, "exhaustion", "very many processes", HEAVY),
-    not_tried(21, "page-fault", "a path that is not in memory", EVICTS),
-    not_tried(22, "32-bit", "32-bit system calls", NARROW),
+    act(
+        21,
+        "page-fault",
+        "the path is in a page that is not in memory",
+        SECRET,
+        NAMED,
+        1,
+    ),
+    act(
+        22,
+        "32-bit",
+        "a 32-bit open by a 64-bit program (int 0x80)",
+        SECRET,
+        NAMED,
+        1,
+    )
+    .by(By::Children),
     act(
         23,
         "short-lived",
@@ -230,20 +330,37 @@ pub(super) const TRIALS: &[Trial] = &[
         "started and proc.args contains $D and proc.exe = selftest-short",
         &[],
         100,
-    ),
-    not_tried(
+    )
+    .by(By::Children),
+    act(
         24,
         "leave-cgroup",
-        "a container's process leaves its cgroup",
-        CONTAINER,
+        "a process in a container's cgroup moves out of it and opens the file",
+        "evt.type = cgroup_move and evt.arg.source = $C and proc.args contains $D or \
+         opened and fd.name = $D/secret",
+        &[("container.id", "$C")],
+        2,
     ),
-    not_tried(
+    act(
         25,
         "nested-cgroup",
-        "a cgroup below the container's",
-        CONTAINER,
+        "the same five cgroups below the container's",
+        SECRET,
+        &[("container.id", "$C")],
+        1,
     ),
-    not_tried(26, "pid-reuse", "a process number is used again", HEAVY),
+    act(
+        26,
+        "pid-reuse",
+        "a process gets the number of one that ended",
+        SECRET,
+        &[
+            ("proc.vpid", "{pid}"),
+            ("proc.args", "selftest-act reused $D {pid}"),
+        ],
+        1,
+    )
+    .by(By::Children),
     act(
         27,
         "stopped",
@@ -251,15 +368,39 @@ pub(super) const TRIALS: &[Trial] = &[
         SECRET,
         &[],
         1,
-    ),
-    not_tried(
+    )
+    .while_it_is(Meanwhile::Stopped),
+    act(
         28,
         "tamper",
-        "the daemon's programs and maps are changed",
-        OTHERS,
+        "the watcher's table of calls is changed by bpf(2)",
+        "",
+        &[
+            ("proc.exepath", "$E"),
+            ("proc.cmdline", "monitor-daemon {arguments}"),
+        ],
+        1,
+    )
+    .by(By::Daemon)
+    .while_it_is(Meanwhile::Known),
+    act(
+        29,
+        "ftrace-off",
+        "the switch of tracing is opened for writing; nothing is written",
+        "opened and evt.is_open_write = true and fd.name = /proc/sys/kernel/ftrace_enabled and \
+         proc.args contains $D",
+        &[],
+        1,
     ),
-    not_tried(29, "ftrace-off", "tracing is switched off", TRACERS),
-    not_tried(30, "own-bpf", "a BPF program is loaded", ALARMS),
+    act(
+        30,
+        "own-bpf",
+        "a BPF program of the type that may drop packets is loaded, and hung in nowhere",
+        "evt.type = bpf and evt.arg.cmd = BPF_PROG_LOAD and evt.failed = false and \
+         proc.args contains $D",
+        &[],
+        1,
+    ),
     act(
         31,
         "packet-socket",
@@ -316,6 +457,32 @@ pub(super) const TRIALS: &[Trial] = &[
         &[],
         1,
     ),
-    not_tried(37, "start", "the act before the daemon is up", WATCHER),
-    not_tried(38, "slow-output", "an output blocks", WATCHER),
+    act(
+        37,
+        "reload",
+        "opens while the watcher takes other rules, again and again",
+        SECRET,
+        NAMED,
+        0,
+    )
+    .while_it_is(Meanwhile::Reloaded),
+    act(
+        37,
+        "older",
+        "a process that was there before the watcher opens the file",
+        SECRET,
+        &[("proc.args", "selftest-act older $D")],
+        1,
+    )
+    .while_it_is(Meanwhile::Started),
+    act(
+        38,
+        "slow-output",
+        "an output of the watcher blocks",
+        "started and proc.args contains $D and proc.exe = selftest-cover",
+        &[],
+        100,
+    )
+    .by(By::Children)
+    .while_it_is(Meanwhile::Blocked),
 ];

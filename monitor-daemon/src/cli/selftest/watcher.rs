@@ -1,10 +1,10 @@
 //! The daemon that watches the self-test: a child with rules of its own, whose alerts are read from
 //! a file in a temporary folder. Both are gone when this is dropped.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, BufReader, Read as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
@@ -14,16 +14,24 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::acts;
+use super::done::{Done, act_in, expand, field};
+use super::reader::Reader;
 use super::report::Outcome;
-use super::trials::{Act, Plan, Trial};
+use super::trials::{Act, By, Meanwhile, Plan, Trial};
+use crate::reload;
 
 /// Longest from an act to its alert.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long to wait for alerts that are not there in their turn.
+const LATE: Duration = Duration::from_secs(3);
+/// Longer than from one look of the daemon at its own maps to the next.
+const TURN: Duration = Duration::from_secs(30);
 /// How long the watcher is stopped for the act that happens meanwhile.
 const STOPPED: Duration = Duration::from_secs(1);
 const FENCE: &str = "selftest-fence";
-const STOPPED_ACT: &str = "stopped";
+/// How often other rules are taken, and then all again.
+const RELOADS: usize = 2;
 
 const MACROS: &str = "\
 - macro: opened
@@ -59,6 +67,9 @@ pub(super) struct Watcher {
     unread: Vec<u8>,
     /// How many fences there were.
     fences: usize,
+    /// Processes that were there before, by trial.
+    older: BTreeMap<&'static str, Child>,
+    output: Reader,
 }
 
 impl Watcher {
@@ -72,17 +83,28 @@ impl Watcher {
                 path: folder.0.clone(),
                 source,
             })?;
+        let mut older = BTreeMap::new();
+        for trial in trials {
+            if matches!(&trial.plan, Plan::Act(act) if act.meanwhile == Meanwhile::Started) {
+                let place = folder.of(trial);
+                let child = act_in(&program, trial, &place).spawn();
+                older.insert(trial.name, child.map_err(WatcherError::Start)?);
+            }
+        }
         let mut child = Command::new(&program)
             .args(["run", "--every-alert"])
             .args(["--config".into(), folder.0.join("monitor.yaml")])
             .args(["--policy".into(), folder.0.join("rules.yaml")])
             .args(["--alerts".into(), folder.0.join("alerts")])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(WatcherError::Start)?;
         let log = child.stderr.take();
+        let output = (child.stdout.take())
+            .ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+            .and_then(Reader::start);
         let watcher = Self {
             child,
             program,
@@ -90,6 +112,8 @@ impl Watcher {
             alerts,
             unread: Vec::new(),
             fences: 0,
+            older,
+            output: output.map_err(WatcherError::Start)?,
         };
         match log.map(wait_until_ready) {
             Some(Ok(())) => Ok(watcher),
@@ -98,38 +122,166 @@ impl Watcher {
         }
     }
 
-    /// Acts, and says whether the alerts came.
+    /// Acts, and says whether the alerts came, and none of the twin: the same in a folder that the
+    /// rule does not name.
     pub(super) fn judge(&mut self, trial: &Trial, act: &Act) -> Result<Outcome, WatcherError> {
         let place = self.folder.of(trial);
-        let mut command = Command::new(&self.program);
-        command.args([acts::COMMAND, trial.name]).arg(&place);
-        command.stdin(Stdio::null()).stderr(Stdio::piped());
-        let stopped = (trial.name == STOPPED_ACT).then(|| self.signal(Signal::STOP));
-        let output = command.output();
-        if stopped.is_some() {
-            thread::sleep(STOPPED);
-            self.signal(Signal::CONT);
+        let twin = match act.meanwhile {
+            Meanwhile::Nothing => Some(self.act(trial, act, &self.folder.twin_of(trial))?),
+            // The watcher is busy with the one.
+            _ => None,
+        };
+        let done = self.act(trial, act, &place)?;
+        let alerts = self.alerts_up_to_fence(trial.name)?;
+        self.output.go_on();
+        for done in twin.iter().chain([&done]) {
+            if let Some(reason) = &done.refused {
+                let reason = reason.clone();
+                return Ok(Outcome::Refused { reason });
+            }
+            if let Some(reason) = done.facts.get(acts::ABSENT) {
+                let reason = reason.clone();
+                return Ok(Outcome::NotTried { reason });
+            }
+        }
+        if let Some(twin) = twin
+            && alerts.iter().any(|alert| twin.made(alert, trial, act))
+        {
+            let reason = "an alert came for what the rule is not about".to_owned();
+            return Ok(Outcome::blind(reason));
+        }
+        let fields: Vec<(&str, String)> = (act.fields.iter())
+            .map(|(name, value)| (*name, done.expand(&expand(value, &place, &self.program))))
+            .collect();
+        let fits = |alert: &&Value| {
+            done.made(alert, trial, act)
+                && (fields.iter()).all(|(name, value)| field(alert, name).as_ref() == Some(value))
+        };
+        let told = done.facts.get("count").and_then(|count| count.parse().ok());
+        let expected = told.unwrap_or(act.count);
+        let start = Instant::now();
+        let mut count = alerts.iter().filter(fits).count();
+        // What is of a container may wait for what is known of it, and the daemon sees to itself in
+        // turns.
+        let patience = match act.by {
+            By::Daemon => TURN,
+            By::Itself | By::Children => LATE,
+        };
+        while count < expected && start.elapsed() < patience {
+            thread::sleep(PAUSE);
+            let late = self.alerts_up_to_fence(trial.name)?;
+            count += late.iter().filter(fits).count();
+        }
+        if count == expected {
+            return Ok(Outcome::Detected);
+        }
+        let known = act
+            .blind
+            .and_then(|(kind, part)| self.known_blindness(kind, part));
+        let found = format!("{count} alerts of {expected}");
+        Ok(match known {
+            Some(reason) => Outcome::Blind {
+                reason: format!("{found}; {reason}"),
+                known: true,
+            },
+            None => Outcome::blind(found),
+        })
+    }
+
+    /// Does the act, and meanwhile with the watcher what belongs to it.
+    fn act(&mut self, trial: &Trial, act: &Act, place: &Path) -> Result<Done, WatcherError> {
+        let watcher = self.child.id().to_string();
+        let mut command = act_in(&self.program, trial, place);
+        if act.meanwhile == Meanwhile::Known {
+            command.arg(&watcher);
+        }
+        let over = || fs::write(place.join(acts::OVER), "").map_err(WatcherError::Start);
+        let mut problem = None;
+        match act.meanwhile {
+            Meanwhile::Stopped => self.signal(Signal::STOP),
+            Meanwhile::Blocked => self.output.pause(),
+            _ => {}
+        }
+        let child = match self.older.remove(trial.name) {
+            Some(older) => Ok(older),
+            None => command.spawn(),
+        };
+        match act.meanwhile {
+            Meanwhile::Reloaded => {
+                problem = self.reload().err();
+                over()?;
+            }
+            Meanwhile::Started => over()?,
+            _ => {}
+        }
+        let pid = child.as_ref().map_or(0, Child::id);
+        let output = child.and_then(Child::wait_with_output);
+        match act.meanwhile {
+            Meanwhile::Stopped => {
+                thread::sleep(STOPPED);
+                self.signal(Signal::CONT);
+            }
+            Meanwhile::Blocked if !self.output.is_full_within(PATIENCE) => {
+                problem = Some("the output did not block".to_owned());
+            }
+            _ => {}
         }
         let output = output.map_err(WatcherError::Start)?;
-        let alerts = self.alerts_up_to_fence(trial.name)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let told = text.lines().filter_map(|line| line.split_once(' '));
+        let mut facts: BTreeMap<String, String> = told
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let place = place.display();
+        facts.insert(
+            "arguments".to_owned(),
+            format!("{} {} {place} {watcher}", acts::COMMAND, trial.name),
+        );
         if !output.status.success() {
-            let complaint = String::from_utf8_lossy(&output.stderr);
-            let reason = complaint.trim().to_owned();
-            return Ok(Outcome::Refused { reason });
+            problem = Some(String::from_utf8_lossy(&output.stderr).trim().to_owned());
         }
-        let fits = |alert: &&Value| {
-            let field = |name: &str| alert.get("output_fields")?.get(name)?.as_str();
-            let expected = |value: &str| expand(value, &place, &self.program);
-            alert.get("rule").and_then(Value::as_str) == Some(trial.name)
-                && (act.fields.iter()).all(|(name, value)| field(name) == Some(&expected(value)))
-        };
-        let count = alerts.iter().filter(fits).count();
-        Ok(if count >= act.count {
-            Outcome::Detected
-        } else {
-            let reason = format!("{count} alerts of {}", act.count);
-            Outcome::Blind { reason }
+        Ok(Done {
+            pid: pid.to_string(),
+            facts,
+            refused: problem,
         })
+    }
+
+    /// Has the watcher take the rules of that trial alone and then all again, some times.
+    fn reload(&self) -> Result<(), String> {
+        let rules = self.folder.0.join("rules.yaml");
+        let next = self.folder.0.join("next.yaml");
+        for round in 0..2 * RELOADS {
+            let from = if round % 2 == 0 {
+                "few.yaml"
+            } else {
+                "all.yaml"
+            };
+            fs::copy(self.folder.0.join(from), &next)
+                .and_then(|_| fs::rename(&next, &rules))
+                .map_err(|error| error.to_string())?;
+            let answer = reload::ask(&self.folder.0.join("control"));
+            let answer = answer.map_err(|error| error.to_string())?;
+            if answer.result != reload::Outcome::Loaded {
+                return Err(answer.text());
+            }
+        }
+        Ok(())
+    }
+
+    /// What `doctor` says of this kind of event that begins so.
+    fn known_blindness(&self, kind: &str, part: &str) -> Option<String> {
+        let mut doctor = Command::new(&self.program);
+        let output = doctor.args(["doctor", "--format", "json"]).output().ok()?;
+        let report: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let kinds = report.get("coverage")?.as_array()?;
+        let of_kind = |one: &&Value| one.get("kind").and_then(Value::as_str) == Some(kind);
+        let blind = kinds.iter().find(of_kind)?.get("blind")?.as_array()?;
+        let mut reasons = blind.iter().filter_map(Value::as_str);
+        let reason = reasons.find(|reason| reason.starts_with(part))?;
+        Some(format!(
+            "`doctor` says that this kernel does not show {reason}"
+        ))
     }
 
     /// Ends the daemon and waits for that.
@@ -185,6 +337,10 @@ impl Drop for Watcher {
             let _killed = self.child.kill();
             let _status = self.child.wait();
         }
+        for older in self.older.values_mut() {
+            let _killed = older.kill();
+            let _status = older.wait();
+        }
     }
 }
 
@@ -195,9 +351,16 @@ struct Folder(PathBuf);
 impl Folder {
     fn make() -> Result<Self, WatcherError> {
         let name = format!("monitor-selftest-{}", std::process::id());
+        let usual = std::env::temp_dir();
+        // What a mount shows elsewhere is told in the root file system only.
+        let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
+        let root = device(Path::new("/"));
+        let places = [&usual, Path::new("/var/tmp")];
+        let base = places.into_iter().find(|place| device(place) == root);
+        let base = base.unwrap_or(&usual);
         // As the kernel names it, for rules compare that.
-        let base = std::env::temp_dir();
-        let path = base.canonicalize().unwrap_or(base).join(name);
+        let base = base.canonicalize().unwrap_or_else(|_| base.to_owned());
+        let path = base.join(name);
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => Ok(Self(path)),
             Err(source) => Err(WatcherError::Folder { path, source }),
@@ -208,43 +371,58 @@ impl Folder {
         self.0.join(trial.name)
     }
 
+    fn twin_of(&self, trial: &Trial) -> PathBuf {
+        self.0.join("twin").join(trial.name)
+    }
+
     /// Writes rules, configuration and the acts' files; gives the file of alerts.
     fn prepare(&self, program: &Path, trials: &[Trial]) -> io::Result<File> {
-        let mut rules = format!(
+        let mut all = format!(
             "{MACROS}- rule: {FENCE}\n  desc: a fence\n  condition: started and proc.exe = {FENCE}\n  \
              output: \"%proc.args\"\n  priority: NOTICE\n"
         );
+        let mut few = all.clone();
         for trial in trials {
             let Plan::Act(act) = &trial.plan else {
                 continue;
             };
-            let place = self.of(trial);
-            fs::create_dir_all(place.join("b"))?;
-            fs::create_dir_all(place.join("a"))?;
-            for file in ["secret", "decoy", "a/name"] {
-                fs::write(place.join(file), "x\n")?;
+            for place in [self.of(trial), self.twin_of(trial)] {
+                fs::create_dir_all(place.join("b"))?;
+                fs::create_dir_all(place.join("a"))?;
+                for file in ["secret", "decoy", "a/name"] {
+                    fs::write(place.join(file), "x\n")?;
+                }
             }
-            let fields: Vec<String> = act
-                .fields
-                .iter()
+            if act.by == By::Daemon {
+                continue;
+            }
+            let fields: Vec<String> = (act.fields.iter())
                 .map(|(name, _)| format!("%{name}"))
                 .collect();
-            let _ = writeln!(
-                rules,
-                "- rule: {}\n  desc: \"{}\"\n  condition: {}\n  output: \"seen {}\"\n  priority: NOTICE",
+            let rule = format!(
+                "- rule: {}\n  desc: \"{}\"\n  condition: {}\n  output: \"%proc.vpid %proc.pvpid {}\"\n  \
+                 priority: NOTICE\n",
                 trial.name,
                 trial.technique,
-                expand(act.condition, &place, program),
+                expand(act.condition, &self.of(trial), program),
                 fields.join(" ")
             );
+            all.push_str(&rule);
+            if act.meanwhile == Meanwhile::Reloaded {
+                few.push_str(&rule);
+            }
         }
-        fs::write(self.0.join("rules.yaml"), rules)?;
-        fs::write(
-            self.0.join("monitor.yaml"),
+        fs::write(self.0.join("rules.yaml"), &all)?;
+        fs::write(self.0.join("all.yaml"), all)?;
+        fs::write(self.0.join("few.yaml"), few)?;
+        let control = self.0.join("control");
+        let configuration = format!(
             "rule_matching: all\naccept_blind: true\nstate_file: off\nmetrics:\n  listen: off\ndocker:\n  \
-             metadata_wait_ms: 0\n  socket: /nonexistent\nalerts:\n  stdout: off\n  log: {path: off}\n\
-             control:\n  socket: off\n",
-        )?;
+             metadata_wait_ms: 0\n  socket: /nonexistent\nalerts:\n  log: {{path: off}}\n\
+             reload_on_change: false\ncontrol:\n  socket: {}\n",
+            control.display()
+        );
+        fs::write(self.0.join("monitor.yaml"), configuration)?;
         File::options()
             .create(true)
             .append(true)
@@ -259,11 +437,6 @@ impl Drop for Folder {
             tracing::warn!(folder = %self.0.display(), %error, "the folder of the self-test stays");
         }
     }
-}
-
-fn expand(text: &str, place: &Path, program: &Path) -> String {
-    text.replace("$D", &place.display().to_string())
-        .replace("$E", &program.display().to_string())
 }
 
 /// Reads the log up to the line `ready`, and what follows in a thread, so that the daemon never

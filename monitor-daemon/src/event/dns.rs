@@ -87,7 +87,7 @@ impl Message {
             && all.len() < QUESTIONS_MAX
         {
             let length = usize::from(u16::from_be_bytes(*length));
-            let found = Self::read(behind.get(..length).unwrap_or(behind), received);
+            let found = Self::read(behind, received);
             if found.iter().any(|found| found.question.is_some()) {
                 all.extend(found);
             } else if length > behind.len() {

@@ -70,13 +70,13 @@ fn executed(seen: &Seen, shell: &Task) {
         ctime: ns(file.ctime(), file.ctime_nsec()),
         mtime: ns(file.mtime(), file.mtime_nsec()),
         dev: rustix::fs::major(file.dev()) << 20 | rustix::fs::minor(file.dev()),
-        exe_flags: ExeFlags::WRITABLE | layers,
+        exe_flags: ExeFlags::WRITABLE | layers | found.exe_flags & ExeFlags::PLAIN,
         syscall: 59,
         dirfd: AT_FDCWD,
         args_len: args.len() as u32,
         env_len: 4,
-        tree: 0,
-        tree_owner: 0,
+        tree: seen.record().task().mnt_ns,
+        tree_owner: seen.record().task().user_ns,
     };
     let strings = [
         (Slot::Resolved, path.to_str().unwrap()),

@@ -11,6 +11,12 @@ pub const ABSENT: u32 = u32::MAX;
 /// `bpf_rdonly_cast`, or nothing where there is none.
 pub const CAST: u32 = 0x00ca_fe01;
 
+/// The same, in the middle of what reads kernel memory at any pointer.
+pub const READ: u32 = 0x00ca_fe02;
+
+/// The same, of pointers whose type the kernel can tell.
+pub const READ_TYPED: u32 = 0x00ca_fe03;
+
 /// What a member is read for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Need {

@@ -6,15 +6,15 @@
 //! nothing is mapped.
 
 use core::arch::asm;
-use core::mem::{MaybeUninit, transmute};
+use core::mem::{MaybeUninit, transmute, transmute_copy};
 
 use aya_ebpf::helpers::generated::{
     bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel,
 };
 
-use monitor_common::layout::CAST;
+use monitor_common::layout::{CAST, READ, READ_TYPED};
 
-use crate::layout::{HAVE_CAST, HAVE_TASK_BTF, Member};
+use crate::layout::{HAVE_TASK_BTF, Member};
 
 /// A pointer into the kernel; its target is known to the verifier at most.
 pub type Pointer = *const u8;
@@ -50,12 +50,7 @@ impl Read for Typed {
     #[inline(always)]
     unsafe fn at<T: Copy>(base: Pointer, offset: u32) -> T {
         // SAFETY: the verifier checks type and offset, and faults read as 0.
-        unsafe {
-            if HAVE_TASK_BTF.load() == 0 {
-                return helped(base, offset);
-            }
-            *base.add(offset as usize).cast::<T>()
-        }
+        unsafe { read::<T, READ_TYPED>(base.wrapping_add(offset as usize)) }
     }
 }
 
@@ -68,12 +63,49 @@ impl Read for Probed {
     #[inline(always)]
     unsafe fn at<T: Copy>(base: Pointer, offset: u32) -> T {
         // SAFETY: the helper's; or the cast makes it a load that reads 0 where it faults.
-        unsafe {
-            if HAVE_CAST.load() == 0 {
-                return helped(base, offset);
-            }
-            *readable(base.wrapping_add(offset as usize)).cast::<T>()
-        }
+        unsafe { read::<T, READ>(base.wrapping_add(offset as usize)) }
+    }
+}
+
+/// What is at `from`, by the way that the loader chooses: it knows these instructions by the number
+/// that they call, and makes them a call of `bpf_probe_read_kernel`, or a plain load, with a cast
+/// before it or without. (Both ways side by side, of which the verifier leaves one out, make loading
+/// take half as long again.)
+///
+/// # Safety
+/// `T` is valid for any bits; for [`READ_TYPED`], the verifier knows the type behind `from`.
+#[inline(always)]
+unsafe fn read<T: Copy, const HOW: u32>(from: Pointer) -> T {
+    /// Calls the helper, then takes what it read.
+    macro_rules! taken {
+        ($from:ident as $word:literal) => {{
+            let mut slot = MaybeUninit::<u64>::uninit();
+            let value: u64;
+            asm!(
+                "r1 = {slot}",
+                "r2 = {size}",
+                "r3 = {from}",
+                "call {how}",
+                concat!("{from} = *(", $word, " *)({slot} + 0)"),
+                slot = in(reg) slot.as_mut_ptr(),
+                from = inlateout(reg) $from => value,
+                size = const size_of::<T>(),
+                how = const HOW,
+                out("r0") _, out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _,
+            );
+            value
+        }};
+    }
+    // SAFETY: fills the slot, and nothing else; any bits are a `T`, of which the low bytes are these.
+    unsafe {
+        let value = match size_of::<T>() {
+            1 => taken!(from as "u8"),
+            2 => taken!(from as "u16"),
+            4 => taken!(from as "u32"),
+            8 => taken!(from as "u64"),
+            _ => return helped(from, 0),
+        };
+        transmute_copy(&value)
     }
 }
 
@@ -95,7 +127,7 @@ unsafe fn helped<T: Copy>(base: Pointer, offset: u32) -> T {
     }
 }
 
-/// A pointer that may be read from, whatever it is: only where [`HAVE_CAST`] says so. The loader puts
+/// A pointer that may be read from, whatever it is: only where `HAVE_CAST` says so. The loader puts
 /// `bpf_rdonly_cast` in place of the call, which costs nothing: the verifier makes it a move, and
 /// each load from the result one that faults without harm.
 ///

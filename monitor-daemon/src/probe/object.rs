@@ -176,9 +176,8 @@ impl Object {
         if turns == Turns::TwoAndBare {
             again::make_bare(&mut object);
         }
-        if let Some(number) = cast {
-            cast::put(&mut object, number);
-        }
+        let typed = layout.parameters.contains(&("HAVE_TASK_BTF", 1));
+        cast::put(&mut object, cast, typed);
         let mut ebpf = loader.load(&object).map_err(object_error)?;
         drop(object);
         let parts = Parts::new(&mut ebpf)?;

@@ -103,7 +103,7 @@ unsafe fn read<T: Copy, const HOW: u32>(from: Pointer) -> T {
             2 => taken!(from as "u16"),
             4 => taken!(from as "u32"),
             8 => taken!(from as "u64"),
-            _ => return helped(from, 0),
+            _ => return helped(from),
         };
         transmute_copy(&value)
     }
@@ -114,14 +114,14 @@ unsafe fn read<T: Copy, const HOW: u32>(from: Pointer) -> T {
 /// # Safety
 /// `T` is valid for any bits.
 #[inline(always)]
-unsafe fn helped<T: Copy>(base: Pointer, offset: u32) -> T {
+unsafe fn helped<T: Copy>(from: Pointer) -> T {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: the helper fills all bytes, with zeros when it fails; any bits are a `T`.
     unsafe {
         bpf_probe_read_kernel(
             value.as_mut_ptr().cast(),
             size_of::<T>() as u32,
-            base.wrapping_add(offset as usize).cast(),
+            from.cast(),
         );
         value.assume_init()
     }

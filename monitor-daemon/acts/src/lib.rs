@@ -1,11 +1,10 @@
 //! What the self-test does as evading programs do, and only unsafe code can: arguments that another
-//! thread rewrites or that are not in memory, requests of `io_uring`, calls of 32 bits, and a BPF
-//! program. All of it is harmless, and nothing but `selftest` calls it.
+//! thread rewrites or that are not in memory, requests of `io_uring`, and calls of 32 bits. All of it
+//! is harmless, and nothing but `selftest` calls it.
 //!
 //! A crate of its own, so that the daemon needs no unsafe code for what it never does itself.
 
 mod narrow;
-mod program;
 mod ring;
 
 use std::fs::File;
@@ -15,7 +14,6 @@ use std::ptr;
 use std::sync::atomic::AtomicU8;
 
 pub use narrow::open_narrow;
-pub use program::load_program;
 pub use ring::{connect_by_ring, open_by_ring};
 
 const READ_ONLY: libc::c_int = libc::O_RDONLY | libc::O_CLOEXEC;

@@ -13,7 +13,9 @@ const MAP_FREEZE: libc::c_int = 22;
 /// `BPF_PROG_LOAD`, likewise.
 const PROG_LOAD: libc::c_int = 5;
 /// `BPF_PROG_TYPE_RAW_TRACEPOINT` of `enum bpf_prog_type`; since 4.17.
-const RAW_TRACEPOINT: u32 = 17;
+pub const RAW_TRACEPOINT: u32 = 17;
+/// `BPF_PROG_TYPE_XDP`, of programs that may drop packets; since 4.8.
+pub const XDP: u32 = 6;
 
 /// The member of `union bpf_attr` for that command; the kernel takes what follows for 0.
 #[repr(C)]
@@ -56,18 +58,18 @@ struct Program<'a> {
     license: *const libc::c_char,
 }
 
-/// Whether the kernel takes a program of these instructions for a raw tracepoint; it is loaded, never
+/// Whether the kernel takes a program of this type with these instructions; it is loaded, never
 /// attached, and gone again on return.
 ///
 /// # Errors
 /// What the kernel says: `EINVAL` or `EACCES` where the verifier refuses it, `EPERM` without
-/// `CAP_BPF` and `CAP_PERFMON`, `E2BIG` for none.
-pub fn takes(instructions: &[[u8; 8]]) -> io::Result<()> {
+/// `CAP_BPF`, and `CAP_PERFMON` or, for [`XDP`], `CAP_NET_ADMIN`, `E2BIG` for none.
+pub fn takes(kind: u32, instructions: &[[u8; 8]]) -> io::Result<()> {
     let Some(first) = instructions.first() else {
         return Err(io::Error::from_raw_os_error(libc::E2BIG));
     };
     let program = Program {
-        kind: RAW_TRACEPOINT,
+        kind,
         count: u32::try_from(instructions.len()).unwrap_or(u32::MAX),
         instructions: first,
         license: c"GPL".as_ptr(),
@@ -111,9 +113,9 @@ mod tests {
     fn what_ends_in_nothing_is_refused() {
         const EXIT: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
         const NOTHING: [u8; 8] = [0xb7, 0, 0, 0, 0, 0, 0, 0];
-        assert!(takes(&[]).is_err());
-        assert!(takes(&[NOTHING]).is_err());
-        let taken = takes(&[NOTHING, EXIT]).map_err(|error| error.raw_os_error());
+        assert!(takes(RAW_TRACEPOINT, &[]).is_err());
+        assert!(takes(RAW_TRACEPOINT, &[NOTHING]).is_err());
+        let taken = takes(RAW_TRACEPOINT, &[NOTHING, EXIT]).map_err(|error| error.raw_os_error());
         // Where the caller may not use bpf(2).
         let known = [Ok(()), Err(Some(libc::EPERM)), Err(Some(libc::ENOSYS))];
         assert!(known.contains(&taken), "{taken:?}");

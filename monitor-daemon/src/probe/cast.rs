@@ -39,7 +39,7 @@ pub(super) fn usable(number: Option<u32>) -> Option<u32> {
         [0xb7, 0, 0, 0, 0, 0, 0, 0],
         [0x95, 0, 0, 0, 0, 0, 0, 0],
     ];
-    match monitor_freeze::takes(&program) {
+    match monitor_freeze::takes(monitor_freeze::RAW_TRACEPOINT, &program) {
         Ok(()) => Some(number),
         Err(error) => {
             tracing::debug!(%error, "kernel memory is read through helpers");

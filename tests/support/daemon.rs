@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{paths, skip, wait};
+use crate::{paths, skip, unrun, wait};
 
 const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(30);
@@ -225,6 +225,7 @@ impl Daemon {
     pub fn kill(mut self) -> Result<()> {
         self.stopped = true;
         ensure!(self.process.try_wait()?.is_none(), "{}", self.log());
+        unrun::tell(self.pid());
         self.process.kill()?;
         self.process.wait()?;
         Ok(())
@@ -234,6 +235,7 @@ impl Daemon {
         if std::mem::replace(&mut self.stopped, true) {
             return Ok(());
         }
+        unrun::tell(self.pid());
         let ended = wait::terminate(&mut self.process, STOP);
         // It ends with the daemon's standard error: not for one that may not be killed.
         if !matches!(self.process.try_wait(), Ok(None))

@@ -18,5 +18,6 @@ pub mod suite;
 pub mod systemd;
 pub mod tied;
 pub mod tree;
+mod unrun;
 pub mod vm;
 pub mod wait;

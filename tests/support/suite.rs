@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::tree::Tree;
 use crate::wait::SLOWER;
-use crate::{paths, skip, vm};
+use crate::{paths, skip, unrun, vm};
 
 /// Packages whose programs the cases call; busybox stands in for all others.
 const PACKAGES: [&str; 15] = [
@@ -49,6 +49,8 @@ pub struct Results {
     pub failed: Vec<String>,
     /// Cases that skipped, with their reasons.
     pub skipped: BTreeMap<String, String>,
+    /// Of cases in which the kernel left out runs of programs that tell of calls, how many.
+    pub unrun: BTreeMap<String, u64>,
     /// What `doctor --programs --format json` said before.
     pub programs: Value,
     /// How long each case that ran took, the longest first.
@@ -178,7 +180,15 @@ fn in_checkout(program: &Path) -> Result<String> {
 /// What libtest printed, with the lines of cases that skip.
 fn read(text: &str) -> Results {
     let mut results = Results::default();
+    let mut speaks = None;
     for line in text.lines() {
+        let heading = line.strip_prefix("---- ");
+        if let Some(name) = heading.and_then(|rest| rest.strip_suffix(" stdout ----")) {
+            speaks = Some(name);
+        }
+        if let (Some(count), Some(name)) = (unrun::told(line), speaks) {
+            *results.unrun.entry(name.to_owned()).or_default() += count;
+        }
         if let Some((_, skip)) = line.split_once("SKIP: ") {
             if let Some((path, reason)) = skip.split_once(": ") {
                 // The first part is the suite's own name.
@@ -227,8 +237,12 @@ mod tests {
                     test b::three ... FAILED\n\
                     ---- a::two stdout ----\n\
                     SKIP: e2e::a::two: needs `dockerd`; run this: that\n\
+                    ---- b::three stdout ----\n\
+                    runs left out by the kernel: 200\n\
+                    runs left out by the kernel: 28\n\
                     test result: FAILED. 2 passed; 1 failed; 0 ignored\n";
         let results = read(text);
+        assert_eq!(results.unrun, [("b::three".to_owned(), 228)].into());
         assert_eq!(results.passed, ["a::one"]);
         assert_eq!(results.failed, ["b::three"]);
         let reason = "needs `dockerd`; run this: that".to_owned();

@@ -128,13 +128,7 @@ fn run_suites(suites: &[String], extent: Extent, tally: &mut Tally) -> Result<()
         timed("build of tests", || build_tests(selected("unit"), &suites));
         built.join().unwrap_or_else(|_| bail!("the build died"))
     })?;
-    if selected("unit") {
-        timed("unit", || {
-            cargo_test(&OURS, &[], tally)?;
-            cargo_test(&HELPERS, &[], tally)
-        })?;
-    }
-    from_outside(&suites, extent, tally)?;
+    from_outside(selected("unit"), &suites, extent, tally)?;
     if selected(ON_KERNELS) {
         let compared = kernels::check().inspect_err(|error| eprintln!("error: {error:#}"));
         tally.check("tables of kernels and programs", compared.is_ok());
@@ -167,9 +161,9 @@ fn build_tests(unit: bool, suites: &[&str]) {
     }
 }
 
-/// Runs the suites from outside: first what needs this machine for itself, then the rest beside one
-/// guest, then the other guests.
-fn from_outside(suites: &[&str], extent: Extent, tally: &mut Tally) -> Result<()> {
+/// Runs `unit`, if asked for, and the suites from outside: first what needs this machine for itself,
+/// then the rest beside one guest, then the other guests.
+fn from_outside(unit: bool, suites: &[&str], extent: Extent, tally: &mut Tally) -> Result<()> {
     let mut native = Tally::default();
     for suite in suites {
         if LOUD.contains(suite) {
@@ -181,6 +175,12 @@ fn from_outside(suites: &[&str], extent: Extent, tally: &mut Tally) -> Result<()
     let pool = Pool::new(|suite| suites.contains(&suite), extent);
     std::thread::scope(|scope| -> Result<()> {
         scope.spawn(|| pool.work());
+        if unit {
+            timed("unit", || {
+                cargo_test(&OURS, &[], tally)?;
+                cargo_test(&HELPERS, &[], tally)
+            })?;
+        }
         for suite in suites {
             if *suite == ON_KERNELS {
                 let skips = TIMED.iter().flat_map(|name| ["--skip", name]);
@@ -224,6 +224,9 @@ fn conclude(mut tally: Tally) -> ExitCode {
     }
     for skip in &tally.skips {
         println!("SKIPPED: {skip}");
+    }
+    for case in &tally.again {
+        println!("AGAIN: {case}");
     }
     for failure in &tally.failures {
         println!("{failure}");

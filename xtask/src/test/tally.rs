@@ -24,6 +24,8 @@ pub(super) struct Tally {
     pub(super) failures: Vec<Failure>,
     /// Names of what was skipped, with the reasons.
     pub(super) skips: Vec<String>,
+    /// What passed or failed when it was tried again, with the reasons for that.
+    pub(super) again: Vec<String>,
     /// The failed test whose output is being read.
     speaks: Option<usize>,
 }
@@ -42,6 +44,8 @@ impl Tally {
             self.passed = self.passed.wrapping_sub(1);
             self.skips.push(skip.to_owned());
         }
+        self.again
+            .extend(line.strip_prefix("AGAIN: ").map(str::to_owned));
         let name = line
             .strip_prefix("test ")
             .and_then(|line| line.split_once(" ... "));
@@ -99,6 +103,7 @@ impl Tally {
         self.skipped += other.skipped;
         self.failures.extend(other.failures);
         self.skips.extend(other.skips);
+        self.again.extend(other.again);
     }
 
     /// How many there were, whatever became of them.
@@ -160,6 +165,7 @@ impl fmt::Display for Tally {
             skipped,
             failures: _,
             skips: _,
+            again: _,
             speaks: _,
         } = self;
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
@@ -185,6 +191,7 @@ mod tests {
             "successes:",
             "---- a stdout ----",
             "fine",
+            "AGAIN: a: left out, tried again: ok",
             "failures:",
             "",
             "---- d::e stdout ----",
@@ -206,6 +213,7 @@ mod tests {
             failures,
             ["FAILED: d::e\n    looked twice\n    Error: nothing came"]
         );
+        assert_eq!(tally.again, ["a: left out, tried again: ok"]);
         assert_eq!(tally.skips, ["b: no docker", "c: no kernel", "f: ignored"]);
     }
 }

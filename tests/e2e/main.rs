@@ -61,6 +61,7 @@ mod rotate;
 mod rpm;
 mod rule_tests;
 mod sandbox;
+mod selftest;
 mod service;
 mod short;
 mod silent;

@@ -82,7 +82,8 @@ pub fn tree(suite: &Path) -> Result<Tree> {
     }
     tree.file("/etc/hosts", "127.0.0.1 localhost\n")?
         .file("/etc/hostname", "guest\n")?
-        .folder("/var/log")?;
+        .folder("/var/log")?
+        .folder("/var/tmp")?;
     let folder = tempfile::tempdir()?;
     let stripped = folder.path().join("stripped");
     let daemon = paths::daemon()?;

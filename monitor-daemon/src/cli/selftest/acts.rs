@@ -202,7 +202,7 @@ fn spellings(folder: &Path) -> io::Result<()> {
         format!("{place}//secret"),
         format!("/proc/self/root{place}/secret"),
         "/proc/self/cwd/secret".to_owned(),
-        format!("/dev/fd/{}/secret", directory.as_raw_fd()),
+        format!("/proc/self/fd/{}/secret", directory.as_raw_fd()),
         "/proc/self/root/proc/self/cwd/secret".to_owned(),
     ];
     for spelling in spellings {

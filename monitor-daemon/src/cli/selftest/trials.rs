@@ -225,7 +225,8 @@ pub(super) const TRIALS: &[Trial] = &[
         11,
         "io_uring-connect",
         "connect through io_uring",
-        "evt.type = connect and proc.args contains $D",
+        // Before 5.19 its beginning is told as well, as EINPROGRESS.
+        "evt.type = connect and evt.res = ECONNREFUSED and proc.args contains $D",
         &[("fd.sport", "{port}")],
         1,
     )

@@ -58,6 +58,8 @@ pub(super) fn act(name: &str, folder: &Path, rest: &[String]) -> Option<io::Resu
 fn load_program() -> io::Result<()> {
     /// `r0 = 2` and `exit`.
     const PROGRAM: [[u8; 8]; 2] = [[0xb7, 0, 0, 0, 2, 0, 0, 0], [0x95, 0, 0, 0, 0, 0, 0, 0]];
+    // Before 5.11 programs count against the limit of their user, whose are the watcher's maps, too.
+    probe::raise_memlock();
     monitor_freeze::takes(monitor_freeze::XDP, &PROGRAM)
 }
 

@@ -403,9 +403,51 @@ fn what_a_full_log_removes_is_told_to_who_has_not_got_it() {
             .find(&query, |entry| told.extend(number(&entry.alert)))
             .unwrap();
     }
-    outputs.stop(PATIENCE);
-    let lost = metrics.output("syslog").lost_log.get();
+    let lost = || metrics.output("syslog").lost_log.get();
     let told: u64 = told.iter().sum();
-    assert!((1..=lost).contains(&told), "{told} of {lost}");
-    assert_eq!(alert_log::verify(&path).unwrap().broken, None);
+    assert!((1..=lost()).contains(&told), "{told} of {}", lost());
+    let before = lost();
+    outputs.stop(PATIENCE);
+    // What was in memory alone is lost too by then, and nothing of what the next start will find.
+    assert!(lost() > before);
+    let mut left = 0;
+    let reader = Reader::open(&path).unwrap();
+    reader.find(&Query::default(), |_| left += 1).unwrap();
+    let verified = alert_log::verify(&path).unwrap();
+    assert_eq!(verified.broken, None);
+    let refused = metrics.output("syslog").lost_queue_full.get();
+    assert_eq!(left + lost() + refused, verified.newest);
+}
+
+#[test]
+fn what_is_told_as_lost_does_not_come_out_of_memory_after_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = away();
+    let mut settings = settings(folder.path(), server);
+    if let Some(log) = &mut settings.log {
+        log.retention.bytes = 1 << 20;
+    }
+    let metrics = Metrics::new().unwrap();
+    let mut outputs = Outputs::start(&settings, &metrics).unwrap();
+    let lost = || metrics.output("syslog").lost_log.get();
+    let deadline = Instant::now() + PATIENCE;
+    while lost() == 0 {
+        assert!(Instant::now() < deadline, "nothing is lost");
+        raise(&outputs.queue(), 0..1000);
+    }
+    raise(&outputs.queue(), 9999..10_000);
+    let listener = TcpListener::bind(server).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let mut stream = BufReader::new(stream);
+    let mut came = 0;
+    let last = loop {
+        let alert = message(&mut stream);
+        came += 1;
+        if alert["output_fields"]["number"] == 9999 {
+            break alert["sequence"].as_u64().unwrap();
+        }
+    };
+    outputs.stop(PATIENCE);
+    let refused = metrics.output("syslog").lost_queue_full.get();
+    assert_eq!(came + lost() + refused, last);
 }

@@ -33,13 +33,49 @@ impl Drop for Server {
     }
 }
 
-/// A web server that shows what is in `folder`, with a certificate of its own.
-fn serve(folder: &Path, port: u16) -> Result<Child> {
+/// Makes the certificate of a web server, `web.pem`, and its key, `web.key`.
+pub(crate) fn certificate(folder: &Path) -> Result<()> {
     let mut certificate = Command::new("openssl");
     certificate.args(["req", "-x509", "-newkey", "ed25519", "-nodes", "-subj"]);
     certificate.args(["/CN=policies", "-addext", "subjectAltName=IP:127.0.0.1"]);
     certificate.args(["-keyout", "web.key", "-out", "web.pem"]);
-    succeed(certificate.current_dir(folder))?;
+    succeed(certificate.current_dir(folder)).map(drop)
+}
+
+/// Makes a key by which bundles are signed, and its public part, with the ending `pub`.
+pub(crate) fn keys(private: &Path) -> Result<()> {
+    let mut make = Command::new("openssl");
+    make.args(["genpkey", "-algorithm", "ed25519", "-out"]);
+    succeed(make.arg(private))?;
+    let mut public = Command::new("openssl");
+    public.args(["pkey", "-pubout", "-in"]).arg(private);
+    public.arg("-out").arg(private.with_extension("pub"));
+    succeed(&mut public).map(drop)
+}
+
+/// Packs these rules into `bundle` and signs it, as who releases them does: the signature is in
+/// [`signature`].
+pub(crate) fn make(bundle: &Path, version: &str, rules: &str, key: &Path) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("VERSION"), version)?;
+    fs::write(folder.path().join("own.yaml"), rules)?;
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(folder.path()).arg("-czf").arg(bundle);
+    succeed(tar.args(["VERSION", "own.yaml"]))?;
+    let mut sign = Command::new("openssl");
+    sign.args(["pkeyutl", "-sign", "-rawin", "-inkey"]).arg(key);
+    sign.arg("-in").arg(bundle).arg("-out");
+    succeed(sign.arg(signature(bundle))).map(drop)
+}
+
+/// The file with the signature of a bundle.
+pub(crate) fn signature(bundle: &Path) -> PathBuf {
+    bundle.with_added_extension("sig")
+}
+
+/// A web server that shows what is in `folder`, with a certificate of its own.
+fn serve(folder: &Path, port: u16) -> Result<Child> {
+    certificate(folder)?;
     let mut server = Command::new("openssl");
     server.args(["s_server", "-WWW", "-cert", "web.pem", "-key", "web.key"]);
     server.arg("-accept").arg(format!("127.0.0.1:{port}"));
@@ -64,15 +100,8 @@ impl Server {
             Ok(TcpStream::connect(("127.0.0.1", port)).ok())
         })?;
         for name in ["key.pem", "other.pem"] {
-            let mut make = Command::new("openssl");
-            make.args(["genpkey", "-algorithm", "ed25519", "-out"]);
-            succeed(make.arg(server.path(name)))?;
+            keys(&server.path(name))?;
         }
-        let mut public = Command::new("openssl");
-        public
-            .args(["pkey", "-pubout", "-in"])
-            .arg(server.path("key.pem"));
-        succeed(public.arg("-out").arg(server.path("key.pub")))?;
         Ok(server)
     }
 
@@ -88,20 +117,8 @@ impl Server {
 
     /// Puts it into the one that few hosts follow.
     fn offer_to_few(&self, version: &str, rules: &str, key: &str) -> Result<()> {
-        let bundle = tempfile::tempdir()?;
-        fs::write(bundle.path().join("VERSION"), version)?;
-        fs::write(bundle.path().join("own.yaml"), rules)?;
-        let mut tar = Command::new("tar");
-        tar.arg("-C")
-            .arg(bundle.path())
-            .arg("-czf")
-            .arg(self.path("canary/b.tar.gz"));
-        succeed(tar.args(["VERSION", "own.yaml"]))?;
-        let mut sign = Command::new("openssl");
-        sign.args(["pkeyutl", "-sign", "-rawin", "-inkey"])
-            .arg(self.path(key));
-        sign.arg("-in").arg(self.path("canary/b.tar.gz"));
-        succeed(sign.arg("-out").arg(self.path("canary/b.tar.gz.sig"))).map(drop)
+        let bundle = self.path("canary/b.tar.gz");
+        make(&bundle, version, rules, &self.path(key))
     }
 
     /// What few hosts have is for all, as it is.

@@ -28,6 +28,7 @@ mod descriptors;
 mod digest;
 mod dist;
 mod dns;
+mod fedora;
 mod fields;
 mod filter;
 mod filtered;

@@ -25,6 +25,10 @@ self-check, on a socket that only the daemon has, from a closed list of acts. By
 5.13 on, where it is among the security modules) it can start no other program than this one, and \
 write nowhere but in the folder for temporary files, `/dev/null` and cgroups. What it starts has no \
 capabilities, unless the daemon runs as root.
+
+The daemon itself is not under Landlock: any domain, also one about writing alone, would refuse it \
+`/proc/PID/exe`, `root` and the like of all other processes. What it may write is restricted by the \
+unit's `ProtectSystem=strict`.
 ";
 
 /// Confines this thread, as far as the kernel can. The helper has no log: `doctor` says what is there.

@@ -484,7 +484,11 @@ impl Feed {
                 Ok(None) => drop(self.output.queue.pause(SOON)),
                 // Removed, or never kept; both were counted.
                 Ok(Some(entries)) if entries.is_empty() => self.wanted = until,
-                Ok(Some(entries)) => return Batch::of(entries.into_iter().map(Arc::new)),
+                Ok(Some(entries)) => {
+                    let batch = Batch::of(entries.into_iter().map(Arc::new));
+                    self.output.queue.took(batch.last().unwrap_or(self.wanted));
+                    return batch;
+                }
                 Err(error) => self.failed(&error, until),
             }
         }

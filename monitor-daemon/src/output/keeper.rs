@@ -8,7 +8,7 @@ mod lost;
 mod retain;
 mod steady;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -76,6 +76,10 @@ pub(super) struct State {
     is_removing: bool,
     /// What outputs have lost by that and were not told yet.
     lost: Vec<Lost>,
+    /// What was removed while they had it in memory, by output.
+    held: Vec<BTreeSet<u64>>,
+    /// When that was last logged.
+    held_told: Option<Instant>,
 }
 
 impl State {
@@ -93,6 +97,8 @@ impl State {
             clock: Steady::default(),
             is_removing: false,
             lost: Vec::new(),
+            held: Vec::new(),
+            held_told: None,
         }
     }
 
@@ -153,6 +159,7 @@ impl Keeper {
         }
         self.state.failed = None;
         self.keep(&[]);
+        self.account_held();
         self.tell_removed();
         for output in self.outputs.iter() {
             let has = output.acknowledged();

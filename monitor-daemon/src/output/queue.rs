@@ -105,6 +105,21 @@ pub(super) enum Next {
     Behind(u64),
 }
 
+/// The alerts that an output holds in memory, by their numbers.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// Up to this number they are with who writes.
+    taken: u64,
+    /// In ascending order.
+    queued: Vec<u64>,
+}
+
+impl Held {
+    pub(super) fn has(&self, sequence: u64) -> bool {
+        sequence <= self.taken || self.queued.binary_search(&sequence).is_ok()
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -121,6 +136,8 @@ struct State {
     status: Option<Status>,
     /// Number of the newest alert that can only be had elsewhere.
     elsewhere: u64,
+    /// Who writes has taken the alerts up to this number, as far as there were any.
+    taken: u64,
     /// Somebody asks for attention.
     roused: bool,
     closed: bool,
@@ -130,6 +147,8 @@ impl State {
     /// Takes the oldest `count` items.
     fn take(&mut self, count: usize) -> Batch {
         let items: Vec<Item> = self.items.drain(..count).collect();
+        let last = items.iter().rev().find_map(Item::sequence);
+        self.taken = last.unwrap_or(self.taken);
         Batch {
             bytes: items.iter().map(Item::size).sum(),
             items,
@@ -230,6 +249,20 @@ impl Queue {
     pub(super) fn look_elsewhere(&self, sequence: u64) {
         self.lock().elsewhere = sequence;
         self.changed.notify_one();
+    }
+
+    /// Who writes has taken alerts up to this number from elsewhere.
+    pub(super) fn took(&self, sequence: u64) {
+        self.lock().taken = sequence;
+    }
+
+    /// Which alerts are in memory, of those that are not acknowledged.
+    pub(super) fn held(&self) -> Held {
+        let state = self.lock();
+        Held {
+            taken: state.taken,
+            queued: state.items.iter().filter_map(Item::sequence).collect(),
+        }
     }
 
     /// Has who waits in [`Queue::next_or_roused`] look around.

@@ -11,7 +11,7 @@ use super::tally::Tally;
 use crate::shell;
 
 /// Suite and name of each, those that take longest first: what is begun last ends soon.
-const GUESTS: [(&str, &str); 12] = [
+const GUESTS: [(&str, &str); 13] = [
     ("e2e", "kernels::passes_on_the_newest_linux"),
     ("e2e", "kernels::passes_on_linux_6_12"),
     ("e2e", "kernels::passes_on_linux_6_1"),
@@ -25,6 +25,10 @@ const GUESTS: [(&str, &str); 12] = [
     (
         "e2e",
         "installed::the_package_runs_the_service_and_takes_it_away",
+    ),
+    (
+        "e2e",
+        "fedora::the_package_runs_the_service_and_a_timer_brings_policies",
     ),
     ("e2e", "chaos::no_alert_is_lost_when_the_clock_jumps"),
     (

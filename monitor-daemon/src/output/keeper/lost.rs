@@ -6,8 +6,7 @@ use monitor_policy::Priority;
 use serde_json::Value;
 
 use super::super::alert::{Alert, INTERNAL, OWN_TAG};
-use super::super::feed::Output;
-use crate::alert_log::{Entry, LogError};
+use crate::alert_log::LogError;
 
 /// Name of the alert that tells of alerts lost.
 pub(in super::super) const RULE: &str = "Monitor internal: alerts were lost";
@@ -33,17 +32,6 @@ pub(in super::super) struct Lost {
 }
 
 impl Lost {
-    /// Adds what was removed and is for the output, behind the number which that has; how many
-    /// these are.
-    pub(super) fn add(&mut self, removed: &[Entry], output: &Output) -> u64 {
-        let before = self.alerts;
-        let missed = |entry: &&Entry| output.lacks(entry);
-        for Entry { sequence, .. } in removed.iter().filter(missed) {
-            self.count(1, (*sequence, *sequence));
-        }
-        self.alerts - before
-    }
-
     /// Adds so many, with numbers of this range.
     pub(in super::super) fn count(&mut self, alerts: u64, (first, last): (u64, u64)) {
         self.alerts += alerts;

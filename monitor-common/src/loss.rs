@@ -15,16 +15,19 @@ pub enum LossReason {
     StateEvicted = 3,
     /// The program that a call goes on in was not where it had to be.
     NoProgram = 4,
+    /// It holds more than a record has room for: the rest was not told.
+    TooLong = 5,
 }
 
 impl LossReason {
     /// All reasons, in number order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::RingFull,
         Self::NoScratch,
         Self::KernelRead,
         Self::StateEvicted,
         Self::NoProgram,
+        Self::TooLong,
     ];
 
     /// Lower-case name, as in metrics.
@@ -35,6 +38,7 @@ impl LossReason {
             Self::KernelRead => "kernel_read",
             Self::StateEvicted => "state_evicted",
             Self::NoProgram => "no_program",
+            Self::TooLong => "too_long",
         }
     }
 }

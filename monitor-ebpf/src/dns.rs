@@ -402,7 +402,7 @@ impl Packet {
         record.emit(Kind::Dns)?;
         // What of a batch has no room is not told.
         if self.datagram() != 0 && self.length > PATH_MAX as u32 {
-            return Err(LossReason::KernelRead);
+            return Err(LossReason::TooLong);
         }
         Ok(())
     }

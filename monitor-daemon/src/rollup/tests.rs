@@ -260,6 +260,18 @@ fn at_the_end_all_is_told() {
     assert_eq!(told, [Some(4)]);
 }
 
+/// Who may choose ids (LXC) may choose some that begin like another's: alerts show 12 characters of them.
+#[test]
+fn containers_whose_ids_begin_alike_are_counted_apart() {
+    let mut bench = Bench::new(settings());
+    let same = || alert("r", &[("container.id", "production-d"), ("fd.name", "/a")]);
+    for id in ["production-db-one", "production-db-two"] {
+        assert_eq!(bench.offer_alert(1, same(), Some(id)).len(), 1, "{id}");
+        assert_eq!(bench.offer_alert(2, same(), Some(id)).len(), 0, "{id}");
+    }
+    assert_eq!(bench.tick(70).len(), 2);
+}
+
 /// Whoever floods a rule in one container must not hide what goes on in another.
 #[test]
 fn what_one_container_raises_leaves_room_for_another() {

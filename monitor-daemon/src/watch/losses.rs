@@ -12,6 +12,7 @@ use monitor_common::Kind;
 use monitor_policy::Priority;
 use serde_json::Value;
 
+use crate::container::cgroup_path::short_id;
 use crate::container::index::{Index, Lookup};
 use crate::output::{Alert, INTERNAL, OWN_TAG};
 use crate::probe::{CgroupLoss, Loss};
@@ -26,7 +27,7 @@ const PERIOD_NS: u64 = 30_000_000_000;
 const OWNERS_MAX: usize = 1024;
 
 /// Where lost events came from, as metrics say it.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Place {
     Container,
     Host,
@@ -54,7 +55,8 @@ pub(super) struct Losses {
     assigned: BTreeMap<Kind, u64>,
     /// The kernel's counts at the last look.
     counts: HashMap<(u64, Kind), u64>,
-    owners: HashMap<Arc<str>, Owner>,
+    /// By whole id and place: users choose ids that begin alike, or are `host`.
+    owners: HashMap<(Place, Arc<str>), Owner>,
     places: BTreeMap<Place, u64>,
     looked: u64,
 }
@@ -135,10 +137,10 @@ impl Losses {
         self.owners
             .retain(|_, owner| !owner.kinds.is_empty() || !over(owner));
         let mut alerts = Vec::new();
-        for (id, owner) in &mut self.owners {
+        for ((_, id), owner) in &mut self.owners {
             if !owner.kinds.is_empty() && over(owner) {
                 let time = now.saturating_add(boot_to_epoch_ns);
-                alerts.push(owner.alert(id, now, time, hostname));
+                alerts.push(owner.alert(short_id(id), now, time, hostname));
                 owner.kinds.clear();
                 owner.told = Some(now);
             }
@@ -176,7 +178,7 @@ impl Losses {
                     tag: told.map(|(_, image)| image.tag.clone()),
                     ..Owner::default()
                 };
-                self.add(Place::Container, container.short_id(), owner, kind, count);
+                self.add(Place::Container, &container.id, owner, kind, count);
             }
             Lookup::Host => {
                 let owner = Owner {
@@ -195,13 +197,14 @@ impl Losses {
     fn add(&mut self, place: Place, id: &str, owner: Owner, kind: Kind, count: u64) {
         *self.places.entry(place).or_default() += count;
         *self.assigned.entry(kind).or_default() += count;
-        let full = self.owners.len() >= OWNERS_MAX && !self.owners.contains_key(id);
-        let (id, owner) = if full {
-            ("unknown", Owner::default())
+        let key = (place, Arc::from(id));
+        let full = self.owners.len() >= OWNERS_MAX && !self.owners.contains_key(&key);
+        let (key, owner) = if full {
+            ((Place::Unknown, Arc::from("unknown")), Owner::default())
         } else {
-            (id, owner)
+            (key, owner)
         };
-        let entry = self.owners.entry(Arc::from(id)).or_default();
+        let entry = self.owners.entry(key).or_default();
         if entry.kinds.is_empty() {
             entry.since = self.looked;
         }
@@ -275,6 +278,13 @@ mod tests {
             let mut index = Index::new(crate::container::index::Settings::default());
             index.cgroup_made(1, b"/system.slice", 0);
             index.cgroup_made(2, format!("/docker/{ID}").as_bytes(), 0);
+            for (cgroup, name) in [
+                (3, "production-db-one"),
+                (4, "production-db-two"),
+                (5, "host"),
+            ] {
+                index.cgroup_made(cgroup, format!("/lxc.payload.{name}").as_bytes(), 0);
+            }
             let losses = Losses::default();
             Self { losses, index }
         }
@@ -354,6 +364,20 @@ mod tests {
             bench.look(40, 23, &[(2, 3)]),
             [alert("0123456789ab", 3, 39.0)]
         );
+    }
+
+    #[test]
+    fn containers_whose_ids_begin_alike_are_told_apart() {
+        let mut bench = Bench::new();
+        let expected = [
+            alert("host", 1, 1.0),
+            alert("host", 4, 1.0),
+            alert("production-d", 2, 1.0),
+            alert("production-d", 3, 1.0),
+        ];
+        let mut told = bench.look(1, 10, &[(1, 1), (3, 2), (4, 3), (5, 4)]);
+        told.sort_by_key(|told| (told.0.clone(), told.1.to_string()));
+        assert_eq!(told, expected);
     }
 
     #[test]

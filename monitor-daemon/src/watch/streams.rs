@@ -2,8 +2,9 @@
 //!
 //! Each segment is a record. Most are whole messages and pass as they are; of a message that is not
 //! complete what is there is held, by connection and direction, until the rest comes. What is held is
-//! bounded, and what has to be dropped counts as lost, by cgroup. Segments that are sent again are
-//! known by their numbers. Pure.
+//! bounded, and what has to be dropped counts as lost, by cgroup; so does what a record has no room for,
+//! and what comes in another order than it was sent. Segments that are sent again are known by their
+//! numbers. Pure.
 
 use std::collections::HashMap;
 
@@ -42,8 +43,28 @@ pub(super) enum Piece {
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     streams: HashMap<Key, Stream>,
-    /// Messages dropped, by cgroup.
-    lost: HashMap<u64, u64>,
+    /// Messages dropped, by cgroup and why.
+    lost: HashMap<(u64, Why), u64>,
+}
+
+/// Why something was dropped.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Why {
+    /// No room to hold it, or it did not come in order.
+    Evicted,
+    /// More than a record has room for.
+    TooLong,
+}
+
+impl Why {
+    const ALL: [Self; 2] = [Self::Evicted, Self::TooLong];
+
+    const fn reason(self) -> LossReason {
+        match self {
+            Self::Evicted => LossReason::StateEvicted,
+            Self::TooLong => LossReason::TooLong,
+        }
+    }
 }
 
 /// A direction of a connection.
@@ -57,6 +78,8 @@ struct Key {
 
 #[derive(Debug)]
 struct Stream {
+    /// Number of the first byte of all that was seen.
+    first: u32,
     /// Number of the byte that comes next.
     next: u32,
     /// Bytes of a message that was told already.
@@ -74,35 +97,18 @@ impl Streams {
             return Piece::Whole;
         };
         let bytes = record.string(Slot::Args);
-        let socket = &body.socket;
-        if socket.protocol != TCP {
+        if body.socket.protocol != TCP {
             return Piece::Whole;
         }
-        let key = Key {
-            net_ns: record.task().net_ns,
-            received: body.received,
-            ports: (socket.local_port, socket.remote_port),
-            ends: (socket.local, socket.remote),
-        };
-        let known = self.streams.remove(&key);
-        if bytes.len() < body.length as usize {
-            return Piece::Whole;
+        let key = Key::of(record, body);
+        // What the record had no room for.
+        let unseen = (body.length as usize).saturating_sub(bytes.len());
+        let (mut stream, again) = self.stream_of(&key, record, body, unseen);
+        if again > 0 && again >= bytes.len() {
+            self.streams.insert(key, stream);
+            return Piece::Held;
         }
-        let known = known.map(|stream| (body.sequence.wrapping_sub(stream.next), stream));
-        let (mut stream, bytes) = match known {
-            Some((0, stream)) => (stream, bytes),
-            // Sent again, maybe with more.
-            Some((distance, stream)) if distance.cast_signed() < 0 => {
-                let new = bytes.get(distance.wrapping_neg() as usize..);
-                let Some(new) = new.filter(|new| !new.is_empty()) else {
-                    self.streams.insert(key, stream);
-                    return Piece::Held;
-                };
-                (stream, new)
-            }
-            // Another connection between the same ends, or a piece is missing.
-            _ => (Stream::new(record), bytes),
-        };
+        let bytes = bytes.get(again..).unwrap_or_default();
         let was_whole = stream.held.is_empty() && stream.skipped == 0;
         stream.next = body.sequence.wrapping_add(body.length);
         stream.time = record.header().time;
@@ -112,45 +118,83 @@ impl Streams {
         let told = complete(&stream.held, body.received != 0);
         if told == 0 && !stream.held.is_empty() && was_whole && asks(&stream.held) {
             // The length was sent before.
-            return Piece::Whole;
-        }
-        if told >= stream.held.len() && was_whole {
-            stream.skipped = told - stream.held.len();
-            stream.held.clear();
-            self.keep(key, stream);
+            if unseen > 0 {
+                self.lose(stream.cgroup, Why::TooLong);
+            }
             return Piece::Whole;
         }
         let rest = stream.held.split_off(told.min(stream.held.len()));
         let messages = std::mem::replace(&mut stream.held, rest);
         stream.skipped += told - messages.len();
+        let is_whole = was_whole && stream.held.is_empty();
         if stream.held.len() > MESSAGE_MAX {
-            self.lose(stream.cgroup);
+            self.lose(stream.cgroup, Why::Evicted);
+        } else if stream.skipped < unseen {
+            self.lose(stream.cgroup, Why::TooLong);
         } else {
+            stream.skipped -= unseen;
             self.keep(key, stream);
         }
-        if messages.is_empty() {
+        if is_whole {
+            Piece::Whole
+        } else if messages.is_empty() {
             Piece::Held
         } else {
             Piece::Completed(with_messages(record.header(), body, &messages))
         }
     }
 
+    /// What a segment goes on with, or begins, and how many of its bytes were seen before.
+    fn stream_of(
+        &mut self,
+        key: &Key,
+        record: &Record<'_>,
+        body: &Dns,
+        unseen: usize,
+    ) -> (Stream, usize) {
+        let after = |number: u32| body.sequence.wrapping_sub(number).cast_signed();
+        match self.streams.remove(key) {
+            Some(stream) if after(stream.next) == 0 => (stream, 0),
+            // Sent again, maybe with more.
+            Some(stream) if after(stream.next) < 0 && after(stream.first) >= 0 && unseen == 0 => {
+                let again = after(stream.next).unsigned_abs() as usize;
+                (stream, again)
+            }
+            // A piece is missing or comes late, or it is another connection between the same ends.
+            other => {
+                let loses = |stream: &Stream| !stream.held.is_empty() || after(stream.first) < 0;
+                if let Some(stream) = other.filter(loses) {
+                    self.lose(stream.cgroup, Why::Evicted);
+                }
+                (Stream::new(record, body.sequence), 0)
+            }
+        }
+    }
+
     /// Adds what was dropped to what the kernel lost.
     pub(super) fn add_lost(&self, all: &mut Vec<Loss>) {
-        let count = self.lost.values().sum();
-        if count > 0 {
-            all.push(Loss {
-                kind: Kind::Dns,
-                reason: LossReason::StateEvicted,
-                cpu: 0,
-                count,
-            });
+        for why in Why::ALL {
+            let lost = self.lost.iter().filter(|((_, reason), _)| *reason == why);
+            let count: u64 = lost.map(|(_, count)| count).sum();
+            let same = |loss: &&mut Loss| {
+                (loss.kind, loss.reason, loss.cpu) == (Kind::Dns, why.reason(), 0)
+            };
+            match all.iter_mut().find(same) {
+                Some(loss) => loss.count += count,
+                None if count > 0 => all.push(Loss {
+                    kind: Kind::Dns,
+                    reason: why.reason(),
+                    cpu: 0,
+                    count,
+                }),
+                None => {}
+            }
         }
     }
 
     /// The same by cgroup.
     pub(super) fn add_lost_by_cgroup(&self, all: &mut Vec<CgroupLoss>) {
-        for (&cgroup, &count) in &self.lost {
+        for (&(cgroup, _), &count) in &self.lost {
             let same = |loss: &&mut CgroupLoss| loss.cgroup == cgroup && loss.kind == Kind::Dns;
             match all.iter_mut().find(same) {
                 Some(loss) => loss.count += count,
@@ -177,22 +221,36 @@ impl Streams {
                 .map(|(_, stream)| stream)
                 .collect();
             for stream in gone.iter().filter(|stream| !stream.held.is_empty()) {
-                self.lose(stream.cgroup);
+                self.lose(stream.cgroup, Why::Evicted);
             }
         }
         self.streams.insert(key, stream);
     }
 
-    fn lose(&mut self, cgroup: u64) {
-        let known = self.lost.len() < CGROUPS_MAX || self.lost.contains_key(&cgroup);
-        *self.lost.entry(if known { cgroup } else { 0 }).or_default() += 1;
+    fn lose(&mut self, cgroup: u64, why: Why) {
+        let known = self.lost.len() < CGROUPS_MAX || self.lost.contains_key(&(cgroup, why));
+        let cgroup = if known { cgroup } else { 0 };
+        *self.lost.entry((cgroup, why)).or_default() += 1;
+    }
+}
+
+impl Key {
+    fn of(record: &Record<'_>, body: &Dns) -> Self {
+        let socket = &body.socket;
+        Self {
+            net_ns: record.task().net_ns,
+            received: body.received,
+            ports: (socket.local_port, socket.remote_port),
+            ends: (socket.local, socket.remote),
+        }
     }
 }
 
 impl Stream {
-    fn new(record: &Record<'_>) -> Self {
+    fn new(record: &Record<'_>, first: u32) -> Self {
         Self {
-            next: 0,
+            first,
+            next: first,
             skipped: 0,
             held: Vec::new(),
             cgroup: record.task().cgroup,

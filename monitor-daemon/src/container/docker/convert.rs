@@ -13,31 +13,30 @@ use super::image::{self, Names};
 /// Most bytes of a container's labels. Images bring labels too: whoever makes one may make them as
 /// large as he likes, and we keep them for every container.
 const LABELS_BYTES: usize = 64 << 10;
+/// Most bytes of its mounts: images bring volumes as well.
+const MOUNTS_BYTES: usize = 64 << 10;
 /// Most bytes of what a pod is called, which Kubernetes keeps to as well. It is in every alert.
 const POD_NAME_BYTES: usize = 253;
+/// Most bytes of its name, which Docker does not limit and every alert has, and of its user's.
+const NAME_BYTES: usize = 255;
 
 /// Everything that Docker told, with the image's names.
 pub(super) fn metadata(told: ContainerInspectResponse, names: &Names) -> Metadata {
     let config = told.config.unwrap_or_default();
     let host = told.host_config.unwrap_or_default();
     let state = told.state.unwrap_or_default();
-    let labels = labels(config.labels.unwrap_or_default());
+    let labels = config.labels.unwrap_or_default();
     let name = told.name.unwrap_or_default();
     let reference = config.image.unwrap_or_default();
     Metadata {
         id: told.id.unwrap_or_default(),
-        name: name.strip_prefix('/').unwrap_or(&name).to_owned(),
+        name: cut(name.strip_prefix('/').unwrap_or(&name), NAME_BYTES),
         image: image::image(&reference, &told.image.unwrap_or_default(), names),
         pod: pod(&labels),
-        labels,
-        mounts: told
-            .mounts
-            .unwrap_or_default()
-            .into_iter()
-            .map(mount)
-            .collect(),
+        labels: kept(labels),
+        mounts: mounts(told.mounts.unwrap_or_default()),
         privileged: host.privileged.unwrap_or_default(),
-        user: config.user.unwrap_or_default(),
+        user: cut(&config.user.unwrap_or_default(), NAME_BYTES),
         created: told.created.as_deref().and_then(time),
         started: state.started_at.as_deref().and_then(time),
         pid: state
@@ -73,13 +72,12 @@ fn layers(mut told: DriverData) -> Vec<PathBuf> {
 pub(super) fn early(id: &str, mut attributes: HashMap<String, String>) -> Metadata {
     let name = attributes.remove("name").unwrap_or_default();
     let reference = attributes.remove("image").unwrap_or_default();
-    let labels = labels(attributes);
     Metadata {
         id: id.to_owned(),
-        name,
+        name: cut(&name, NAME_BYTES),
         image: image::image(&reference, "", &Names::default()),
-        pod: pod(&labels),
-        labels,
+        pod: pod(&attributes),
+        labels: kept(attributes),
         ..Metadata::default()
     }
 }
@@ -99,6 +97,22 @@ fn capabilities(told: Option<Vec<String>>) -> Vec<String> {
         }
     };
     told.unwrap_or_default().into_iter().map(full).collect()
+}
+
+/// Those that there is room for, in their order; of those with the longest sources are left out first: what
+/// is worth a rule has a short one (`/`, `/etc`, Docker's socket), and volumes' are long.
+fn mounts(told: Vec<MountPoint>) -> Vec<Mount> {
+    let mut mounts: Vec<(usize, Mount)> = told.into_iter().map(mount).enumerate().collect();
+    mounts.sort_by_key(|(_, mount)| mount.source.len());
+    let mut bytes = 0;
+    mounts.retain(|(_, mount)| {
+        let length = mount.source.len() + mount.destination.len() + size_of::<Mount>();
+        let fits = bytes + length <= MOUNTS_BYTES;
+        bytes += if fits { length } else { 0 };
+        fits
+    });
+    mounts.sort_by_key(|(place, _)| *place);
+    mounts.into_iter().map(|(_, mount)| mount).collect()
 }
 
 fn mount(told: MountPoint) -> Mount {
@@ -140,7 +154,7 @@ fn limits(host: &HostConfig) -> Limits {
 }
 
 /// Those that there is room for; the longest are left out first.
-fn labels(told: HashMap<String, String>) -> BTreeMap<String, String> {
+fn kept(told: HashMap<String, String>) -> BTreeMap<String, String> {
     let mut labels: Vec<(String, String)> = told.into_iter().collect();
     let length = |(key, value): &(String, String)| key.len() + value.len();
     labels.sort_by_key(length);
@@ -152,12 +166,12 @@ fn labels(told: HashMap<String, String>) -> BTreeMap<String, String> {
     labels.into_iter().take_while(fits).collect()
 }
 
-/// A sandbox has no sandbox label: it is its own.
-fn pod(labels: &BTreeMap<String, String>) -> Option<Pod> {
+/// The pod that the labels tell, all of them: an image's own labels must not push it out. A sandbox has no
+/// sandbox label: it is its own.
+fn pod(labels: &HashMap<String, String>) -> Option<Pod> {
     let label = |name: &str| {
         let text = labels.get(&format!("io.kubernetes.{name}"))?;
-        let end = text.floor_char_boundary(POD_NAME_BYTES);
-        text.get(..end).map(str::to_owned)
+        Some(cut(text, POD_NAME_BYTES))
     };
     Some(Pod {
         name: label("pod.name")?,
@@ -166,6 +180,12 @@ fn pod(labels: &BTreeMap<String, String>) -> Option<Pod> {
         sandbox_id: label("sandbox.id").unwrap_or_default(),
         container_name: label("container.name").unwrap_or_default(),
     })
+}
+
+/// The beginning of a text, of so many bytes at most.
+fn cut(text: &str, most: usize) -> String {
+    let end = text.floor_char_boundary(most);
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// RFC 3339 to ns since the epoch; Docker's "never" is the year 1.
@@ -314,12 +334,39 @@ mod tests {
         let found = early("aa", told);
         assert!(found.size() < 1 << 20, "{}", found.size());
         assert_eq!(found.labels.get("team").map(String::as_str), Some("shop"));
-        let pod = early(
-            "aa",
-            [pair("io.kubernetes.pod.name", &"é".repeat(500))].into(),
-        )
-        .pod;
-        assert_eq!(pod.unwrap().name, "é".repeat(126));
+        // Nor do they push out which pod it is.
+        assert_eq!(found.pod.unwrap().name, "é".repeat(126));
+    }
+
+    #[test]
+    fn mounts_without_end_leave_room_for_others_and_hide_none_of_the_hosts() {
+        let volume = |number| {
+            let destination = format!("/{number}");
+            serde_json::json!({"Type": "volume", "Source": "v".repeat(200), "Destination": destination})
+        };
+        let mut mounts: Vec<serde_json::Value> = (0..3000).map(volume).collect();
+        let destination = "d".repeat(4000);
+        mounts.push(serde_json::json!({"Source": "/etc", "Destination": destination}));
+        mounts.insert(
+            0,
+            serde_json::json!({"Source": "/", "Destination": "/host"}),
+        );
+        let told = serde_json::from_value(serde_json::json!({"Mounts": mounts})).unwrap();
+        let mounts = metadata(told, &Names::default()).mounts;
+        let bytes: usize = mounts.iter().map(|mount| mount.source.len()).sum();
+        assert!(bytes <= MOUNTS_BYTES && mounts.len() > 100);
+        assert_eq!(mounts.first().unwrap().source, "/");
+        assert_eq!(mounts.last().unwrap().source, "/etc");
+    }
+
+    /// Docker takes names of any length.
+    #[test]
+    fn a_name_without_end_is_cut() {
+        let name = "n".repeat(400_000);
+        let told = serde_json::from_value(serde_json::json!({"Name": format!("/{name}")})).unwrap();
+        assert_eq!(metadata(told, &Names::default()).name.len(), NAME_BYTES);
+        let early = early("aa", [("name".to_owned(), name)].into());
+        assert_eq!(early.name.len(), NAME_BYTES);
     }
 
     #[test]

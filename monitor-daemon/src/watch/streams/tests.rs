@@ -1,6 +1,6 @@
 //! Questions in pieces.
 
-use zerocopy::FromZeros as _;
+use zerocopy::{FromBytes as _, FromZeros as _};
 
 use super::*;
 
@@ -20,6 +20,22 @@ fn segment(port: u16, sequence: u32, bytes: &[u8]) -> Vec<u8> {
 
 fn take(streams: &mut Streams, port: u16, sequence: u32, bytes: &[u8]) -> Piece {
     streams.take(&Record::parse(&segment(port, sequence, bytes)).expect("a record"))
+}
+
+/// A segment of which the record has only the beginning.
+fn take_cut(streams: &mut Streams, port: u16, sequence: u32, bytes: &[u8], length: usize) -> Piece {
+    let mut segment = segment(port, sequence, bytes);
+    let body = segment.get_mut(size_of::<Header>()..).expect("a body");
+    let (body, _) = Dns::mut_from_prefix(body).expect("a body");
+    body.length = length as u32;
+    streams.take(&Record::parse(&segment).expect("a record"))
+}
+
+/// How many were lost for each reason.
+fn lost(streams: &Streams) -> Vec<(LossReason, u64)> {
+    let mut lost = Vec::new();
+    streams.add_lost(&mut lost);
+    lost.iter().map(|loss| (loss.reason, loss.count)).collect()
 }
 
 /// The messages of a record.
@@ -98,4 +114,55 @@ fn what_has_no_room_is_counted() {
     let mut lost = Vec::new();
     streams.add_lost_by_cgroup(&mut lost);
     assert_eq!(lost[0].count, 1);
+}
+
+#[test]
+fn what_does_not_come_in_order_is_counted() {
+    let evicted = |count| [(LossReason::StateEvicted, count)];
+    let mut streams = Streams::default();
+    take(&mut streams, 1, 0, &ASKED[..5]);
+    assert_eq!(lost(&streams), []);
+    // One is missing.
+    take(&mut streams, 1, 9, &ASKED[9..]);
+    assert_eq!(lost(&streams), evicted(1));
+    // It comes late.
+    take(&mut streams, 1, 5, &ASKED[5..9]);
+    assert_eq!(lost(&streams), evicted(2));
+    // What follows in order is told.
+    let mut streams = Streams::default();
+    take(&mut streams, 1, 5, &ASKED[5..]);
+    assert_eq!(take(&mut streams, 1, 0, ASKED), Piece::Whole);
+    assert_eq!(lost(&streams), evicted(1));
+}
+
+#[test]
+fn what_a_record_has_no_room_for_is_counted() {
+    let too_long = |count| [(LossReason::TooLong, count)];
+    let room = 4096;
+    // A question with much behind it, of its own message: all that it asks is told.
+    let mut streams = Streams::default();
+    let mut long = ASKED.to_vec();
+    long[..2].copy_from_slice(&5000_u16.to_be_bytes());
+    long.resize(room, 0);
+    assert_eq!(take_cut(&mut streams, 1, 0, &long, 5002), Piece::Whole);
+    assert_eq!(take(&mut streams, 1, 5002, ASKED), Piece::Whole);
+    assert_eq!(lost(&streams), []);
+    // Another message behind that, in the same segment.
+    take_cut(&mut streams, 1, 9000, &long, 5002 + ASKED.len());
+    assert_eq!(lost(&streams), too_long(1));
+    // A segment that begins in the middle of a length.
+    let mut streams = Streams::default();
+    take(&mut streams, 1, 0, &long[..1]);
+    let piece = take_cut(&mut streams, 1, 1, &long[1..], 9000);
+    assert_eq!(told(piece).as_deref(), Some(&*long));
+    assert_eq!(lost(&streams), too_long(1));
+    // With what the kernel has counted.
+    let mut all = vec![Loss {
+        kind: Kind::Dns,
+        reason: LossReason::TooLong,
+        cpu: 0,
+        count: 2,
+    }];
+    streams.add_lost(&mut all);
+    assert_eq!((all.len(), all[0].count), (1, 3));
 }

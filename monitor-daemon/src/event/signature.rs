@@ -39,6 +39,8 @@ pub(super) enum Shape {
     Process(usize),
     Signal(usize),
     Flags(usize, Names),
+    /// Of a mount, which the kernel takes with a mark of old programs too.
+    MountFlags(usize),
     OneOf(usize, Names),
     /// The value of some bits: how far they are to be shifted, and how many they are.
     Part(usize, u32, u32, Names),
@@ -66,8 +68,8 @@ pub(super) enum Shape {
 
 use Shape::{
     Absent, Address, Call, CallNumber, Content, Descriptor, Directory, Domain, Effective, Flags,
-    Group, Inheritable, Mode, NewDescriptor, Number, OldDirectory, OldPath, OneOf, Pair, Part,
-    Path, Permitted, Pipe, Process, Result, Signal, Signed, TaskName, Text, User,
+    Group, Inheritable, Mode, MountFlags, NewDescriptor, Number, OldDirectory, OldPath, OneOf,
+    Pair, Part, Path, Permitted, Pipe, Process, Result, Signal, Signed, TaskName, Text, User,
 };
 
 macro_rules! signatures {
@@ -149,7 +151,7 @@ signatures! {
     "utimensat": "res" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(3, AT);
     "fchdir": "res" Result, "fd" Descriptor(0);
 
-    "mount": "res" Result, "dev" OldPath, "dir" Path, "type" Text, "flags" Flags(3, MOUNT);
+    "mount": "res" Result, "dev" OldPath, "dir" Path, "type" Text, "flags" MountFlags(3);
     "umount2": "res" Result, "name" Path, "flags" Flags(1, UNMOUNT);
     "pivot_root": "res" Result, "new_root" Path, "put_old" OldPath;
     "open_tree" | "open_tree_attr": "fd" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(2, TREE);
@@ -363,7 +365,7 @@ const RENAME: Names = &[
     (4, "RENAME_WHITEOUT"),
 ];
 const UNLOAD: Names = &[(0o4000, "O_NONBLOCK"), (0o1000, "O_TRUNC")];
-const MOUNT: Names = &[
+pub(super) const MOUNT: Names = &[
     (1, "RDONLY"),
     (2, "NOSUID"),
     (4, "NODEV"),

@@ -55,6 +55,13 @@ const CASES: &[Case] = &[
     ),
     (
         Kind::Control,
+        165,
+        [1, 1, 1, 0xc0ed_1000, 0, 0],
+        "mount",
+        "res=0 dev=../a dir=/etc/b type=text flags=BIND",
+    ),
+    (
+        Kind::Control,
         155,
         [0; 6],
         "pivot_root",

@@ -1,6 +1,6 @@
 //! The table of maps in `docs/reference/maps.md` against those that the daemon makes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_tests::{daemon, paths, skip_if};
@@ -20,6 +20,31 @@ fn every_map_is_in_the_table() -> Result<()> {
     doctor.args(["doctor", "--programs", "--format", "json"]);
     let told = succeed(&mut doctor)?;
     check(&serde_json::from_slice(&told.stdout)?)
+}
+
+/// On whichever kernel: the object has the names of all.
+#[test]
+fn every_row_is_of_a_map_that_there_is() -> Result<()> {
+    let object = paths::root().join("target/bpf/monitor.o");
+    let object = std::fs::read(object).context("`cargo xtask build-ebpf` makes it")?;
+    let rows = std::fs::read_to_string(paths::root().join("docs/reference/maps.md"))?;
+    let is_name = |bytes: &&[u8]| {
+        bytes.len() < 32
+            && bytes
+                .iter()
+                .all(|byte| byte.is_ascii_graphic() && *byte != b'/')
+    };
+    let texts: BTreeSet<&[u8]> = object.split(|byte| *byte == 0).filter(is_name).collect();
+    let names = rows.lines().filter_map(|line| {
+        let (name, _) = line.strip_prefix("| `")?.split_once('`')?;
+        Some(name)
+    });
+    // Linkers put names that end alike into one place.
+    let is_there = |name: &str| texts.iter().any(|text| text.ends_with(name.as_bytes()));
+    let (there, gone): (Vec<&str>, Vec<&str>) = names.partition(|name| is_there(name));
+    ensure!(there.len() > 20, "only {there:?}");
+    ensure!(gone.is_empty(), "{gone:?}");
+    Ok(())
 }
 
 /// Holds what `doctor --programs` says to the table.

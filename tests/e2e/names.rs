@@ -284,8 +284,8 @@ const IN_MOUNTS: &[Row] = &[
         hook: MOUNT,
         act: "$n = 'none'; syscall(165, $n, \"$l/to\", 0, 0x100000, 0)",
         call: "mount",
-        passed: "res=0 dev=none dir=$L/to type=<NA> flags=MS_SHARED",
-        resolved: "res=0 dev=none dir=$R/to type=<NA> flags=MS_SHARED",
+        passed: "res=0 dev=none dir=$L/to type=<NA> flags=SHARED",
+        resolved: "res=0 dev=none dir=$R/to type=<NA> flags=SHARED",
     },
     // A shared mount becomes nobody's root.
     Row {

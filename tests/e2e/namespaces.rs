@@ -128,7 +128,7 @@ const CASES: &[Case] = &[
             syscall(165, $n, $d, $t, 6, 0) == -1 or exit 1",
         fields: &[(
             "evt.args",
-            "res=ENOENT dev=none dir=/nonexistent/dir type=tmpfs flags=MS_NOSUID|MS_NODEV",
+            "res=ENOENT dev=none dir=/nonexistent/dir type=tmpfs flags=NOSUID|NODEV",
         )],
         innocent: "
             ($n, $d, $t) = ('none', '/neverthere', 'tmpfs');

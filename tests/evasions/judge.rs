@@ -218,8 +218,8 @@ fn facts(said: &str) -> HashMap<&str, &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::case::{own, some};
-    use crate::script::Load;
+    use crate::case::{exactly, own, some};
+    use crate::script::{BOX, Load};
 
     const SITE: Site<'_> = Site {
         root: "/run",
@@ -271,6 +271,56 @@ mod tests {
         };
         assert_eq!(judge(&CASE, LOST, "")?, Outcome::Counted);
         assert_eq!(judge(&CASE, "a", "")?.name(), "blind");
+        Ok(())
+    }
+
+    /// What a run's alerts tell of, behind the twin and behind the act, what it printed, and what that
+    /// is taken for.
+    type Run = (
+        &'static [&'static str],
+        &'static [&'static str],
+        &'static str,
+        &'static str,
+    );
+
+    #[test]
+    fn nothing_is_detected_but_what_was_seen_as_demanded() -> Result<()> {
+        const CASE: Case = Case {
+            name: "a",
+            seen: &[exactly("hits", &[("container.id", "$BOX")])],
+            ..Case::BASE
+        };
+        const TWO: &str = "fact hits 2\nstatus 0";
+        let runs: [Run; 10] = [
+            (&[], &[BOX, BOX], TWO, "detected"),
+            (&[], &[BOX, BOX, "host"], TWO, "detected"),
+            (&[], &[], TWO, "blind"),
+            (&[], &[BOX], TWO, "blind"),
+            (&[], &[BOX, "host"], TWO, "blind"),
+            (&[], &[BOX, BOX, BOX], TWO, "blind"),
+            (&[BOX], &[BOX, BOX], TWO, "failed"),
+            (&[], &[BOX, BOX], "fact hits 2\nstatus 1", "failed"),
+            (&[], &[], "fact hits 0\nstatus 0", "failed"),
+            (&[], &[], "it has no such call\nstatus 77", "untried"),
+        ];
+        let alert = |rule: &str, args: &str, id: &str| {
+            let fields = serde_json::json!({"proc.args": args, "container.id": id});
+            serde_json::json!({"rule": rule, "output_fields": fields}).to_string()
+        };
+        for (twin, act, said, expected) in runs {
+            let of = |ids: &[&str]| ids.iter().map(|id| alert("a", "", id)).collect::<Vec<_>>();
+            let alerts = [
+                vec![alert(FENCE, "a twin", "")],
+                of(twin),
+                vec![alert(FENCE, "a act", "")],
+                of(act),
+                vec![alert(FENCE, "a end", "")],
+            ];
+            let text = format!("== a\n{said}\nafter 1 s\n");
+            let outcome = Evidence::gather(SITE, &text, &alerts.concat().join("\n"))?.judge(&CASE);
+            let found = outcome.as_ref().map_or("failed", Outcome::name);
+            assert_eq!(found, expected, "{twin:?} {act:?} {said}: {outcome:?}");
+        }
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use monitor_policy::{EventType, Value, View, text};
 
 use super::Event;
 use super::arguments::{Parameter, capabilities, descriptor, directory_descriptor, flags};
-use super::signature::{Shape, parameters};
+use super::signature::{MOUNT, Shape, parameters};
 
 const PR_SET_NAME: u32 = 15;
 const AF_UNIX: u32 = 1;
@@ -46,6 +46,7 @@ pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Opt
         | Shape::Flags(index, _)
         | Shape::OneOf(index, _)
         | Shape::Domain(index) => number(*shape, argument(index))?,
+        Shape::MountFlags(index) => flags(without_mark(argument(index)), MOUNT),
         Shape::Address(index) => {
             Parameter::named(argument(index), format!("{:X}", argument(index)))
         }
@@ -69,6 +70,15 @@ pub(super) fn parameter<'e>(event: &'e Event<'_>, name: &str, view: View) -> Opt
         Shape::Call => Parameter::named(body.syscall.into(), event.kind.name()),
         Shape::CallNumber => Parameter::unsigned(own_number(body.syscall).into()),
     })
+}
+
+/// Flags of `mount(2)` without `MS_MGC_VAL` in their upper half, which the kernel takes off (`path_mount`
+/// of `fs/namespace.c`): nobody hides flags behind it.
+const fn without_mark(set: u64) -> u64 {
+    if set & 0xffff_0000 == 0xc0ed_0000 {
+        return set & 0xffff;
+    }
+    set
 }
 
 /// A parameter that is one argument of the call and nothing else.

@@ -39,6 +39,8 @@ pub(super) enum Shape {
     Process(usize),
     Signal(usize),
     Flags(usize, Names),
+    /// Of a mount, which the kernel takes with a mark of old programs too.
+    MountFlags(usize),
     OneOf(usize, Names),
     /// The value of some bits: how far they are to be shifted, and how many they are.
     Part(usize, u32, u32, Names),
@@ -66,8 +68,8 @@ pub(super) enum Shape {
 
 use Shape::{
     Absent, Address, Call, CallNumber, Content, Descriptor, Directory, Domain, Effective, Flags,
-    Group, Inheritable, Mode, NewDescriptor, Number, OldDirectory, OldPath, OneOf, Pair, Part,
-    Path, Permitted, Pipe, Process, Result, Signal, Signed, TaskName, Text, User,
+    Group, Inheritable, Mode, MountFlags, NewDescriptor, Number, OldDirectory, OldPath, OneOf,
+    Pair, Part, Path, Permitted, Pipe, Process, Result, Signal, Signed, TaskName, Text, User,
 };
 
 macro_rules! signatures {
@@ -105,7 +107,7 @@ signatures! {
     "memfd_create": "fd" NewDescriptor, "name" Text, "flags" Flags(1, MEMFD);
     "init_module": "res" Result, "img" Absent, "length" Number(1), "uargs" Text;
     "finit_module": "res" Result, "fd" Descriptor(0), "uargs" Text, "flags" Flags(2, MODULE);
-    "delete_module": "res" Result, "name" Text, "flags" Flags(1, OPEN);
+    "delete_module": "res" Result, "name" Text, "flags" Flags(1, UNLOAD);
 
     "unlink" | "rmdir" | "chroot" | "chdir": "res" Result, "path" Path;
     "unlinkat": "res" Result, "dirfd" Directory(0), "name" Path, "flags" Flags(2, AT);
@@ -149,7 +151,7 @@ signatures! {
     "utimensat": "res" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(3, AT);
     "fchdir": "res" Result, "fd" Descriptor(0);
 
-    "mount": "res" Result, "dev" OldPath, "dir" Path, "type" Text, "flags" Flags(3, MOUNT);
+    "mount": "res" Result, "dev" OldPath, "dir" Path, "type" Text, "flags" MountFlags(3);
     "umount2": "res" Result, "name" Path, "flags" Flags(1, UNMOUNT);
     "pivot_root": "res" Result, "new_root" Path, "put_old" OldPath;
     "open_tree" | "open_tree_attr": "fd" Result, "dirfd" Directory(0), "path" Path, "flags" Flags(2, TREE);
@@ -202,7 +204,7 @@ signatures! {
     "prlimit": "res" Result, "pid" Process(0), "resource" OneOf(1, LIMIT);
     "flock": "res" Result, "fd" Descriptor(0), "operation" Flags(1, FLOCK);
     "semop": "res" Result, "semid" Signed(0), "nsops" Number(2);
-    "semget": "res" Result, "key" Address(0), "nsems" Signed(1), "semflg" Mode(2);
+    "semget": "res" Result, "key" Address(0), "nsems" Signed(1), "semflg" Flags(2, IPC);
     "read" | "write": "res" Result, "data" Content, "fd" Descriptor(0), "size" Number(2);
     "pread" | "pwrite": "res" Result, "data" Content, "fd" Descriptor(0), "size" Number(2),
         "pos" Number(3);
@@ -213,6 +215,15 @@ signatures! {
     "lseek": "res" Result, "fd" Descriptor(0), "offset" Number(1), "whence" OneOf(2, SEEK);
     "pipe": "res" Result, "fd1" Pipe(0), "fd2" Pipe(1), "ino" Absent;
     "pipe2": "res" Result, "fd1" Pipe(0), "fd2" Pipe(1), "ino" Absent, "flags" Flags(1, PIPES);
+    "eventfd": "res" Result, "initval" Number(0), "flags" Absent;
+    "eventfd2": "res" Result, "initval" Number(0), "flags" Flags(1, PIPES);
+    "signalfd": "res" Result, "fd" Descriptor(0), "mask" Absent, "flags" Absent;
+    "signalfd4": "res" Result, "fd" Descriptor(0), "mask" Absent, "flags" Flags(3, PIPES);
+    "timerfd_create": "res" Result, "clockid" Number(0), "flags" Number(1);
+    "inotify_init1": "res" Result, "flags" Flags(0, PIPES);
+    "epoll_create": "res" Result, "size" Signed(0);
+    "epoll_create1": "res" Result, "flags" Flags(0, POLLED);
+    "brk": "res" Result, "addr" Address(0);
     "close": "res" Result, "fd" Descriptor(0);
     "setpgid": "res" Result, "pid" Process(0), "pgid" Process(1);
     "setsid" | "fork" | "vfork" | "pause" | "sync": "res" Result;
@@ -291,40 +302,44 @@ const O_DIRECT: u64 = match Machine::OWN {
     Machine::X86 => 0o40_000,
     Machine::Arm => 0o200_000,
 };
-/// Of `pipe2(2)`.
+/// Of `pipe2(2)`, `eventfd2(2)` and their like.
 const PIPES: Names = &[
     (O_DIRECT, "O_DIRECT"),
     (0o4000, "O_NONBLOCK"),
     (0o200_0000, "O_CLOEXEC"),
 ];
+/// Of `semget(2)`.
+const IPC: Names = &[(0o2000, "IPC_EXCL"), (0o1000, "IPC_CREAT")];
+/// Of `epoll_create1(2)`.
+const POLLED: Names = &[(0o200_0000, "EPOLL_CLOEXEC")];
 /// Of `lseek(2)`.
 const SEEK: Names = &[(0, "SEEK_SET"), (1, "SEEK_CUR"), (2, "SEEK_END")];
 
-/// Flags of `clone(2)`, `unshare(2)` and `setns(2)`, in the order of their numbers.
+/// Flags of `clone(2)`, `unshare(2)` and `setns(2)`.
 pub(super) const CLONE: Names = &[
-    (0x80, "CLONE_NEWTIME"),
-    (0x100, "CLONE_VM"),
-    (0x200, "CLONE_FS"),
     (0x400, "CLONE_FILES"),
-    (0x800, "CLONE_SIGHAND"),
-    (0x2000, "CLONE_PTRACE"),
-    (0x4000, "CLONE_VFORK"),
-    (0x8000, "CLONE_PARENT"),
-    (0x1_0000, "CLONE_THREAD"),
-    (0x2_0000, "CLONE_NEWNS"),
-    (0x4_0000, "CLONE_SYSVSEM"),
-    (0x8_0000, "CLONE_SETTLS"),
-    (0x10_0000, "CLONE_PARENT_SETTID"),
-    (0x20_0000, "CLONE_CHILD_CLEARTID"),
-    (0x80_0000, "CLONE_UNTRACED"),
-    (0x100_0000, "CLONE_CHILD_SETTID"),
-    (0x200_0000, "CLONE_NEWCGROUP"),
-    (0x400_0000, "CLONE_NEWUTS"),
-    (0x800_0000, "CLONE_NEWIPC"),
-    (0x1000_0000, "CLONE_NEWUSER"),
-    (0x2000_0000, "CLONE_NEWPID"),
-    (0x4000_0000, "CLONE_NEWNET"),
+    (0x200, "CLONE_FS"),
     (0x8000_0000, "CLONE_IO"),
+    (0x800_0000, "CLONE_NEWIPC"),
+    (0x4000_0000, "CLONE_NEWNET"),
+    (0x2_0000, "CLONE_NEWNS"),
+    (0x2000_0000, "CLONE_NEWPID"),
+    (0x400_0000, "CLONE_NEWUTS"),
+    (0x8000, "CLONE_PARENT"),
+    (0x10_0000, "CLONE_PARENT_SETTID"),
+    (0x2000, "CLONE_PTRACE"),
+    (0x800, "CLONE_SIGHAND"),
+    (0x4_0000, "CLONE_SYSVSEM"),
+    (0x1_0000, "CLONE_THREAD"),
+    (0x80_0000, "CLONE_UNTRACED"),
+    (0x100, "CLONE_VM"),
+    (0x1000_0000, "CLONE_NEWUSER"),
+    (0x20_0000, "CLONE_CHILD_CLEARTID"),
+    (0x100_0000, "CLONE_CHILD_SETTID"),
+    (0x8_0000, "CLONE_SETTLS"),
+    (0x4000, "CLONE_VFORK"),
+    (0x200_0000, "CLONE_NEWCGROUP"),
+    (0x80, "CLONE_NEWTIME"),
 ];
 const MODULE: Names = &[
     (1, "MODULE_INIT_IGNORE_MODVERSIONS"),
@@ -335,6 +350,8 @@ const MEMFD: Names = &[
     (1, "MFD_CLOEXEC"),
     (2, "MFD_ALLOW_SEALING"),
     (4, "MFD_HUGETLB"),
+    (8, "MFD_NOEXEC_SEAL"),
+    (0x10, "MFD_EXEC"),
 ];
 pub(super) const AT: Names = &[
     (0x100, "AT_SYMLINK_NOFOLLOW"),
@@ -347,21 +364,37 @@ const RENAME: Names = &[
     (2, "RENAME_EXCHANGE"),
     (4, "RENAME_WHITEOUT"),
 ];
-const OPEN: Names = &[(0o1000, "O_TRUNC"), (0o4000, "O_NONBLOCK")];
-const MOUNT: Names = &[
-    (1, "MS_RDONLY"),
-    (2, "MS_NOSUID"),
-    (4, "MS_NODEV"),
-    (8, "MS_NOEXEC"),
-    (0x10, "MS_SYNCHRONOUS"),
-    (0x20, "MS_REMOUNT"),
-    (0x1000, "MS_BIND"),
-    (0x2000, "MS_MOVE"),
-    (0x4000, "MS_REC"),
-    (0x2_0000, "MS_UNBINDABLE"),
-    (0x4_0000, "MS_PRIVATE"),
-    (0x8_0000, "MS_SLAVE"),
-    (0x10_0000, "MS_SHARED"),
+const UNLOAD: Names = &[(0o4000, "O_NONBLOCK"), (0o1000, "O_TRUNC")];
+pub(super) const MOUNT: Names = &[
+    (1, "RDONLY"),
+    (2, "NOSUID"),
+    (4, "NODEV"),
+    (8, "NOEXEC"),
+    (0x10, "SYNCHRONOUS"),
+    (0x20, "REMOUNT"),
+    (0x40, "MANDLOCK"),
+    (0x80, "DIRSYNC"),
+    (0x400, "NOATIME"),
+    (0x800, "NODIRATIME"),
+    (0x1000, "BIND"),
+    (0x2000, "MOVE"),
+    (0x4000, "REC"),
+    (0x8000, "SILENT"),
+    (0x1_0000, "POSIXACL"),
+    (0x2_0000, "UNBINDABLE"),
+    (0x4_0000, "PRIVATE"),
+    (0x8_0000, "SLAVE"),
+    (0x10_0000, "SHARED"),
+    (0x20_0000, "RELATIME"),
+    (0x40_0000, "KERNMOUNT"),
+    (0x80_0000, "I_VERSION"),
+    (0x100_0000, "STRICTATIME"),
+    (0x200_0000, "LAZYTIME"),
+    (0x1000_0000, "NOSEC"),
+    (0x2000_0000, "BORN"),
+    (0x4000_0000, "ACTIVE"),
+    (0x8000_0000, "NOUSER"),
+    (0x100, "NOSYMFOLLOW"),
 ];
 const UNMOUNT: Names = &[(1, "FORCE"), (2, "DETACH"), (4, "EXPIRE"), (8, "NOFOLLOW")];
 const TREE: Names = &[
@@ -391,7 +424,7 @@ const BPF: Names = &[
     (7, "BPF_OBJ_GET"),
     (8, "BPF_PROG_ATTACH"),
     (9, "BPF_PROG_DETACH"),
-    (10, "BPF_PROG_TEST_RUN"),
+    (10, "BPF_PROG_TEST_RUN|BPF_PROG_RUN"),
     (11, "BPF_PROG_GET_NEXT_ID"),
     (12, "BPF_MAP_GET_NEXT_ID"),
     (13, "BPF_PROG_GET_FD_BY_ID"),
@@ -402,9 +435,22 @@ const BPF: Names = &[
     (18, "BPF_BTF_LOAD"),
     (19, "BPF_BTF_GET_FD_BY_ID"),
     (20, "BPF_TASK_FD_QUERY"),
+    (21, "BPF_MAP_LOOKUP_AND_DELETE_ELEM"),
+    (22, "BPF_MAP_FREEZE"),
+    (23, "BPF_BTF_GET_NEXT_ID"),
+    (24, "BPF_MAP_LOOKUP_BATCH"),
+    (25, "BPF_MAP_LOOKUP_AND_DELETE_BATCH"),
+    (26, "BPF_MAP_UPDATE_BATCH"),
+    (27, "BPF_MAP_DELETE_BATCH"),
     (28, "BPF_LINK_CREATE"),
     (29, "BPF_LINK_UPDATE"),
+    (30, "BPF_LINK_GET_FD_BY_ID"),
+    (31, "BPF_LINK_GET_NEXT_ID"),
+    (32, "BPF_ENABLE_STATS"),
+    (33, "BPF_ITER_CREATE"),
     (34, "BPF_LINK_DETACH"),
+    (35, "BPF_PROG_BIND_MAP"),
+    (36, "BPF_TOKEN_CREATE"),
 ];
 const USERFAULT: Names = &[
     (1, "UFFD_USER_MODE_ONLY"),
@@ -427,26 +473,58 @@ const KEYCTL: Names = &[
 ];
 const PRCTL: Names = &[
     (1, "PR_SET_PDEATHSIG"),
+    (2, "PR_GET_PDEATHSIG"),
     (3, "PR_GET_DUMPABLE"),
     (4, "PR_SET_DUMPABLE"),
+    (7, "PR_GET_KEEPCAPS"),
     (8, "PR_SET_KEEPCAPS"),
     (15, "PR_SET_NAME"),
     (16, "PR_GET_NAME"),
+    (21, "PR_GET_SECCOMP"),
     (22, "PR_SET_SECCOMP"),
     (23, "PR_CAPBSET_READ"),
     (24, "PR_CAPBSET_DROP"),
+    (27, "PR_GET_SECUREBITS"),
+    (28, "PR_SET_SECUREBITS"),
+    (33, "PR_MCE_KILL"),
+    (34, "PR_MCE_KILL_GET"),
     (35, "PR_SET_MM"),
     (36, "PR_SET_CHILD_SUBREAPER"),
+    (37, "PR_GET_CHILD_SUBREAPER"),
     (38, "PR_SET_NO_NEW_PRIVS"),
+    (39, "PR_GET_NO_NEW_PRIVS"),
+    (40, "PR_GET_TID_ADDRESS"),
+    (41, "PR_SET_THP_DISABLE"),
+    (42, "PR_GET_THP_DISABLE"),
     (47, "PR_CAP_AMBIENT"),
+    (0x5356_4d41, "PR_SET_VMA"),
     (0x5961_6d61, "PR_SET_PTRACER"),
 ];
-const PROTECTION: Names = &[(1, "PROT_READ"), (2, "PROT_WRITE"), (4, "PROT_EXEC")];
+const PROTECTION: Names = &[
+    (1, "PROT_READ"),
+    (2, "PROT_WRITE"),
+    (4, "PROT_EXEC"),
+    (8, "PROT_SEM"),
+    (0x100_0000, "PROT_GROWSDOWN"),
+    (0x200_0000, "PROT_GROWSUP"),
+];
 const MAP: Names = &[
     (1, "MAP_SHARED"),
     (2, "MAP_PRIVATE"),
     (0x10, "MAP_FIXED"),
     (0x20, "MAP_ANONYMOUS"),
+    (0x40, "MAP_32BIT"),
+    (0x4000, "MAP_NORESERVE"),
+    (0x8000, "MAP_POPULATE"),
+    (0x1_0000, "MAP_NONBLOCK"),
+    (0x100, "MAP_GROWSDOWN"),
+    (0x800, "MAP_DENYWRITE"),
+    (0x1000, "MAP_EXECUTABLE"),
+    (0x2000, "MAP_LOCKED"),
+    (0x2_0000, "MAP_STACK"),
+    (0x4_0000, "MAP_HUGETLB"),
+    (0x8_0000, "MAP_SYNC"),
+    (0x10_0000, "MAP_FIXED_NOREPLACE"),
 ];
 const SPLICE: Names = &[
     (1, "SPLICE_F_MOVE"),

@@ -26,6 +26,13 @@ const CASES: &[Case] = &[
         "res=0 flags=CLONE_NEWNS|CLONE_NEWUSER",
     ),
     (
+        Kind::Namespace,
+        272,
+        [0x4002_0000, 0, 0, 0, 0, 0],
+        "unshare",
+        "res=0 flags=CLONE_NEWNET|CLONE_NEWNS",
+    ),
+    (
         Kind::Identity,
         117,
         [0, 0xffff_ffff, 7, 0, 0, 0],
@@ -44,7 +51,14 @@ const CASES: &[Case] = &[
         165,
         [1, 1, 1, 0x1006, 0, 0],
         "mount",
-        "res=0 dev=../a dir=/etc/b type=text flags=MS_NOSUID|MS_NODEV|MS_BIND",
+        "res=0 dev=../a dir=/etc/b type=text flags=NOSUID|NODEV|BIND",
+    ),
+    (
+        Kind::Control,
+        165,
+        [1, 1, 1, 0xc0ed_1000, 0, 0],
+        "mount",
+        "res=0 dev=../a dir=/etc/b type=text flags=BIND",
     ),
     (
         Kind::Control,
@@ -66,6 +80,20 @@ const CASES: &[Case] = &[
         [5, 0, 0, 0, 0, 0],
         "bpf",
         "fd=0 cmd=BPF_PROG_LOAD",
+    ),
+    (
+        Kind::Control,
+        321,
+        [10, 0, 0, 0, 0, 0],
+        "bpf",
+        "fd=0 cmd=BPF_PROG_TEST_RUN|BPF_PROG_RUN",
+    ),
+    (
+        Kind::Control,
+        321,
+        [22, 0, 0, 0, 0, 0],
+        "bpf",
+        "fd=0 cmd=BPF_MAP_FREEZE",
     ),
     (
         Kind::Control,
@@ -96,6 +124,20 @@ const CASES: &[Case] = &[
         "res=0 addr=7F0000001000 length=4096 prot=PROT_READ|PROT_WRITE|PROT_EXEC",
     ),
     (Kind::Call, 309, [0; 6], "getcpu", "ID=getcpu nativeID=309"),
+    (
+        Kind::Call,
+        290,
+        [5, 0o200_4000, 0, 0, 0, 0],
+        "eventfd2",
+        "res=0 initval=5 flags=O_NONBLOCK|O_CLOEXEC",
+    ),
+    (
+        Kind::Call,
+        64,
+        [0, 1, 0o1000, 0, 0, 0],
+        "semget",
+        "res=0 key=0 nsems=1 semflg=IPC_CREAT",
+    ),
     (
         Kind::Memfd,
         319,

@@ -249,7 +249,7 @@ const FACTS: &[&str] = &[
     "evt.arg.flags contains NEW",
     "evt.arg.flags != 0",
     "evt.arg.flags = MAP_PRIVATE",
-    "not evt.arg.flags contains MS_BIND",
+    "not evt.arg.flags contains BIND",
     "evt.arg.flags endswith 2",
     "evt.arg.prot contains PROT_EXEC",
     "evt.arg.prot contains \"PROT_WRITE|PROT_EXEC\"",

@@ -18,6 +18,8 @@ use monitor_common::syscall::{Operation, SOCKETCALL, X32_BIT};
 use crate::emit::settle;
 use crate::layout::*;
 use crate::network::{AF_INET, AF_INET6, Passed};
+use crate::noted::{self, Notes};
+use crate::numbers;
 use crate::read::{Pointer, Probed, Read, Typed, current, masked};
 use crate::record::Origin;
 use crate::syscall::{is_compat, is_number_of, registers_of};
@@ -69,14 +71,14 @@ pub struct Tried {
 /// A `connect` over IPv4.
 #[cgroup_sock_addr(connect4)]
 pub fn tried_connect4(ctx: SockAddrContext) -> i32 {
-    keep(Kind::Connect, AF_INET, short(ctx.sock_addr));
+    keep_connect(AF_INET, ctx.sock_addr, short(ctx.sock_addr));
     PASS
 }
 
 /// A `connect` over IPv6, also of IPv4 in IPv6 form.
 #[cgroup_sock_addr(connect6)]
 pub fn tried_connect6(ctx: SockAddrContext) -> i32 {
-    keep(Kind::Connect, AF_INET6, long(ctx.sock_addr));
+    keep_connect(AF_INET6, ctx.sock_addr, long(ctx.sock_addr));
     PASS
 }
 
@@ -146,17 +148,46 @@ pub fn long(context: *mut bpf_sock_addr) -> ([u32; 4], u16) {
     (address, u16::from_be(port as u16))
 }
 
+/// Keeps what a connect tries, if a rule can match it.
 #[inline(always)]
-fn keep(kind: Kind, family: u16, (address, port): ([u32; 4], u16)) {
+fn keep_connect(family: u16, context: *mut bpf_sock_addr, (address, port): ([u32; 4], u16)) {
+    // SAFETY: the context is typed.
+    let of_socket = unsafe { (*context).family };
     let Some(number) = calling() else {
         return;
     };
+    // A datagram socket of IPv6 may try addresses of IPv4; `socketcall` may be any call.
+    let is_plain = of_socket == family.into() && number != 0;
+    if is_plain && refuses(number, family, address, port) {
+        return;
+    }
+    keep_as(Kind::Connect, number, family, (address, port));
+}
+
+/// Whether no rule can match a connect to an address, whatever comes of it.
+#[inline(always)]
+fn refuses(number: u32, family: u16, address: [u32; 4], port: u16) -> bool {
+    let [a, b, c, d] = address.map(u64::from);
+    let words = [b << 32 | a, d << 32 | c];
+    numbers::refuses_remote(Kind::Connect, number, family, words, port)
+}
+
+#[inline(always)]
+fn keep(kind: Kind, family: u16, tried: ([u32; 4], u16)) {
+    if let Some(number) = calling() {
+        keep_as(kind, number, family, tried);
+    }
+}
+
+#[inline(always)]
+fn keep_as(kind: Kind, number: u32, family: u16, (address, port): ([u32; 4], u16)) {
     let tried = Tried {
         address,
         number,
         family,
         port,
     };
+    noted::made(Notes::Tried);
     let kept = TRIED.insert(thread(), tried, BPF_ANY.into());
     settle(kind, kept.map_err(|_| LossReason::StateEvicted));
 }
@@ -179,6 +210,7 @@ pub fn copy(kind: Kind, address: Pointer, len: u32) {
         let size = masked::<0xff>(len);
         bpf_probe_read_kernel((&raw mut copied.bytes).cast(), size, address.cast());
     }
+    noted::made(Notes::Copies);
     let kept = COPIES.insert(thread(), copied, BPF_ANY.into());
     settle(kind, kept.map_err(|_| LossReason::StateEvicted));
 }
@@ -204,13 +236,23 @@ pub fn copied(number: u32) -> Option<Passed> {
 /// Forgets the copy, when the call has been told.
 #[inline(always)]
 pub fn forget() {
-    let _ = COPIES.remove(thread());
+    if noted::any(Notes::Copies) {
+        let _ = COPIES.remove(thread());
+    }
+}
+
+/// Forgets what the current task's call has tried.
+#[inline(always)]
+pub fn drop_tried() {
+    if noted::any(Notes::Tried) {
+        let _ = TRIED.remove(thread());
+    }
 }
 
 /// Forgets all that is kept of the current task's call, which nobody will tell.
 #[inline(always)]
 pub fn drop_all() {
-    let _ = TRIED.remove(thread());
+    drop_tried();
     forget();
 }
 
@@ -277,13 +319,16 @@ pub unsafe fn take(body: *mut Connect, number: u32) -> Option<u16> {
         }
     });
     if family.is_some() {
-        let _ = TRIED.remove(thread());
+        drop_tried();
     }
     family
 }
 
 #[inline(always)]
 fn attempt(number: u32) -> Option<*const Tried> {
+    if !noted::any(Notes::Tried) {
+        return None;
+    }
     let tried = TRIED.get_ptr(thread())?;
     // SAFETY: a checked map value.
     let of = unsafe { (*tried).number };

@@ -172,7 +172,7 @@ pub extern "C" fn clauses_left(number: u32, class: u32) -> u64 {
     let head = unsafe { &*head };
     let left = head.left(class as usize);
     if head.asks_scope(left) {
-        left & head.within(scope::scope() as u32)
+        left & head.within(scope::scope::<Typed>() as u32)
     } else {
         left
     }

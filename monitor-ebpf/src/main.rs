@@ -29,6 +29,7 @@ mod memory;
 mod message;
 mod name;
 mod network;
+mod noted;
 mod numbers;
 mod object;
 mod part;

@@ -10,6 +10,7 @@ use monitor_common::loss::LossReason;
 use monitor_common::{Flags, PATH_MAX, Slot};
 
 use crate::emit::Outcome;
+use crate::noted::{self, Notes};
 use crate::read::Pointer;
 use crate::record::Record;
 use crate::scratch::{self, COMMON};
@@ -88,6 +89,7 @@ pub fn keep_text(owner: u64, which: Which, text: Pointer) -> Outcome {
 
 #[inline(always)]
 fn insert(owner: u64, which: Which, name: &Name) -> Outcome {
+    noted::made(Notes::Names);
     let done = NAMES.insert([owner, which as u64], name, 0);
     done.map_err(|_| LossReason::StateEvicted)
 }
@@ -95,6 +97,9 @@ fn insert(owner: u64, which: Which, name: &Name) -> Outcome {
 /// Fills a slot with what was noted; whether something was.
 #[inline(always)]
 pub fn fill(record: &Record<COMMON>, slot: Slot, owner: u64, which: Which) -> bool {
+    if !noted::any(Notes::Names) {
+        return false;
+    }
     let Some(name) = NAMES.get_ptr([owner, which as u64]) else {
         return false;
     };
@@ -118,6 +123,9 @@ pub fn fill(record: &Record<COMMON>, slot: Slot, owner: u64, which: Which) -> bo
 /// Takes out what was noted, if anything.
 #[inline(always)]
 pub fn forget(owner: u64) {
+    if !noted::any(Notes::Names) {
+        return;
+    }
     // What has a second name has a first one.
     if NAMES.remove([owner, Which::Main as u64]).is_ok() {
         let _ = NAMES.remove([owner, Which::Target as u64]);

@@ -10,9 +10,10 @@ use monitor_common::network::{Connect, Dup, Socket};
 use monitor_common::{Flags, Header, Kind, PATH_MAX, Slot};
 
 use crate::address;
-use crate::emit::Outcome;
+use crate::emit::{Outcome, bump};
 use crate::family::{self, AF_VSOCK};
 use crate::file;
+use crate::filter::FILTERED;
 use crate::layout::*;
 use crate::numbers;
 use crate::read::{Pointer, Probed, Read, masked};
@@ -47,6 +48,15 @@ pub struct Passed {
 /// A `socket`, at its exit.
 #[inline(always)]
 pub fn socket(record: &Record<COMMON>, call: &Call) -> Outcome {
+    if refuses_socket(record, call) {
+        return Ok(());
+    }
+    record.emit(Kind::Socket)
+}
+
+/// Sets the body of a `socket`; whether no rule can match it.
+#[inline(always)]
+pub fn refuses_socket(record: &Record<COMMON>, call: &Call) -> bool {
     let body = record.body::<Socket>();
     // SAFETY: memory of the record.
     unsafe {
@@ -56,10 +66,7 @@ pub fn socket(record: &Record<COMMON>, call: &Call) -> Outcome {
         (*body).protocol = call.args[2] as u32;
         (*body).reserved = 0;
     }
-    if numbers::leaves_out(record, Kind::Socket, call) {
-        return Ok(());
-    }
-    record.emit(Kind::Socket)
+    numbers::leaves_out(record, Kind::Socket, call)
 }
 
 /// A `connect` on an open file (null for a bad descriptor), at its exit.
@@ -86,11 +93,9 @@ pub fn connect(
         }
         (*body).passed_family = family;
         if !file.is_null() {
-            // A blocking connect that a signal interrupts goes on in the background.
-            let under_way = matches!(call.ret, 0 | EINTR | EINPROGRESS);
             // A socket to another machine keeps where it was to go.
             let tried = family == AF_VSOCK && !matches!(call.ret, EISCONN | EALREADY);
-            of_socket(record, Within::Body, file, under_way || tried);
+            of_socket(record, Within::Body, file, is_under_way(call) || tried);
         }
         if numbers::leaves_out(record, Kind::Connect, call) {
             return Ok(());
@@ -104,6 +109,53 @@ pub fn connect(
         }
     }
     record.emit(Kind::Connect)
+}
+
+/// Whether the socket of a `connect` has the address that it is to go to. A blocking one that a signal
+/// interrupts goes on in the background.
+#[inline(always)]
+fn is_under_way(call: &Call) -> bool {
+    matches!(call.ret, 0 | EINTR | EINPROGRESS)
+}
+
+/// Whether no rule can match a `connect` by what its socket says: what tells most of them apart, and
+/// before a record is begun, which costs more than all the rest.
+#[inline(always)]
+pub fn refuses_connect(call: &Call) -> bool {
+    refuses_far(Kind::Connect, call, call.file(), is_under_way(call))
+}
+
+/// The same of any call on a connection, by its file; without the remote end where that `is_far` not.
+#[inline(always)]
+pub fn refuses_far(kind: Kind, call: &Call, file: Pointer, is_far: bool) -> bool {
+    // SAFETY: probed.
+    unsafe {
+        if !is_socket(file) {
+            return false;
+        }
+        let sk = socket_of(file);
+        let family: u16 = Probed::get(sk, &SK_FAMILY);
+        let (mut address, mut port) = ([0; 2], 0);
+        if family == AF_INET || family == AF_INET6 {
+            port = u16::from_be(Probed::get(sk, &SK_PORT));
+            // Then the passed address counts.
+            if !is_far || port == 0 {
+                return false;
+            }
+            if family == AF_INET {
+                address[0] = Probed::get::<u32>(sk, &SK_ADDRESS).into();
+            } else if present(&SK_ADDRESS6) {
+                address = Probed::get(sk, &SK_ADDRESS6);
+            } else {
+                return false;
+            }
+        }
+        let refuses = numbers::refuses_remote(kind, call.number, family, address, port);
+        if refuses {
+            bump(&FILTERED, kind as u32);
+        }
+        refuses
+    }
 }
 
 /// The file to which the other end of a connected socket of `AF_UNIX` is bound: the passed name may
@@ -127,6 +179,15 @@ fn file_of_peer(record: &Record<COMMON>, file: Pointer) {
 /// A socket's second descriptor, at the exit of the call that made it.
 #[inline(always)]
 pub fn dup(record: &Record<COMMON>, call: &Call) -> Outcome {
+    if refuses_dup(record, call) {
+        return Ok(());
+    }
+    record.emit(Kind::Dup)
+}
+
+/// Sets the body of a second descriptor; whether no rule can match it.
+#[inline(always)]
+pub fn refuses_dup(record: &Record<COMMON>, call: &Call) -> bool {
     let body = record.body::<Dup>();
     // SAFETY: memory of the record; the file is probed.
     unsafe {
@@ -147,10 +208,7 @@ pub fn dup(record: &Record<COMMON>, call: &Call) -> Outcome {
     }
     let file = file::of_descriptor(call.ret as i32);
     of_socket(record, Within::Body, file, true);
-    if numbers::leaves_out(record, Kind::Dup, call) {
-        return Ok(());
-    }
-    record.emit(Kind::Dup)
+    numbers::leaves_out(record, Kind::Dup, call)
 }
 
 /// Whether an `fcntl` asks for a second descriptor.

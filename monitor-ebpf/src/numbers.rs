@@ -19,7 +19,8 @@ use monitor_common::{Header, Kind};
 
 use crate::emit::bump;
 use crate::filter::{FILTER_IN_FORCE, FILTERED, is_self_check};
-use crate::read::masked;
+use crate::layout::*;
+use crate::read::{Probed, Read, Typed, current, masked};
 use crate::record::Record;
 use crate::scope;
 use crate::scratch::COMMON;
@@ -57,6 +58,15 @@ pub fn refuses(kind: u32, call: &Call) -> bool {
     }
     bump(&FILTERED, kind);
     true
+}
+
+/// Whether no rule can match a connection by its remote end. An address of 4 bytes is the first of a
+/// word.
+#[inline(always)]
+pub fn refuses_remote(kind: Kind, call: u32, family: u16, address: [u64; 2], port: u16) -> bool {
+    let [first, second] = address;
+    let about = u64::from(family) << 48 | u64::from(port) << 32 | u64::from(call);
+    numbers_of_remote(kind as u32, about, first, second) == 0 && !is_self_check()
 }
 
 /// Whether no rule can match an event whose body is complete; counts it then.
@@ -104,10 +114,9 @@ pub extern "C" fn numbers_after(slot: u32, kind: u32, ret: u64, call: u32) -> u6
         head,
         left: of_call(head, ret, call),
     };
-    // SAFETY: the record's header and body are complete.
+    // SAFETY: the record's body is complete; its header need not be there.
     unsafe {
-        let task = record.task();
-        asked.about(Quantity::User, || number((*task).euid.into()));
+        asked.about(Quantity::User, user);
         let body = record.header().add(1);
         match kind {
             SOCKET => asked.socket(&*body.cast::<Socket>()),
@@ -164,7 +173,43 @@ const CONTAINER: u32 = Scope::Container as u32;
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn whose() -> u32 {
-    scope::scope() as u32
+    scope::scope::<Typed>() as u32
+}
+
+/// The clauses that the remote end of a connection leaves, whatever else there is to say of it: by
+/// kind, call, and above that the family of socket and address and the port in 16 bits each, and the
+/// address as two words of memory.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn numbers_of_remote(kind: u32, about: u64, first: u64, second: u64) -> u64 {
+    let Some(head) = head(kind) else {
+        return u64::MAX;
+    };
+    let (call, port) = (about as u32, (about >> 32) as u16);
+    let (of, address) = ((about >> 48) as u16, [first, second]);
+    let mut asked = Asked {
+        head,
+        left: u64::MAX,
+    };
+    asked.about(Quantity::Call, || number(call.into()));
+    asked.about(Quantity::Family, || family(of, of, address));
+    asked.about(Quantity::RemotePort, || end(of, of, address, port).1);
+    asked.about(Quantity::RemoteAddress, || end(of, of, address, port).0);
+    let left = asked.left;
+    if head.asks_scope(left) {
+        // The helper for the own cgroup is not there for all programs of cgroups.
+        left & head.within(scope::scope::<Probed>())
+    } else {
+        left
+    }
+}
+
+/// The current task's effective user.
+#[inline(always)]
+fn user() -> u64 {
+    // SAFETY: probed.
+    let user: u32 = unsafe { Probed::get(Probed::get(current(), &TASK_CRED), &CRED_EUID) };
+    number(user.into())
 }
 
 #[inline(always)]

@@ -184,7 +184,10 @@ fn opens<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
 fn sockets<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     let operation = || entry() as u8;
     let nothing = match operation() {
-        CONNECT => own() || refuses(&entry, call, address::drop_all),
+        CONNECT => {
+            let refused = own() || refuses(&entry, call, address::drop_all);
+            refused || forgetting(network::refuses_connect(call), address::drop_all)
+        }
         SOCKET => refuses(&entry, call, || ()),
         FCNTL if !network::is_dup(call) => true,
         _ => !network::has_second(call) || refuses(&entry, call, || ()),
@@ -192,7 +195,12 @@ fn sockets<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     if nothing {
         return 0;
     }
-    record::<R>(&entry, call, |number| match operation() {
+    let look = |number| match operation() {
+        CONNECT => 1,
+        SOCKET => tell::look_socket(number),
+        _ => tell::look_dup(number),
+    };
+    record_if::<R>(&entry, call, look, |number| match operation() {
         CONNECT => tell::connect(number),
         SOCKET => tell::socket(number),
         _ => tell::dup(number),
@@ -202,6 +210,11 @@ fn sockets<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
 #[inline(always)]
 fn serves<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     if own() || refuses(&entry, call, serve::forget) {
+        return 0;
+    }
+    if matches!(entry() as u8, ACCEPT | ACCEPT4)
+        && forgetting(serve::refuses_accept(call), serve::forget)
+    {
         return 0;
     }
     record::<R>(&entry, call, |number| match entry() as u8 {
@@ -307,7 +320,12 @@ fn forget_names(entry: impl Fn() -> u64) {
 /// Whether no rule can match a call, by what it tells itself; `forget` is done then.
 #[inline(always)]
 fn refuses(entry: impl Fn() -> u64, call: &Call, forget: impl FnOnce()) -> bool {
-    let refused = numbers::refuses((entry() >> 8) as u8 as u32, call);
+    forgetting(numbers::refuses((entry() >> 8) as u8 as u32, call), forget)
+}
+
+/// Does `forget` if a call is refused; whether it is.
+#[inline(always)]
+fn forgetting(refused: bool, forget: impl FnOnce()) -> bool {
     if refused {
         forget();
     }
@@ -319,4 +337,16 @@ fn refuses(entry: impl Fn() -> u64, call: &Call, forget: impl FnOnce()) -> bool 
 fn record<R: Read>(entry: impl Fn() -> u64, call: &Call, tell: impl FnOnce(u32) -> u32) -> i32 {
     let kind = || (entry() >> 8) as u8 as u32;
     settle_code(kind(), record::tell::<R>(kind(), call, tell))
+}
+
+/// Makes a record about a call, if a look at it says so.
+#[inline(always)]
+fn record_if<R: Read>(
+    entry: impl Fn() -> u64,
+    call: &Call,
+    look: impl FnOnce(u32) -> u32,
+    tell: impl FnOnce(u32) -> u32,
+) -> i32 {
+    let kind = || (entry() >> 8) as u8 as u32;
+    settle_code(kind(), record::tell_if::<R>(kind(), call, look, tell))
 }

@@ -506,6 +506,24 @@ pub fn tell<R: Read>(kind: u32, call: &Call, tell: impl FnOnce(u32) -> u32) -> u
     code
 }
 
+/// [`tell`], if `look` says so, which sees the call but no header: to begin a record costs more than
+/// most such looks.
+#[inline(always)]
+pub fn tell_if<R: Read>(
+    kind: u32,
+    call: &Call,
+    look: impl FnOnce(u32) -> u32,
+    tell: impl FnOnce(u32) -> u32,
+) -> u32 {
+    tell_unstarted(call, |number| {
+        if look(number) == 0 {
+            return emit::code(Ok(()));
+        }
+        in_record(number, |record| record.start::<R>(kind, call.flags));
+        tell(number)
+    })
+}
+
 /// [`tell`] on a record that is to be [started](Record::start).
 #[inline(always)]
 pub fn tell_unstarted(call: &Call, tell: impl FnOnce(u32) -> u32) -> u32 {
@@ -531,6 +549,17 @@ pub fn about(number: u32, fill: impl FnOnce(&Record<COMMON>, &Call) -> Outcome) 
     // SAFETY: a checked map value; `tell` has set the call.
     let call = unsafe { (*record.slot).call.assume_init_ref() };
     emit::code(fill(&record, call))
+}
+
+/// Whether the call in a slot is to be told, as [`about`]; what cannot be seen is.
+#[inline(always)]
+pub fn wanted(number: u32, refuses: impl FnOnce(&Record<COMMON>, &Call) -> bool) -> u32 {
+    let Some(record) = Record::of_slot(number) else {
+        return 1;
+    };
+    // SAFETY: as in `about`.
+    let call = unsafe { (*record.slot).call.assume_init_ref() };
+    u32::from(!refuses(&record, call))
 }
 
 /// Starts a record about the current task in a slot.

@@ -32,13 +32,13 @@ static ATTACHES: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static HOSTS_BELIEVED: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Whose the current task is.
+/// Whose the current task is; `R` reads its cgroup.
 #[inline(always)]
-pub fn scope() -> Scope {
+pub fn scope<R: Read>() -> Scope {
     let task = current();
     // SAFETY: the current task is typed.
     unsafe {
-        let cgroup = task::own_cgroup::<Typed>(task);
+        let cgroup = task::own_cgroup::<R>(task);
         let found = of_cgroup(cgroup);
         if !matches!(found, Scope::Host) {
             return found;

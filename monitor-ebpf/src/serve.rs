@@ -13,8 +13,9 @@ use crate::layout::*;
 use crate::message;
 use crate::network::{
     AF_INET, AF_INET6, AF_UNIX, Passed, Within, clear, family_of, is_socket, of_socket,
-    passed_address, socket_of, unix_name,
+    passed_address, refuses_far, socket_of, unix_name,
 };
+use crate::noted::{self, Notes};
 use crate::numbers;
 use crate::read::{Pointer, Probed, Read};
 use crate::record::{Origin, Record};
@@ -33,6 +34,7 @@ static SERVING: HashMap<u64, [u64; 2]> = HashMap::with_max_entries(8192, 0);
 #[inline(always)]
 pub fn hold(kind: Kind, listener: Pointer, made: Pointer) {
     let files = [listener as u64, made as u64];
+    noted::made(Notes::Serving);
     let held = SERVING.insert(thread(), files, BPF_ANY.into());
     settle(kind, held.map_err(|_| LossReason::StateEvicted));
 }
@@ -40,19 +42,27 @@ pub fn hold(kind: Kind, listener: Pointer, made: Pointer) {
 /// Forgets what was held for a call of the current thread.
 #[inline(always)]
 pub fn forget() {
-    let _ = SERVING.remove(thread());
+    if noted::any(Notes::Serving) {
+        let _ = SERVING.remove(thread());
+    }
 }
 
-/// What was held for a call, which is over.
+/// What was held for a call.
 #[inline(always)]
-fn held(record: &Record<COMMON>, call: &Call) -> Option<[u64; 2]> {
-    if call.is_uring() {
+fn serving(call: &Call) -> Option<[u64; 2]> {
+    if call.is_uring() || !noted::any(Notes::Serving) {
         return None;
     }
     let files = SERVING.get_ptr(thread())?;
     // SAFETY: a checked map value, which this thread alone changes.
-    let files = unsafe { files.read_volatile() };
-    let _ = SERVING.remove(thread());
+    Some(unsafe { files.read_volatile() })
+}
+
+/// [`serving`], of a call that is over.
+#[inline(always)]
+fn held(record: &Record<COMMON>, call: &Call) -> Option<[u64; 2]> {
+    let files = serving(call)?;
+    forget();
     record.flag(Flags::KEPT);
     Some(files)
 }
@@ -80,6 +90,17 @@ pub fn accept(record: &Record<COMMON>, call: &Call) -> Outcome {
         own_name(record, Slot::Passed, file);
     }
     record.emit(Kind::Accept)
+}
+
+/// Whether no rule can match an `accept` that made a connection, by what that says; see
+/// [`refuses_far`].
+#[inline(always)]
+pub fn refuses_accept(call: &Call) -> bool {
+    if call.ret < 0 {
+        return false;
+    }
+    let made = serving(call).map_or_else(|| call.made(), |files| files[1] as Pointer);
+    refuses_far(Kind::Accept, call, made, true)
 }
 
 /// A `listen`, at its exit.

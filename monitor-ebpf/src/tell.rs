@@ -12,7 +12,7 @@ use crate::filter::{self, Asked};
 use crate::message;
 use crate::network;
 use crate::process;
-use crate::record::about;
+use crate::record::{about, wanted};
 use crate::serve;
 use crate::syscall::{link_arguments, open_arguments};
 
@@ -36,6 +36,22 @@ tells! {
     listen "tell_listen" serve::listen;
     bind "tell_bind" serve::bind;
     ptrace "tell_ptrace" process::ptrace;
+}
+
+macro_rules! looks {
+    ($($name:ident $symbol:literal $refuses:path;)*) => {
+        $(/// Whether some rule may match the call; the record is not started.
+        #[unsafe(export_name = $symbol)]
+        #[inline(never)]
+        pub extern "C" fn $name(number: u32) -> u32 {
+            wanted(number, $refuses)
+        })*
+    };
+}
+
+looks! {
+    look_socket "look_socket" network::refuses_socket;
+    look_dup "look_dup" network::refuses_dup;
 }
 
 /// An open, by its [`Operation`], and what the filter said of it, if it was asked.

@@ -54,6 +54,16 @@ const RULES: &str = "
   priority: NOTICE
 ";
 
+/// May match any connect, as far as the kernel can tell: of those that no rule can match nothing is
+/// noted.
+const ASKED: &str = "
+- rule: asked
+  desc: connects of a program that is not there
+  condition: evt.type = connect and proc.name = e2e-nobody
+  output: asked
+  priority: NOTICE
+";
+
 fn compile(program: &Path) -> Result<()> {
     let source = paths::root().join("tests/bin/blocked.c");
     c::compile(&source, program, &["-pthread"])
@@ -69,7 +79,7 @@ fn a_connect_among_thousands_that_wait_is_told() -> Result<()> {
     c::provide(&program, compile)?;
     let port = http::free_port()?;
     let metrics = format!("metrics:\n  listen: 127.0.0.1:{port}\n");
-    let mut daemon = watch(&programs, RULES, &metrics)?;
+    let mut daemon = watch(&programs, &[RULES, ASKED].concat(), &metrics)?;
     is_watching(&mut daemon)?;
     let before = lost(port)?;
     let mark = daemon.mark()?;

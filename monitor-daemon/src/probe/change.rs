@@ -287,7 +287,7 @@ impl Probes {
     pub(super) fn reseal(&mut self, gone: &[u32]) {
         let now = take_seal();
         if let (Some(before), Some(now)) = (&self.seal, &now) {
-            self.breaches.extend(before.without(gone).breaches(now));
+            self.breaches.extend(before.breaches(now, gone));
         }
         self.seal = now;
     }

@@ -5,6 +5,7 @@
 //! was changed by somebody else.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 use std::{fs, io};
 
@@ -41,6 +42,9 @@ const LASTING: [&str; 18] = [
     "ifindex",
 ];
 
+/// Most bytes that are read of `fdinfo`.
+const TEXT_MAX: u64 = 1 << 16;
+
 /// The objects behind this process' descriptors, by number.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Seal(BTreeMap<i32, Object>);
@@ -48,13 +52,16 @@ pub(super) struct Seal(BTreeMap<i32, Object>);
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Object {
     kind: &'static str,
-    facts: BTreeMap<String, String>,
+    /// The lines of `fdinfo` that last: one text, for there are hundreds.
+    facts: String,
 }
 
 impl Seal {
     /// Looks at this process, with `/proc/self` at `process`.
     pub(super) fn take(process: &Path) -> io::Result<Self> {
         let mut objects = BTreeMap::new();
+        // More than any of them has, so that one call reads it.
+        let mut text = Vec::with_capacity(4096);
         for entry in fs::read_dir(process.join("fd"))? {
             let name = entry?.file_name();
             let Some(number) = name.to_str().and_then(|name| name.parse().ok()) else {
@@ -66,8 +73,11 @@ impl Seal {
             };
             let known = FILES.iter().find(|(file, _)| target == Path::new(file));
             let Some((_, kind)) = known else { continue };
-            let text = fs::read_to_string(process.join("fdinfo").join(&name))?;
-            let facts = facts(&text);
+            let file = fs::File::open(process.join("fdinfo").join(&name))?;
+            text.clear();
+            // Without a bound the length of the file would be asked for.
+            file.take(TEXT_MAX).read_to_end(&mut text)?;
+            let facts = lasting(&String::from_utf8_lossy(&text));
             objects.insert(number, Object { kind, facts });
         }
         Ok(Self(objects))
@@ -81,28 +91,24 @@ impl Seal {
                 "program" => (What::Program, "prog_id"),
                 _ => (What::Link, "link_id"),
             };
-            Some(object(what, found.facts.get(fact)?.parse().ok()?))
+            Some(object(what, found.fact(fact)?.parse().ok()?))
         })
     }
 
-    /// The same without some programs and the links to them, by the programs' ids.
-    pub(super) fn without(&self, programs: &[u32]) -> Self {
-        let programs: Vec<String> = programs.iter().map(u32::to_string).collect();
-        let kept = self.0.iter().filter(|(_, object)| {
-            let program = object.facts.get("prog_id");
-            program.is_none_or(|id| !programs.contains(id))
-        });
-        Self(
-            kept.map(|(number, object)| (*number, object.clone()))
-                .collect(),
-        )
-    }
-
-    /// What is other `now`: a line for each object.
-    pub(super) fn breaches(&self, now: &Self) -> Vec<String> {
+    /// What is other `now`, a line for each object, but for some programs that are `gone` and the links
+    /// to them, by the programs' ids.
+    pub(super) fn breaches(&self, now: &Self, gone: &[u32]) -> Vec<String> {
+        let is_gone = |object: &Object| {
+            let program = object.fact("prog_id").and_then(|id| id.parse().ok());
+            program.is_some_and(|id| gone.contains(&id))
+        };
         let changed = |(number, before): (&i32, &Object)| {
+            let found = now.0.get(number);
+            if found == Some(before) || is_gone(before) {
+                return None;
+            }
             let name = before.name();
-            let Some(now) = now.0.get(number) else {
+            let Some(now) = found else {
                 return Some(format!("the daemon's descriptor of {name} was closed"));
             };
             if now.name() != name {
@@ -111,11 +117,9 @@ impl Seal {
                     "the daemon's descriptor of {name} leads to {now} now"
                 ));
             }
-            let (fact, old) = before
-                .facts
-                .iter()
-                .find(|(fact, value)| now.facts.get(*fact) != Some(*value))?;
-            let new = now.facts.get(fact).map_or("nothing", String::as_str);
+            let mut facts = facts(&before.facts);
+            let (fact, old) = facts.find(|(fact, value)| now.fact(fact) != Some(*value))?;
+            let new = now.fact(fact).unwrap_or("nothing");
             Some(format!(
                 "{name} was changed: its {fact} was {old} and is {new}"
             ))
@@ -129,17 +133,33 @@ impl Object {
     fn name(&self) -> String {
         let id = ["map_id", "link_id", "prog_id"]
             .iter()
-            .find_map(|fact| self.facts.get(*fact));
-        format!("{} {}", self.kind, id.map_or("?", String::as_str))
+            .find_map(|fact| self.fact(fact));
+        format!("{} {}", self.kind, id.unwrap_or("?"))
+    }
+
+    fn fact(&self, name: &str) -> Option<&str> {
+        let (_, value) = facts(&self.facts).find(|(fact, _)| *fact == name)?;
+        Some(value)
     }
 }
 
-fn facts(text: &str) -> BTreeMap<String, String> {
+/// The facts that a text has, and what they are.
+fn facts(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let lines = text.lines().filter_map(|line| line.split_once(':'));
-    lines
-        .filter(|(name, _)| LASTING.contains(name))
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect()
+    lines.map(|(name, value)| (name, value.trim()))
+}
+
+/// The lines that stay as they are.
+fn lasting(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    for line in text.lines() {
+        let name = line.split_once(':').map(|(name, _)| name);
+        if name.is_some_and(|name| LASTING.contains(&name)) {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -201,16 +221,15 @@ mod tests {
             let mut files = SEALED.to_vec();
             files.retain(|(number, ..)| *number != file.0);
             files.push(file);
-            assert_eq!(seal(&SEALED).breaches(&seal(&files)), [said]);
+            assert_eq!(seal(&SEALED).breaches(&seal(&files), &[]), [said]);
         }
     }
 
     #[test]
     fn what_was_taken_out_on_purpose_is_not_missed() {
         let now = seal(&SEALED[..2]);
-        let expected = seal(&SEALED).without(&[8]);
-        assert_eq!(expected.breaches(&now), [""; 0]);
-        assert_eq!(seal(&SEALED).without(&[80]).breaches(&now).len(), 2);
+        assert_eq!(seal(&SEALED).breaches(&now, &[8]), [""; 0]);
+        assert_eq!(seal(&SEALED).breaches(&now, &[80]).len(), 2);
     }
 
     #[test]
@@ -229,8 +248,8 @@ mod tests {
             (7, "anon_inode:bpf-map", "map_id:\t70\n"),
         ]);
         let said = "the daemon's descriptor of link 9 was closed";
-        assert_eq!(seal(&SEALED).breaches(&now), [said]);
-        let same = seal(&SEALED).breaches(&seal(&SEALED));
+        assert_eq!(seal(&SEALED).breaches(&now, &[]), [said]);
+        let same = seal(&SEALED).breaches(&seal(&SEALED), &[]);
         assert!(same.is_empty(), "{same:?}");
     }
 }

@@ -17,6 +17,7 @@ use crate::again;
 use crate::emit::settle;
 use crate::file::{self, AT_FDCWD, LinkArguments};
 use crate::layout::*;
+use crate::noted::{self, Notes};
 use crate::numbers;
 use crate::read::{Pointer, Probed, Read, Typed};
 use crate::record::{self, Origin, Record};
@@ -54,6 +55,7 @@ pub fn link_begin(ctx: FEntryContext) -> i32 {
 fn begin(kind: Kind, directory: Pointer, dentry: Pointer) -> i32 {
     // SAFETY: arguments of the hook are typed.
     let mnt: u64 = unsafe { Typed::get(directory, &PATH_MNT) };
+    noted::made(Notes::Linkings);
     let kept = LINKINGS.insert(bpf_get_current_pid_tgid(), [dentry as u64, mnt], 0);
     settle(kind, kept.map_err(|_| LossReason::StateEvicted))
 }
@@ -61,7 +63,9 @@ fn begin(kind: Kind, directory: Pointer, dentry: Pointer) -> i32 {
 /// Forgets the new name of the current thread, which ends.
 #[inline(always)]
 pub fn forget() {
-    let _ = LINKINGS.remove(bpf_get_current_pid_tgid());
+    if noted::any(Notes::Linkings) {
+        let _ = LINKINGS.remove(bpf_get_current_pid_tgid());
+    }
 }
 
 /// `vfs_symlink(…, struct dentry *dentry, const char *oldname, …)`, 5.10 to 7.2: the parameters

@@ -1,5 +1,6 @@
-//! What a monitor costs: each loop without one and with each, in rounds that follow each other, so
-//! that a machine that slows down does so for all.
+//! What a monitor costs: each loop with each, and without one right before and right after. What is
+//! added is the difference to the mean of both, so that a machine which becomes slower or faster
+//! meanwhile adds nothing.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -9,7 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::figures::{Samples, number, table, verdict};
-use super::loops::{LOOPS, Length, Program, Timing};
+use super::loops::{LOOPS, Length, Loop, Program, Timing};
 use super::needle;
 use super::part::Part;
 use super::rules::Rules;
@@ -31,6 +32,8 @@ const NOTHING_NS: f64 = 1.0;
 pub(super) struct Column {
     /// Of an operation, ns.
     pub(super) ns: Vec<f64>,
+    /// The same without a monitor, around it.
+    alone: Vec<f64>,
     /// CPU of the monitor for an operation, ns.
     pub(super) daemon: Samples,
     pub(super) lost: u64,
@@ -54,24 +57,29 @@ pub(super) fn cost(
 ) -> Result<Part> {
     let mut columns = BTreeMap::<_, Column>::new();
     let mut bodies = BTreeMap::<_, Body>::new();
+    let mut before = alone(loops, length)?;
     for round in 0..rounds {
         println!("round {} of {rounds}", round + 1);
         for subject in subjects {
-            let mut monitor = subject.start()?;
-            if let Some(monitor) = &mut monitor {
-                needle::watching(loops, monitor)?;
-                let body = bodies.entry(subject.name()).or_default();
-                body.idle.add(idle_ms(monitor, idle));
-            }
+            let Some(mut monitor) = subject.start()? else {
+                continue;
+            };
+            needle::watching(loops, &mut monitor)?;
+            let body = bodies.entry(subject.name()).or_default();
+            body.idle.add(idle_ms(&monitor, idle));
             for work in LOOPS {
                 let column = columns.entry((subject.name(), work.name)).or_default();
-                column.measure(loops, monitor.as_ref(), work.name, length)?;
+                column.measure(loops, Some(&monitor), work.name, of(length, work))?;
             }
-            if let Some(monitor) = &monitor {
-                let body = bodies.entry(subject.name()).or_default();
-                body.resident_mib.add(mib(monitor.settled().resident_bytes));
-                body.own_mib.add(mib(monitor.own_bytes()));
+            body.resident_mib.add(mib(monitor.settled().resident_bytes));
+            body.own_mib.add(mib(monitor.own_bytes()));
+            drop(monitor);
+            let after = alone(loops, length)?;
+            for ((work, before), after) in LOOPS.iter().zip(before).zip(&after) {
+                let column = columns.entry((subject.name(), work.name)).or_default();
+                column.alone.push(f64::midpoint(before, *after));
             }
+            before = after;
         }
     }
     let names: Vec<_> = subjects.iter().map(Subject::name).collect();
@@ -81,7 +89,7 @@ pub(super) fn cost(
         text: loops_text(&names, &columns) + "\n" + &bodies_text(&names, &bodies),
         json: json!({
             "unit": "ns for an operation",
-            "loops": loops_json(&names, &columns),
+            "loops": loops_json(&columns),
             "monitors": bodies.iter().map(|(name, body)| json!({
                 "name": name, "resident_mib": body.resident_mib.json(),
                 "own_mib": body.own_mib.json(),
@@ -117,6 +125,24 @@ impl Column {
     }
 }
 
+/// What each loop takes without a monitor, ns for an operation.
+fn alone(loops: &Program, length: Length) -> Result<Vec<f64>> {
+    let times = LOOPS.iter().map(|work| {
+        let timing = loops.time(work.name, of(length, *work), None)?;
+        Ok(timing.ns)
+    });
+    times.collect()
+}
+
+/// How long a loop runs: that of execs, whose times differ most, for longer.
+fn of(length: Length, work: Loop) -> Length {
+    let times = if work.name == "exec" { 3 } else { 1 };
+    Length {
+        slices: length.slices * times,
+        ..length
+    }
+}
+
 /// CPU that a monitor takes while nothing is asked of it, ms a second.
 fn idle_ms(monitor: &Running, length: Duration) -> f64 {
     let (before, start) = (monitor.settled().cpu_ns, now());
@@ -134,24 +160,22 @@ type Columns = BTreeMap<(String, &'static str), Column>;
 fn loops_text(names: &[String], columns: &Columns) -> String {
     let mut rows = Vec::new();
     for work in LOOPS {
-        let of = |name: &String| columns.get(&(name.clone(), work.name));
-        let Some(off) = names.first().and_then(of) else {
-            continue;
-        };
-        let alone = Samples::of(off.ns.clone()).spread();
-        for name in names.iter().skip(1) {
-            let Some(on) = of(name) else { continue };
-            let added = Samples::differences(&on.ns, &off.ns);
+        for name in names {
+            let Some(on) = columns.get(&(name.clone(), work.name)) else {
+                continue;
+            };
+            let alone = Samples::of(on.alone.clone());
+            let added = Samples::differences(&on.ns, &on.alone);
             let execs_alone = *name == Subject::Ours(Rules::Execs).name();
             let most = if execs_alone && UNTOUCHED.contains(&work.name) {
-                Samples::of(off.ns.clone()).median() * UNTOUCHED_SHARE
+                alone.median() * UNTOUCHED_SHARE
             } else {
                 work.added
             };
             rows.push(vec![
                 work.title.to_owned(),
                 name.clone(),
-                alone.clone(),
+                alone.spread(),
                 added.spread(),
                 number(most),
                 verdict(added.median(), most),
@@ -207,22 +231,14 @@ fn bodies_text(names: &[String], bodies: &BTreeMap<String, Body>) -> String {
     table(&head, &rows)
 }
 
-fn loops_json(names: &[String], columns: &Columns) -> Vec<Value> {
-    let off = |work: &str| {
-        let name = names.first()?;
-        columns
-            .iter()
-            .find(|((who, what), _)| who == name && *what == work)
-    };
+fn loops_json(columns: &Columns) -> Vec<Value> {
     columns
         .iter()
         .map(|((name, work), column)| {
-            let alone = off(work)
-                .map(|(_, column)| column.ns.as_slice())
-                .unwrap_or_default();
             json!({
-                "loop": work, "monitor": name, "ns": column.ns, "lost": column.lost,
-                "added": Samples::differences(&column.ns, alone).json(),
+                "loop": work, "monitor": name, "ns": column.ns, "alone": column.alone,
+                "lost": column.lost,
+                "added": Samples::differences(&column.ns, &column.alone).json(),
                 "daemon": column.daemon.json(),
             })
         })

@@ -44,10 +44,15 @@ const REGISTERS: &[(Kind, &[u32])] = &[
 ];
 
 impl OfKind {
-    /// What `numbers_after` of the kernel programs decides.
+    /// What `numbers_after` of the kernel programs decides, and before it `numbers_of_remote`.
     pub(super) fn keeps(&self, record: &Record<'_>, scope: Scope) -> bool {
+        self.leaves(&keys_of(record), scope)
+            && remote_of(record).is_none_or(|keys| self.leaves(&keys, scope))
+    }
+
+    fn leaves(&self, keys: &[(Quantity, u64)], scope: Scope) -> bool {
         let mut left = u64::MAX;
-        for (quantity, key) in keys_of(record) {
+        for &(quantity, key) in keys {
             if self.head.asks(quantity) {
                 let table = self.head.tables[quantity as usize] as usize;
                 let pieces = &self.tables[table];
@@ -60,6 +65,27 @@ impl OfKind {
         }
         left != 0
     }
+}
+
+/// What is looked at of a connection before all else, by its socket's own family: where it goes.
+fn remote_of(record: &Record<'_>) -> Option<Vec<(Quantity, u64)>> {
+    let (socket, call) = match record.body() {
+        Body::Connect(body) => (*body, 42),
+        Body::Accept(body) => (body.socket, body.syscall),
+        _ => return None,
+    };
+    let (own, port) = (socket.family, socket.remote_port);
+    if own == 0 || matches!(own, 2 | 10) && port == 0 {
+        return None;
+    }
+    let remote: [u64; 2] = transmute!(socket.remote);
+    let (address, port) = end(own, own, remote, port);
+    Some(vec![
+        (Quantity::Call, call.into()),
+        (Quantity::Family, family(own, own, remote)),
+        (Quantity::RemotePort, port),
+        (Quantity::RemoteAddress, address),
+    ])
 }
 
 /// Every quantity of a record.

@@ -161,9 +161,6 @@ pub fn dispatch<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
 #[inline(always)]
 fn opens<R: Read>(entry: impl Fn() -> u64, call: &Call) -> i32 {
     let operation = || entry() as u8;
-    if own() {
-        return 0;
-    }
     // What this says besides its paths is in memory yet.
     let asked = if operation() == OPEN_AT2 {
         Asked::LATER

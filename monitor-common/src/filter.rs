@@ -229,7 +229,7 @@ pub struct Found {
 /// The tables of a filter.
 pub trait Tables {
     /// The state that a step leads to.
-    fn step(&self, index: u32) -> u32;
+    fn step(&self, index: u64) -> u64;
     /// What a state below [`Head::found`] finds.
     fn found(&self, state: u32) -> Found;
 }
@@ -278,9 +278,7 @@ impl Head {
     /// The state that a byte of this class, or the end, leads to from a state.
     #[inline(always)]
     pub fn next(&self, tables: &impl Tables, state: u64, class: u32) -> u64 {
-        tables
-            .step((state as u32) << (self.shift & 31) | class)
-            .into()
+        tables.step(state << (self.shift & 31) | u64::from(class))
     }
 
     /// Clauses that the class leaves.

@@ -47,10 +47,11 @@ impl Verdict {
 /// Reads the paths of an open: where its file is, if there is one, and its name, if it has one.
 ///
 /// # Safety
-/// `file` as for [`Read::at`].
+/// `file` as for [`Read::at`]; `task` is the current one.
 #[inline(always)]
 pub unsafe fn read<R: Read>(
     record: &Record<COMMON>,
+    task: Pointer,
     file: Pointer,
     (origin, name): (Origin, Pointer),
     dirfd: i32,
@@ -70,9 +71,9 @@ pub unsafe fn read<R: Read>(
             return;
         }
         let walk = record.walk_mut();
-        (*walk).mark = start(record, dirfd);
+        (*walk).mark = start(record, task, dirfd);
         (*walk).marked = 0;
-        walk::set_home(walk, walk::home::<Typed>());
+        walk::set_home(walk, walk::home::<Typed>(task));
         walk::begin(walk, walk::place_at::<R>(file, FILE_PATH.load()));
         (*paths).resolved = record.look();
         // Word by word: the compiler would call a function that does so byte by byte.
@@ -101,7 +102,7 @@ unsafe fn put_aside(record: &Record<COMMON>, origin: Origin, name: Pointer) -> u
 
 /// The directory that a relative path starts from; nowhere for others.
 #[inline(always)]
-unsafe fn start(record: &Record<COMMON>, dirfd: i32) -> Place {
+unsafe fn start(record: &Record<COMMON>, task: Pointer, dirfd: i32) -> Place {
     // SAFETY: the text put aside; the current task is typed.
     unsafe {
         let passed = (*record.paths()).passed;
@@ -109,9 +110,12 @@ unsafe fn start(record: &Record<COMMON>, dirfd: i32) -> Place {
             return Place { dentry: 0, mnt: 0 };
         }
         if dirfd == AT_FDCWD {
-            return walk::cwd_by::<Typed>();
+            return walk::cwd_of::<Typed>(task);
         }
-        walk::place_at::<Probed>(file::of_descriptor_by::<Typed>(dirfd), FILE_PATH.load())
+        walk::place_at::<Probed>(
+            file::of_descriptor_by::<Typed>(task, dirfd),
+            FILE_PATH.load(),
+        )
     }
 }
 
@@ -147,13 +151,21 @@ fn first(record: &Record<COMMON>) -> u8 {
     unsafe { record.in_slot(ASIDE).read_volatile() }
 }
 
-/// Decides by what was read: one of [`Verdict`].
+/// Decides by what was read, of an open of the current task: one of [`Verdict`]. Counts what is refused.
 #[inline(always)]
-pub fn verdict(record: &Record<COMMON>, asked: Asked) -> u32 {
-    early_verdict(record.number(), asked.filter, asked.left, asked.class)
+pub fn verdict(record: &Record<COMMON>, task: Pointer, asked: Asked) -> u32 {
+    let verdict = early_verdict(record.number(), asked.filter, asked.left, asked.class);
+    if verdict != Verdict::REFUSED {
+        return verdict;
+    }
+    if filter::is_self_check_by(task) {
+        return Verdict::KEPT;
+    }
+    filter::count();
+    Verdict::REFUSED
 }
 
-/// [`verdict`] on the open in a slot. A function of its own, which the verifier looks at once.
+/// What the paths of the open in a slot say. A function of its own, which the verifier looks at once.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn early_verdict(slot: u32, filter: u32, left: u64, class: u32) -> u32 {
@@ -165,15 +177,7 @@ pub extern "C" fn early_verdict(slot: u32, filter: u32, left: u64, class: u32) -
     };
     // SAFETY: a checked map value.
     let head = unsafe { &*head };
-    let verdict = decide(&record, number, head, left, class as usize);
-    if verdict != Verdict::REFUSED {
-        return verdict;
-    }
-    if filter::is_self_check() {
-        return Verdict::KEPT;
-    }
-    filter::count();
-    Verdict::REFUSED
+    decide(&record, number, head, left, class as usize)
 }
 
 #[inline(always)]

@@ -41,15 +41,15 @@ pub struct LinkArguments {
 /// The open file behind a descriptor of the current process; null if there is none. Untyped.
 #[inline(always)]
 pub fn of_descriptor(fd: i32) -> Pointer {
-    of_descriptor_by::<Probed>(fd)
+    of_descriptor_by::<Probed>(current(), fd)
 }
 
-/// [`of_descriptor`], for programs that run often.
+/// [`of_descriptor`] of the current task, for programs that run often.
 #[inline(always)]
-pub fn of_descriptor_by<R: Read>(fd: i32) -> Pointer {
+pub fn of_descriptor_by<R: Read>(task: Pointer, fd: i32) -> Pointer {
     // SAFETY: the current task is typed; the size of the table bounds the index.
     unsafe {
-        let files: Pointer = R::get(current(), &TASK_FILES);
+        let files: Pointer = R::get(task, &TASK_FILES);
         let table: Pointer = R::get(files, &FILES_TABLE);
         let descriptors: Pointer = R::get(table, &TABLE_FILES);
         if fd < 0 || fd as u32 >= R::get::<u32>(table, &TABLE_SIZE) {
@@ -230,27 +230,34 @@ pub fn open_body(record: &Record<COMMON>, call: &Call, open: &OpenArguments) -> 
     body
 }
 
-/// An open, at the exit of its call: its record is not started yet.
+/// An open of the current task, at the exit of its call: its record is not started yet.
 #[inline(always)]
-pub fn open(record: &Record<COMMON>, call: &Call, open: &OpenArguments, asked: Asked) -> Outcome {
+pub fn open(
+    record: &Record<COMMON>,
+    task: Pointer,
+    call: &Call,
+    open: &OpenArguments,
+    asked: Asked,
+) -> Outcome {
     let file = if call.ret >= 0 {
-        of_descriptor_by::<Typed>(call.ret as i32)
+        of_descriptor_by::<Typed>(task, call.ret as i32)
     } else {
         core::ptr::null()
     };
     let name = (Origin::User, open.path as Pointer);
     // SAFETY: probed.
-    unsafe { open_of::<Probed>(record, call, open, asked, file, name) }
+    unsafe { open_of::<Probed>(record, task, call, open, asked, file, name) }
 }
 
 /// An open of a file (null if it failed) by a name: nothing but its paths is looked at, unless a rule
 /// may match it. The record is not started yet.
 ///
 /// # Safety
-/// `file` as for [`Read::at`].
+/// `file` as for [`Read::at`]; `task` is the current one.
 #[inline(always)]
 pub unsafe fn open_of<R: Read>(
     record: &Record<COMMON>,
+    task: Pointer,
     call: &Call,
     open: &OpenArguments,
     asked: Asked,
@@ -259,8 +266,8 @@ pub unsafe fn open_of<R: Read>(
 ) -> Outcome {
     // SAFETY: the caller's.
     unsafe {
-        early::read::<R>(record, file, name, open.dirfd);
-        let verdict = early::verdict(record, asked);
+        early::read::<R>(record, task, file, name, open.dirfd);
+        let verdict = early::verdict(record, task, asked);
         if verdict == Verdict::REFUSED {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 use monitor_common::file::Open;
 use monitor_common::filter::{
-    FOUND, Found, Head, PIECE, PIECES, Passed, Reading, SLOTS, Tables, class, passed,
+    FOUND, Found, Head, Passed, Reading, SLOTS, STEPS, Tables, class, passed,
 };
 use monitor_common::loss::KINDS_MAX;
 use monitor_common::{Header, Kind, Slot};
@@ -13,7 +13,7 @@ use monitor_common::{Header, Kind, Slot};
 use crate::emit::{Counters, bump};
 use crate::file::OpenArguments;
 use crate::layout::*;
-use crate::read::{Pointer, Read, Typed, current, masked};
+use crate::read::{Pointer, Read, Typed, current, masked_word};
 use crate::record::{Record, in_record};
 use crate::scope;
 use crate::scratch::{self, COMMON, Common, RECORD};
@@ -26,8 +26,7 @@ pub static FILTER_IN_FORCE: Array<u64> = Array::with_max_entries(2, BPF_F_MMAPAB
 #[map]
 static FILTER_HEADS: Array<Head> = Array::with_max_entries(SLOTS as u32, BPF_F_MMAPABLE);
 #[map]
-static FILTER_STEPS: Array<[u16; PIECE]> =
-    Array::with_max_entries((SLOTS * PIECES) as u32, BPF_F_MMAPABLE);
+static FILTER_STEPS: Array<[u16; STEPS]> = Array::with_max_entries(SLOTS as u32, BPF_F_MMAPABLE);
 #[map]
 static FILTER_FOUND: Array<Found> = Array::with_max_entries((SLOTS * FOUND) as u32, BPF_F_MMAPABLE);
 /// Events left out, by kind.
@@ -50,21 +49,28 @@ pub struct Scan {
     reading: Reading,
 }
 
-/// The tables of the filter of this number.
-struct Numbered(u32);
+/// The tables of a filter.
+struct Numbered {
+    number: u32,
+    steps: *const [u16; STEPS],
+}
+
+impl Numbered {
+    #[inline(always)]
+    fn new(number: u32) -> Option<Self> {
+        let steps = FILTER_STEPS.get_ptr(number)?;
+        Some(Self { number, steps })
+    }
+}
 
 impl Tables for Numbered {
     #[inline(always)]
-    fn step(&self, index: u32) -> u32 {
-        let piece = self.0 * PIECES as u32 + ((index / PIECE as u32) & (PIECES as u32 - 1));
-        let Some(piece) = FILTER_STEPS.get_ptr(piece) else {
-            return 0;
-        };
+    fn step(&self, index: u64) -> u64 {
         // SAFETY: within a checked map value, by the mask.
         unsafe {
-            piece
+            self.steps
                 .cast::<u16>()
-                .add(masked::<{ PIECE as i32 - 1 }>(index) as usize)
+                .add(masked_word::<{ STEPS as i32 - 1 }>(index) as usize)
                 .read_volatile()
                 .into()
         }
@@ -74,7 +80,7 @@ impl Tables for Numbered {
     fn found(&self, state: u32) -> Found {
         // SAFETY: a checked map value.
         FILTER_FOUND
-            .get_ptr(self.0 * FOUND as u32 + state)
+            .get_ptr(self.number * FOUND as u32 + state)
             .map_or(Found::default(), |found| unsafe { found.read() })
     }
 }
@@ -210,9 +216,15 @@ pub extern "C" fn filter_keeps(slot: u32, class: u32) -> u32 {
 /// is to show that it is recorded.
 #[inline(always)]
 pub fn is_self_check() -> bool {
+    is_self_check_by(current())
+}
+
+/// [`is_self_check`], by the current task.
+#[inline(always)]
+pub fn is_self_check_by(task: Pointer) -> bool {
     // SAFETY: the current task is typed.
     unsafe {
-        let parent: Pointer = Typed::get(current(), &TASK_PARENT);
+        let parent: Pointer = Typed::get(task, &TASK_PARENT);
         let before: Pointer = Typed::get(parent, &TASK_PARENT);
         let own = SELF_PID.load();
         Typed::get::<u32>(parent, &TASK_TGID) == own || Typed::get::<u32>(before, &TASK_TGID) == own
@@ -311,19 +323,18 @@ impl Text<'_> {
                 (&raw mut (*scan).at).write_volatile(at);
                 (&raw mut (*scan).end).write_volatile(at + len);
             }
-            scan_far(self.number);
+            // Short texts need no more.
+            if scan_on(self.number) == 0 {
+                scan_far(self.number);
+            }
         }
     }
 
     #[inline(always)]
     fn slash(&self) {
-        if let Some(scan) = self.scan() {
+        if let (Some(scan), Some(tables)) = (self.scan(), Numbered::new(self.filter)) {
             // SAFETY: a checked map value.
-            unsafe {
-                (*scan)
-                    .reading
-                    .read(self.head, &Numbered(self.filter), b'/')
-            };
+            unsafe { (*scan).reading.read(self.head, &tables, b'/') };
         }
     }
 
@@ -331,7 +342,7 @@ impl Text<'_> {
     /// what they ask for in it as it was passed.
     #[inline(always)]
     pub fn end(&self, class: usize) -> (u64, u64) {
-        let Some(scan) = self.scan() else {
+        let (Some(scan), Some(tables)) = (self.scan(), Numbered::new(self.filter)) else {
             return (u64::MAX, u64::MAX);
         };
         // SAFETY: a checked map value.
@@ -339,9 +350,7 @@ impl Text<'_> {
             if (&raw const (*scan).at).read_volatile() < (&raw const (*scan).end).read_volatile() {
                 return (u64::MAX, u64::MAX);
             }
-            let left = (*scan)
-                .reading
-                .end(self.head, &Numbered(self.filter), class);
+            let left = (*scan).reading.end(self.head, &tables, class);
             (left, (*scan).reading.found.raw)
         }
     }
@@ -368,10 +377,10 @@ pub extern "C" fn scan_on(number: u32) -> u32 {
     // SAFETY: checked map values; places in the slot are bounded.
     unsafe {
         let filter = (&raw const (*scan).filter).read_volatile();
-        let Some(head) = FILTER_HEADS.get_ptr(filter) else {
+        let (Some(head), Some(tables)) = (FILTER_HEADS.get_ptr(filter), Numbered::new(filter))
+        else {
             return 1;
         };
-        let tables = Numbered(filter);
         // Only the state is kept out of memory: what is found hardly ever changes.
         let mut state = (*scan).reading.state;
         let seen = &mut (*scan).reading.found;
@@ -379,21 +388,21 @@ pub extern "C" fn scan_on(number: u32) -> u32 {
             (&raw const (*scan).at).read_volatile(),
             (&raw const (*scan).end).read_volatile(),
         );
+        // What there is to do for each byte is most of what an open costs: as little as can be.
+        let text = slot.add((from as usize).min(size_of::<Common>() - BYTES as usize));
+        let most = end.saturating_sub(from);
         let mut taken = 0;
-        while taken < BYTES {
-            let at = from.wrapping_add(taken);
-            if at >= end {
-                break;
-            }
-            let at = (at as usize).min(size_of::<Common>() - 1);
-            let byte = slot.add(at).read_volatile();
+        while taken < BYTES && taken < most {
+            let byte = text.add(taken as usize).read_volatile();
             state = (*head).next(&tables, state, (*head).byte(byte));
-            seen.at(&*head, &tables, state, byte == b'/');
+            let is_slash = byte == b'/';
+            if is_slash || (state as u32) < (*head).found {
+                seen.at(&*head, &tables, state, is_slash);
+            }
             taken += 1;
         }
         (*scan).reading.state = state;
-        let at = from.wrapping_add(taken);
-        (&raw mut (*scan).at).write_volatile(at);
-        u32::from(at >= end)
+        (&raw mut (*scan).at).write_volatile(from.wrapping_add(taken));
+        u32::from(taken >= most)
     }
 }

@@ -11,7 +11,7 @@ use monitor_common::{Flags, PATH_MAX, Slot};
 
 use crate::emit::Outcome;
 use crate::noted::{self, Notes};
-use crate::read::Pointer;
+use crate::read::{Pointer, Probed, current};
 use crate::record::Record;
 use crate::scratch::{self, COMMON};
 use crate::walk::{self, End, Place};
@@ -53,7 +53,7 @@ pub fn keep(owner: u64, which: Which, place: Place) -> Outcome {
     // a note.
     let outcome = unsafe {
         let walk = &raw mut (*slot).walk;
-        walk::set_home(walk, walk::home::<crate::read::Probed>());
+        walk::set_home(walk, walk::home::<Probed>(current()));
         walk::begin(walk, place);
         let len = walk::walk(walk);
         let start = (&raw const (*walk).start).read_volatile() & 0xfff;

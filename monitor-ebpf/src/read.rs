@@ -148,10 +148,15 @@ pub unsafe fn readable(pointer: Pointer) -> Pointer {
 /// verifier.
 #[inline(always)]
 pub fn masked<const MASK: i32>(value: u32) -> u32 {
-    let mut value = u64::from(value);
+    masked_word::<MASK>(value.into()) as u32
+}
+
+/// [`masked`] for a whole register, of which no half has to be cleared.
+#[inline(always)]
+pub fn masked_word<const MASK: i32>(mut value: u64) -> u64 {
     // SAFETY: touches its operand only.
     unsafe { asm!("{value} &= {mask}", value = inout(reg) value, mask = const MASK) };
-    value as u32
+    value
 }
 
 /// Goes on until there is no more to do, `rounds` times at most; whether it came to the end.

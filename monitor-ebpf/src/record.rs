@@ -336,7 +336,7 @@ impl Record<COMMON> {
     /// Walks to an open file, whose walk was begun; the length of the text.
     #[inline(always)]
     pub fn look(&self) -> u32 {
-        record_look(self.number())
+        self.walk_there(true)
     }
 
     /// Fills the slot of the passed path with what was put aside.
@@ -400,13 +400,6 @@ pub fn in_record(number: u32, change: impl FnOnce(&Record<COMMON>)) -> u32 {
 #[inline(never)]
 pub extern "C" fn record_place(number: u32, slot: u32) -> u32 {
     Record::of_slot(number).map_or(End::DETACHED, |record| record.walked(slot))
-}
-
-/// [`Record::look`] in a slot.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub extern "C" fn record_look(number: u32) -> u32 {
-    Record::of_slot(number).map_or(0, |record| record.walk_there(true))
 }
 
 /// [`Record::original`] of the record in a slot, where that walk was begun.

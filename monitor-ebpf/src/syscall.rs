@@ -484,8 +484,14 @@ pub fn is_number_of(operation: Operation, number: u32, compat: bool) -> bool {
 /// Whether the caller is the daemon.
 #[inline(always)]
 pub fn own() -> bool {
+    is_own(current())
+}
+
+/// The same, by the current task.
+#[inline(always)]
+pub fn is_own(task: Pointer) -> bool {
     // SAFETY: the current task is typed.
-    unsafe { Typed::get::<u32>(current(), &TASK_TGID) == SELF_PID.load() }
+    unsafe { Typed::get::<u32>(task, &TASK_TGID) == SELF_PID.load() }
 }
 
 const OPEN: u8 = Operation::Open as u8;

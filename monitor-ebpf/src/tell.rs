@@ -12,9 +12,10 @@ use crate::filter::{self, Asked};
 use crate::message;
 use crate::network;
 use crate::process;
+use crate::read::current;
 use crate::record::{about, wanted};
 use crate::serve;
-use crate::syscall::{link_arguments, open_arguments};
+use crate::syscall::{is_own, link_arguments, open_arguments};
 
 macro_rules! tells {
     ($($name:ident $symbol:literal $told:path;)*) => {
@@ -61,6 +62,10 @@ looks! {
 pub extern "C" fn open(number: u32, operation: u32, filter: u32, left: u64) -> u32 {
     const OPEN_AT2: u8 = Operation::OpenAt2 as u8;
     about(number, |record, call| {
+        let task = current();
+        if is_own(task) {
+            return Ok(());
+        }
         let mut open = open_arguments(operation as u8, call);
         if operation as u8 == OPEN_AT2 {
             file::as_made(call, &mut open);
@@ -78,7 +83,7 @@ pub extern "C" fn open(number: u32, operation: u32, filter: u32, left: u64) -> u
                 left,
             }
         };
-        file::open(record, call, &open, asked)
+        file::open(record, task, call, &open, asked)
     })
 }
 

@@ -8,6 +8,7 @@
 //! 5.17, is no cure: kernels since 6.8 verify its callback a hundred times over.)
 
 use core::arch::asm;
+use core::mem::offset_of;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use monitor_common::PATH_MAX;
@@ -87,26 +88,32 @@ pub struct Walk {
 /// Where the current task works.
 #[inline(always)]
 pub fn cwd() -> Place {
-    cwd_by::<Probed>()
+    // SAFETY: the current task is typed.
+    unsafe { cwd_of::<Probed>(current()) }
 }
 
-/// [`cwd`], for programs that run often.
+/// Where a task works.
+///
+/// # Safety
+/// As for [`Read::at`].
 #[inline(always)]
-pub fn cwd_by<R: Read>() -> Place {
-    place_of_task::<R>(&FS_PWD)
+pub unsafe fn cwd_of<R: Read>(task: Pointer) -> Place {
+    // SAFETY: the caller's.
+    unsafe { place_of_task::<R>(task, &FS_PWD) }
 }
 
 /// The current task's root.
 #[inline(always)]
 fn root() -> Place {
-    place_of_task::<Probed>(&FS_ROOT)
+    // SAFETY: the current task is typed.
+    unsafe { place_of_task::<Probed>(current(), &FS_ROOT) }
 }
 
 #[inline(always)]
-fn place_of_task<R: Read>(member: &Member) -> Place {
-    // SAFETY: the current task is typed.
+unsafe fn place_of_task<R: Read>(task: Pointer, member: &Member) -> Place {
+    // SAFETY: the caller's.
     unsafe {
-        let fs: Pointer = R::get(current(), &TASK_FS);
+        let fs: Pointer = R::get(task, &TASK_FS);
         place_at::<R>(fs, member.load())
     }
 }
@@ -119,13 +126,13 @@ fn place_of_task<R: Read>(member: &Member) -> Place {
 pub unsafe fn place_at<R: Read>(base: Pointer, offset: u32) -> Place {
     // SAFETY: the caller's.
     unsafe {
-        if PATH_DENTRY.load() == PATH_MNT.load() + 8 {
+        if HAVE_CAST.load() == 0 && PATH_DENTRY.load() == PATH_MNT.load() + 8 {
             let [mnt, dentry] = R::at(base, offset + PATH_MNT.load());
             return Place { dentry, mnt };
         }
         Place {
-            dentry: R::at(base, offset + PATH_DENTRY.load()),
-            mnt: R::at(base, offset + PATH_MNT.load()),
+            dentry: Probed::at(base, offset + PATH_DENTRY.load()),
+            mnt: Probed::at(base, offset + PATH_MNT.load()),
         }
     }
 }
@@ -140,12 +147,15 @@ pub unsafe fn set_home(walk: *mut Walk, home: u64) {
     unsafe { (&raw mut (*walk).home).write_volatile(home) };
 }
 
-/// The current task's mount namespace.
+/// A task's mount namespace.
+///
+/// # Safety
+/// As for [`Read::at`].
 #[inline(always)]
-pub fn home<R: Read>() -> u64 {
-    // SAFETY: the current task is typed.
+pub unsafe fn home<R: Read>(task: Pointer) -> u64 {
+    // SAFETY: the caller's.
     unsafe {
-        let proxy: Pointer = R::get(current(), &TASK_NSPROXY);
+        let proxy: Pointer = R::get(task, &TASK_NSPROXY);
         R::get(proxy, &NSPROXY_MNT)
     }
 }
@@ -280,6 +290,10 @@ pub unsafe fn walk_original(walk: *mut Walk) -> u32 {
 /// Goes on with a walk until it ends. No function of its own: some programs call as deep as can be.
 #[inline(always)]
 fn walk_far(number: u32) {
+    // Most walks need no more: each function that is left costs as much as a step.
+    if walk_on(number) != 0 || walk_on(number) != 0 {
+        return;
+    }
     until_done(ROUNDS, || walk_further(number));
 }
 
@@ -368,7 +382,8 @@ struct Component {
     parent: u64,
     name: Pointer,
     len: u32,
-    /// Whether the name itself was read too, into the walk's words from [`NAME_WORD`] on.
+    /// Whether it takes no more than [`SHORT`] words; without plain loads, it was read too then, into
+    /// the walk's words from [`NAME_WORD`] on.
     is_short: bool,
 }
 
@@ -379,12 +394,13 @@ const SHORT: usize = 4;
 const NAME_WORD: usize = 4;
 const WORDS: usize = NAME_WORD + SHORT;
 
-/// The members lie side by side on all known kernels: one read.
+/// The members lie side by side on all known kernels: one read, where that takes the helper.
 #[inline(always)]
 unsafe fn component(walk: *mut Walk, dentry: Pointer) -> Component {
     // SAFETY: probed reads take any address; as for `step`.
     unsafe {
-        let side_by_side = DENTRY_NAME_LEN.load() == DENTRY_PARENT.load() + 12
+        let side_by_side = HAVE_CAST.load() == 0
+            && DENTRY_NAME_LEN.load() == DENTRY_PARENT.load() + 12
             && DENTRY_NAME.load() == DENTRY_PARENT.load() + 16;
         if side_by_side && DENTRY_SHORT_NAME.load() == DENTRY_PARENT.load() + 32 {
             read_words(walk, dentry, &DENTRY_PARENT, WORDS);
@@ -403,7 +419,7 @@ unsafe fn component(walk: *mut Walk, dentry: Pointer) -> Component {
             parent: Probed::get(dentry, &DENTRY_PARENT),
             name: Probed::get(dentry, &DENTRY_NAME),
             len: len & NAME_MAX,
-            is_short: false,
+            is_short: HAVE_CAST.load() != 0 && len & NAME_MAX <= 8 * SHORT as u32,
         }
     }
 }
@@ -415,16 +431,7 @@ unsafe fn read_words(walk: *mut Walk, base: Pointer, member: &Member, count: usi
     // SAFETY: as for `step`; the helper takes any address, and fills all with zeros if it fails.
     unsafe {
         let from = base.wrapping_add(member.load() as usize);
-        if HAVE_CAST.load() == 0 {
-            bpf_probe_read_kernel(word(walk, 0).cast(), 8 * count as u32, from.cast());
-            return;
-        }
-        let from = readable(from).cast::<u64>();
-        let mut index = 0;
-        while index < count {
-            word(walk, index).write_volatile(from.add(index).read_volatile());
-            index += 1;
-        }
+        bpf_probe_read_kernel(word(walk, 0).cast(), 8 * count as u32, from.cast());
     }
 }
 
@@ -438,13 +445,15 @@ unsafe fn word(walk: *mut Walk, index: usize) -> *mut u64 {
 /// What a mount is on (`struct mount *`), where (a dentry), and its root.
 type Mount = [u64; 3];
 
-/// Of a `struct vfsmount *`; the members lie side by side on all known kernels: one read.
+/// Of a `struct vfsmount *`; the members lie side by side on all known kernels: one read, where that
+/// takes the helper.
 #[inline(always)]
 unsafe fn mount_of(walk: *mut Walk, mnt: Pointer) -> Mount {
     // SAFETY: probed reads take any address; as for `step`.
     unsafe {
         let mount = mnt.wrapping_sub(MOUNT_MNT.load() as usize);
-        let side_by_side = MOUNT_POINT.load() == MOUNT_PARENT.load() + 8
+        let side_by_side = HAVE_CAST.load() == 0
+            && MOUNT_POINT.load() == MOUNT_PARENT.load() + 8
             && MOUNT_MNT.load() + VFSMOUNT_ROOT.load() == MOUNT_PARENT.load() + 16;
         if side_by_side {
             read_words(walk, mount, &MOUNT_PARENT, 3);
@@ -527,13 +536,35 @@ unsafe fn prepend(walk: *mut Walk, start: u32, component: &Component) -> u32 {
     // SAFETY: at most 4095 + 255 bytes in, which `text` has.
     unsafe {
         let to = (&raw mut (*walk).text).cast::<u8>().add(begin as usize);
-        if component.is_short {
+        if component.is_short && HAVE_CAST.load() != 0 {
+            put_end(walk, start, component);
+        } else if component.is_short {
             put_short(to, word(walk, NAME_WORD), component.len);
         } else {
             bpf_probe_read_kernel(to.cast(), component.len, component.name.cast());
         }
     }
     begin
+}
+
+/// Writes a short name in front of `start` word by word, from its end. What is read from before it goes
+/// where nothing is yet: before the text, or into the words before that, which are of no use here.
+#[inline(always)]
+unsafe fn put_end(walk: *mut Walk, start: u32, component: &Component) {
+    const _: () = assert!(offset_of!(Walk, words) + 8 * WORDS == offset_of!(Walk, text));
+    let end = component.name.wrapping_add(component.len as usize);
+    let mut index = 1;
+    while index <= SHORT {
+        // SAFETY: no less than 32 bytes before the text and no more than its length; loads of what is
+        // not there read 0.
+        unsafe {
+            let to = (&raw mut (*walk).text).cast::<u8>();
+            let to = to.add(masked::<0xfff>(start) as usize).sub(8 * index);
+            let word = load(readable(end.wrapping_sub(8 * index)));
+            store(to, word);
+        }
+        index += 1;
+    }
 }
 
 /// Writes a short name word by word; what lies behind it stays.

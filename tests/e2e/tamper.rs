@@ -32,7 +32,7 @@ const RULES: &str = "
   priority: NOTICE
 ";
 /// Maps that hold something with these rules at their first entry, on each tier.
-const HOLDING: [&str; 3] = ["FILTER_HEADS", "FILTER_STEPS", "FILTER_IN_FORCE"];
+const HOLDING: [&str; 3] = ["FILTER_HEADS", "FILTER_FOUND", "FILTER_IN_FORCE"];
 /// Bytes of a name in the kernel.
 const NAME: usize = 15;
 

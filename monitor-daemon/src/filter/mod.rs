@@ -187,7 +187,7 @@ impl Filter {
 }
 
 impl Tables for Filter {
-    fn step(&self, index: u32) -> u32 {
+    fn step(&self, index: u64) -> u64 {
         let step = self.steps.get(index as usize);
         step.copied().unwrap_or_default().into()
     }

@@ -169,7 +169,7 @@ pub fn open_done(ctx: FEntryContext) -> i32 {
     };
     // SAFETY: the argument of the hook is typed.
     let outcome = record::unstarted(|record| unsafe {
-        file::open_of::<Typed>(record, &call, &open, asked, file, name)
+        file::open_of::<Typed>(record, current(), &call, &open, asked, file, name)
     });
     settle(Kind::Open, outcome)
 }
@@ -221,6 +221,6 @@ pub fn open_failed(ctx: FExitContext) -> i32 {
     if asked.refuses() {
         return 0;
     }
-    let told = |record: &_| file::open(record, &call, &open, asked);
+    let told = |record: &_| file::open(record, current(), &call, &open, asked);
     settle(Kind::Open, record::unstarted(told))
 }

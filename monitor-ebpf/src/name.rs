@@ -97,9 +97,6 @@ fn insert(owner: u64, which: Which, name: &Name) -> Outcome {
 /// Fills a slot with what was noted; whether something was.
 #[inline(always)]
 pub fn fill(record: &Record<COMMON>, slot: Slot, owner: u64, which: Which) -> bool {
-    if !noted::any(Notes::Names) {
-        return false;
-    }
     let Some(name) = NAMES.get_ptr([owner, which as u64]) else {
         return false;
     };

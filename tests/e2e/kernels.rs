@@ -92,7 +92,9 @@ fn passes_on(series: &str) -> Result<()> {
         let names: Vec<&str> = unrun.iter().map(|(name, _)| name.as_str()).collect();
         if (1..=AGAIN).contains(&unrun.len()) {
             let again = suite::run(series, &tree, &executable, [&names, &[]], WITHIN)?;
-            settle(&mut results, &unrun, &again);
+            for line in settle(&mut results, &unrun, &again) {
+                println!("{line}");
+            }
         }
     }
     let unexpected = unexpected(series, &results.skipped, only.is_empty());
@@ -136,20 +138,21 @@ fn unrun(results: &Results) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// What became of those when they ran again; `cargo xtask test` tells these lines at its end.
-fn settle(results: &mut Results, unrun: &[(String, u64)], again: &Results) {
-    for (name, count) in unrun {
+/// What became of those when they ran again, in lines that `cargo xtask test` tells at its end.
+fn settle(results: &mut Results, unrun: &[(String, u64)], again: &Results) -> Vec<String> {
+    let settled = unrun.iter().map(|(name, count)| {
         let passed = again.passed.contains(name);
-        let outcome = if passed { "ok" } else { "FAILED" };
-        println!(
-            "AGAIN: {name}: failed where {count} runs of programs were left out by the kernel \
-             (ADR 18), tried again: {outcome}"
-        );
         if passed {
             results.failed.retain(|failed| failed != name);
             results.passed.push(name.clone());
         }
-    }
+        let outcome = if passed { "ok" } else { "FAILED" };
+        format!(
+            "AGAIN: {name}: failed where {count} runs of programs were left out by the kernel \
+             (ADR 18), tried again: {outcome}"
+        )
+    });
+    settled.collect()
 }
 
 #[test]
@@ -170,7 +173,9 @@ fn only_what_failed_where_programs_were_left_out_may_pass_again() {
         failed: names(&["d"]),
         ..Results::default()
     };
-    settle(&mut results, &unrun, &again);
+    let told = settle(&mut results, &unrun, &again);
+    assert!(told[0].contains("b: failed where 7") && told[0].ends_with("ok"));
+    assert!(told[1].contains("d: failed where 9") && told[1].ends_with("FAILED"));
     assert_eq!(results.passed, ["a", "b"]);
     assert_eq!(results.failed, ["c", "d"]);
 }

@@ -27,7 +27,7 @@ const CASES: &[Case] = &[
             $a = pack('Q11', 0xc000000, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0);
             syscall(435, $a, 88) || syscall(231, 0); wait",
         fields: &[
-            ("evt.arg.flags", "CLONE_NEWUTS|CLONE_NEWIPC"),
+            ("evt.arg.flags", "CLONE_NEWIPC|CLONE_NEWUTS"),
             ("evt.res", "SUCCESS"),
         ],
         innocent: "

@@ -1,5 +1,7 @@
 //! No room where alerts are written.
 
+use std::fs;
+
 use anyhow::{Result, ensure};
 use monitor_tests::disk::Disk;
 use monitor_tests::{daemon, skip_if, wait};
@@ -54,6 +56,15 @@ fn a_full_disk_costs_what_is_counted_and_no_line_is_torn() -> Result<()> {
             .log()?
             .contains("alerts are taken again")
             .then_some(()))
+    })?;
+    // The queue may be full for a moment yet.
+    let from = sent;
+    wait::until("an alert of now", PATIENCE, || {
+        needle(sent, 0)?;
+        sent += 1;
+        let content = fs::read_to_string(&alerts)?;
+        let mut new = (from..sent).map(|number| format!("e2e-fault-{number}-"));
+        Ok(new.any(|end| content.contains(&end)).then_some(()))
     })?;
     needle(sent, 0)?;
     subject.wait_for(sent)?;

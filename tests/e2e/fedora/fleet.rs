@@ -25,7 +25,7 @@ sed -i 's|^policies: .*|policies: [/var/lib/monitor-policies/current]|' /etc/mon
 cp /offers/key.pub /etc/monitor/policies.pub
 (cd /www && exec openssl s_server -WWW -cert web.pem -key web.key -accept 8443 </dev/null >/dev/null 2>&1) &
 offer() { cp /offers/$1.sig /www/b.tar.gz.sig; cp /offers/$1 /www/b.tar.gz; }
-by() { /bin/echo e2e-needle; grep -q "\"rule\":\"bundle $1\"" /var/log/monitor/alerts.jsonl; }
+by() { /bin/echo e2e-bundle; grep -q "\"rule\":\"bundle $1\"" /var/log/monitor/alerts.jsonl; }
 said() { journalctl -u monitor-policies.service -o cat | grep -q "$1"; }
 
 # Before there is a daemon: it takes what is there.
@@ -92,10 +92,11 @@ pub(super) fn add(tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// Beside the own rule of the case, whose needles it lets be.
+/// Beside the own rule of the case, which would be the only one to tell of its needles: the first that
+/// matches is.
 fn rule(version: &str) -> String {
     format!(
         "{RULES}\n- rule: bundle {version}\n  desc: d\n  priority: NOTICE\n  output: by {version}\n  \
-         condition: evt.type in (execve, execveat) and proc.args = e2e-needle\n"
+         condition: evt.type in (execve, execveat) and proc.args = e2e-bundle\n"
     )
 }

@@ -1,14 +1,13 @@
-//! Runs of the daemon's classic programs that the kernel left out: what of a call, an exec or an exit
-//! may then be untold, where it preempts tasks amid programs (ADR 18). A case that ends its daemon says
-//! how many there were.
+//! Runs of the daemon's programs that the kernel left out, where it preempts tasks amid programs: what of
+//! a call, an exec or an exit may then be untold, or told without what the kernel resolved (ADR 18). A
+//! case that ends its daemon says how many there were.
 
 use std::fs;
 
 /// Begins the line that says so.
 const LINE: &str = "runs left out by the kernel: ";
-/// `BPF_PROG_TYPE_TRACEPOINT`: the classic ones, which are started with preemption disabled, so that
-/// nothing but a `bpf(2)` call which was held up keeps them from running.
-const CLASSIC: &str = "5";
+/// `BPF_PROG_TYPE_TRACEPOINT` and `BPF_PROG_TYPE_TRACING`: the others run in packets and cgroups.
+const KINDS: [&str; 2] = ["5", "26"];
 
 /// Says how many runs of the programs of a process were left out, if any.
 pub(crate) fn tell(pid: u32) {
@@ -31,7 +30,7 @@ fn of_program(text: &str) -> Option<u64> {
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         Some(line?.strip_prefix(':')?.trim())
     };
-    (value("prog_type")? == CLASSIC).then_some(())?;
+    KINDS.contains(&value("prog_type")?).then_some(())?;
     value("recursion_misses")?.parse().ok()
 }
 
@@ -45,14 +44,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_classic_programs_count() {
+    fn programs_of_tracing_count() {
         let of = |kind: u32| {
             format!(
                 "pos:\t0\nflags:\t02000002\nprog_type:\t{kind}\nprog_jited:\t1\nrecursion_misses:\t228\n"
             )
         };
         assert_eq!(of_program(&of(5)), Some(228));
-        assert_eq!(of_program(&of(26)), None);
+        assert_eq!(of_program(&of(26)), Some(228));
+        assert_eq!(of_program(&of(8)), None);
         assert_eq!(of_program("pos:\t0\nmap_type:\t5\n"), None);
     }
 }

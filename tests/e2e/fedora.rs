@@ -14,6 +14,7 @@ use monitor_tests::{paths, skip, skip_if, systemd, vm};
 
 use crate::actions::succeed;
 use crate::guest::section;
+use crate::rpm;
 use crate::service::{CONFIGURATION, has_lines};
 
 const WITHIN: Duration = Duration::from_mins(12);
@@ -90,34 +91,22 @@ fn newer(folder: &Path) -> Result<PathBuf> {
         .replace("@STAGE@", &stage.display().to_string())
         .replace("@FILES@", &files.display().to_string());
     fs::write(&spec, text)?;
-    let mut rpmbuild = Command::new("rpmbuild");
-    rpmbuild.args(["--quiet", "-bb", "--target=x86_64-linux"]);
-    let place = folder.display().to_string();
-    for (name, value) in [
-        ("_topdir", place.as_str()),
-        ("_rpmdir", &place),
-        ("_build_name_fmt", "newer.rpm"),
-        ("_binary_payload", "w1.gzdio"),
-        ("__os_install_post", "%{nil}"),
-        ("debug_package", "%{nil}"),
-        ("_build_id_links", "none"),
-    ] {
-        rpmbuild.arg("--define").arg(format!("{name} {value}"));
-    }
-    succeed(rpmbuild.arg(&spec))?;
-    Ok(folder.join("newer.rpm"))
+    rpm::built(
+        &spec,
+        folder,
+        &[
+            ("_binary_payload", "w1.gzdio"),
+            ("__os_install_post", "%{nil}"),
+            ("debug_package", "%{nil}"),
+            ("_build_id_links", "none"),
+        ],
+    )
 }
 
 #[test]
 fn the_package_runs_the_service_and_a_timer_brings_policies() -> Result<()> {
     skip_if!(obstacle());
-    let output = vm::boot(vm::DEBIAN_12, &host()?, WITHIN)?;
-    ensure!(
-        output.status == 0,
-        "status {}, console:\n{}",
-        output.status,
-        output.console
-    );
+    let output = systemd::boot(vm::DEBIAN_12, &host()?, WITHIN)?;
     let part = |name| section(&output.text, name);
     has_lines(part("installed")?, &["disabled", "inactive"])?;
     has_lines(part("fleet")?, &["versions/2"])?;

@@ -195,17 +195,23 @@ fn newer(folder: &Path) -> Result<PathBuf> {
          %install\nmkdir -p %{buildroot}/etc/monitor\necho >%{buildroot}/etc/monitor/monitor.yaml\n\
          %files\n%config(noreplace) /etc/monitor/monitor.yaml\n",
     )?;
+    built(&spec, folder, &[])
+}
+
+/// The package that `rpmbuild` makes by a spec, in a folder, with more definitions.
+pub(crate) fn built(spec: &Path, folder: &Path, more: &[(&str, &str)]) -> Result<PathBuf> {
     let name = "newer.rpm";
     let mut rpmbuild = Command::new("rpmbuild");
     rpmbuild.args(["--quiet", "-bb", "--target=x86_64-linux"]);
-    let folder_text = folder.display().to_string();
-    for (key, value) in [
-        ("_topdir", folder_text.as_str()),
-        ("_rpmdir", &folder_text),
+    let place = folder.display().to_string();
+    let own = [
+        ("_topdir", place.as_str()),
+        ("_rpmdir", &place),
         ("_build_name_fmt", name),
-    ] {
+    ];
+    for (key, value) in own.iter().chain(more) {
         rpmbuild.arg("--define").arg(format!("{key} {value}"));
     }
-    succeed(rpmbuild.arg(&spec))?;
+    succeed(rpmbuild.arg(spec))?;
     Ok(folder.join(name))
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use monitor_tests::{paths, skip_if, systemd, vm};
+use monitor_tests::{paths, skip_if, systemd};
 use serde_json::Value;
 
 use crate::guest::section;
@@ -144,13 +144,7 @@ fn runs_on(series: &str) -> Result<()> {
             "/etc/systemd/system/monitor-daemon.service.d/case.conf",
             OVERRIDE,
         )?;
-    let output = vm::boot(series, &tree, WITHIN)?;
-    ensure!(
-        output.status == 0,
-        "status {}, console:\n{}",
-        output.status,
-        output.console
-    );
+    let output = systemd::boot(series, &tree, WITHIN)?;
     let text = &output.text;
     let before = section(text, "root")?;
     ensure!(before.lines().all(|owner| owner == "root"), "{before}");

@@ -4,7 +4,9 @@
 //! There is no udev, no D-Bus and no login; `systemctl`, the journal, and all that a unit can ask
 //! for are the real thing.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
 
 use crate::tree::{Tree, package_files};
 use crate::{skip, vm};
@@ -93,4 +95,20 @@ pub fn tree(script: &str) -> Result<Tree> {
     tree.file("/case", RUN)?
         .file("/script", format!("{PRELUDE}{script}"))?;
     Ok(tree)
+}
+
+/// Boots such a guest, whose script has to come to its end.
+///
+/// # Errors
+///
+/// As [`vm::boot`], and when the script fails: with the console.
+pub fn boot(series: &str, tree: &Tree, within: Duration) -> Result<vm::Output> {
+    let output = vm::boot(series, tree, within)?;
+    ensure!(
+        output.status == 0,
+        "status {}, console:\n{}",
+        output.status,
+        output.console
+    );
+    Ok(output)
 }
